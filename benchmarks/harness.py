@@ -1,0 +1,248 @@
+"""How the benchmarks measure: interleaved repeats of several ways to do one thing.
+
+A `Case` names a job and the ways to do it; one way is the reference.  `measure` builds every
+way, warms it up, then runs the ways in turn, again and again, so that whatever else the
+machine does falls on all of them alike.  The figure of a way is the median over the repeats,
+and the one to trust is its ratio to the reference: absolute times differ between machines.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+Step = Callable[[], object]
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One job and the ways to do it.
+
+    Args:
+        name: short name of the job, e.g. `"pool 32->16"`.  `--only` matches a part of it.
+        shape: the tensor and the sizes as text, e.g. `"[128,32,32,96] -> 16x16"`.
+        reference: the label of the way that the ratios are relative to.
+        ways: label -> factory.  A factory takes nothing, builds inputs and functions, and
+            returns the step: a callable that takes nothing, runs the job once and returns
+            when it is done (`training_step` makes such steps).
+        targets: optional, label -> what this way should reach, as text.
+    """
+
+    name: str
+    shape: str
+    reference: str
+    ways: dict[str, Callable[[], Step]]
+    targets: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        if self.reference not in self.ways:
+            raise ValueError(
+                f"`reference` must be one of the ways {sorted(self.ways)}. "
+                f"Received: reference={self.reference!r} (case {self.name!r})"
+            )
+        unknown = sorted(set(self.targets) - set(self.ways))
+        if unknown:
+            raise ValueError(
+                f"`targets` must name ways of the case {self.name!r}, one of {sorted(self.ways)}. "
+                f"Received: targets for {unknown}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One measured way.  `speedup` is the reference's time divided by this way's time."""
+
+    case: str
+    shape: str
+    way: str
+    reference: str
+    milliseconds: float
+    fastest: float
+    slowest: float
+    repeats: int
+    steps_per_repeat: int
+    ratio: float
+    speedup: float
+    target: str
+
+
+def training_step(function, *inputs, jit_compile=False, variables=()):
+    """A step that runs `function(*inputs)` and all its gradients in one compiled graph.
+
+    The loss is the inner product of the output with a fixed random tensor, so the gradient
+    that enters the function is dense.  Output and gradients are all returned from the graph:
+    otherwise the optimiser of the graph would drop the forward pass of a linear function,
+    whose gradient does not need it.
+
+    Args:
+        function: takes the tensors, returns one real tensor.
+        *inputs: float32 tensors or arrays; gradients are taken with respect to each of them.
+        jit_compile: compile with XLA.
+        variables: callable that returns trainable variables (after a first call), or a
+            sequence of them; their gradients are taken too.
+    """
+    import numpy as np
+    import tensorflow as tf
+
+    inputs = [tf.constant(value) for value in inputs]
+    output = function(*inputs)
+    cotangent = tf.constant(
+        np.random.default_rng(1).standard_normal(tuple(output.shape)).astype("float32")
+    )
+    weights = list(variables() if callable(variables) else variables)
+    weights = [getattr(weight, "value", weight) for weight in weights]
+
+    @tf.function(jit_compile=jit_compile)
+    def run(tensors, direction):
+        with tf.GradientTape() as tape:
+            tape.watch(tensors)
+            result = function(*tensors)
+        return result, tape.gradient(result, [*tensors, *weights], output_gradients=direction)
+
+    def step():
+        result = run(inputs, cotangent)
+        _wait()
+        return result
+
+    return step
+
+
+def inference_step(function, *inputs, jit_compile=False):
+    """A step that runs only `function(*inputs)`, in one compiled graph."""
+    import tensorflow as tf
+
+    inputs = [tf.constant(value) for value in inputs]
+    compiled = tf.function(function, jit_compile=jit_compile)
+
+    def step():
+        result = compiled(*inputs)
+        _wait()
+        return result
+
+    return step
+
+
+def _wait():
+    # On a CPU the call has already finished; kernels on a GPU are only queued.
+    import tensorflow as tf
+
+    if tf.config.list_logical_devices("GPU"):
+        tf.test.experimental.sync_devices()
+
+
+def random_input(shape, seed=0):
+    """A float32 array of standard normal numbers."""
+    import numpy as np
+
+    return np.random.default_rng(seed).standard_normal(shape).astype("float32")
+
+
+def measure(case, repeats=9, warmup=3, minimum_seconds=0.02):
+    """Measure every way of `case`; a list of `Row`, in the order of `case.ways`.
+
+    Args:
+        case: the `Case`.
+        repeats: interleaved repeats, of which the median counts.
+        warmup: steps before the first repeat; the first of them also traces and compiles.
+        minimum_seconds: a repeat runs as many steps as fill this time, so that short steps
+            are not lost in the clock's and Python's overhead.
+    """
+    steps = {label: factory() for label, factory in case.ways.items()}
+    counts = {}
+    for label, step in steps.items():
+        for _ in range(max(1, warmup)):
+            begin = time.perf_counter()
+            step()
+            last = time.perf_counter() - begin
+        counts[label] = max(1, min(100, round(minimum_seconds / max(last, 1e-6))))
+    times = {label: [] for label in steps}
+    labels = list(steps)
+    for repeat in range(repeats):
+        # Every other round runs backwards: no way always follows the same neighbour.
+        for label in labels if repeat % 2 == 0 else reversed(labels):
+            step, count = steps[label], counts[label]
+            begin = time.perf_counter()
+            for _ in range(count):
+                step()
+            times[label].append((time.perf_counter() - begin) / count)
+    medians = {label: statistics.median(values) for label, values in times.items()}
+    base = medians[case.reference]
+    return [
+        Row(
+            case=case.name,
+            shape=case.shape,
+            way=label,
+            reference=case.reference,
+            milliseconds=1e3 * medians[label],
+            fastest=1e3 * min(times[label]),
+            slowest=1e3 * max(times[label]),
+            repeats=repeats,
+            steps_per_repeat=counts[label],
+            ratio=medians[label] / base,
+            speedup=base / medians[label],
+            target=case.targets.get(label, ""),
+        )
+        for label in labels
+    ]
+
+
+def format_rows(rows):
+    """The rows of one case as lines of text."""
+    first = rows[0]
+    width = max(len(row.way) for row in rows)
+    lines = [f"{first.case}  {first.shape}"]
+    for row in rows:
+        mark = "reference" if row.way == row.reference else f"{row.speedup:6.2f}x as fast"
+        target = f"   target: {row.target}" if row.target else ""
+        lines.append(
+            f"  {row.way:<{width}}  {row.milliseconds:9.3f} ms  x{row.ratio:6.3f}  {mark}{target}"
+        )
+    return "\n".join(lines)
+
+
+def environment():
+    """Machine and versions that a result depends on."""
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "gpus": [device.name for device in tf.config.list_logical_devices("GPU")],
+        "load_average": list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+    }
+
+
+def _processor():
+    path = pathlib.Path("/proc/cpuinfo")
+    if path.exists():
+        for line in path.read_text().splitlines():
+            if line.lower().startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or "unknown"
+
+
+def write_json(path, rows, command=None):
+    """Write machine, versions, command and rows; the file appears complete or not at all."""
+    path = pathlib.Path(path)
+    content = {
+        "command": command or " ".join(["python", *sys.argv]),
+        "unit": "milliseconds a step, median of interleaved repeats",
+        "environment": environment(),
+        "rows": [dataclasses.asdict(row) for row in rows],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(json.dumps(content, indent=1) + "\n")
+    os.replace(temporary, path)

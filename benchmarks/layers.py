@@ -1,0 +1,82 @@
+"""Speed of the layers against the usual ways: `python -m benchmarks.layers`.
+
+Prints a table, one block a case, and with `--output` writes the same numbers as JSON.  Steps
+are forward and backward, compiled, float32, on whatever devices TensorFlow sees.
+"""
+
+import argparse
+import importlib
+import os
+import pathlib
+import sys
+
+CASE_MODULES = (
+    "benchmarks.cases_pooling",
+    "benchmarks.cases_convolution",
+    "benchmarks.cases_masks",
+    "benchmarks.cases_training",
+)
+
+
+def collect_cases():
+    """The cases of every module in `CASE_MODULES`, in order.  A missing module is an error."""
+    cases = []
+    for module in CASE_MODULES:
+        cases.extend(importlib.import_module(module).cases())
+    return cases
+
+
+def _repeats(text):
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 7:
+        raise argparse.ArgumentTypeError(f"an integer of at least 7 is needed, not {text!r}")
+    return value
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.layers", description=__doc__)
+    parser.add_argument("--output", metavar="FILE.json", help="write the numbers here")
+    parser.add_argument(
+        "--only",
+        metavar="NAME",
+        action="append",
+        help="run only the cases with NAME in their name (may be given again)",
+    )
+    parser.add_argument("--repeats", type=_repeats, default=9, help="7 or more (default: 9)")
+    options = parser.parse_args(arguments)
+    if options.output and not options.output.endswith(".json"):
+        parser.error(f"--output must end with .json: {options.output!r}")
+    if options.output and pathlib.Path(options.output).is_dir():
+        parser.error(f"--output is a folder: {options.output!r}")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+    # TensorFlow is imported only now, after the options are known to be good.
+    import keras
+
+    from benchmarks import harness
+
+    if keras.backend.backend() != "tensorflow":
+        parser.error(f"needs the TensorFlow backend of Keras, not {keras.backend.backend()!r}")
+    cases = collect_cases()
+    if options.only:
+        names = [case.name for case in cases]
+        cases = [case for case in cases if any(part in case.name for part in options.only)]
+        if not cases:
+            parser.error(f"--only {options.only} matches none of: {', '.join(names)}")
+    rows = []
+    for case in cases:
+        measured = harness.measure(case, repeats=options.repeats)
+        rows.extend(measured)
+        print(harness.format_rows(measured), flush=True)
+    if options.output:
+        command = "python -m benchmarks.layers " + " ".join(arguments or sys.argv[1:])
+        harness.write_json(options.output, rows, command=command.strip())
+        print(f"written: {options.output}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""Pieces that several networks of the zoo share.
+
+Free functions that take and return Keras tensors.  Layer names are stable: analysis code and
+saved weights refer to them.
+"""
+
+from keras import layers
+
+from spectral_keras.layers import SpectralConv2D
+from spectral_keras.ops.validation import check_choice
+
+
+def normalize(x):
+    """Images in [0, 1] to about zero mean and unit spread: (x - 0.5) / 0.25.
+
+    The first layer of every network of the zoo, so that an attack's eps, a mask or a corruption
+    means the same for all of them.
+    """
+    return layers.Rescaling(4.0, offset=-2.0, name="normalize")(x)
+
+
+def convolution(x, filters, kernel_size, *, conv, name, padding="same", activation="relu"):
+    """A convolution with bias, He-uniform start; `conv` is "spectral" or "spatial"."""
+    check_choice("conv", conv, ("spectral", "spatial"))
+    layer = SpectralConv2D if conv == "spectral" else layers.Conv2D
+    return layer(
+        filters,
+        kernel_size,
+        padding=padding,
+        activation=activation,
+        kernel_initializer="he_uniform",
+        name=name,
+    )(x)
+
+
+def halve(x, *, pooling, name, padding="same"):
+    """Down-sampling by two: 3x3/2 max pooling or spectral pooling to the same size."""
+    check_choice("pooling", pooling, ("max", "spectral"))
+    pool = layers.MaxPooling2D(3, 2, padding=padding, name=name)
+    if pooling == "max":
+        return pool(x)
+    height, width = _spatial(pool.compute_output_shape(x.shape))
+    return SpectralPool((height, width), name=name)(x)
+
+
+def spatial_size(x):
+    """(height, width) of a symbolic image tensor."""
+    return _spatial(x.shape)
+
+
+def _spatial(shape):
+    from keras import config
+
+    return tuple(shape[1:3] if config.image_data_format() == "channels_last" else shape[2:4])
+
+
+def dropout(x, rate, name):
+    """Dropout, or nothing at rate 0."""
+    return layers.Dropout(rate, name=name)(x) if rate else x
+
+
+def classify_maps(x, num_classes, *, conv, name="logits"):
+    """1x1 convolution to one map per class, without activation, and its global average."""
+    x = convolution(x, num_classes, 1, conv=conv, name=f"{name}_maps", activation=None)
+    # Logits leave the network in float32, whatever precision it computes in.
+    return layers.GlobalAveragePooling2D(name=name, dtype="float32")(x)

@@ -1,0 +1,192 @@
+"""The options of the training command, and their checks."""
+
+import argparse
+import difflib
+import sys
+import types
+import typing
+
+from models import registry
+
+OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
+PRECISIONS = ("float32", "bfloat16", "float16")
+EXPORTS = ("saved_model", "onnx", "litert")
+
+
+class CommandError(Exception):
+    """Something that the user has to change; the command prints it as one line."""
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An `ArgumentParser` that answers a bad option with one line and status 2."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, allow_abbrev=False, **kwargs)
+
+    def error(self, message):
+        prefix = "unrecognized arguments: "
+        if message.startswith(prefix):
+            wrong = message.removeprefix(prefix).split()[0]
+            known = list(self._option_string_actions)
+            near = difflib.get_close_matches(wrong.partition("=")[0], known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else "; --help lists the options"
+            message = f"unknown option {wrong}{hint}"
+        print(f"{self.prog}: error: {message}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _number(kind, low=None, low_open=False, high=None):
+    def parse(text):
+        try:
+            value = kind(text)
+        except ValueError:
+            word = "an integer" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"expected {word}, received {text!r}") from None
+        too_low = low is not None and (value < low or (low_open and value == low))
+        if value != value or value in (float("inf"), -float("inf")) or too_low:
+            sign = ">" if low_open else ">="
+            raise argparse.ArgumentTypeError(f"expected a value {sign} {low}, received {text!r}")
+        if high is not None and value >= high:
+            raise argparse.ArgumentTypeError(f"expected a value < {high}, received {text!r}")
+        return value
+
+    return parse
+
+
+def _boolean(text):
+    if text.lower() in ("true", "yes", "1", "on"):
+        return True
+    if text.lower() in ("false", "no", "0", "off"):
+        return False
+    raise argparse.ArgumentTypeError(f"expected true or false, received {text!r}")
+
+
+def _integers(text):
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected integers with commas between them, received {text!r}"
+        ) from None
+
+
+def _option_type(annotation):
+    """argparse arguments for the annotation of a factory's option."""
+    origin = typing.get_origin(annotation)
+    if origin is typing.Literal:
+        choices = typing.get_args(annotation)
+        return {"type": type(choices[0]), "choices": choices}
+    if origin is tuple:
+        return {"type": _integers, "metavar": "N,N"}
+    if origin in (typing.Union, types.UnionType):
+        return _option_type(next(a for a in typing.get_args(annotation) if a is not type(None)))
+    if annotation is bool:
+        return {"type": _boolean, "metavar": "BOOL"}
+    if annotation in (int, float):
+        return {"type": _number(annotation), "metavar": "N" if annotation is int else "X"}
+    return {"type": str}
+
+
+def build_parser(name):
+    """The parser of `python -m models.NAME`."""
+    recipe = registry.recipe(name)
+    first_line, _, rest = (registry.module(name).__doc__ or "").partition("\n")
+    parser = OneLineParser(
+        prog=f"models.{name}",
+        description=f"Train and evaluate: {first_line}",
+        epilog=rest,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    data = parser.add_argument_group("data")
+    data.add_argument(
+        "--dataset",
+        default="digits",
+        help="digits (embedded, default), cifar10, cifar100, any TFDS image classification set, "
+        "an .npz file or a folder of class folders",
+    )
+    data.add_argument("--data-dir", help="folder of the TFDS data sets (default: TFDS' own)")
+    data.add_argument(
+        "--limit", type=_number(int, 1), help="train on this many images (validation included)"
+    )
+    data.add_argument(
+        "--image-size", type=_number(int, 4), help="resize images to this many pixels a side"
+    )
+    data.add_argument("--grayscale", action="store_true", help="turn the images grey")
+    data.add_argument(
+        "--validation-fraction",
+        type=_number(float, 0, high=1),
+        default=0.1,
+        help="share of the training set that is held out to choose the best epoch (default 0.1)",
+    )
+    data.add_argument(
+        "--augment",
+        default=recipe.augment,
+        help="none, crop_flip, report (translation, reflection, HSV), or a list such as "
+        f"translate,flip,hsv,cutout (default {recipe.augment})",
+    )
+    data.add_argument(
+        "--workers", type=_number(int, 0), default=1, help="threads that prepare batches (default 1)"
+    )
+    fit = parser.add_argument_group("training")
+    fit.add_argument("--epochs", type=_number(int, 1), default=recipe.epochs)
+    fit.add_argument("--batch-size", type=_number(int, 1), default=recipe.batch_size)
+    fit.add_argument("--optimizer", choices=OPTIMIZERS, default=recipe.optimizer)
+    fit.add_argument(
+        "--learning-rate", type=_number(float, 0, True), default=recipe.learning_rate
+    )
+    fit.add_argument(
+        "--momentum", type=_number(float, 0, high=1), default=recipe.momentum, help="of sgd"
+    )
+    fit.add_argument("--weight-decay", type=_number(float, 0), default=recipe.weight_decay)
+    fit.add_argument(
+        "--schedule",
+        choices=("constant", "cosine", "onecycle", "step", "plateau"),
+        default=recipe.schedule,
+    )
+    fit.add_argument("--warmup-epochs", type=_number(float, 0), default=recipe.warmup_epochs)
+    fit.add_argument(
+        "--early-stopping",
+        type=_number(int, 0),
+        default=recipe.early_stopping,
+        metavar="N",
+        help="stop after N epochs without a better validation accuracy (0: never)",
+    )
+    fit.add_argument("--precision", choices=PRECISIONS, default="float32")
+    fit.add_argument(
+        "--jit",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="compile with XLA (default: Keras decides)",
+    )
+    fit.add_argument("--seed", type=_number(int, 0), default=0)
+    run = parser.add_argument_group("run")
+    run.add_argument("--output", help=f"run folder (default runs/{name}-DATASET)")
+    run.add_argument("--resume", action="store_true", help="go on where the run was interrupted")
+    run.add_argument("--overwrite", action="store_true", help="delete an earlier run first")
+    run.add_argument("--export", choices=EXPORTS, help="also write the trained model in this form")
+    run.add_argument(
+        "--tensorboard",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="write logs for TensorBoard (default: if it is installed and the backend TensorFlow)",
+    )
+    network = parser.add_argument_group("network")
+    for option, (annotation, default) in registry.options(name).items():
+        default = recipe.options.get(option, default)
+        shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
+        network.add_argument(
+            "--" + option.replace("_", "-"),
+            default=default,
+            help=f"default {shown}",
+            **_option_type(annotation),
+        )
+    return parser
+
+
+def parse(name, argv=None):
+    """All options of a command line, resolved: dict of the option's name -> value."""
+    parser = build_parser(name)
+    options = vars(parser.parse_args(argv))
+    if options["resume"] and options["overwrite"]:
+        parser.error("--resume and --overwrite exclude each other")
+    return options

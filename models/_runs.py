@@ -1,0 +1,197 @@
+"""The run folder: its files, written whole or not at all."""
+
+import csv
+import io
+import json
+import os
+import pathlib
+import platform
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+
+from models._options import CommandError
+
+# What may differ between a run and its continuation: none of it changes the weights.
+FREE_OPTIONS = (
+    "resume", "overwrite", "export", "workers", "tensorboard", "data_dir", "output",
+)  # fmt: skip
+
+
+def write_text(path, text):
+    """Write a text file under a temporary name and move it into place."""
+    path = pathlib.Path(path)
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text)
+    os.replace(temporary, path)
+
+
+def write_json(path, content):
+    write_text(path, json.dumps(content, indent=1) + "\n")
+
+
+def read_json(path):
+    """The content of a JSON file; a `CommandError` if it is damaged or not an object."""
+    try:
+        content = json.loads(pathlib.Path(path).read_text())
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{path} cannot be read: {error}") from None
+    if not isinstance(content, dict):
+        raise CommandError(f"{path} cannot be read: expected a JSON object")
+    return content
+
+
+def write_history(path, rows):
+    """history.csv: one row for each epoch."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def save_model(model, path):
+    """Save a Keras model under a temporary name and move it into place."""
+    path = pathlib.Path(path)
+    temporary = path.with_name(f".tmp-{path.name}")
+    model.save(temporary)
+    os.replace(temporary, path)
+
+
+def versions():
+    """Versions of what a result depends on, and the commit of the checkout if there is one."""
+    found = {"python": platform.python_version()}
+    for package in ("spectral_keras", "keras", "tensorflow", "jax", "torch", "numpy"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def commit():
+    """The commit of the checkout that holds this file, "+changes" if files differ; else None."""
+    root = pathlib.Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+
+    def git(*arguments):
+        command = ["git", "-C", str(root), *arguments]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+        except (OSError, subprocess.TimeoutExpired):
+            return ""
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    head = git("rev-parse", "HEAD")
+    changed = git("status", "--porcelain", "--untracked-files=no")
+    return (head + ("+changes" if changed else "")) or None
+
+
+def command_line(name):
+    """The command as a user would type it."""
+    arguments = [f"'{a}'" if " " in a else a for a in sys.argv[1:]]
+    return " ".join(["python", "-m", f"models.{name}", *arguments])
+
+
+def default_folder(name, dataset):
+    """runs/<model>-<dataset>, with a file's or folder's stem for the data set."""
+    looks_like_path = os.sep in dataset or dataset.endswith(".npz")
+    label = pathlib.Path(dataset).stem if looks_like_path else dataset
+    return pathlib.Path("runs") / f"{name}-{label}"
+
+
+class RunFolder:
+    """A run folder and its lock: one process at a time works in it."""
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self._lock = None
+
+    def __truediv__(self, name):
+        return self.path / name
+
+    @property
+    def holds_run(self):
+        return (self.path / "config.json").exists()
+
+    def check(self, resume, overwrite):
+        """Refuse a folder that this command may not write into, before any work is done."""
+        if self.path.exists() and not self.path.is_dir():
+            raise CommandError(f"--output {self.path} is not a folder")
+        if self.holds_run and not (resume or overwrite):
+            raise CommandError(
+                f"{self.path} already holds a run: go on with --resume, replace it with "
+                "--overwrite, or name another folder with --output"
+            )
+        if not self.holds_run and self.path.is_dir() and any(self.path.iterdir()):
+            raise CommandError(
+                f"{self.path} is not empty and holds no run: name another folder with --output"
+            )
+
+    def stored_options(self):
+        """Options of the run that is here."""
+        options = read_json(self.path / "config.json").get("options")
+        if not isinstance(options, dict):
+            raise CommandError(f"{self.path / 'config.json'} holds no options: it is damaged")
+        return options
+
+    def check_same(self, options):
+        """Refuse to continue a run with options that would change it."""
+        stored = self.stored_options()
+        for name, value in json.loads(json.dumps(options)).items():
+            if name in FREE_OPTIONS or name not in stored or stored[name] == value:
+                continue
+            raise CommandError(
+                f"{self.path} was started with --{name.replace('_', '-')} {stored[name]}, not "
+                f"{value}: resume it with its own options, or name another folder with --output"
+            )
+
+    def open(self, overwrite):
+        """Make the folder and take its lock."""
+        try:
+            if overwrite and self.holds_run:
+                shutil.rmtree(self.path)
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = open(self.path / ".lock", "w")  # noqa: SIM115 (held until the end)
+        except OSError as error:
+            raise CommandError(f"{self.path} cannot be written: {error.strerror}") from None
+        try:
+            import fcntl
+
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:  # not on Windows
+            pass
+        except OSError:
+            raise CommandError(f"{self.path} is in use by another process") from None
+
+
+def draw_curves(path, rows, title, best_epoch=None):
+    """curves.png: loss and accuracy against the epoch."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+    from matplotlib.ticker import MaxNLocator
+
+    epochs = [row["epoch"] for row in rows]
+    figure, axes = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    for axis, quantity in zip(axes, ("loss", "accuracy"), strict=True):
+        marker = "o" if len(rows) < 3 else None
+        axis.plot(epochs, [row[quantity] for row in rows], label="training", marker=marker)
+        if f"val_{quantity}" in rows[0]:
+            values = [row[f"val_{quantity}"] for row in rows]
+            axis.plot(epochs, values, label="validation", marker=marker)
+        if best_epoch is not None:
+            axis.axvline(best_epoch, color="0.6", linestyle=":", label="best epoch")
+        axis.set_xlabel("epoch")
+        axis.set_ylabel(quantity)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.grid(alpha=0.3)
+        axis.legend()
+    figure.suptitle(title)
+    temporary = pathlib.Path(path).with_name(".tmp-curves.png")
+    figure.savefig(temporary, dpi=120)
+    pyplot.close(figure)
+    os.replace(temporary, path)

@@ -1,0 +1,73 @@
+"""The zoo by name."""
+
+import importlib
+import inspect
+
+from spectral_keras.ops.validation import check_choice, check_positive_int
+
+_NAMES = ("generic_cnn", "deep_spectral", "spectral_pool_cnn", "fourier_cnn")
+
+
+def names():
+    """Names of all networks, in the order in which they are listed."""
+    return list(_NAMES)
+
+
+def module(name):
+    """The module of a network: its factory `build`, its `RECIPE` and its docstring."""
+    check_choice("name", name, names())
+    return importlib.import_module(f"models.{name}")
+
+
+def recipe(name):
+    """How the network is trained by default."""
+    return module(name).RECIPE
+
+
+def options(name):
+    """The network's own options: dict of name -> (annotation, default)."""
+    parameters = inspect.signature(module(name).build).parameters.values()
+    return {
+        parameter.name: (parameter.annotation, parameter.default)
+        for parameter in parameters
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+
+
+def build(name, input_shape=(32, 32, 3), num_classes=10, **options_):
+    """Build a network of the zoo.
+
+    Args:
+        name: one of `names()`.
+        input_shape: (height, width, channels) of the images, which are float32 in [0, 1].
+        num_classes: number of logits.
+        **options_: the network's own options, see its module.
+
+    Returns:
+        A functional `keras.Model` from images to logits.
+
+    Raises:
+        ValueError: for an unknown name or option, or a bad value.
+
+    Example:
+
+    >>> from models import registry
+    >>> registry.build("deep_spectral", num_classes=100, conv="spatial").count_params()
+    972100
+    """
+    known = options(name)
+    for option in options_:
+        if option not in known:
+            raise ValueError(
+                f"{name} has no option {option!r}; it has {', '.join(known)}. "
+                f"Received: {option}={options_[option]!r}"
+            )
+    input_shape = tuple(input_shape)
+    if len(input_shape) != 3:
+        raise ValueError(
+            f"`input_shape` must be (height, width, channels). Received: input_shape={input_shape!r}"
+        )
+    for side in input_shape:
+        check_positive_int("input_shape", side)
+    check_positive_int("num_classes", num_classes, minimum=2)
+    return module(name).build(input_shape, num_classes, **options_)

@@ -1,0 +1,180 @@
+"""Checks, selections and conversions that every kind of data set shares."""
+
+import os
+
+import numpy as np
+
+from spectral_keras.data.errors import DataError
+
+# Images converted at a time: keeps the temporaries of a conversion in the megabytes.
+CHUNK = 4096
+
+
+def check_labels(labels, count, where, num_classes=None):
+    """Labels as int32 of shape [count], or a DataError that says what is wrong with them."""
+    labels = np.asarray(labels)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim == 2:
+        raise DataError(
+            f"{where} has shape {labels.shape}: expected one integer per image; "
+            f"turn one-hot labels into integers with numpy.argmax(labels, axis=1)"
+        )
+    if labels.ndim != 1:
+        raise DataError(f"{where} has shape {labels.shape}: expected one integer per image")
+    if len(labels) != count:
+        raise DataError(f"{where} has {len(labels)} labels for {count} images: give one per image")
+    if labels.dtype.kind == "f":
+        if not np.all(np.isfinite(labels)) or np.any(labels != np.floor(labels)):
+            raise DataError(f"{where} holds labels that are not integers: use 0, 1, 2, ...")
+    elif labels.dtype.kind not in "iu":
+        raise DataError(f"{where} has data type {labels.dtype}: expected integer labels 0, 1, 2, ...")
+    if count and labels.min() < 0:
+        raise DataError(
+            f"{where} holds the label {int(labels.min())}: labels must be 0 or more "
+            f"(a negative label usually marks a split whose labels are not published)"
+        )
+    if count and num_classes is not None and labels.max() >= num_classes:
+        raise DataError(
+            f"{where} holds the label {int(labels.max())}, out of range for {num_classes} classes: "
+            f"expected 0 to {num_classes - 1}"
+        )
+    if count and labels.max() > np.iinfo(np.int32).max:
+        raise DataError(f"{where} holds the label {int(labels.max())}: use 0, 1, 2, ...")
+    return labels.astype(np.int32)
+
+
+def check_images(images, where):
+    """Images as uint8 [N, H, W, C] from uint8 in [0, 255] or floats in [0, 1]."""
+    images = np.asarray(images)
+    if images.ndim == 3:
+        images = images[..., np.newaxis]
+    if images.ndim != 4 or 0 in images.shape[1:]:
+        raise DataError(
+            f"{where} has shape {images.shape}: expected [N, height, width] or "
+            f"[N, height, width, channels]"
+        )
+    if len(images) == 0:
+        raise DataError(f"{where} is empty: give at least one image")
+    if images.shape[-1] > 16 and images.shape[1] <= 4:
+        raise DataError(
+            f"{where} has shape {images.shape}, which looks channels first: transpose it to "
+            f"[N, height, width, channels] with numpy.moveaxis(images, 1, -1)"
+        )
+    if images.dtype == np.uint8:
+        return images
+    if images.dtype.kind != "f":
+        raise DataError(
+            f"{where} has data type {images.dtype}: expected uint8 in [0, 255] or floats in [0, 1]"
+        )
+    result = np.empty(images.shape, np.uint8)
+    for start in range(0, len(images), CHUNK):
+        block = images[start : start + CHUNK].astype(np.float32)
+        low, high = block.min(), block.max()  # NaN propagates through both
+        if not (np.isfinite(low) and np.isfinite(high)):
+            raise DataError(f"{where} holds pixels that are not finite (NaN or infinity): clean it")
+        if low < 0 or high > 1:
+            raise DataError(
+                f"{where} holds floats from {low:.4g} to {high:.4g}: expected floats in [0, 1] "
+                f"or uint8 in [0, 255]"
+            )
+        result[start : start + CHUNK] = np.rint(block * 255)
+    return result
+
+
+def allocate(count, shape, where):
+    """An uninitialised uint8 array, if the machine's memory can hold it."""
+    needed = int(count) * int(np.prod(shape, dtype=np.int64))
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        memory = None
+    if memory is not None and needed > 0.8 * memory:
+        raise DataError(
+            f"{where}: {count} images of {'x'.join(map(str, shape))} need {needed / 2**30:.1f} GiB "
+            f"and this machine has {memory / 2**30:.1f} GiB: give a smaller image size or a limit"
+        )
+    return np.empty((count, *shape), np.uint8)
+
+
+def to_grayscale(images):
+    """ITU-R 601 luma of RGB images, one channel, in the integer arithmetic of Pillow."""
+    if images.shape[-1] == 1:
+        return images
+    if images.shape[-1] not in (3, 4):
+        raise DataError(
+            f"grayscale needs images of 1, 3 or 4 channels; these have {images.shape[-1]}"
+        )
+    result = np.empty((*images.shape[:-1], 1), np.uint8)
+    weights = np.array([19595, 38470, 7471], np.uint32)
+    for start in range(0, len(images), CHUNK):
+        block = images[start : start + CHUNK, ..., :3].astype(np.uint32)
+        result[start : start + CHUNK, ..., 0] = ((block * weights).sum(-1) + 32768) >> 16
+    return result
+
+
+def resize(images, size):
+    """Images [N, H, W, C] resized with an antialiasing triangle filter, one by one (Pillow)."""
+    height, width = size
+    if images.shape[1:3] == (height, width):
+        return images
+    from PIL import Image
+
+    result = np.empty((len(images), height, width, images.shape[-1]), np.uint8)
+    for source, target in zip(images, result, strict=True):
+        for channels in _pillow_channels(images.shape[-1]):
+            # Pillow wants [H, W] for one channel and [H, W, 3] for three.
+            part = np.ascontiguousarray(source[..., channels].squeeze(-1)) if (
+                channels.stop - channels.start == 1
+            ) else np.ascontiguousarray(source[..., channels])
+            resized = Image.fromarray(part).resize((width, height), Image.Resampling.BILINEAR)
+            target[..., channels] = np.asarray(resized).reshape(height, width, -1)
+    return result
+
+
+def _pillow_channels(count):
+    """Slices of three channels where possible (one Pillow call), else of one."""
+    if count == 3:
+        return [slice(0, 3)]
+    return [slice(channel, channel + 1) for channel in range(count)]
+
+
+def class_positions(labels):
+    """Where each example stands in its own class, from 0 (first) to 1 (last).
+
+    Example k of a class of n gets (k + 1/2) / n, so that the examples below any
+    threshold are the same share of every class.
+    """
+    positions = np.empty(len(labels), np.float64)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        positions[members] = (np.arange(len(members)) + 0.5) / len(members)
+    return positions
+
+
+def balanced_prefix(labels, count):
+    """Indices, in stored order, of `count` examples with the class shares of the whole.
+
+    Deterministic and nested: a smaller count selects a subset of a larger one.
+    """
+    order = np.argsort(class_positions(labels), kind="stable")
+    return np.sort(order[:count])
+
+
+def stratified_split(labels, count, rng):
+    """(rest, chosen): `count` chosen examples with the class shares of the whole, by `rng`."""
+    shuffled = rng.permutation(len(labels))
+    order = shuffled[np.argsort(class_positions(labels[shuffled]), kind="stable")]
+    return np.sort(order[count:]), np.sort(order[:count])
+
+
+def every_fifth(labels):
+    """(train, test): each fifth example of every class, in stored order, is a test example.
+
+    The split of data that come without one: fixed, free of any random generator,
+    and with at least one training example of every class.
+    """
+    is_test = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        is_test[np.flatnonzero(labels == label)[4::5]] = True
+    return np.flatnonzero(~is_test), np.flatnonzero(is_test)

@@ -1,0 +1,225 @@
+"""`load`: an image classification data set by name, file or folder, split and checked."""
+
+import dataclasses
+import numbers
+import os
+
+import numpy as np
+
+from spectral_keras.data import arrays
+from spectral_keras.data.digits import load_digits
+from spectral_keras.data.errors import DataError
+from spectral_keras.data.folder import is_class_folder, load_folder
+from spectral_keras.data.npz import load_npz
+from spectral_keras.data.tfds import load_tfds
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dataset:
+    """Training, validation and test images in memory.
+
+    Attributes:
+        name: the name that was asked for.
+        x_train, x_validation, x_test: uint8 arrays of shape `[N, height, width, channels]`.
+        y_train, y_validation, y_test: int32 arrays of shape `[N]`, from 0 to `num_classes - 1`.
+        class_names: list of `num_classes` strings.
+        source: dict that says where the data came from and how they were split (JSON plain).
+    """
+
+    name: str
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_validation: np.ndarray
+    y_validation: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+    class_names: list
+    source: dict
+
+    @property
+    def num_classes(self):
+        return len(self.class_names)
+
+    @property
+    def input_shape(self):
+        return tuple(int(size) for size in self.x_train.shape[1:])
+
+
+def load(
+    name,
+    *,
+    data_dir=None,
+    limit=None,
+    limit_test=None,
+    validation_fraction=0.1,
+    seed=0,
+    image_size=None,
+    grayscale=False,
+):
+    """Load an image classification data set.
+
+    Args:
+        name: `"digits"` (scikit-learn's scans as 32x32x1; no download); an image
+            classification set of TensorFlow Datasets (`"cifar10"`, `"cifar100"`, ...); the
+            path of an `.npz` file with `x_train`, `y_train`, `x_test`, `y_test` (uint8 in
+            [0, 255] or floats in [0, 1]); or a folder of class folders of images, with or
+            without `train/` and `test/` above them.
+        data_dir: where TensorFlow Datasets keeps its files; its own default if None.
+        limit: use only so many training images (before the validation split), with the
+            class shares of the whole; always the same ones.
+        limit_test: the same for the test set.
+        validation_fraction: share of the training images set aside, in `[0, 1)`; 0 gives
+            an empty validation set. The test set is never touched for it.
+        seed: seed of the validation split.
+        image_size: integer or pair (height, width); resizes with an antialiasing filter.
+            Needed where images differ in size.
+        grayscale: True turns colour images into one channel (ITU-R 601 luma).
+
+    Returns:
+        A `Dataset`.
+
+    Raises:
+        DataError: whatever stands between the name and usable images, in one line that
+            says what to do.
+
+    Example:
+
+    ```python
+    from spectral_keras.data import load
+
+    digits = load("digits", validation_fraction=0.1, seed=0)
+    digits.input_shape, digits.num_classes, len(digits.x_test)
+    ```
+    """
+    name = _check_name(name)
+    limit = _check_limit("limit", limit)
+    limit_test = _check_limit("limit_test", limit_test)
+    if (
+        isinstance(validation_fraction, bool)
+        or not isinstance(validation_fraction, numbers.Real)
+        or not 0 <= validation_fraction < 1
+    ):
+        raise DataError(
+            f"validation_fraction must be a number in [0, 1). "
+            f"Received: validation_fraction={validation_fraction!r}"
+        )
+    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or seed < 0:
+        raise DataError(f"seed must be an integer of at least 0. Received: seed={seed!r}")
+    image_size = _check_image_size(image_size)
+    try:
+        parts = _read(name, data_dir, limit, limit_test, image_size, grayscale)
+        parts = _limit_and_convert(parts, limit, limit_test, image_size, grayscale)
+    except MemoryError as error:
+        raise DataError(
+            f"{name!r} does not fit into memory: give a limit or a smaller image size"
+        ) from error
+    return _split(name, parts, limit, limit_test, float(validation_fraction), int(seed))
+
+
+def _check_name(name):
+    if not isinstance(name, (str, os.PathLike)) or not os.fspath(name):
+        raise DataError(
+            f"the data set must be a name, an .npz file or a folder. Received: name={name!r}"
+        )
+    name = os.fspath(name)
+    if "\0" in name:
+        raise DataError(f"the data set name holds a null character. Received: name={name!r}")
+    return name
+
+
+def _check_limit(argument, value):
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
+        raise DataError(f"{argument} must be a positive integer. Received: {argument}={value!r}")
+    return int(value)
+
+
+def _check_image_size(value):
+    if value is None:
+        return None
+    pair = tuple(value) if isinstance(value, (list, tuple)) else (value, value)
+    if len(pair) != 2 or any(
+        isinstance(size, bool) or not isinstance(size, numbers.Integral) or size < 1
+        for size in pair
+    ):
+        raise DataError(
+            f"image_size must be a positive integer or a pair of them. "
+            f"Received: image_size={value!r}"
+        )
+    return int(pair[0]), int(pair[1])
+
+
+def _read(name, data_dir, limit, limit_test, image_size, grayscale):
+    """Choose the reader by what `name` is: digits, file, folder, or a TFDS name."""
+    if name == "digits":
+        return load_digits()
+    if name.lower().endswith(".npz"):
+        return load_npz(name)
+    path = os.path.expanduser(name)
+    looks_like_path = name.startswith((".", "~")) or os.path.isabs(path)
+    if os.path.isdir(path) and (looks_like_path or is_class_folder(path)):
+        return load_folder(name, limit, limit_test, image_size, grayscale)
+    if os.path.isfile(path):
+        raise DataError(f"{name} is neither an .npz file nor a folder: convert it to .npz")
+    if looks_like_path:
+        raise DataError(f"no such file or folder: {name}: give an .npz file or a folder of classes")
+    return load_tfds(name, data_dir, limit, limit_test, image_size)
+
+
+def _limit_and_convert(parts, limit, limit_test, image_size, grayscale):
+    for part, count in (("train", limit), ("test", limit_test)):
+        images, labels = parts[f"x_{part}"], parts[f"y_{part}"]
+        if count is not None and count < len(labels):
+            chosen = arrays.balanced_prefix(labels, count)
+            images, labels = images[chosen], labels[chosen]
+        if grayscale:
+            images = arrays.to_grayscale(images)
+        if image_size is not None:
+            images = arrays.resize(images, image_size)
+        parts[f"x_{part}"], parts[f"y_{part}"] = images, labels
+    return parts
+
+
+def _split(name, parts, limit, limit_test, fraction, seed):
+    x_train, y_train = parts["x_train"], parts["y_train"]
+    class_names = parts["class_names"]
+    if len(class_names) < 2:
+        raise DataError(f"{name!r} has only one class: classification needs at least two")
+    for part in ("train", "test"):
+        if len(parts[f"y_{part}"]) == 0:
+            raise DataError(f"{name!r} has no {part} images: choose another data set")
+    present = len(np.unique(y_train))
+    if present < 2:
+        hint = "raise the limit" if limit is not None else "classification needs at least two"
+        raise DataError(f"the training images of {name!r} are all of one class: {hint}")
+    count = int(np.floor(len(y_train) * fraction + 0.5))
+    if fraction > 0 and (count == 0 or count >= len(y_train)):
+        raise DataError(
+            f"{len(y_train)} training images of {name!r} are too few for a validation share of "
+            f"{fraction:g}: raise the limit or set validation_fraction to 0"
+        )
+    train, validation = arrays.stratified_split(y_train, count, np.random.default_rng(seed))
+    # Without a validation set the arrays stay as they are, and nothing is copied.
+    x_rest = x_train[train] if count else x_train
+    source = dict(parts["source"])
+    source.update(
+        train_images=len(train),
+        validation_images=len(validation),
+        test_images=len(parts["y_test"]),
+        limit=limit,
+        limit_test=limit_test,
+        validation_fraction=fraction,
+        split_seed=seed,
+    )
+    return Dataset(
+        name=name,
+        x_train=x_rest,
+        y_train=y_train[train],
+        x_validation=x_train[validation],
+        y_validation=y_train[validation],
+        x_test=parts["x_test"],
+        y_test=parts["y_test"],
+        class_names=class_names,
+        source=source,
+    )

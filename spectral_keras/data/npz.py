@@ -1,0 +1,93 @@
+"""Data sets in a NumPy archive with x_train, y_train, x_test and y_test."""
+
+import os
+import pickle
+import zipfile
+import zlib
+
+import numpy as np
+
+from spectral_keras.data import arrays
+from spectral_keras.data.errors import DataError
+
+KEYS = ("x_train", "y_train", "x_test", "y_test")
+
+
+def load_npz(path):
+    """Read and check `path`; `class_names` in the archive names the classes (optional)."""
+    path = os.path.expanduser(path)
+    if not os.path.exists(path):
+        raise DataError(f"no such file: {path}: give the path of an existing .npz file")
+    if os.path.isdir(path):
+        raise DataError(f"{path} is a folder: give the path of an .npz file")
+    stored = _read(path)
+    x_train = arrays.check_images(stored["x_train"], f"x_train of {path}")
+    x_test = arrays.check_images(stored["x_test"], f"x_test of {path}")
+    if x_train.shape[1:] != x_test.shape[1:]:
+        raise DataError(
+            f"{path}: training images have shape {x_train.shape[1:]} and test images "
+            f"{x_test.shape[1:]}: make them equal"
+        )
+    class_names = stored.get("class_names")
+    if class_names is not None:
+        if class_names.ndim != 1 or class_names.dtype.kind not in "US":
+            raise DataError(f"class_names of {path} must be a one-dimensional array of strings")
+        if class_names.dtype.kind == "S":
+            class_names = np.char.decode(class_names, "utf-8", "replace")
+        class_names = [str(name) for name in class_names]
+    num_classes = None if class_names is None else len(class_names)
+    y_train = arrays.check_labels(
+        stored["y_train"], len(x_train), f"y_train of {path}", num_classes
+    )
+    y_test = arrays.check_labels(stored["y_test"], len(x_test), f"y_test of {path}", num_classes)
+    if class_names is None:
+        classes = np.unique(y_train)
+        if classes[-1] != len(classes) - 1:
+            raise DataError(
+                f"y_train of {path} holds {len(classes)} different labels from {classes[0]} to "
+                f"{classes[-1]}: number the classes 0 to {len(classes) - 1}, or store class_names"
+            )
+        y_test = arrays.check_labels(y_test, len(x_test), f"y_test of {path}", len(classes))
+        class_names = [str(label) for label in range(len(classes))]
+    return {
+        "x_train": x_train,
+        "y_train": y_train,
+        "x_test": x_test,
+        "y_test": y_test,
+        "class_names": class_names,
+        "source": {"kind": "npz", "path": path, "bytes": os.path.getsize(path)},
+    }
+
+
+def _read(path):
+    """The arrays of the archive, nothing of it executed."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise DataError(f"{path} is not an .npz archive: write it with numpy.savez")
+            missing = [key for key in KEYS if key not in archive.files]
+            if missing:
+                found = ", ".join(archive.files) or "nothing"
+                raise DataError(
+                    f"{path} lacks {', '.join(missing)} (it has {found}): "
+                    f"write it with numpy.savez(path, x_train=..., y_train=..., x_test=..., y_test=...)"
+                )
+            wanted = [key for key in (*KEYS, "class_names") if key in archive.files]
+            return {key: archive[key] for key in wanted}
+    except DataError:
+        raise
+    except (ValueError, pickle.UnpicklingError) as error:
+        # NumPy refuses object arrays and unknown formats with a ValueError that mentions pickle.
+        if "pickle" in str(error) or "Object arrays" in str(error):
+            raise DataError(
+                f"{path} is not a plain .npz archive (it holds pickled objects or is no archive), "
+                f"which is not read for safety: write arrays of numbers with numpy.savez"
+            ) from error
+        raise DataError(f"{path} cannot be read ({error}): write it again with numpy.savez") from error
+    except MemoryError as error:
+        raise DataError(f"{path} does not fit into memory: store fewer or smaller images") from error
+    except (OSError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(
+            f"{path} cannot be read as .npz ({type(error).__name__}: {error}): "
+            f"write it again with numpy.savez"
+        ) from error

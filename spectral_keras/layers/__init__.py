@@ -1,0 +1,1 @@
+from spectral_keras.layers.spectral_conv2d import SpectralConv2D as SpectralConv2D

@@ -1,0 +1,96 @@
+"""Argument checks shared by ops, layers and models.
+
+Each check returns the cleaned value or raises a ``ValueError`` that names the
+argument, says what was expected and shows what was received.
+"""
+
+import numbers
+
+import keras
+
+
+def _fail(name, expected, value):
+    raise ValueError(f"`{name}` must be {expected}. Received: {name}={value!r}")
+
+
+def check_choice(name, value, choices):
+    """`value` if it is one of `choices`."""
+    if value not in choices:
+        _fail(name, "one of " + ", ".join(repr(choice) for choice in choices), value)
+    return value
+
+
+def check_data_format(value):
+    """Keras' image data format: None means the global setting."""
+    if value is None:
+        return keras.config.image_data_format()
+    return check_choice("data_format", value, ("channels_last", "channels_first"))
+
+
+def check_positive_int(name, value, minimum=1):
+    """`value` as int if it is an integer of at least `minimum`."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < minimum:
+        expected = "a positive integer" if minimum == 1 else f"an integer of at least {minimum}"
+        _fail(name, expected, value)
+    return int(value)
+
+
+def check_size_pair(name, value, minimum=1):
+    """An integer or a pair of integers, as a pair (height, width)."""
+    if isinstance(value, (list, tuple)):
+        if len(value) != 2:
+            _fail(name, "a positive integer or a pair of them", value)
+        pair = value
+    else:
+        pair = (value, value)
+    for item in pair:
+        if isinstance(item, bool) or not isinstance(item, numbers.Integral) or item < minimum:
+            _fail(name, "a positive integer or a pair of them", value)
+    return int(pair[0]), int(pair[1])
+
+
+def check_number(name, value, low=None, high=None, low_open=False, high_open=False):
+    """`value` as float if it is a finite number in the given interval."""
+    lower = "" if low is None else f"{'>' if low_open else '>='} {low}"
+    upper = "" if high is None else f"{'<' if high_open else '<='} {high}"
+    expected = " and ".join(part for part in (lower, upper) if part)
+    expected = f"a number {expected}".rstrip()
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or value != value:
+        _fail(name, expected, value)
+    if value in (float("inf"), float("-inf")):
+        _fail(name, "a finite number", value)
+    if low is not None and (value < low or (low_open and value == low)):
+        _fail(name, expected, value)
+    if high is not None and (value > high or (high_open and value == high)):
+        _fail(name, expected, value)
+    return float(value)
+
+
+def check_bool(name, value):
+    """`value` if it is True or False."""
+    if not isinstance(value, bool):
+        _fail(name, "True or False", value)
+    return value
+
+
+def static_spatial_shape(shape, data_format, layer_name):
+    """(height, width) of a rank-4 image shape whose spatial sizes are known.
+
+    The DFT bases are constants of the graph, so height and width may not be None.
+    """
+    shape = tuple(shape)
+    if len(shape) != 4:
+        raise ValueError(
+            f"{layer_name} expects a batch of images of rank 4. Received: input shape {shape}"
+        )
+    spatial = shape[1:3] if data_format == "channels_last" else shape[2:4]
+    if any(size is None for size in spatial):
+        raise ValueError(
+            f"{layer_name} needs a known height and width. Received: input shape {shape} "
+            f"(data_format={data_format!r})"
+        )
+    if any(size < 1 for size in spatial):
+        raise ValueError(
+            f"{layer_name} expects height and width of at least 1. Received: input shape {shape}"
+        )
+    return int(spatial[0]), int(spatial[1])

@@ -1,0 +1,152 @@
+"""Checkpoints of a training run: everything that the next step depends on, checksummed.
+
+A checkpoint holds the model's variables (with the state of its random layers), the optimizer's
+variables (with its step count and loss scale) and a JSON-plain dict of whatever else the caller
+needs: epoch, history, best score, the counters of callbacks.  Restoring it and going on gives,
+bit for bit, what the uninterrupted run gives, provided that the data of a step depend on
+(seed, epoch, index) only.
+
+A file is written under a temporary name and moved, begins with the SHA-256 of its content, and
+holds no pickled objects.  The newest `keep` files stay, so that a damaged one costs one epoch.
+"""
+
+import hashlib
+import io
+import json
+import os
+import pathlib
+
+import keras
+import numpy as np
+
+_MAGIC = b"spectral_keras checkpoint 1 "
+_STATE = "state.json"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint file that is damaged or belongs to another model."""
+
+
+def _variables(model, optimizer):
+    """(key, variable) of all that must survive, in a fixed order."""
+    metrics = {id(variable) for metric in model.metrics for variable in metric.variables}
+    kept = [variable for variable in model.variables if id(variable) not in metrics]
+    for index, variable in enumerate(kept):
+        yield f"model/{index:05d}/{variable.path}", variable
+    for index, variable in enumerate(optimizer.variables if optimizer is not None else ()):
+        yield f"optimizer/{index:05d}/{variable.path}", variable
+
+
+def _key(label):
+    """The stable part of a key: names of variables may differ between two builds of a model."""
+    return "/".join(label.split("/")[:2])
+
+
+def save_checkpoint(folder, step, model, state, *, arrays=None, keep=2):
+    """Write checkpoint number `step` into `folder` and drop the older ones.
+
+    Args:
+        folder: directory, created if needed.
+        step: non-negative integer that grows (the number of finished epochs).
+        model: a compiled, built Keras model.
+        state: JSON-plain dict.
+        arrays: further arrays, dict of name -> numpy array.
+        keep: how many of the newest checkpoints stay.
+
+    Returns:
+        The path of the file.
+    """
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {
+        _key(label): keras.ops.convert_to_numpy(variable)
+        for label, variable in _variables(model, model.optimizer)
+    }
+    content |= {f"array/{name}": np.asarray(value) for name, value in (arrays or {}).items()}
+    content[_STATE] = np.frombuffer(json.dumps(state).encode(), np.uint8)
+    buffer = io.BytesIO()
+    np.savez(buffer, **content)
+    payload = buffer.getvalue()
+    path = folder / f"epoch-{step:06d}.ckpt"
+    temporary = path.with_suffix(".tmp")
+    with open(temporary, "wb") as file:
+        file.write(_MAGIC + hashlib.sha256(payload).hexdigest().encode() + b"\n")
+        file.write(payload)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    for old in checkpoint_files(folder)[keep:]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def checkpoint_files(folder):
+    """The checkpoint files of a folder, newest first."""
+    return sorted(pathlib.Path(folder).glob("epoch-*.ckpt"), reverse=True)
+
+
+def read_checkpoint(path):
+    """(state, content) of a checkpoint file.
+
+    Raises:
+        CheckpointError: if the file is not a checkpoint, is truncated or was changed.
+    """
+    try:
+        data = pathlib.Path(path).read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+    head, _, payload = data.partition(b"\n")
+    if not head.startswith(_MAGIC):
+        raise CheckpointError(f"{path} is not a checkpoint of spectral_keras")
+    if hashlib.sha256(payload).hexdigest().encode() != head[len(_MAGIC) :]:
+        raise CheckpointError(f"{path} is damaged: its checksum does not match")
+    with np.load(io.BytesIO(payload), allow_pickle=False) as stored:
+        content = {name: stored[name] for name in stored.files}
+    return json.loads(content.pop(_STATE).tobytes().decode()), content
+
+
+def newest_checkpoint(folder):
+    """The newest checkpoint that can be read.
+
+    Returns:
+        (state, content, damaged): state and content are None if there is none; `damaged` lists
+        the messages of the newer files that could not be used.
+    """
+    damaged = []
+    for path in checkpoint_files(folder):
+        try:
+            state, content = read_checkpoint(path)
+        except CheckpointError as error:
+            damaged.append(str(error))
+            continue
+        return state, content, damaged
+    return None, None, damaged
+
+
+def restore_checkpoint(model, content):
+    """Put the content of `read_checkpoint` back into a compiled, built model.
+
+    Returns:
+        The further arrays that were saved, dict of name -> numpy array.
+
+    Raises:
+        CheckpointError: if the model or its optimizer has other variables.
+    """
+    model.optimizer.build(model.trainable_variables)
+    labelled = list(_variables(model, model.optimizer))
+    stored = {name for name in content if not name.startswith("array/")}
+    if stored != {_key(label) for label, _ in labelled}:
+        raise CheckpointError("the checkpoint belongs to another model or optimizer")
+    for label, variable in labelled:
+        value = content[_key(label)]
+        if tuple(value.shape) != tuple(variable.shape):
+            raise CheckpointError(
+                f"the checkpoint belongs to another model: {label} has shape "
+                f"{tuple(variable.shape)}, the checkpoint {tuple(value.shape)}"
+            )
+        variable.assign(value)
+    return {
+        name.removeprefix("array/"): value
+        for name, value in content.items()
+        if name.startswith("array/")
+    }

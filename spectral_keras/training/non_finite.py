@@ -1,0 +1,52 @@
+"""Stop a training whose loss is no longer a number."""
+
+import math
+
+import keras
+
+
+class NonFiniteLossError(ArithmeticError):
+    """The loss became infinite or not a number.
+
+    Attributes:
+        epoch: number of the epoch, counted from 1.
+        quantity: name of the loss in the logs.
+        value: what it was.
+    """
+
+    def __init__(self, epoch, quantity, value):
+        super().__init__(f"{quantity} is {value} in epoch {epoch}")
+        self.epoch, self.quantity, self.value = epoch, quantity, value
+
+
+class StopOnNonFiniteLoss(keras.callbacks.Callback):
+    """Raises `NonFiniteLossError` when the training or validation loss is not finite.
+
+    Put it before every callback that saves, so that nothing is saved from a broken epoch.  Keras
+    logs the mean loss of the epoch, where a NaN stays: it is looked at every `every` batches,
+    because reading it each time would make an accelerator wait.
+
+    Args:
+        every: batches between two looks.
+    """
+
+    def __init__(self, every=20):
+        super().__init__()
+        self.every = every
+        self._epoch = 0
+
+    def _check(self, logs):
+        for quantity in ("loss", "val_loss"):
+            value = (logs or {}).get(quantity)
+            if value is not None and not math.isfinite(float(value)):
+                raise NonFiniteLossError(self._epoch + 1, quantity, float(value))
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch % self.every == 0:
+            self._check(logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._check(logs)

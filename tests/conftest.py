@@ -1,0 +1,49 @@
+"""Every test starts from the same seed, the same global Keras settings and exact float32."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import pytest
+
+SEED = 1337
+
+
+def _use_full_float32():
+    """Matrix products in float32 proper: TF32 has 10 mantissa bits, too few for our oracles."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_tensor_float_32_execution(False)
+    elif backend == "jax":
+        import jax
+
+        jax.config.update("jax_default_matmul_precision", "highest")
+    elif backend == "torch":
+        import torch
+
+        torch.set_float32_matmul_precision("highest")
+        torch.backends.cudnn.allow_tf32 = False
+
+
+_use_full_float32()
+
+
+@pytest.fixture(autouse=True)
+def fixed_seed():
+    """Python, NumPy and the backend draw the same numbers in every run of a test."""
+    keras.utils.set_random_seed(SEED)
+
+
+@pytest.fixture(autouse=True)
+def restored_global_settings():
+    """A test may change Keras' global settings; the next one does not notice."""
+    data_format = keras.config.image_data_format()
+    dtype_policy = keras.config.dtype_policy()
+    floatx = keras.config.floatx()
+    yield
+    keras.config.set_image_data_format(data_format)
+    keras.config.set_dtype_policy(dtype_policy)
+    keras.config.set_floatx(floatx)
