@@ -1,21 +1,58 @@
 """Batches of images for `model.fit`, each a function of (seed, epoch, index) alone."""
 
+import concurrent.futures
+import threading
+
 import keras
 import numpy as np
 
+from spectral_keras.ops.validation import check_bool, check_positive_int
+
 
 class Batches(keras.utils.PyDataset):
-    """Batches of float32 images in [0, 1] and int32 labels.
+    """Batches of float32 images in [0, 1] and int32 labels, shuffled and augmented.
+
+    Batch `index` of epoch `epoch` is images `order[index * batch_size :][:batch_size]` with
+    `order = numpy.random.default_rng([seed, epoch]).permutation(N)`, augmented with
+    `numpy.random.default_rng([seed, epoch, index, 1])`. Nothing else enters, neither earlier
+    batches nor the number of threads, so a resumed training sees what the uninterrupted one
+    would have seen.
+
+    Set `epoch` before each epoch, in `on_epoch_begin` of a callback: `fit` draws its first
+    batch of an epoch after the callbacks.
+
+    Threads of this class compute the next batches while the current one is used. They stand
+    in for the queue of `keras.utils.PyDataset` (which is not used, whatever `workers`),
+    because that queue hands batches left over from one epoch to the next. Here a
+    batch is only ever taken for the epoch that it was computed for.
 
     Args:
-        images: uint8 array of shape `[N, height, width, channels]`.
+        images: array of shape `[N, height, width, channels]`, uint8 in [0, 255] or floats in
+            [0, 1].
         labels: integer array of shape `[N]`.
         batch_size: positive integer.
         shuffle: True for a new order at each epoch.
-        augment: None, or a callable `(images, rng) -> images` on float32 images in [0, 1].
+        augment: None, or a callable `(images, rng) -> images` on float32 images in [0, 1],
+            such as `spectral_keras.augmentation.image.build_augmentation` returns. It is
+            called from several threads.
         seed: integer of at least 0.
         drop_remainder: True leaves out a last batch smaller than `batch_size`.
-        workers: threads.
+        workers: threads that compute ahead; 0 computes each batch when it is asked for.
+
+    Attributes:
+        epoch: the epoch whose batches are given out, from 0.
+
+    Example:
+
+    >>> import numpy as np
+    >>> images = np.zeros((10, 8, 8, 3), np.uint8)
+    >>> batches = Batches(images, np.arange(10) % 2, 4, shuffle=True, seed=1)
+    >>> len(batches)
+    3
+    >>> batches.epoch = 5
+    >>> x, y = batches[2]
+    >>> x.shape, x.dtype, y.shape, y.dtype
+    ((2, 8, 8, 3), dtype('float32'), (2,), dtype('int32'))
     """
 
     def __init__(
@@ -30,31 +67,90 @@ class Batches(keras.utils.PyDataset):
         drop_remainder=False,
         workers=1,
     ):
-        super().__init__(workers=1)
-        self.images = images
-        self.labels = np.asarray(labels, np.int32)
-        self.batch_size = int(batch_size)
-        self.shuffle = shuffle
+        super().__init__(workers=1, use_multiprocessing=False)
+        self.images = np.asarray(images)
+        self.labels = np.asarray(labels)
+        if self.images.ndim != 4 or self.images.dtype.kind not in "uf":
+            raise ValueError(
+                f"`images` must have shape [N, height, width, channels] and be uint8 or floats. "
+                f"Received: images of shape {self.images.shape} and type {self.images.dtype}"
+            )
+        if self.images.dtype.kind == "u" and self.images.dtype != np.uint8:
+            raise ValueError(
+                f"`images` must be uint8 or floats. Received: images of type {self.images.dtype}"
+            )
+        if self.labels.shape != (len(self.images),) or self.labels.dtype.kind not in "iu":
+            raise ValueError(
+                f"`labels` must be {len(self.images)} integers, one for each image. "
+                f"Received: labels of shape {self.labels.shape} and type {self.labels.dtype}"
+            )
+        if augment is not None and not callable(augment):
+            raise ValueError(f"`augment` must be None or callable. Received: augment={augment!r}")
+        self.labels = self.labels.astype(np.int32)
+        self.batch_size = check_positive_int("batch_size", batch_size)
+        self.shuffle = check_bool("shuffle", shuffle)
         self.augment = augment
-        self.seed = int(seed)
-        self.drop_remainder = drop_remainder
+        self.seed = check_positive_int("seed", seed, minimum=0)
+        self.drop_remainder = check_bool("drop_remainder", drop_remainder)
+        self.threads = check_positive_int("workers", workers, minimum=0)
         self.epoch = 0
+        if len(self) == 0:
+            raise ValueError(
+                f"`images` must fill at least one batch of {batch_size}. "
+                f"Received: {len(self.images)} images, drop_remainder={drop_remainder}"
+            )
+        self._order = (None, None)
+        self._lock = threading.Lock()
+        self._executor = None
+        self._ahead = {}  # (epoch, index) -> future
+        self._last = None
 
     def __len__(self):
         full, rest = divmod(len(self.images), self.batch_size)
         return full + (rest > 0 and not self.drop_remainder)
 
     def __getitem__(self, index):
-        return self.batch(self.epoch, index)
+        if not 0 <= index < len(self):
+            raise IndexError(f"batch index {index} out of range for {len(self)} batches")
+        epoch = self.epoch
+        if self.threads == 0:
+            return self.batch(epoch, index)
+        with self._lock:
+            # Look ahead only where the batches are taken in order: `fit` also peeks at the
+            # first two for their shapes, and anyone may look at a single one.
+            in_order = index == 0 or self._last == (epoch, index - 1)
+            self._last = (epoch, index)
+            future = self._ahead.pop((epoch, index), None)
+            stop = min(index + 1 + 2 * self.threads, len(self)) if in_order else index + 1
+            wanted = [(epoch, number) for number in range(index + 1, stop)]
+            for key in [key for key in self._ahead if key not in wanted]:
+                self._ahead.pop(key).cancel()
+            if self._executor is None:
+                self._executor = concurrent.futures.ThreadPoolExecutor(self.threads, "Batches")
+            for key in wanted:
+                if key not in self._ahead:
+                    self._ahead[key] = self._executor.submit(self.batch, *key)
+        return self.batch(epoch, index) if future is None else future.result()
 
     def batch(self, epoch, index):
+        """(images, labels) of a batch of any epoch."""
         start = index * self.batch_size
+        chosen = slice(start, start + self.batch_size)
         if self.shuffle:
-            order = np.random.default_rng([self.seed, epoch]).permutation(len(self.images))
-            chosen = order[start : start + self.batch_size]
+            chosen = self._epoch_order(epoch)[chosen]
+        images = self.images[chosen]
+        if images.dtype == np.uint8:
+            images = np.multiply(images, np.float32(1 / 255), dtype=np.float32)
         else:
-            chosen = slice(start, start + self.batch_size)
-        images = self.images[chosen].astype(np.float32) * np.float32(1 / 255)
+            images = images.astype(np.float32)  # a copy: an augmentation may write into it
         if self.augment is not None:
-            images = self.augment(images, np.random.default_rng([self.seed, epoch, index, 1]))
+            rng = np.random.default_rng([self.seed, epoch, index, 1])
+            images = np.asarray(self.augment(images, rng), np.float32)
         return images, self.labels[chosen]
+
+    def _epoch_order(self, epoch):
+        known, order = self._order  # one assignment each way: safe between threads
+        if known != epoch:
+            order = np.random.default_rng([self.seed, epoch]).permutation(len(self.images))
+            self._order = (epoch, order)
+        return order

@@ -6,3 +6,9 @@ class DataError(ValueError):
 
     def __init__(self, message):
         super().__init__(" ".join(str(message).split()))
+
+
+def shown(value, length=60):
+    """`repr(value)` for a message, cut to a readable length."""
+    text = repr(value)
+    return text if len(text) <= length else f"{text[:length]}...{text[0]}"

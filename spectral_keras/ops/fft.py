@@ -106,7 +106,7 @@ def _tf_scale(plane, norm, inverse):
     """What is left to multiply: tf.signal has norm="backward" built in."""
     size = math.prod(plane)
     scale = {"backward": 1.0, "ortho": 1 / math.sqrt(size), "forward": 1 / size}[norm]
-    return scale * size if inverse and norm != "backward" else scale
+    return 1 / scale if inverse else scale
 
 
 def _scaled(x, scale):
@@ -308,9 +308,7 @@ def rfft2(x, *, fft_length=None, norm="backward", data_format=None):
     Returns:
         Complex tensor; the width axis has width//2 + 1 entries.
     """
-    return _over_images(
-        lambda t: rfft2_last(t, fft_length=fft_length, norm=norm), x, data_format
-    )
+    return _over_images(lambda t: rfft2_last(t, fft_length=fft_length, norm=norm), x, data_format)
 
 
 def irfft2(z, width, *, norm="backward", assume_hermitian=False, data_format=None):

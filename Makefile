@@ -1,0 +1,59 @@
+# `make demo` trains a network on embedded data, `make test` runs the tests.  Both make .venv first.
+
+# Another interpreter: make PYTHON=/path/to/python3.12 demo
+PYTHON ?=
+VENV := .venv
+BIN := $(VENV)/bin
+
+# The embedded data set, a few minutes' worth of training at most; no download.
+DEMO_FLAGS ?= --dataset digits --epochs 3 --overwrite
+PYTEST_FLAGS ?=
+
+SOURCES := spectral_keras models tuning figures benchmarks tests
+
+.PHONY: demo test lint format clean
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help:
+	@echo "make demo    make .venv, train deep_spectral on the embedded digits"
+	@echo "make test    make .venv, run all tests (PYTEST_FLAGS=\"-k pool\" for some)"
+	@echo "make lint    check style and formatting"
+	@echo "make format  format the code"
+	@echo "make clean   remove .venv, caches and build files; runs/ stays"
+	@echo "Python 3.11 or newer is looked for; PYTHON=/path/to/python chooses one."
+
+demo: $(VENV)/.installed
+	$(BIN)/python -m models.deep_spectral $(DEMO_FLAGS)
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.installed-test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# The stamps are older than setup.cfg when a dependency has changed: pip then adds what is missing.
+$(VENV)/.installed: setup.cfg pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.installed-test: setup.cfg pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,export]'
+	@touch $@ $(VENV)/.installed
+
+$(BIN)/python:
+	@for python in $(or $(PYTHON),python3.13 python3.12 python3.11 python3); do \
+	    if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	        echo "making $(VENV) with $$python"; exec "$$python" -m venv $(VENV); \
+	    fi; \
+	done; \
+	echo "make: Python 3.11 or newer with venv is needed; PYTHON=/path/to/python names one" >&2; exit 1
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache
+	find $(wildcard $(SOURCES)) -name __pycache__ -type d -prune -exec rm -rf {} +

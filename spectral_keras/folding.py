@@ -1,0 +1,90 @@
+"""Turn a model with parametrised convolutions into one with plain ones."""
+
+import keras
+
+from spectral_keras.layers.fft_conv2d import FFTConv2D
+from spectral_keras.layers.spectral_conv2d import SpectralConv2D
+
+
+def _plain_twin(layer):
+    """The `Conv2D` that computes what `layer` computes, without its weights; None if none does."""
+    if isinstance(layer, SpectralConv2D):
+        config = layer.get_config()
+        del config["parametrization"]
+        if layer.kernel_constraint is not None:
+            # The constraint is already in the kernel that is copied.
+            config["kernel_constraint"] = None
+        return keras.layers.Conv2D.from_config(config)
+    if isinstance(layer, FFTConv2D) and layer.padding != "circular":
+        config = layer.get_config()
+        del config["implementation"]
+        return keras.layers.Conv2D.from_config(config)
+    return None
+
+
+def _clone(layer):
+    inner = getattr(layer, "layer", None)
+    if isinstance(layer, keras.layers.Wrapper) and isinstance(inner, SpectralConv2D):
+        raise ValueError(
+            f"`model` must hold its SpectralConv2D layers directly: {layer.name!r} wraps one in a "
+            f"{type(layer).__name__}, which cannot be folded"
+        )
+    return _plain_twin(layer) or type(layer).from_config(layer.get_config())
+
+
+def _copy_weights(source, target):
+    if isinstance(source, keras.Model):
+        for from_layer, to_layer in zip(source.layers, target.layers, strict=True):
+            _copy_weights(from_layer, to_layer)
+    elif type(source) is not type(target):
+        weights = [keras.ops.convert_to_numpy(_spatial_kernel(source))]
+        if source.use_bias:
+            weights.append(keras.ops.convert_to_numpy(source.bias))
+        target.set_weights(weights)
+    else:
+        target.set_weights(source.get_weights())
+
+
+def _spatial_kernel(layer):
+    return layer.spatial_kernel() if isinstance(layer, SpectralConv2D) else layer.kernel
+
+
+def fold(model):
+    """A copy of `model` with plain `Conv2D` layers, for deployment.
+
+    Every `SpectralConv2D` becomes the `keras.layers.Conv2D` with its spatial kernel, and every
+    `FFTConv2D` that is not circular the `Conv2D` with its kernel; all other layers are copied
+    with their weights.  The copy gives the same outputs (to rounding, 1e-5), has half the
+    parameters in its spectral layers and loads without `spectral_keras` if no other of its layers
+    is left in it.
+
+    Args:
+        model: a built functional or sequential `keras.Model`; models may be nested.
+
+    Returns:
+        A new `keras.Model`; `model` is left as it is.
+
+    Raises:
+        ValueError: if the model is subclassed or not built, or a wrapper such as
+            `TimeDistributed` holds a spectral layer.
+
+    Example:
+
+    >>> import keras, spectral_keras
+    >>> model = keras.Sequential(
+    ...     [keras.Input((16, 16, 3)), spectral_keras.layers.SpectralConv2D(4, 3)]
+    ... )
+    >>> type(spectral_keras.fold(model).layers[0]).__name__
+    'Conv2D'
+    """
+    if not isinstance(model, keras.Model) or not hasattr(model, "inputs") or not model.built:
+        raise ValueError(
+            "`model` must be a built functional or sequential keras.Model. "
+            f"Received: model={model!r}"
+        )
+    try:
+        folded = keras.models.clone_model(model, clone_function=_clone, recursive=True)
+    except (NotImplementedError, TypeError) as error:
+        raise ValueError(f"`model` cannot be copied: {error}. Received: model={model!r}") from error
+    _copy_weights(model, folded)
+    return folded

@@ -1,0 +1,113 @@
+"""Where a frequency sits: the one place that decides odd and even.
+
+Inside the library spectra are in the unshifted order of the FFT; people look at centred ones
+(`fftshift`).  Frequencies of the indices, as absolute values:
+
+    n = 7, unshifted   [0 1 2 3 3 2 1]      centred   [3 2 1 0 1 2 3]
+    n = 8, unshifted   [0 1 2 3 4 3 2 1]    centred   [4 3 2 1 0 1 2 3]
+
+The constant (DC) is at index 0 unshifted and at n // 2 centred.  An odd n has no Nyquist
+frequency; for an even n it is a single bin, at index n / 2 unshifted and at index 0 centred, and
+it stands for +n/2 and -n/2 at once.  Here it counts as -n/2, as in `numpy.fft.fftfreq`.
+"""
+
+import math
+
+import numpy as np
+
+from spectral_keras.ops.validation import check_positive_int
+
+# A product such as 0.29 * 100 misses its integer by a few units in the last place of a float64,
+# or of a float32 where the fraction came from one.
+_ROUNDING = 1e-7
+
+
+def signed_frequencies(n):
+    """Signed frequency of each index of a DFT of length n, unshifted, as an integer array.
+
+    >>> signed_frequencies(7)
+    array([ 0,  1,  2,  3, -3, -2, -1])
+    >>> signed_frequencies(8)
+    array([ 0,  1,  2,  3, -4, -3, -2, -1])
+    """
+    n = check_positive_int("n", n)
+    index = np.arange(n)
+    return np.where(index < (n + 1) // 2, index, index - n)
+
+
+def centre_index(n):
+    """Index of the constant (DC) in a centred spectrum of length n."""
+    return check_positive_int("n", n) // 2
+
+
+def index_to_frequency(index, n):
+    """Signed frequency at an unshifted index.
+
+    >>> index_to_frequency(6, 8)
+    -2
+    """
+    n = check_positive_int("n", n)
+    if not 0 <= index < n:
+        raise ValueError(f"`index` must be in 0..{n - 1} for n={n}. Received: index={index!r}")
+    return int(index) if index < (n + 1) // 2 else int(index) - n
+
+
+def frequency_to_index(frequency, n):
+    """Unshifted index of a signed frequency; both signs of Nyquist are one index.
+
+    >>> frequency_to_index(-2, 8), frequency_to_index(4, 8), frequency_to_index(-4, 8)
+    (6, 4, 4)
+    """
+    n = check_positive_int("n", n)
+    if abs(frequency) > n // 2:
+        raise ValueError(
+            f"`frequency` must be in {-(n // 2)}..{n // 2} for n={n}. "
+            f"Received: frequency={frequency!r}"
+        )
+    return int(frequency) % n
+
+
+def frequency_to_centered_index(frequency, n):
+    """Index of a signed frequency in the centred spectrum; +n/2 of an even n is -n/2's bin.
+
+    >>> [frequency_to_centered_index(k, 8) for k in (-4, 0, 3, 4)]
+    [0, 4, 7, 0]
+    """
+    return (frequency_to_index(frequency, n) + centre_index(n)) % n
+
+
+def centered_crop_start(n_in, n_out):
+    """First index of the centred crop from n_in to n_out that keeps DC at the centre.
+
+    n_in // 2 - n_out // 2.  The common (n_in - n_out) // 2 puts DC one off when n_in is even and
+    n_out odd, and its ceiling does so when n_in is odd and n_out even.
+
+    >>> centered_crop_start(8, 5), (8 - 5) // 2
+    (2, 1)
+    """
+    n_in = check_positive_int("n_in", n_in)
+    n_out = check_positive_int("n_out", n_out)
+    if n_out > n_in:
+        raise ValueError(f"`n_out` must be at most n_in={n_in}. Received: n_out={n_out!r}")
+    return n_in // 2 - n_out // 2
+
+
+def floor_of_fraction(fraction, n):
+    """floor(fraction * n), safe against rounding, and at least 1.
+
+    >>> int(0.29 * 100), floor_of_fraction(0.29, 100)
+    (28, 29)
+    """
+    value = fraction * n
+    return max(1, math.floor(value + _ROUNDING * max(1.0, value)))
+
+
+def ceil_of_fraction(fraction, n):
+    """ceil(fraction * n), safe against rounding, and at least 1.
+
+    >>> import math
+    >>> math.ceil(0.1 * 30), ceil_of_fraction(0.1, 30)
+    (4, 3)
+    """
+    value = fraction * n
+    return max(1, math.ceil(value - _ROUNDING * max(1.0, value)))

@@ -1,0 +1,249 @@
+"""What the documentation says is run: its Python examples, and its commands up to their options."""
+
+import ast
+import configparser
+import doctest
+import functools
+import importlib
+import importlib.util
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+import textwrap
+
+import keras
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PAGES = ("README.md", "CONTRIBUTING.md")
+
+_FENCE = re.compile(
+    r"^(?P<indent>[ \t]*)```(?P<language>\w*)[^\n]*\n(?P<body>.*?)^(?P=indent)```[ \t]*$",
+    re.MULTILINE | re.DOTALL,
+)
+_SHELL = {"bash", "sh", "shell", "console"}
+
+
+def fenced(text, languages):
+    """(line, body without its indentation) of each fenced block in one of the languages."""
+    return [
+        (text.count("\n", 0, match.start()) + 1, textwrap.dedent(match["body"]))
+        for match in _FENCE.finditer(text)
+        if match["language"] in languages
+    ]
+
+
+def public_docstrings(source):
+    """(qualified name, docstring) of the module, its public classes, methods and functions."""
+
+    def walk(node, prefix):
+        text = ast.get_docstring(node)
+        if text:
+            yield prefix or "module", text
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, (ast.ClassDef, ast.FunctionDef)) and child.name[0] != "_":
+                yield from walk(child, f"{prefix}.{child.name}" if prefix else child.name)
+
+    return list(walk(ast.parse(source), ""))
+
+
+def _library_docstrings():
+    """(module, name for a person, docstring) for everything public in the library and the zoo."""
+    for folder in ("spectral_keras", "models"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            file = path.relative_to(ROOT)
+            module = ".".join(file.with_suffix("").parts).removesuffix(".__init__")
+            for name, text in public_docstrings(path.read_text()):
+                yield module, f"{file}:{name}", text
+
+
+def _read(page):
+    path = ROOT / page
+    return path.read_text() if path.exists() else ""
+
+
+def _python_examples():
+    examples = [
+        pytest.param(text, module, id=name)
+        for module, name, text in _library_docstrings()
+        if ">>>" in text or fenced(text, {"python"})
+    ]
+    for page in PAGES:
+        for line, body in fenced(_read(page), {"python"}):
+            examples.append(pytest.param(f"```python\n{body}\n```", None, id=f"{page}:{line}"))
+    return examples
+
+
+def run_examples(text, names=()):
+    """Run the fenced Python blocks of a text, then its `>>>` examples; failures as one text.
+
+    `names` are what an example may use without importing it: the contents of its own module.
+    """
+    names = {**dict(names), "__name__": "example"}
+    for _, body in fenced(text, {"python"}):
+        if ">>>" not in body:
+            exec(compile(body, "<example>", "exec"), dict(names))
+    test = doctest.DocTestParser().get_doctest(text, dict(names), "example", None, 0)
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    report = []
+    doctest.DocTestRunner(optionflags=flags, verbose=False).run(test, out=report.append)
+    return "".join(report)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="the examples show TensorFlow's tensors"
+)
+@pytest.mark.parametrize(("text", "module"), _python_examples())
+def test_python_example(text, module, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = vars(importlib.import_module(module)) if module else {}
+    failures = run_examples(text, names)
+    assert not failures, failures
+
+
+def test_a_wrong_example_fails():
+    assert run_examples(">>> 1 + 1\n3\n")
+    assert not run_examples(">>> 1 + 1\n2\n")
+    with pytest.raises(NameError):
+        run_examples("Text.\n\n```python\nnot_a_name\n```\n")
+    # One inside an indented docstring section.
+    with pytest.raises(ZeroDivisionError):
+        run_examples("Example:\n\n    ```python\n    1 / 0\n    ```\n")
+
+
+def test_every_layer_has_an_example():
+    layers = {
+        name: text
+        for _, name, text in _library_docstrings()
+        if re.fullmatch(r"spectral_keras/layers/\w+\.py:[A-Z]\w*", name)
+    }
+    assert len(layers) >= 4
+    missing = [n for n, text in layers.items() if ">>>" not in text and "```python" not in text]
+    assert not missing, missing
+
+
+def shell_commands(text):
+    """(line, words) of each command in the shell blocks of a page, comments and prompts removed."""
+    commands = []
+    for line, body in fenced(text, _SHELL):
+        joined = body.replace("\\\n", "  ")
+        for command in joined.splitlines():
+            words = shlex.split(command.removeprefix("$ "), comments=True)
+            while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):
+                words = words[1:]  # variables before the command
+            if words:
+                commands.append((line, words))
+    return commands
+
+
+@functools.cache
+def _help(module):
+    """What `python -m MODULE --help` prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, "--help"],
+        cwd=ROOT,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, f"{module} --help: {done.stderr}"
+    return done.stdout
+
+
+def _check_module_command(module, arguments):
+    if importlib.util.find_spec(module) is None:
+        raise AssertionError(f"there is no module {module}")
+    if module in ("pytest", "venv", "pip"):
+        return
+    family, _, name = module.partition(".")
+    if family == "models":
+        from models import _options, registry
+
+        if name in registry.names():
+            _options.parse(name, arguments)  # leaves with status 2 on a bad option
+            return
+    known = _help(module)
+    for option in (word.partition("=")[0] for word in arguments if word.startswith("--")):
+        assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", known), (
+            f"{module} has no option {option}"
+        )
+
+
+def _check_make(arguments):
+    targets = re.findall(r"^([\w-]+):(?!=)", _read("Makefile"), re.MULTILINE)
+    for target in (word for word in arguments if "=" not in word):
+        assert target in targets, f"the Makefile has no target {target}"
+
+
+def _check_pip_install(arguments):
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    for word in arguments:
+        match = re.fullmatch(r"\.\[([\w,]+)\]", word)
+        for extra in match[1].split(",") if match else ():
+            assert extra in config["options.extras_require"], f"setup.cfg has no extra {extra}"
+
+
+def check_command(words):
+    """AssertionError (or SystemExit) if a command of the documentation cannot be meant."""
+    program, arguments = pathlib.PurePath(words[0]).name, words[1:]
+    if re.fullmatch(r"python[\d.]*", program) and arguments[:1] == ["-m"]:
+        module, *arguments = arguments[1:]
+        # NAME stands for any name of the zoo.
+        if not re.search(r"[A-Z]{3,}", module):
+            _check_module_command(module, arguments)
+    elif program == "make":
+        _check_make(arguments)
+    elif program == "pip" and arguments[:1] == ["install"]:
+        _check_pip_install(arguments[1:])
+    elif "/" in words[0]:
+        assert (ROOT / words[0]).exists(), f"there is no {words[0]}"
+
+
+def _commands():
+    commands = [
+        pytest.param(words, id=f"{page}:{line}:{' '.join(words)}")
+        for page in PAGES
+        for line, words in shell_commands(_read(page))
+    ]
+    for _, name, text in _library_docstrings():
+        # "Command: python -m models.NAME ..." in the networks' modules.
+        for command in re.findall(r"^\s*(?:Command: |`)(python -m [^`\n]+)", text, re.MULTILINE):
+            commands.append(pytest.param(shlex.split(command), id=f"{name}:{command}"))
+    return commands
+
+
+@pytest.mark.parametrize("words", _commands())
+def test_command(words):
+    check_command(words)
+
+
+@pytest.mark.parametrize(
+    ("command", "match"),
+    [
+        ("python -m models.deep_spectrum --dataset digits", "no module models.deep_spectrum"),
+        ("KERAS_BACKEND=jax python -m models.deep_spectral --epoch 3", "2"),
+        ("python -m benchmarks.layers --outputs x.json", "no option --outputs"),
+        ("make demos", "no target demos"),
+        ("pip install -e '.[test,onxn]'", "no extra onxn"),
+        ("tools/missing.sh", "no tools/missing.sh"),
+    ],
+)
+def test_a_wrong_command_fails(command, match):
+    ((_, words),) = shell_commands(f"Text\n\n```bash\n{command}  # comment\n```\n")
+    with pytest.raises((AssertionError, SystemExit), match=match):
+        check_command(words)
+
+
+def test_the_readme_shows_what_a_user_needs():
+    text = _read("README.md")
+    commands = [" ".join(words) for _, words in shell_commands(text)]
+    assert "make demo" in commands
+    assert "make test" in commands
+    assert any(c.startswith("python -m models.deep_spectral --dataset cifar100") for c in commands)
+    assert any(c.startswith("pip install -e .") for c in commands)
+    assert len(fenced(text, {"python"})) >= 2

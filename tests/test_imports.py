@@ -1,0 +1,219 @@
+"""The rules on imports: their direction, what is imported when, and no TensorFlow needed."""
+
+import ast
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+LIBRARY, ZOO = "spectral_keras", "models"
+FOLDERS = (LIBRARY, ZOO, "tuning", "figures", "benchmarks")
+
+# Part of the project -> the parts that it may import (itself always).  A part is a folder or a
+# module of the library, or one of the folders above it.
+_BASE = {"ops"}
+_OBJECTS = _BASE | {"initializers", "constraints", "regularizers"}
+_BLOCKS = _OBJECTS | {"layers", "augmentation", "analysis"}
+_SOURCES = {"attacks", "corruptions", "data"}
+_USES = _BLOCKS | _SOURCES
+MAY_IMPORT = {
+    "ops": set(),
+    "initializers": _BASE,
+    "constraints": _BASE,
+    "regularizers": _BASE,
+    "layers": _OBJECTS,
+    "augmentation": _OBJECTS,
+    "analysis": _OBJECTS,
+    "attacks": _BASE,
+    "corruptions": _BASE,
+    "data": _BASE,
+    "training": _USES,
+    "evaluation": _USES,
+    "export": _BLOCKS,
+    "folding": _BLOCKS,
+}
+_LIBRARY_PARTS = set(MAY_IMPORT)
+# The library's own front page shows any part of it.
+MAY_IMPORT[LIBRARY] = _LIBRARY_PARTS
+MAY_IMPORT[ZOO] = _LIBRARY_PARTS | {LIBRARY}
+for _folder in ("tuning", "figures", "benchmarks"):
+    MAY_IMPORT[_folder] = _LIBRARY_PARTS | {LIBRARY, ZOO}
+
+HEAVY = {
+    "tensorflow",
+    "tensorflow_datasets",
+    "keras_tuner",
+    "matplotlib",
+    "sklearn",
+    "PIL",
+    "jax",
+    "torch",
+    "tf2onnx",
+    "onnx",
+    "onnxruntime",
+    "ai_edge_litert",
+}
+
+
+def part_of(module):
+    """The part of the project that a module name belongs to; None for other packages."""
+    names = module.split(".")
+    if names[0] not in FOLDERS:
+        return None
+    return names[1] if names[0] == LIBRARY and len(names) > 1 else names[0]
+
+
+def module_name(path):
+    names = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(names[:-1] if names[-1] == "__init__" else names)
+
+
+def imported_modules(tree, module, is_package=False):
+    """(line, imported module, whether it is imported with the file itself) for each import."""
+
+    def walk(node, at_import):
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Import):
+                for alias in child.names:
+                    yield child.lineno, alias.name, at_import
+            elif isinstance(child, ast.ImportFrom):
+                base = module.split(".")
+                if child.level:
+                    base = base[: len(base) - child.level + is_package]
+                    base += child.module.split(".") if child.module else []
+                else:
+                    base = child.module.split(".")
+                # `from spectral_keras import layers` imports a part, not the front page.
+                for alias in child.names:
+                    yield child.lineno, ".".join([*base, alias.name]), at_import
+            else:
+                inside = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+                yield from walk(child, at_import and not inside)
+
+    yield from walk(tree, True)
+
+
+def violations(source, module, is_package=False):
+    """What a file does against the rules, as lines of text."""
+    tree = ast.parse(source)
+    part = part_of(module)
+    in_library = module.split(".")[0] == LIBRARY
+    allowed = MAY_IMPORT.get(part)
+    if allowed is None:
+        return [f"{module}: {part!r} is no part of the project that MAY_IMPORT knows"]
+    found = []
+    for line, imported, at_import in imported_modules(tree, module, is_package):
+        top = imported.split(".")[0]
+        other = part_of(imported)
+        # A name from the front page of the library is no part: `from spectral_keras import fold`.
+        if other is not None and other not in MAY_IMPORT:
+            other = LIBRARY
+        if other is not None and other != part and other not in allowed:
+            found.append(f"{module}:{line}: {part} imports {imported}")
+        if at_import and top in HEAVY and module.split(".")[0] in (LIBRARY, ZOO):
+            found.append(f"{module}:{line}: {top} is imported with the file, not in a function")
+        if imported.startswith("keras.src"):
+            found.append(f"{module}:{line}: {imported} is private to Keras")
+        if in_library and top in ("argparse", "time", "datetime", "matplotlib"):
+            found.append(f"{module}:{line}: the library does not import {top}")
+        if imported.split(".")[0] == "tests":
+            found.append(f"{module}:{line}: imports {imported}")
+    for node in ast.walk(tree):
+        called = node.func if isinstance(node, ast.Call) else None
+        if in_library and isinstance(called, ast.Name) and called.id in ("print", "input"):
+            found.append(f"{module}:{node.lineno}: the library calls {called.id}()")
+    return found
+
+
+def project_files():
+    return [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def test_every_file_keeps_the_rules():
+    files = project_files()
+    assert len(files) > 20
+    found = [
+        line
+        for path in files
+        for line in violations(path.read_text(), module_name(path), path.name == "__init__.py")
+    ]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "expected"),
+    [
+        ("spectral_keras.ops.a", "import spectral_keras.layers.b", "ops imports"),
+        ("spectral_keras.ops.a", "from spectral_keras.layers.b import C", "ops imports"),
+        ("spectral_keras.ops.a", "from spectral_keras import layers", "ops imports"),
+        ("spectral_keras.ops.a", "from ..layers import C", "ops imports"),
+        ("spectral_keras.ops.a", "from spectral_keras import fold", "ops imports"),
+        ("spectral_keras.ops.a", "def f():\n  import models", "ops imports"),
+        ("spectral_keras.data.a", "import spectral_keras.layers", "data imports"),
+        ("spectral_keras.layers.a", "import spectral_keras.augmentation", "layers imports"),
+        ("spectral_keras.training.a", "import spectral_keras.evaluation", "training imports"),
+        ("spectral_keras.training.a", "from models import registry", "training imports"),
+        ("models.a", "from tuning import search", "models imports"),
+        ("benchmarks.a", "import figures.b", "benchmarks imports"),
+        ("models.a", "import tests.oracles", "imports tests.oracles"),
+        ("spectral_keras.other.a", "", "no part of the project"),
+        ("spectral_keras.ops.a", "import tensorflow as tf", "tensorflow is imported with"),
+        ("models.a", "try:\n  from jax import numpy\nexcept E: pass", "jax is imported with"),
+        ("spectral_keras.layers.a", "class A:\n  import torch", "torch is imported with"),
+        ("models.a", "from keras.src import ops", "private to Keras"),
+        ("spectral_keras.ops.a", "def f():\n  import time", "does not import time"),
+        ("spectral_keras.ops.a", "def f():\n  print(1)", "calls print()"),
+    ],
+)
+def test_a_violation_is_found(module, source, expected):
+    found = violations(source, module)
+    assert len(found) == 1, found
+    assert expected in found[0]
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("spectral_keras.ops.a", "def f():\n  import tensorflow as tf"),
+        ("spectral_keras.layers.a", "from ..ops import b\nfrom . import c"),
+        ("spectral_keras.training.a", "from spectral_keras.layers import SpectralPool"),
+        ("models.a", "from spectral_keras import fold\nprint(1)\nimport argparse"),
+        ("figures.a", "import matplotlib\nfrom models import registry"),
+    ],
+)
+def test_what_is_allowed(module, source):
+    assert violations(source, module) == []
+
+
+def test_the_library_and_the_zoo_need_only_keras_and_its_backend():
+    """On JAX and PyTorch: all of it can be imported where TensorFlow is not installed."""
+    backend = keras.backend.backend()
+    blocked = HEAVY - {backend}
+    modules = [
+        module_name(path)
+        for path in project_files()
+        if path.relative_to(ROOT).parts[0] in (LIBRARY, ZOO) and path.name != "__main__.py"
+    ]
+    # None: the import fails as if the package were not installed, and find_spec gives None.
+    program = f"""
+import importlib, sys
+sys.modules.update(dict.fromkeys({sorted(blocked)!r}))
+for module in {modules!r}:
+    importlib.import_module(module)
+import keras
+print(keras.backend.backend())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={**os.environ, "KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [backend]
