@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 # The embedded data set, a few minutes' worth of training at most; no download.
-DEMO_FLAGS ?= --dataset digits --epochs 3 --overwrite
+DEMO_FLAGS ?= --dataset digits --augment crop --epochs 8 --overwrite
 PYTEST_FLAGS ?=
 
 SOURCES := spectral_keras models tuning figures benchmarks tests
@@ -47,7 +47,7 @@ $(VENV)/.installed-test: setup.cfg pyproject.toml | $(BIN)/python
 	@touch $@ $(VENV)/.installed
 
 $(BIN)/python:
-	@for python in $(or $(PYTHON),python3.13 python3.12 python3.11 python3); do \
+	@for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11); do \
 	    if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	        echo "making $(VENV) with $$python"; exec "$$python" -m venv $(VENV); \
 	    fi; \

@@ -3,7 +3,6 @@
 import contextlib
 import importlib.util
 import json
-import os
 import statistics
 import sys
 import time
@@ -29,18 +28,14 @@ def main(name, argv=None):
     options = parse(name, argv)
     try:
         status = train(name, options)
-    except (CommandError, ValueError, OSError) as error:
-        if os.environ.get("SPECTRAL_KERAS_TRACEBACK"):
-            raise
+    except (CommandError, OSError) as error:
         line = " ".join(str(error).split())
         print(f"models.{name}: error: {line}", file=sys.stderr)
         status = 2
     except KeyboardInterrupt:
-        folder = options["output"] or default_folder(name, options["dataset"])
-        print(
-            f"\nmodels.{name}: interrupted; the same command with --resume goes on in {folder}",
-            file=sys.stderr,
-        )
+        folder = RunFolder(options["output"] or default_folder(name, options["dataset"]))
+        goes_on = f"; --resume goes on in {folder.path}" if folder.holds_run else ""
+        print(f"\nmodels.{name}: interrupted{goes_on}", file=sys.stderr)
         status = 130
     sys.exit(status)
 
@@ -52,26 +47,13 @@ def train(name, options):
     if options["resume"] and folder.holds_run:
         folder.check_same(options)
     keras = _configure(options)
-    from spectral_keras.data import load
-
-    data = load(
-        options["dataset"],
-        data_dir=options["data_dir"],
-        limit=options["limit"],
-        validation_fraction=options["validation_fraction"],
-        seed=options["seed"],
-        image_size=options["image_size"],
-        grayscale=options["grayscale"],
-    )
-    batches = _batches(data, options)
-    network = {key: options[key] for key in registry.options(name)}
-    model = registry.build(name, data.input_shape, data.num_classes, **network)
-    _compile(keras, model, options, len(batches["train"]))
-
+    try:
+        data, batches, model = _prepare(keras, name, options)
+    except ValueError as error:  # a bad option or data set: the message says which
+        raise CommandError(str(error)) from error
     use_tensorboard = _use_tensorboard(keras, options["tensorboard"])
-
-    folder.open(options["overwrite"])
     run = _Run(name, options, folder, model, data)
+    folder.open(options["overwrite"])
     resumed = run.restore() if options["resume"] else False
     if not resumed:
         run.write_config()
@@ -112,6 +94,26 @@ def _configure(options):
         if not tf.config.list_physical_devices("GPU"):
             tf.config.experimental.enable_op_determinism()
     return keras
+
+
+def _prepare(keras, name, options):
+    """Data, batches and compiled model; nothing is written."""
+    from spectral_keras.data import load
+
+    data = load(
+        options["dataset"],
+        data_dir=options["data_dir"],
+        limit=options["limit"],
+        validation_fraction=options["validation_fraction"],
+        seed=options["seed"],
+        image_size=options["image_size"],
+        grayscale=options["grayscale"],
+    )
+    batches = _batches(data, options)
+    network = {key: options[key] for key in registry.options(name)}
+    model = registry.build(name, data.input_shape, data.num_classes, **network)
+    _compile(keras, model, options, len(batches["train"]))
+    return data, batches, model
 
 
 def _batches(data, options):
@@ -167,12 +169,15 @@ def _compile(keras, model, options, steps_per_epoch):
 
 
 def _export(keras, folder, form):
-    from spectral_keras.export import export
+    from spectral_keras.export import ExportError, export
 
     model = keras.saving.load_model(folder / "best.keras")
     names = {"saved_model": "saved_model", "onnx": "model.onnx", "litert": "model.tflite"}
     path = folder / names[form]
-    report = export(model, path, form, overwrite=True)
+    try:
+        report = export(model, path, form, overwrite=True)
+    except ExportError as error:
+        raise CommandError(str(error)) from error
     print(
         f"{form}: {path}, {report['size_bytes']:,} bytes; run again from the file it differs by "
         f"{report['max_abs_difference']:.1e}"
@@ -266,14 +271,21 @@ class _Run:
 
     def restore(self):
         """Take up the newest good checkpoint; False if there is none."""
-        from spectral_keras.training.checkpoint import newest_checkpoint, restore_checkpoint
+        from spectral_keras.training.checkpoint import (
+            CheckpointError,
+            newest_checkpoint,
+            restore_checkpoint,
+        )
 
         state, content, damaged = newest_checkpoint(self.folder / "checkpoints")
         for message in damaged:
             print(f"{self.name}: {message}; the checkpoint before it is used", file=sys.stderr)
         if state is None:
             return False
-        arrays = restore_checkpoint(self.model, content)
+        try:
+            arrays = restore_checkpoint(self.model, content)
+        except CheckpointError as error:
+            raise CommandError(f"{self.folder.path} cannot be continued: {error}") from error
         self.history = state["history"]
         self.first_epoch = len(self.history)
         self.stopped_early = state["stopped_early"]

@@ -170,8 +170,9 @@ def adjust_hsv(images, hue, saturation, value):
     if channels != 3:
         return np.clip(images * value[..., np.newaxis, np.newaxis], 0, 1)
     result = np.empty(images.shape, np.float32)
-    flat_in, flat_out = images.reshape(count, -1, 3), result.reshape(count, -1, 3)
-    step = max(1, _HSV_PIXELS // max(1, height * width))
+    pixels = height * width
+    flat_in, flat_out = images.reshape(count, pixels, 3), result.reshape(count, pixels, 3)
+    step = max(1, _HSV_PIXELS // max(1, pixels))
     for start in range(0, count, step):
         part = slice(start, start + step)
         _adjust_hsv(flat_in[part], flat_out[part], hue[part], saturation[part], value[part])

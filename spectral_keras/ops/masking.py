@@ -1,0 +1,194 @@
+"""Multiplying the spectrum of images by a real mask: y = Re F^-1(mask * F(x))."""
+
+import functools
+
+import keras
+import numpy as np
+from keras import ops
+
+from spectral_keras.ops.dft import cosines, sines
+from spectral_keras.ops.fft import irfft2_last, rfft2_last
+from spectral_keras.ops.separable import apply_separable
+from spectral_keras.ops.symmetry import half_spectrum_multiplicity, hermitian_symmetrize
+from spectral_keras.ops.validation import (
+    check_choice,
+    check_data_format,
+    static_spatial_shape,
+)
+
+IMPLEMENTATIONS = ("auto", "fft", "matmul")
+
+# Measured on two cores, forward and backward: matrices of up to this size beat the FFT and its
+# transposes, if the channels make the inner products long enough.
+_MATMUL_MAX_SIZE = 48
+_MATMUL_MIN_CHANNELS = 8
+
+
+def choose_implementation(height, width, channels):
+    """The faster of "fft" and "matmul" for images of a size."""
+    small = max(height, width) <= _MATMUL_MAX_SIZE
+    return "matmul" if small and channels >= _MATMUL_MIN_CHANNELS else "fft"
+
+
+def apply_mask(x, mask, *, implementation="auto", data_format=None):
+    """y = Re F^-1(mask * F(x)) over height and width.
+
+    The result depends on the even part (mask[k] + mask[-k]) / 2 only, and so do the gradients;
+    both implementations use that to work with half the spectrum.
+
+    Args:
+        x: batch of real images, rank 4, of known height and width.  "fft" computes in float32 at
+            least, "matmul" in the dtype of x; the result has the dtype of x.
+        mask: real tensor of shape (height, width) in unshifted order (DC at [0, 0]), or
+            (height, width, channels) for both data formats.
+        implementation: "fft"; "matmul", which multiplies by real DFT matrices and holds no
+            complex numbers (for export); or "auto", the faster of the two for this size.
+        data_format: "channels_last", "channels_first" or None for Keras' global setting.
+
+    Returns:
+        Tensor of the shape and dtype of x.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from spectral_keras.ops.filters import radial_lowpass
+    >>> from spectral_keras.ops.masking import apply_mask
+    >>> x = np.random.default_rng(0).random((2, 8, 8, 3), dtype="float32")
+    >>> means = apply_mask(x, radial_lowpass(8, 8, 0).astype("float32"))
+    >>> bool(np.allclose(means, x.mean((1, 2), keepdims=True), atol=1e-6))
+    True
+    """
+    check_choice("implementation", implementation, IMPLEMENTATIONS)
+    data_format = check_data_format(data_format)
+    x = ops.convert_to_tensor(x)
+    mask = ops.convert_to_tensor(mask)
+    height, width = static_spatial_shape(x.shape, data_format, "apply_mask")
+    channels = x.shape[-1 if data_format == "channels_last" else 1]
+    if channels is None:
+        raise ValueError(f"`x` needs a known number of channels. Received: shape {tuple(x.shape)}")
+    if tuple(mask.shape) not in ((height, width), (height, width, channels)):
+        raise ValueError(
+            f"`mask` must have the shape ({height}, {width}) or ({height}, {width}, channels). "
+            f"Received: mask of shape {tuple(mask.shape)}"
+        )
+    if implementation == "auto":
+        implementation = choose_implementation(height, width, channels)
+    half = hermitian_symmetrize(mask, axes=(0, 1))[:, : width // 2 + 1]
+    many = channels >= _MATMUL_MIN_CHANNELS
+    if implementation == "matmul" and data_format == "channels_last" and many:
+        return _mask_by_matmul(x, half, data_format)
+    # The FFT needs the spatial axes last, and matrix products are short with few channels there.
+    if len(half.shape) == 3:
+        half = ops.transpose(half, (2, 0, 1))
+    if data_format == "channels_last":
+        x = ops.transpose(x, (0, 3, 1, 2))
+    if implementation == "fft":
+        y = _mask_by_fft(x, half)
+    else:
+        y = _mask_by_matmul(x, half, "channels_first")
+    return ops.transpose(y, (0, 2, 3, 1)) if data_format == "channels_last" else y
+
+
+def _mask_by_fft(x, half):
+    dtype = x.dtype
+    if keras.backend.standardize_dtype(dtype) not in ("float32", "float64"):
+        x = ops.cast(x, "float32")
+    half = ops.cast(half, x.dtype)
+    filtered = _tf_filter if keras.backend.backend() == "tensorflow" else _filter
+    return ops.cast(filtered(x, half), dtype)
+
+
+def _filter(x, half):
+    """irfft2(half * rfft2(x)) of (batch, channels, height, width) images.
+
+    A real and even factor keeps a spectrum Hermitian, so no symmetrisation is needed.
+    """
+    z = rfft2_last(x)
+    return irfft2_last(z * ops.cast(half, z.dtype), x.shape[-1], assume_hermitian=True)
+
+
+def _tf_filter(x, half):
+    """`_filter` with its closed-form gradient: the filter is its own adjoint.
+
+    Derived step by step, the gradient would symmetrise and weight the half spectra on the way.
+    """
+    import tensorflow as tf
+
+    height, width = x.shape[-2:]
+    weights = half_spectrum_multiplicity(width) / (height * width)
+    shared_axes = (0, 1) if len(half.shape) == 2 else (0,)
+
+    @tf.custom_gradient
+    def filtered(x, half):
+        z = rfft2_last(x)
+
+        def gradient(upstream):
+            upstream = rfft2_last(upstream)
+            masked = upstream * ops.cast(half, upstream.dtype)
+            by_x = irfft2_last(masked, width, assume_hermitian=True)
+            by_half = ops.sum(ops.real(z * ops.conj(upstream)), shared_axes)
+            return by_x, by_half * ops.cast(weights, by_half.dtype)
+
+        masked = z * ops.cast(half, z.dtype)
+        return irfft2_last(masked, width, assume_hermitian=True), gradient
+
+    return filtered(x, half)
+
+
+@functools.lru_cache(maxsize=64)
+def _width_matrices(width):
+    """Half spectrum of real rows and back.
+
+    Returns:
+        forward (2*m, width), the real parts of frequencies 0 ... m-1 and then the imaginary
+        parts, m = width//2 + 1, unitary; inverse (width, 2*m), which counts the frequencies of
+        the other half by their multiplicity.
+    """
+    turns = np.outer(np.arange(width // 2 + 1), np.arange(width))
+    forward = np.concatenate([cosines(turns, width), -sines(turns, width)]) / np.sqrt(width)
+    return forward, (forward * np.tile(half_spectrum_multiplicity(width), 2)[:, None]).T
+
+
+@functools.lru_cache(maxsize=64)
+def _height_matrix(height):
+    """Unitary DFT of complex columns whose rows alternate between real and imaginary part.
+
+    A real orthogonal (2*height, 2*height) matrix: its transpose is the inverse.
+    """
+    turns = np.outer(np.arange(height), np.arange(height))
+    cos, sin = (f(turns, height) / np.sqrt(height) for f in (cosines, sines))
+    matrix = np.empty((height, 2, height, 2))
+    matrix[:, 0, :, 0] = matrix[:, 1, :, 1] = cos
+    matrix[:, 0, :, 1] = sin
+    matrix[:, 1, :, 0] = -sin
+    return matrix.reshape(2 * height, 2 * height)
+
+
+def _mask_by_matmul(x, half, data_format):
+    """Real matrix products along width, then height, then back; no transposes.
+
+    The product along the width gives rows of (re, im) x m numbers for each image row: read as
+    2*height rows of m, with real and imaginary rows in turn, they are the input of the product
+    along the height as they lie in memory.
+    """
+    channels_last = data_format == "channels_last"
+    height, width, channels = x.shape[1:] if channels_last else (*x.shape[2:], x.shape[1])
+    m = width // 2 + 1
+    forward, inverse = _width_matrices(width)
+    column = _height_matrix(height)
+    half = ops.cast(half, x.dtype)
+    if channels_last:
+        factor = ops.reshape(half, (height, 1, m, -1))
+        stacked = (-1, 2 * height, m, channels)
+        parts = (-1, height, 2, m, channels)
+        lines = (-1, height, 2 * m, channels)
+    else:
+        factor = ops.reshape(half, (-1, height, 1, m))
+        stacked = (-1, channels, 2 * height, m)
+        parts = (-1, channels, height, 2, m)
+        lines = (-1, channels, height, 2 * m)
+    z = apply_separable(x, None, forward, data_format)
+    z = apply_separable(ops.reshape(z, stacked), column, None, data_format)
+    z = ops.reshape(z, parts) * factor
+    z = apply_separable(ops.reshape(z, stacked), column.T, None, data_format)
+    return apply_separable(ops.reshape(z, lines), None, inverse, data_format)

@@ -1,0 +1,384 @@
+"""The training command: files, results, resume after SIGKILL, bad input."""
+
+import csv
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from models import _train, registry
+from models._options import parse
+from spectral_keras.training.checkpoint import checkpoint_files, read_checkpoint
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TINY = ("--num-pairs", "1", "--batch-size", "16", "--augment", "none")
+RUN_FILES = {"config.json", "history.csv", "best.keras", "result.json", "curves.png", "checkpoints"}
+
+
+@pytest.fixture
+def npz(tmp_path):
+    """Images whose class is their brightness: a network learns them at once."""
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for split, count in (("train", 60), ("test", 30)):
+        labels = np.arange(count) % 3
+        images = 40 + 80 * labels[:, None, None, None] + rng.integers(0, 30, (count, 8, 8, 3))
+        arrays |= {f"x_{split}": images.astype("uint8"), f"y_{split}": labels}
+    np.savez(tmp_path / "tiny.npz", **arrays)
+    return str(tmp_path / "tiny.npz")
+
+
+@pytest.fixture
+def command(capsys, monkeypatch):
+    """Runs a training command in this process; returns (status, stdout, stderr)."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        # It cannot be switched off again, and other tests draw without a global seed.
+        monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: None)
+
+    def run(*arguments, name="spectral_pool_cnn"):
+        with pytest.raises(SystemExit) as stopped:
+            _train.main(name, [str(argument) for argument in arguments])
+        output = capsys.readouterr()
+        return stopped.value.code, output.out, output.err
+
+    return run
+
+
+def history(folder):
+    with open(folder / "history.csv") as file:
+        rows = list(csv.DictReader(file))
+    return [
+        {k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in rows
+    ]
+
+
+def assert_same_run(first, second):
+    """The same weights, optimizer, counters, best score and history, bit for bit."""
+    assert history(first) == history(second)
+    newest = [read_checkpoint(checkpoint_files(run / "checkpoints")[0]) for run in (first, second)]
+    (state, content), (other_state, other_content) = newest
+    assert content.keys() == other_content.keys()
+    for key, value in content.items():
+        np.testing.assert_array_equal(value, other_content[key], err_msg=key)
+    assert state["best"] == other_state["best"]
+    assert state["counters"] == other_state["counters"]
+    weights = [
+        keras.saving.load_model(run / "best.keras").get_weights() for run in (first, second)
+    ]
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+class TestRun:
+    def test_files_and_numbers(self, command, npz, tmp_path):
+        folder = tmp_path / "run"
+        status, out, err = command(
+            *TINY, "--dataset", npz, "--epochs", 12, "--learning-rate", 3e-3, "--output", folder
+        )
+        assert (status, err) == (0, "")
+        assert {path.name for path in folder.iterdir()} >= RUN_FILES
+        result = json.loads((folder / "result.json").read_text())
+        assert f"test accuracy {result['test_accuracy']:.4f}" in out and str(folder) in out
+        assert result["test_accuracy"] > 0.9
+        assert result["images"] == {"training": 54, "validation": 6, "test": 30}
+        assert result["epochs"] == len(history(folder)) == 12
+        model = keras.saving.load_model(folder / "best.keras")
+        assert result["parameters"] == model.count_params()
+        # The reported accuracy is that of the saved model on the test images.
+        with np.load(npz) as data:
+            logits = model.predict(data["x_test"].astype("float32") / 255, verbose=0)
+            accuracy = np.mean(logits.argmax(1) == data["y_test"])
+        assert accuracy == pytest.approx(result["test_accuracy"], abs=1e-6)
+        scores = [float(row["val_accuracy"]) for row in history(folder)]
+        assert result["best_epoch"] == 1 + int(np.argmax(scores))
+        config = json.loads((folder / "config.json").read_text())
+        assert config["options"]["epochs"] == 12 and config["options"]["gamma"] == 0.85
+        assert config["versions"]["keras"] == keras.__version__
+        assert not list(folder.glob(".tmp*")) and not list(folder.rglob("*.tmp"))
+
+    def test_same_seed_same_run(self, command, npz, tmp_path):
+        arguments = (*TINY, "--dataset", npz, "--epochs", 2, "--augment", "crop_flip")
+        for folder, seed in (("a", 5), ("b", 5), ("c", 6)):
+            command(*arguments, "--seed", seed, "--output", tmp_path / folder)
+        assert_same_run(tmp_path / "a", tmp_path / "b")
+        assert history(tmp_path / "a") != history(tmp_path / "c")
+
+    @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+    def test_mixed_precision(self, command, npz, tmp_path, precision):
+        folder = tmp_path / "run"
+        status, _, _ = command(
+            *TINY, "--dataset", npz, "--epochs", 1, "--precision", precision, "--output", folder
+        )
+        assert status == 0
+        model = keras.saving.load_model(folder / "best.keras")
+        assert model.get_layer("conv1").compute_dtype == precision
+        assert model.output.dtype == "float32"
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            ("--optimizer", "sgd", "--schedule", "step", "--weight-decay", "1e-4"),
+            ("--optimizer", "adamw", "--schedule", "cosine", "--warmup-epochs", "1"),
+            ("--optimizer", "rmsprop", "--validation-fraction", "0", "--schedule", "constant"),
+            ("--jit", "--conv", "spectral"),
+        ],
+    )
+    def test_options(self, command, npz, tmp_path, options):
+        if "--jit" in options and keras.backend.backend() == "torch":
+            return  # Keras has no compiler on PyTorch
+        folder = tmp_path / "run"
+        status, _, err = command(
+            *TINY, "--dataset", npz, "--epochs", 2, "--output", folder, *options
+        )
+        assert (status, err) == (0, "")
+        assert np.isfinite(float(history(folder)[-1]["loss"]))
+
+    def test_loss_that_is_not_finite_stops_and_keeps_the_best(self, command, npz, tmp_path):
+        folder = tmp_path / "run"
+        # Warm-up: a first epoch of sensible rates, then a rate that breaks everything.
+        status, out, err = command(
+            *TINY, "--dataset", npz, "--epochs", 40, "--learning-rate", 1e12,
+            "--schedule", "onecycle", "--optimizer", "sgd", "--output", folder,
+        )  # fmt: skip
+        assert status == 1
+        assert err.count("\n") == 1 and "loss is" in err and "--learning-rate" in err
+        assert "test accuracy" not in out
+        assert not (folder / "result.json").exists()
+        assert json.loads((folder / "config.json").read_text())["model"] == "spectral_pool_cnn"
+
+    def test_early_stopping_and_finished_resume(self, command, npz, tmp_path):
+        folder = tmp_path / "run"
+        arguments = (
+            *TINY, "--dataset", npz, "--epochs", 30, "--early-stopping", 2, "--learning-rate", 1e-9,
+            "--output", folder,
+        )  # fmt: skip
+        assert command(*arguments)[0] == 0
+        result = json.loads((folder / "result.json").read_text())
+        assert result["stopped_early"] and result["epochs"] == 3
+        # Resuming a finished run evaluates again and trains no further.
+        assert command(*arguments, "--resume")[0] == 0
+        assert json.loads((folder / "result.json").read_text())["epochs"] == 3
+
+
+class TestResume:
+    OPTIONS = (
+        *TINY[:-1], "crop_flip", "--epochs", "5", "--schedule", "plateau", "--early-stopping", "4",
+        "--learning-rate", "1e-3",
+    )  # fmt: skip
+
+    def start(self, npz, folder, *more):
+        return subprocess.Popen(
+            [sys.executable, "-m", "models.spectral_pool_cnn", "--dataset", npz]
+            + [*self.OPTIONS, "--output", str(folder), *more],
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+
+    def test_after_sigkill_the_run_ends_as_if_nothing_had_happened(self, npz, tmp_path):
+        whole = self.start(npz, tmp_path / "whole")
+        assert whole.wait(300) == 0, whole.stdout.read()
+
+        killed = self.start(npz, tmp_path / "killed")
+        deadline = time.monotonic() + 300
+        while not checkpoint_files(tmp_path / "killed" / "checkpoints"):
+            assert killed.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
+        killed.send_signal(signal.SIGKILL)
+        killed.wait(60)
+        # The newest checkpoint damaged as well: the one before it, or none, has to do.
+        newest = checkpoint_files(tmp_path / "killed" / "checkpoints")[0]
+        newest.write_bytes(newest.read_bytes()[:-7])
+        (tmp_path / "killed" / "best.keras").unlink(missing_ok=True)
+
+        again = self.start(npz, tmp_path / "killed", "--resume")
+        output, _ = again.communicate(timeout=300)
+        assert again.returncode == 0, output
+        assert "is damaged" in output
+        assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+    def test_from_every_epoch(self, command, npz, tmp_path):
+        whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+        arguments = ("--dataset", npz, *self.OPTIONS)
+        command(*arguments, "--output", whole)
+
+        class Killed(BaseException):
+            pass
+
+        saved = _train._Run.checkpoint
+
+        def checkpoint_then_die(run, finished):
+            saved(run, finished)
+            raise Killed
+
+        for attempt in range(5):
+            _train._Run.checkpoint = checkpoint_then_die
+            try:
+                with pytest.raises(Killed):
+                    _train.main(
+                        "spectral_pool_cnn",
+                        [*arguments, "--output", str(stopped)] + ["--resume"] * (attempt > 0),
+                    )
+            finally:
+                _train._Run.checkpoint = saved
+        assert command(*arguments, "--output", stopped, "--resume")[0] == 0
+        assert_same_run(whole, stopped)
+
+    def test_other_options_are_refused(self, command, npz, tmp_path):
+        folder = tmp_path / "run"
+        command(*TINY, "--dataset", npz, "--epochs", 1, "--output", folder)
+        before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        status, _, err = command(
+            *TINY, "--dataset", npz, "--epochs", 2, "--output", folder, "--resume"
+        )
+        assert status == 2 and "--epochs 1, not 2" in err
+        assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    def test_without_a_run_it_begins_one(self, command, npz, tmp_path):
+        arguments = (*TINY, "--dataset", npz, "--epochs", 1, "--output", tmp_path / "run")
+        assert command(*arguments, "--resume")[0] == 0
+        assert (tmp_path / "run" / "result.json").exists()
+
+
+BAD_OPTIONS = [
+    (("--epoch", "3"), "unknown option --epoch; did you mean --epochs?"),
+    (("--kernel-szie", "3"), "did you mean --kernel-size?"),
+    (("--frobnicate",), "unknown option --frobnicate"),
+    (("--epochs", "0"), "--epochs: expected a value >= 1"),
+    (("--epochs", "many"), "--epochs: expected an integer, received 'many'"),
+    (("--batch-size", "-4"), "--batch-size: expected a value >= 1"),
+    (("--learning-rate", "0"), "--learning-rate: expected a value > 0"),
+    (("--learning-rate", "nan"), "--learning-rate"),
+    (("--learning-rate", "inf"), "--learning-rate"),
+    (("--validation-fraction", "1"), "--validation-fraction: expected a value < 1"),
+    (("--weight-decay", "-1"), "--weight-decay"),
+    (("--momentum", "1.5"), "--momentum"),
+    (("--optimizer", "lion9"), "--optimizer: invalid choice: 'lion9'"),
+    (("--schedule", "linear"), "--schedule: invalid choice: 'linear'"),
+    (("--precision", "int8"), "--precision: invalid choice: 'int8'"),
+    (("--export", "pdf"), "--export: invalid choice: 'pdf'"),
+    (("--conv", "fast"), "--conv: invalid choice: 'fast'"),
+    (("--num-pairs", "0"), "num_pairs"),
+    (("--gamma", "0"), "gamma"),
+    (("--gamma", "1.5"), "gamma"),
+    (("--alpha", "2"), "alpha"),
+    (("--seed", "-1"), "--seed"),
+    (("--limit", "0"), "--limit"),
+    (("--dataset",), "--dataset: expected one argument"),
+    (("--augment", "rotate"), "augment"),
+    (("--early-stopping", "3", "--validation-fraction", "0"), "--validation-fraction"),
+    (("--schedule", "plateau", "--validation-fraction", "0"), "--validation-fraction"),
+    (("--resume", "--overwrite"), "exclude each other"),
+    (("stray",), "unknown option stray"),
+]
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(("arguments", "message"), BAD_OPTIONS)
+    def test_option(self, command, npz, tmp_path, arguments, message):
+        data = () if arguments == ("--dataset",) else ("--dataset", npz)
+        status, out, err = command(*data, "--output", tmp_path / "run", *arguments)
+        assert status == 2
+        assert message in err
+        assert err.count("\n") == 1 and "Traceback" not in err
+        assert out == ""
+        assert not (tmp_path / "run").exists()
+
+    @pytest.mark.parametrize(
+        ("dataset", "message"),
+        [
+            ("missing.npz", "missing.npz"),
+            ("no/such/folder", "no/such/folder"),
+            ("text.npz", "text.npz"),
+            ("keys.npz", "x_test"),
+            ("digit", "digits"),
+        ],
+    )
+    def test_dataset(self, command, tmp_path, monkeypatch, dataset, message):
+        monkeypatch.chdir(tmp_path)
+        pathlib.Path("text.npz").write_text("not an archive")
+        np.savez("keys.npz", x_train=np.zeros((4, 8, 8, 3), "uint8"), y_train=np.arange(4))
+        status, out, err = command("--dataset", dataset, "--output", "run")
+        assert status == 2
+        assert message in err
+        assert err.count("\n") == 1 and "Traceback" not in err
+        assert not pathlib.Path("run").exists()
+
+    def test_folder_with_a_run_is_not_overwritten(self, command, npz, tmp_path):
+        arguments = (*TINY, "--dataset", npz, "--epochs", 1, "--output", tmp_path / "run")
+        command(*arguments)
+        weights = (tmp_path / "run" / "best.keras").read_bytes()
+        status, _, err = command(*arguments)
+        assert status == 2
+        assert "--resume" in err and "--overwrite" in err and err.count("\n") == 1
+        assert (tmp_path / "run" / "best.keras").read_bytes() == weights
+        assert command(*arguments, "--overwrite")[0] == 0
+
+    def test_folder_with_other_files_is_left_alone(self, command, npz, tmp_path):
+        (tmp_path / "thesis").mkdir()
+        (tmp_path / "thesis" / "chapter1.tex").write_text("text")
+        for more in ((), ("--overwrite",), ("--resume",)):
+            status, _, err = command("--dataset", npz, "--output", tmp_path / "thesis", *more)
+            assert status == 2 and "is not empty and holds no run" in err
+        assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["chapter1.tex"]
+
+    def test_output_that_is_a_file(self, command, npz, tmp_path):
+        (tmp_path / "file").write_text("text")
+        status, _, err = command("--dataset", npz, "--output", tmp_path / "file")
+        assert status == 2 and "is not a folder" in err
+        status, _, err = command("--dataset", npz, "--output", tmp_path / "file" / "run", *TINY)
+        assert status == 2 and err.count("\n") == 1
+
+    @pytest.mark.parametrize("content", ["{", "[]", '{"options": 3}'])
+    def test_damaged_config(self, command, npz, tmp_path, content):
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run" / "config.json").write_text(content)
+        status, _, err = command("--dataset", npz, "--output", tmp_path / "run", "--resume")
+        assert status == 2 and "config.json" in err and err.count("\n") == 1
+
+    def test_folder_in_use(self, command, npz, tmp_path):
+        from models._runs import RunFolder
+
+        other = RunFolder(tmp_path / "run")
+        (tmp_path / "run").mkdir()
+        other.open(overwrite=False)
+        (tmp_path / "run" / "config.json").write_text('{"options": {}}')
+        code = (
+            "from models._train import main; main('spectral_pool_cnn', "
+            f"['--dataset', {npz!r}, '--output', {str(tmp_path / 'run')!r}, '--resume'])"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 2 and "in use by another process" in done.stderr
+
+
+class TestOptions:
+    @pytest.mark.parametrize("name", registry.names())
+    def test_recipe_and_network_give_the_defaults(self, name):
+        options = parse(name, [])
+        recipe = registry.recipe(name)
+        assert options["epochs"] == recipe.epochs and options["augment"] == recipe.augment
+        for option, (_, default) in registry.options(name).items():
+            assert options[option] == recipe.options.get(option, default)
+
+    def test_types(self):
+        options = parse("generic_cnn", ["--dense-units", "64,32", "--kernel-size", "5"])
+        assert options["dense_units"] == (64, 32) and options["kernel_size"] == 5
+
+    def test_list_of_the_zoo(self):
+        done = subprocess.run(
+            [sys.executable, "-m", "models"], cwd=ROOT, capture_output=True, text=True, timeout=300,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        for name in registry.names():
+            assert name in done.stdout
+        assert "13,282,634" not in done.stdout  # spectral kernels count twice

@@ -1,0 +1,131 @@
+"""Spectral initializers against numpy's DFT of the spatial sample."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from spectral_keras.initializers import DFTInitializer, spectral_sample
+from tests.oracles import to_numpy
+
+SHAPE = (3, 4, 2, 5)
+
+
+def _spectrum(sample):
+    return np.fft.fft2(to_numpy(sample), axes=(0, 1), norm="ortho")
+
+
+def _join(real, imag):
+    return to_numpy(real) + 1j * to_numpy(imag)
+
+
+class TestSpectralSample:
+    @pytest.mark.parametrize("shape", [(3, 3, 2, 4), (4, 5, 3, 1), (1, 1, 2, 2), (2, 1, 1, 3)])
+    def test_is_the_unitary_dft_over_the_kernel_axes(self, shape):
+        initializer = keras.initializers.HeNormal(seed=3)
+        real, imag = spectral_sample(initializer, shape)
+        assert tuple(real.shape) == tuple(imag.shape) == shape
+        np.testing.assert_allclose(_join(real, imag), _spectrum(initializer(shape)), atol=1e-6)
+
+    def test_known_spectra(self):
+        real, imag = spectral_sample("ones", (3, 3, 1, 1))
+        expected = np.zeros((3, 3))
+        expected[0, 0] = 3
+        np.testing.assert_allclose(to_numpy(real)[..., 0, 0], expected, atol=1e-6)
+        np.testing.assert_allclose(to_numpy(imag), 0, atol=1e-6)
+
+        def count(shape, dtype=None):
+            return np.arange(1, 10).reshape(shape).astype(dtype)
+
+        # DFT of 1..9: 45; -4.5 +- 2.5981i in row 0; -13.5 +- 7.7942i in column 0; zero elsewhere.
+        spectrum = 3 * _join(*spectral_sample(count, (3, 3, 1, 1)))[..., 0, 0]
+        expected = np.zeros((3, 3), dtype=complex)
+        expected[0] = 45, -4.5 + 2.598076j, -4.5 - 2.598076j
+        expected[1:, 0] = -13.5 + 7.794229j, -13.5 - 7.794229j
+        np.testing.assert_allclose(spectrum, expected, atol=1e-5)
+
+    @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16", None])
+    def test_dtype(self, dtype):
+        real, imag = spectral_sample(keras.initializers.GlorotUniform(seed=0), SHAPE, dtype=dtype)
+        for part in (real, imag):
+            assert keras.backend.standardize_dtype(part.dtype) == (dtype or "float32")
+
+    def test_half_precision_rounds_only_the_result(self):
+        # The values 1 and 2 are exact in bfloat16, a sum of 16 of them with 8 bits is not.
+        sample = np.random.default_rng(0).integers(1, 3, (4, 4, 1, 2)).astype("float32")
+
+        def initializer(shape, dtype=None):
+            return keras.ops.cast(sample, dtype)
+
+        exact = _spectrum(sample)
+        half = _join(*spectral_sample(initializer, sample.shape, dtype="bfloat16"))
+        for actual, expected in ((half.real, exact.real), (half.imag, exact.imag)):
+            np.testing.assert_allclose(actual, expected, rtol=2.0**-8, atol=1e-6)
+
+    def test_energy_is_the_samples(self):
+        initializer = keras.initializers.GlorotNormal(seed=1)
+        spectrum = _join(*spectral_sample(initializer, SHAPE))
+        energy = (to_numpy(initializer(SHAPE)) ** 2).sum()
+        np.testing.assert_allclose((np.abs(spectrum) ** 2).sum(), energy, rtol=1e-5)
+
+    def test_shape_must_be_a_kernels(self):
+        with pytest.raises(ValueError, match=r"shape=\(3, 3, 2\)"):
+            spectral_sample("ones", (3, 3, 2))
+
+
+class TestDFTInitializer:
+    @pytest.mark.parametrize("name", ["glorot_uniform", "he_normal", "orthogonal", "ones"])
+    def test_both_parts_are_of_one_sample(self, name):
+        real, imag = DFTInitializer.pair(name)
+        spatial = np.fft.ifft2(_join(real(SHAPE), imag(SHAPE)), axes=(0, 1), norm="ortho")
+        np.testing.assert_allclose(spatial.imag, 0, atol=1e-6)
+        np.testing.assert_allclose(spatial.real, to_numpy(real.initializer(SHAPE)), atol=1e-6)
+        # Unseeded pairs differ from each other, as Keras' initializers do.
+        other = DFTInitializer.pair(name)[0]
+        assert np.array_equal(to_numpy(real(SHAPE)), to_numpy(other(SHAPE))) == (name == "ones")
+
+    def test_parts_with_the_same_seed_belong_together(self):
+        real = DFTInitializer(keras.initializers.GlorotUniform(seed=7), "real")
+        imag = DFTInitializer(keras.initializers.GlorotUniform(seed=7), "imag")
+        expected = _spectrum(keras.initializers.GlorotUniform(seed=7)(SHAPE))
+        np.testing.assert_allclose(_join(real(SHAPE), imag(SHAPE)), expected, atol=1e-6)
+
+    @pytest.mark.parametrize("initializer", ["he_uniform", {"class_name": "Ones", "config": {}}])
+    def test_copies_draw_the_same_sample(self, initializer):
+        original = DFTInitializer(initializer, part="imag")
+        drawn = to_numpy(original(SHAPE))
+        config = json.loads(json.dumps(original.get_config()))
+        copies = [
+            DFTInitializer.from_config(config),
+            original.clone(),
+            keras.initializers.get(original),
+            keras.initializers.deserialize(
+                json.loads(json.dumps(keras.initializers.serialize(original)))
+            ),
+        ]
+        for copy in copies:
+            assert copy.part == "imag"
+            assert json.loads(json.dumps(copy.get_config())) == config
+            np.testing.assert_array_equal(to_numpy(copy(SHAPE)), drawn)
+
+    def test_weights_of_a_layer(self):
+        """`add_weight` clones its initializer, which must not draw again."""
+
+        class Spectral(keras.layers.Layer):
+            def build(self, input_shape):
+                real, imag = DFTInitializer.pair("glorot_uniform")
+                self.real = self.add_weight(shape=SHAPE, initializer=real)
+                self.imag = self.add_weight(shape=SHAPE, initializer=imag)
+
+        layer = Spectral()
+        layer.build(None)
+        spatial = np.fft.ifft2(_join(layer.real, layer.imag), axes=(0, 1))
+        np.testing.assert_allclose(spatial.imag, 0, atol=1e-6)
+
+    def test_bad_arguments(self):
+        with pytest.raises(ValueError, match="part='phase'"):
+            DFTInitializer("ones", part="phase")
+        seed = keras.random.SeedGenerator(1)
+        with pytest.raises(ValueError, match="SeedGenerator"):
+            DFTInitializer(keras.initializers.GlorotUniform(seed=seed))
