@@ -4,9 +4,9 @@ Free functions that take and return Keras tensors.  Layer names are stable: anal
 saved weights refer to them.
 """
 
-from keras import layers
+from keras import config, layers
 
-from spectral_keras.layers import SpectralConv2D
+from spectral_keras.layers import SpectralConv2D, SpectralPool
 from spectral_keras.ops.validation import check_choice
 
 
@@ -49,8 +49,6 @@ def spatial_size(x):
 
 
 def _spatial(shape):
-    from keras import config
-
     return tuple(shape[1:3] if config.image_data_format() == "channels_last" else shape[2:4])
 
 

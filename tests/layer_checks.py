@@ -8,7 +8,7 @@ import tempfile
 import keras
 import numpy as np
 
-from tests.oracles import float64_or_float32, input_gradient, random_images, to_numpy
+from tests.oracles import compiled, float64_or_float32, input_gradient, random_images, to_numpy
 
 PACKAGE = "spectral_keras"
 
@@ -136,14 +136,15 @@ def _check_dtype(layer_class, init_kwargs, input_shape, dtype):
     probe = random_images(reference.compute_output_shape(input_shape), seed=1)
     results = []
     for each in (reference, layer):
-        outputs = each(keras.ops.cast(x, each.compute_dtype), training=False)
+        forward = compiled(lambda z, each=each: each(z, training=False))
+        outputs = forward(keras.ops.cast(x, each.compute_dtype))
         assert keras.backend.standardize_dtype(outputs.dtype) == each.compute_dtype
 
         def scalar(z, each=each):
             z = each(keras.ops.cast(z, each.compute_dtype), training=False)
             return keras.ops.sum(keras.ops.multiply(keras.ops.cast(z, "float32"), probe))
 
-        results.append((to_numpy(outputs), to_numpy(input_gradient(scalar, x))))
+        results.append((to_numpy(outputs), to_numpy(input_gradient(compiled(scalar), x))))
     for expected, actual, what in zip(*results, ("outputs", "gradient"), strict=True):
         error = np.abs(actual - expected).max() / max(np.abs(expected).max(), 1e-6)
         assert error <= _TOLERANCE[compute_dtype], f"{what} in {dtype}: relative error {error:.2g}"
@@ -156,14 +157,16 @@ def _check_saving(layer_class, init_kwargs, input_shape):
     # Not the initial values: those a fresh layer might have as well.
     layer.set_weights([w + 0.1 * rng.random(w.shape) for w in layer.get_weights()])
     x = random_images((input_shape[0] + 1, *input_shape[1:]), seed=3)
-    expected = to_numpy(model(x, training=False))
+
+    def predict(model, x):
+        return to_numpy(compiled(lambda x: model(x, training=False))(x))
+
+    expected = predict(model, x)
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "model.keras")
         model.save(path)
         loaded = keras.saving.load_model(path)
-        np.testing.assert_allclose(
-            to_numpy(loaded(x, training=False)), expected, rtol=1e-6, atol=1e-6
-        )
+        np.testing.assert_allclose(predict(loaded, x), expected, rtol=1e-6, atol=1e-6)
         if keras.backend.backend() != "tensorflow":
             return
         import tensorflow as tf

@@ -121,6 +121,19 @@ def float64_or_float32():
     return "float64"
 
 
+def compiled(fn):
+    """`jax.jit(fn)` on JAX, fn elsewhere.
+
+    Outside `jit` JAX compiles every op of fn for every shape by itself, which takes seconds.  Not
+    for functions that draw random numbers: a `SeedGenerator` must not change inside.
+    """
+    if keras.backend.backend() != "jax":
+        return fn
+    import jax
+
+    return jax.jit(fn)
+
+
 def gradients(fn, *arrays):
     """Gradients of the scalar fn(*tensors) by the arrays, as numpy arrays of their dtype."""
     backend = keras.backend.backend()
@@ -193,6 +206,14 @@ def finite_differences(fn, x, eps=1e-3):
     more than three digits: their central differences are exact, so eps can be large (0.1 to 1).
     """
     x = np.asarray(x)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        try:
+            fn = jax.jit(fn)
+            fn(x)
+        except jax.errors.TracerArrayConversionError:  # fn is made of numpy
+            fn = fn.__wrapped__
     gradient = np.zeros(x.shape, dtype="float64")
     for index in np.ndindex(*x.shape):
         values = []

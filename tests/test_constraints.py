@@ -13,7 +13,9 @@ class TestUnitInterval:
     def test_clips_and_keeps_what_is_inside(self):
         w = np.array([[-2.0, -0.0, 0.25], [1.0, 1.0001, 7.0]], "float32")
         expected = np.array([[0, 0, 0.25], [1, 1, 1]])
-        np.testing.assert_array_equal(to_numpy(constraints.UnitInterval()(w)), expected.astype("f4"))
+        np.testing.assert_array_equal(
+            to_numpy(constraints.UnitInterval()(w)), expected.astype("f4")
+        )
 
     def test_config_round_trip(self):
         constraint = constraints.UnitInterval()

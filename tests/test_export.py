@@ -9,6 +9,7 @@ import pytest
 
 from spectral_keras import export as export_module
 from spectral_keras.export import SUFFIXES, ExportError, export
+from spectral_keras.layers.fourier_mask import FourierMask
 from spectral_keras.layers.spectral_conv2d import SpectralConv2D
 from tests.oracles import random_images, to_numpy
 
@@ -206,7 +207,7 @@ class TestFFT:
 
 LAYERS = {
     "spectral_conv": (lambda: SpectralConv2D(4, 3, padding="same"), (9, 8, 3), (9, 8, 4)),
-    "fft": (lambda: Halve(), (8, 6, 2), (8, 6, 2)),
+    "fourier_mask": (lambda: FourierMask(implementation="fft"), (8, 6, 2), (8, 6, 2)),
 }
 
 
@@ -222,6 +223,8 @@ class TestOneLayer:
         report = export(layer, path, "saved_model", input_shape=input_shape)
         assert report["input_shape"] == [None, *input_shape]
         assert report["output_shape"] == [None, *output_shape]
+        layer.set_weights([0.9 * w for w in layer.get_weights()])
+        export(layer, path, "saved_model", input_shape=input_shape, overwrite=True)
         artifact = tf.saved_model.load(path)
         as_layer = keras.layers.TFSMLayer(path, call_endpoint="serve")
         for batch_size in (1, 2, 7):

@@ -55,9 +55,7 @@ def crop(images, rng, padding=PADDING):
     images = as_float(images)
     count, height, width, channels = images.shape
     offsets = rng.integers(0, 2 * padding + 1, (2, count))
-    padded = np.zeros(
-        (count, height + 2 * padding, width + 2 * padding, channels), np.float32
-    )
+    padded = np.zeros((count, height + 2 * padding, width + 2 * padding, channels), np.float32)
     padded[:, padding : padding + height, padding : padding + width] = images
     return _windows(padded, offsets, height, width)
 
@@ -79,9 +77,7 @@ def translate(images, rng, fraction=TRANSLATION):
     # The tolerance keeps 0.1 * 30 = 2.9999999999999996 from becoming 2.
     limit_h, limit_w = (int(fraction * size + 1e-9) for size in (height, width))
     limit_h, limit_w = min(limit_h, height - 1), min(limit_w, width - 1)
-    offsets = np.stack(
-        [rng.integers(0, 2 * limit + 1, count) for limit in (limit_h, limit_w)]
-    )
+    offsets = np.stack([rng.integers(0, 2 * limit + 1, count) for limit in (limit_h, limit_w)])
     padding = ((0, 0), (limit_h, limit_h), (limit_w, limit_w), (0, 0))
     return _windows(np.pad(images, padding, mode="reflect"), offsets, height, width)
 
@@ -117,9 +113,7 @@ def hsv(images, rng, hue=HUE, saturation=SATURATION, value=VALUE):
     saturation = check_number("saturation", saturation, low=0, high=1)
     value = check_number("value", value, low=0, high=1)
     draws = rng.uniform(-1, 1, (3, len(images))).astype(np.float32)
-    return adjust_hsv(
-        images, hue * draws[0], 1 + saturation * draws[1], 1 + value * draws[2]
-    )
+    return adjust_hsv(images, hue * draws[0], 1 + saturation * draws[1], 1 + value * draws[2])
 
 
 def cutout(images, rng, fraction=CUTOUT):

@@ -28,7 +28,7 @@ def check_labels(labels, count, where, num_classes=None):
         if not np.all(np.isfinite(labels)) or np.any(labels != np.floor(labels)):
             raise DataError(f"{where} holds labels that are not integers: use 0, 1, 2, ...")
     elif labels.dtype.kind not in "iu":
-        raise DataError(f"{where} has data type {labels.dtype}: expected integer labels 0, 1, 2, ...")
+        raise DataError(f"{where} has data type {labels.dtype}: expected integers 0, 1, 2, ...")
     if count and labels.min() < 0:
         raise DataError(
             f"{where} holds the label {int(labels.min())}: labels must be 0 or more "
@@ -121,22 +121,13 @@ def resize(images, size):
     from PIL import Image
 
     result = np.empty((len(images), height, width, images.shape[-1]), np.uint8)
+    # Pillow takes RGB at once, and any other number of channels one by one.
+    parts = [slice(None)] if images.shape[-1] == 3 else range(images.shape[-1])
     for source, target in zip(images, result, strict=True):
-        for channels in _pillow_channels(images.shape[-1]):
-            # Pillow wants [H, W] for one channel and [H, W, 3] for three.
-            part = np.ascontiguousarray(source[..., channels].squeeze(-1)) if (
-                channels.stop - channels.start == 1
-            ) else np.ascontiguousarray(source[..., channels])
-            resized = Image.fromarray(part).resize((width, height), Image.Resampling.BILINEAR)
-            target[..., channels] = np.asarray(resized).reshape(height, width, -1)
+        for part in parts:
+            image = Image.fromarray(np.ascontiguousarray(source[..., part]))
+            target[..., part] = image.resize((width, height), Image.Resampling.BILINEAR)
     return result
-
-
-def _pillow_channels(count):
-    """Slices of three channels where possible (one Pillow call), else of one."""
-    if count == 3:
-        return [slice(0, 3)]
-    return [slice(channel, channel + 1) for channel in range(count)]
 
 
 def class_positions(labels):

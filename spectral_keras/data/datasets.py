@@ -62,8 +62,9 @@ def load(
         name: `"digits"` (scikit-learn's scans as 32x32x1; no download); an image
             classification set of TensorFlow Datasets (`"cifar10"`, `"cifar100"`, ...); the
             path of an `.npz` file with `x_train`, `y_train`, `x_test`, `y_test` (uint8 in
-            [0, 255] or floats in [0, 1]); or a folder of class folders of images, with or
-            without `train/` and `test/` above them.
+            [0, 255], or floats in [0, 1], which are rounded to 256 levels); or a folder of
+            class folders of images, with or without `train/` and `test/` above them. Data
+            without a test set lend a fifth of every class to it, always the same one.
         data_dir: where TensorFlow Datasets keeps its files; its own default if None.
         limit: use only so many training images (before the validation split), with the
             class shares of the whole; always the same ones.
@@ -106,6 +107,10 @@ def load(
     if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or seed < 0:
         raise DataError(f"seed must be an integer of at least 0. Received: seed={seed!r}")
     image_size = _check_image_size(image_size)
+    if data_dir is not None and not isinstance(data_dir, (str, os.PathLike)):
+        raise DataError(f"data_dir must be a path. Received: data_dir={data_dir!r}")
+    if not isinstance(grayscale, bool):
+        raise DataError(f"grayscale must be True or False. Received: grayscale={grayscale!r}")
     try:
         parts = _read(name, data_dir, limit, limit_test, image_size, grayscale)
         parts = _limit_and_convert(parts, limit, limit_test, image_size, grayscale)
@@ -113,6 +118,8 @@ def load(
         raise DataError(
             f"{name!r} does not fit into memory: give a limit or a smaller image size"
         ) from error
+    except OSError as error:
+        raise DataError(f"{name!r} cannot be read ({error}): check the path") from error
     return _split(name, parts, limit, limit_test, float(validation_fraction), int(seed))
 
 

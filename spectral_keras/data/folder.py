@@ -9,6 +9,7 @@ from spectral_keras.data import arrays
 from spectral_keras.data.errors import DataError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif")
+TEST_FOLDERS = ("test", "validation", "val")
 TEST_SHARE = 0.2
 
 
@@ -22,12 +23,14 @@ def is_class_folder(path):
 def load_folder(path, limit=None, limit_test=None, image_size=None, grayscale=False):
     """Read every image below `path` as RGB (or grey); class names are the folder names.
 
-    With train/ and test/ these are the two sets; without, the fifth of every class
-    whose relative path hashes lowest is the test set, so that the split does not depend
-    on the machine, and adding a file moves few others.
+    With train/ and test/ (or validation/, val/) these are the two sets; without, the fifth
+    of every class whose relative path hashes lowest is the test set, so that the split does
+    not depend on the machine, and adding a file moves few others.
     """
     path = os.path.expanduser(path)
-    train_path, test_path = os.path.join(path, "train"), os.path.join(path, "test")
+    train_path = os.path.join(path, "train")
+    candidates = [os.path.join(path, part) for part in TEST_FOLDERS]
+    test_path = next(filter(os.path.isdir, candidates), candidates[0])
     if os.path.isdir(train_path) or os.path.isdir(test_path):
         for part in (train_path, test_path):
             if not os.path.isdir(part):
@@ -41,7 +44,7 @@ def load_folder(path, limit=None, limit_test=None, image_size=None, grayscale=Fa
         test_files, y_test = _files(test_path, class_names)
         if not test_files:
             raise DataError(f"{test_path} holds no images ({', '.join(SUFFIXES)})")
-        test_name = "test/"
+        test_name = f"{os.path.basename(test_path)}/"
     else:
         class_names = _class_names(path)
         _check_classes(path, class_names)
@@ -56,9 +59,8 @@ def load_folder(path, limit=None, limit_test=None, image_size=None, grayscale=Fa
         test_name = "a fifth of every class, by a hash of the path"
     train_files, y_train = _limited(train_files, y_train, limit)
     test_files, y_test = _limited(test_files, y_test, limit_test)
-    shape = None if image_size is None else tuple(image_size)
-    x_train, shape = _read_all(train_files, shape, grayscale, path)
-    x_test, _ = _read_all(test_files, shape, grayscale, path, resize=image_size is not None)
+    x_train = _read_all(train_files, path, image_size, grayscale)
+    x_test = _read_all(test_files, path, image_size, grayscale, x_train.shape[1:3])
     return {
         "x_train": x_train,
         "y_train": y_train,
@@ -74,8 +76,7 @@ def _class_names(path):
     names = []
     for entry in os.scandir(path):
         if entry.is_dir() and not entry.name.startswith("."):
-            if any(_is_image(name) for name in os.listdir(entry.path)):
-                names.append(entry.name)
+            names.extend([entry.name] * any(map(_is_image, os.listdir(entry.path))))
     return sorted(names)
 
 
@@ -113,7 +114,8 @@ def _split_by_hash(files, labels, root):
 
 
 def _hash(relative_path):
-    return hashlib.sha256(relative_path.replace(os.sep, "/").encode("utf-8", "surrogateescape")).digest()
+    portable = relative_path.replace(os.sep, "/")
+    return hashlib.sha256(portable.encode("utf-8", "surrogateescape")).digest()
 
 
 def _limited(files, labels, limit):
@@ -123,21 +125,22 @@ def _limited(files, labels, limit):
     return [files[index] for index in chosen], labels[chosen]
 
 
-def _read_all(files, size, grayscale, root, resize=True):
-    """(images, (height, width)): resized to `size`, or all of one size."""
+def _read_all(files, root, image_size, grayscale, expected_size=None):
+    """The images of `files`, resized to `image_size`, or as they are if all of one size."""
     images = None
     for index, file in enumerate(files):
-        image = _read(file, size if resize else None, grayscale)
+        image = _read(file, image_size, grayscale)
         if images is None:
-            size = size or image.shape[:2]
-            images = arrays.allocate(len(files), (*size, image.shape[-1]), root)
-        if image.shape[:2] != tuple(size):
+            expected_size = expected_size or image.shape[:2]
+            images = arrays.allocate(len(files), (*expected_size, image.shape[-1]), root)
+        if image.shape[:2] != expected_size:
+            sizes = ["x".join(map(str, size)) for size in (image.shape[:2], expected_size)]
             raise DataError(
-                f"the images of {root} have different sizes ({file} is {image.shape[0]}x"
-                f"{image.shape[1]}, others are {size[0]}x{size[1]}): give image_size to resize them"
+                f"the images of {root} have different sizes ({file} is {sizes[0]}, others are "
+                f"{sizes[1]}): give image_size to resize them all"
             )
         images[index] = image
-    return images, size
+    return images
 
 
 def _read(file, size, grayscale):
@@ -145,8 +148,12 @@ def _read(file, size, grayscale):
 
     try:
         with Image.open(file) as opened:
+            if opened.mode[0] in "IF":
+                raise DataError(f"the image {file} has more than 8 bits a channel: convert it")
             image = opened.convert("L" if grayscale else "RGB")
-    except Exception as error:  # Pillow's decoders raise OSError, ValueError, SyntaxError, struct.error, ...
+    except DataError:
+        raise
+    except Exception as error:  # Pillow's decoders raise many types on damaged files
         raise DataError(
             f"the image {file} cannot be read ({type(error).__name__}): repair or remove it"
         ) from error

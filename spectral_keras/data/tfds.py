@@ -19,8 +19,16 @@ READ_BATCH = 1000
 PROBE_SECONDS = 5
 # Known to have no training split; others are found out once they are prepared.
 EVALUATION_ONLY = frozenset(
-    """cifar10_1 cifar10_corrupted cifar10_h imagenet2012_corrupted imagenet_a imagenet_r
-    imagenet_sketch imagenet_v2""".split()
+    [
+        "cifar10_1",
+        "cifar10_corrupted",
+        "cifar10_h",
+        "imagenet2012_corrupted",
+        "imagenet_a",
+        "imagenet_r",
+        "imagenet_sketch",
+        "imagenet_v2",
+    ]
 )
 
 
@@ -137,9 +145,8 @@ def _unusable_name(tfds, name, error):
             f"the data set {base!r} has no configuration {shown(config)}: "
             f"{_did_you_mean(config, configs)}{some if configs else f'write {base}'}"
         )
-    reason = re.sub(r"^Failed to construct dataset .*?}\": ", "", _first_line(error))
     return DataError(
-        f"the data set {shown(name)} cannot be used ({reason}): "
+        f"the data set {shown(name)} cannot be used ({_first_line(error)}): "
         f"write name, name/configuration or name:version"
     )
 
@@ -168,12 +175,12 @@ def _supervised_keys(tfds, builder, name):
         image, label = features[keys[0]], features[keys[1]]
     except (KeyError, TypeError) as error:
         raise DataError(refusal) from error
-    if not isinstance(image, tfds.features.Image) or not isinstance(label, tfds.features.ClassLabel):
+    if not (isinstance(image, tfds.features.Image) and isinstance(label, tfds.features.ClassLabel)):
         raise DataError(refusal)
     if np.dtype(image.np_dtype) != np.uint8:
         raise DataError(
-            f"the data set {name!r} has images of type {np.dtype(image.np_dtype)}; only uint8 images "
-            f"can be used: convert it to an .npz file with floats in [0, 1]"
+            f"the data set {name!r} has images of type {np.dtype(image.np_dtype)}, not uint8: "
+            f"convert it to an .npz file with floats in [0, 1]"
         )
     return keys
 
@@ -359,7 +366,7 @@ class _Reader:
             raise
         except Exception as error:
             text = str(error)
-            if "different shapes" in text or "Cannot batch" in text or "could not broadcast" in text:
+            if "Cannot batch" in text or "could not broadcast" in text:
                 raise DataError(
                     f"the images of {self.name!r} have different sizes: give image_size "
                     f"to resize them all"
@@ -377,5 +384,6 @@ def _limited(labels, indices, limit):
 
 
 def _first_line(error):
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:200].rstrip(".") if lines else type(error).__name__
+    text = re.sub(r"^Failed to construct dataset .*?}\": ", "", str(error).strip())
+    lines = text.splitlines()
+    return lines[0][:200].rstrip(". ") if lines else type(error).__name__

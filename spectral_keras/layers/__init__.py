@@ -1,1 +1,6 @@
+"""Keras layers of the frequency domain."""
+
+from spectral_keras.layers.fourier_mask import FourierMask as FourierMask
+from spectral_keras.layers.frequency_dropout import FrequencyDropout as FrequencyDropout
 from spectral_keras.layers.spectral_conv2d import SpectralConv2D as SpectralConv2D
+from spectral_keras.layers.spectral_pool import SpectralPool as SpectralPool

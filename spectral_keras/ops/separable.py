@@ -143,7 +143,7 @@ def _height_channels_last(x, matrix):
 def _width_channels_last(x, matrix):
     height, width, channels = x.shape[1], x.shape[2], _size(x, 3)
     if len(matrix.shape) == 3:
-        return ops.matmul(ops.expand_dims(_tensor(matrix, x), 1), x)
+        return ops.expand_dims(_tensor(matrix, x), 1) @ x
     x = _left_product(matrix, ops.reshape(x, (-1, width, channels)))
     return ops.reshape(x, (-1, height, matrix.shape[-2], channels))
 
@@ -151,7 +151,7 @@ def _width_channels_last(x, matrix):
 def _height_channels_first(x, matrix):
     channels, height, width = _size(x, 1), x.shape[2], x.shape[3]
     if len(matrix.shape) == 3:
-        return ops.matmul(ops.expand_dims(_tensor(matrix, x), 1), x)
+        return ops.expand_dims(_tensor(matrix, x), 1) @ x
     x = _left_product(matrix, ops.reshape(x, (-1, height, width)))
     return ops.reshape(x, (-1, channels, matrix.shape[-2], width))
 
@@ -160,19 +160,23 @@ def _width_channels_first(x, matrix):
     channels, height, width = _size(x, 1), x.shape[2], x.shape[3]
     right = _tensor(_transposed(matrix), x)
     if len(matrix.shape) == 3:
-        return ops.matmul(x, ops.expand_dims(right, 1))
-    x = ops.matmul(ops.reshape(x, (-1, width)), right)
+        return x @ ops.expand_dims(right, 1)
+    x = ops.reshape(x, (-1, width)) @ right
     return ops.reshape(x, (-1, channels, height, matrix.shape[-2]))
 
 
 def _left_product(matrix, x):
-    """[out, in] @ [N, in, D], or [N, out, in] @ [N, in, D]."""
+    """[out, in] @ [N, in, D], or [N, out, in] @ [N, in, D].
+
+    With the operator, as everywhere in this file: on PyTorch and JAX `keras.ops.matmul` turns
+    float64 into float32.
+    """
     if isinstance(matrix, np.ndarray):
         if _is_halving(matrix):
             return _halved(matrix, x)
         if _is_halving(matrix.T):
             return _doubled(matrix, x)
-    return ops.matmul(_tensor(matrix, x), x)
+    return _tensor(matrix, x) @ x
 
 
 def _is_halving(matrix):
@@ -193,12 +197,12 @@ def _halved(matrix, x):
     pairs = ops.reshape(x, (-1, size, 2 * depth))  # sample 2q and sample 2q + 1 side by side
     even, odd = pairs[..., :depth], pairs[..., depth:]
     scale = ops.cast(matrix[0, 0], x.dtype)
-    return scale * even + ops.matmul(_tensor(np.ascontiguousarray(matrix[:, 1::2]), x), odd)
+    return scale * even + _tensor(np.ascontiguousarray(matrix[:, 1::2]), x) @ odd
 
 
 def _doubled(matrix, x):
     """The product for the transpose of an `_is_halving` matrix."""
     size, depth = matrix.shape[1], _size(x, 2)
     scale = ops.cast(matrix[0, 0], x.dtype)
-    odd = ops.matmul(_tensor(np.ascontiguousarray(matrix[1::2]), x), x)
+    odd = _tensor(np.ascontiguousarray(matrix[1::2]), x) @ x
     return ops.reshape(ops.concatenate([scale * x, odd], axis=-1), (-1, 2 * size, depth))

@@ -117,7 +117,9 @@ class TestCorrectness:
     def test_flip_mirrors_half_of_the_images(self):
         batch = images(1000, 2, 3)
         result = flip(batch, np.random.default_rng(0))
-        mirrored = np.array([np.array_equal(a, b[:, ::-1]) for a, b in zip(result, batch, strict=True)])
+        mirrored = np.array(
+            [np.array_equal(a, b[:, ::-1]) for a, b in zip(result, batch, strict=True)]
+        )
         same = np.array([np.array_equal(a, b) for a, b in zip(result, batch, strict=True)])
         assert np.all(mirrored ^ same)
         assert 430 < mirrored.sum() < 570  # 4.4 standard deviations

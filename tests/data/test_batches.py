@@ -36,9 +36,7 @@ class Recorder(keras.layers.Layer):
         super().__init__()
         self.dense = keras.layers.Dense(2)
         self.prints = self.add_weight(shape=(steps, 2), initializer="zeros", trainable=False)
-        self.count = self.add_weight(
-            shape=(), initializer="zeros", dtype="int32", trainable=False
-        )
+        self.count = self.add_weight(shape=(), initializer="zeros", dtype="int32", trainable=False)
 
     def call(self, x, training=False):
         if training:
@@ -175,15 +173,15 @@ class TestCorrectness:
             computed.release()
             return images
 
-        batches = Batches(identified_images(), np.zeros(COUNT, int), BATCH, augment=count, workers=2)
+        batches = Batches(
+            identified_images(), np.zeros(COUNT, int), BATCH, augment=count, workers=2
+        )
         batches[0]
         for _ in range(5):  # batch 0 and the four ahead of it
             assert computed.acquire(timeout=30)
         assert not computed.acquire(timeout=0.1)
 
-    @pytest.mark.parametrize(
-        ("workers", "compiled"), [(0, True), (1, True), (4, True), (4, False)]
-    )
+    @pytest.mark.parametrize(("workers", "compiled"), [(0, True), (1, True), (4, True), (4, False)])
     def test_fit_consumes_exactly_the_batches_of_each_epoch(self, workers, compiled):
         images, epochs, per_epoch = identified_images(), 3, 7
         batches = Batches(
