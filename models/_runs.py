@@ -166,6 +166,12 @@ class RunFolder:
         except OSError:
             raise CommandError(f"{self.path} is in use by another process") from None
 
+    def close(self):
+        """Give the lock back."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
 
 def draw_curves(path, rows, title, best_epoch=None):
     """curves.png: loss and accuracy against the epoch."""

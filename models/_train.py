@@ -26,23 +26,24 @@ from models._runs import (
 def main(name, argv=None):
     """Run the command and leave with its status: 0, 1 (stopped), 2 (bad input) or 130 (Ctrl-C)."""
     options = parse(name, argv)
+    folder = RunFolder(options["output"] or default_folder(name, options["dataset"]))
     try:
-        status = train(name, options)
+        status = train(name, options, folder)
     except (CommandError, OSError) as error:
         line = " ".join(str(error).split())
         print(f"models.{name}: error: {line}", file=sys.stderr)
         status = 2
     except KeyboardInterrupt:
-        folder = RunFolder(options["output"] or default_folder(name, options["dataset"]))
         goes_on = f"; --resume goes on in {folder.path}" if folder.holds_run else ""
         print(f"\nmodels.{name}: interrupted{goes_on}", file=sys.stderr)
         status = 130
+    finally:
+        folder.close()
     sys.exit(status)
 
 
-def train(name, options):
+def train(name, options, folder):
     """Train as `options` say (see `models._options`); returns the exit status."""
-    folder = RunFolder(options["output"] or default_folder(name, options["dataset"]))
     folder.check(options["resume"], options["overwrite"])
     if options["resume"] and folder.holds_run:
         folder.check_same(options)
@@ -122,12 +123,16 @@ def _batches(data, options):
     from spectral_keras.data import Batches
 
     size = options["batch_size"]
+    try:
+        augment = build_augmentation(options["augment"])
+    except ValueError as error:
+        raise CommandError(f"--augment: {error}") from error
     train = Batches(
         data.x_train,
         data.y_train,
         size,
         shuffle=True,
-        augment=build_augmentation(options["augment"]),
+        augment=augment,
         seed=options["seed"],
         workers=options["workers"],
     )
@@ -246,7 +251,7 @@ class _Run:
 
         # A second model over the same layers: saved without the optimizer's state.
         save_model(
-            keras.Model(model.inputs, model.outputs, name=model.name), self.folder / "best.keras"
+            keras.Model(model.input, model.output, name=model.name), self.folder / "best.keras"
         )
 
     def checkpoint(self, finished):

@@ -20,6 +20,7 @@ import keras
 import numpy as np
 
 from spectral_keras.ops.validation import check_bool, check_choice, check_number
+from spectral_keras.precision import all_layers, in_float32
 
 # Format -> (what people call it, file name suffix, Keras' name, packages needed).
 _FORMATS = {
@@ -112,7 +113,13 @@ def export(
     check_bool("overwrite", overwrite)
     target = _check_target(path, format, overwrite)
     _check_environment(format)
-    model = _in_float32(_as_functional(model_or_layer, input_shape))
+    model = _as_functional(model_or_layer, input_shape)
+    try:
+        model = in_float32(model)
+    except Exception as error:  # a layer's own from_config, say
+        raise ExportError(
+            f"{model.name!r} cannot be rebuilt in float32: {_first_line(error)}"
+        ) from error
 
     # The temporary folder is on the target's file system, so that the last step is a rename.
     nearest = next(folder for folder in target.parents if folder.exists())
@@ -237,69 +244,6 @@ def _fits(shape, built_for):
     return len(shape) == len(built_for) and all(
         known is None or size == known for size, known in zip(shape, built_for, strict=True)
     )
-
-
-def _walk(layer):
-    """The layer and, in a model, all layers below it."""
-    yield layer
-    for child in getattr(layer, "layers", None) or ():
-        yield from _walk(child)
-
-
-def _in_float32(model):
-    """`model`, or where it has another precision a float32 copy of it with the same weights."""
-    policies = {
-        name
-        for layer in _walk(model)
-        for name in (layer.dtype_policy.compute_dtype, layer.dtype_policy.variable_dtype)
-    }
-    dtype = keras.backend.standardize_dtype(model.inputs[0].dtype)
-    other_input = keras.backend.is_float_dtype(dtype) and dtype != "float32"
-    if policies <= {"float32"} and not other_input:
-        return model
-
-    def rebuild(layer):
-        return layer.__class__.from_config(_with_float32(layer.get_config()))
-
-    default = keras.config.dtype_policy()
-    # Layers that a layer makes for itself take the global policy.
-    keras.config.set_dtype_policy("float32")
-    try:
-        copy = keras.models.clone_model(model, clone_function=rebuild)
-        if other_input:
-            image = keras.Input(model.inputs[0].shape[1:], dtype="float32", name="input")
-            copy = keras.Model(image, copy(image), name=model.name)
-        copy.set_weights([_as_float32(weight) for weight in model.get_weights()])
-    except Exception as error:
-        raise ExportError(
-            f"{model.name!r} cannot be rebuilt in float32: {_first_line(error)}"
-        ) from error
-    finally:
-        keras.config.set_dtype_policy(default)
-    return copy
-
-
-def _with_float32(config):
-    """A layer's config with every dtype policy in it, nested layers included, set to float32."""
-    if isinstance(config, dict):
-        return {
-            key: "float32" if key == "dtype" and _is_policy(value) else _with_float32(value)
-            for key, value in config.items()
-        }
-    if isinstance(config, (list, tuple)):
-        return type(config)(_with_float32(value) for value in config)
-    return config
-
-
-def _is_policy(value):
-    """Whether a config's "dtype" says how a layer computes (and is no integer type)."""
-    return isinstance(value, dict) or (isinstance(value, str) and "float" in value)
-
-
-def _as_float32(weight):
-    weight = np.asarray(weight)
-    kind = keras.backend.standardize_dtype(weight.dtype)
-    return weight.astype("float32") if keras.backend.is_float_dtype(kind) else weight
 
 
 def _write_and_compare(model, path, format, tolerance):
@@ -435,7 +379,7 @@ def _explain(error, model, path, format):
         return f"{label} of {model.name!r} failed: {_first_line(error)}"
     suspects = [
         f"{layer.name!r} ({type(layer).__name__}, implementation={layer.implementation!r})"
-        for layer in _walk(model)
+        for layer in all_layers(model)
         if getattr(layer, "implementation", None) in ("auto", "fft")
     ]
     culprits = ", ".join(suspects) or "one of its layers"

@@ -33,7 +33,8 @@ MAY_IMPORT = {
     "data": _BASE,
     "training": _USES,
     "evaluation": _USES,
-    "export": _BLOCKS,
+    "precision": set(),
+    "export": _BLOCKS | {"precision"},
     "folding": _BLOCKS,
 }
 _LIBRARY_PARTS = set(MAY_IMPORT)

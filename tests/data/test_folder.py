@@ -103,7 +103,7 @@ class TestCorrectness:
     def test_limit_reads_only_what_it_uses(self, flowers):
         data = load(flowers, limit=4, limit_test=2, validation_fraction=0)
         assert data.y_train.tolist() == [0, 0, 1, 1] and data.y_test.tolist() == [0, 1]
-        used = {(label, red) for label, red in zip(data.y_train, data.x_train[:, 0, 0, 0])}
+        used = set(zip(data.y_train, data.x_train[:, 0, 0, 0], strict=True))
         for path in flowers.glob("*/*.png"):
             label = ["rose", "tulip"].index(path.parent.name)
             if (label, int(path.stem)) not in used:

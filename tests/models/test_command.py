@@ -272,7 +272,7 @@ BAD_OPTIONS = [
     (("--seed", "-1"), "--seed"),
     (("--limit", "0"), "--limit"),
     (("--dataset",), "--dataset: expected one argument"),
-    (("--augment", "rotate"), "augment"),
+    (("--augment", "rotate"), "--augment: "),
     (("--early-stopping", "3", "--validation-fraction", "0"), "--validation-fraction"),
     (("--schedule", "plateau", "--validation-fraction", "0"), "--validation-fraction"),
     (("--resume", "--overwrite"), "exclude each other"),
