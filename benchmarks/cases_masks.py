@@ -16,13 +16,14 @@ def _usual(shape):
     """What one writes first: NHWC images to complex planes and back."""
 
     def factory():
+        import keras
         import tensorflow as tf
 
-        mask = tf.Variable(_random_mask(shape))
+        mask = keras.Variable(_random_mask(shape))
 
         def function(x):
             z = tf.signal.fft2d(tf.cast(tf.transpose(x, (0, 3, 1, 2)), tf.complex64))
-            z = z * tf.cast(mask, tf.complex64)
+            z = z * tf.cast(mask.value, tf.complex64)
             return tf.transpose(tf.math.real(tf.signal.ifft2d(z)), (0, 2, 3, 1))
 
         return training_step(function, random_input(shape), variables=[mask])

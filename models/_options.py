@@ -125,15 +125,16 @@ def build_parser(name):
         f"translate,flip,hsv,cutout (default {recipe.augment})",
     )
     data.add_argument(
-        "--workers", type=_number(int, 0), default=1, help="threads that prepare batches (default 1)"
+        "--workers",
+        type=_number(int, 0),
+        default=1,
+        help="threads for batches (default 1)",
     )
     fit = parser.add_argument_group("training")
     fit.add_argument("--epochs", type=_number(int, 1), default=recipe.epochs)
     fit.add_argument("--batch-size", type=_number(int, 1), default=recipe.batch_size)
     fit.add_argument("--optimizer", choices=OPTIMIZERS, default=recipe.optimizer)
-    fit.add_argument(
-        "--learning-rate", type=_number(float, 0, True), default=recipe.learning_rate
-    )
+    fit.add_argument("--learning-rate", type=_number(float, 0, True), default=recipe.learning_rate)
     fit.add_argument(
         "--momentum", type=_number(float, 0, high=1), default=recipe.momentum, help="of sgd"
     )

@@ -65,7 +65,8 @@ def build(name, input_shape=(32, 32, 3), num_classes=10, **options_):
     input_shape = tuple(input_shape)
     if len(input_shape) != 3:
         raise ValueError(
-            f"`input_shape` must be (height, width, channels). Received: input_shape={input_shape!r}"
+            "`input_shape` must be (height, width, channels). "
+            f"Received: input_shape={input_shape!r}"
         )
     for side in input_shape:
         check_positive_int("input_shape", side)

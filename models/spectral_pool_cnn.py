@@ -13,8 +13,8 @@ from keras import layers
 from models._blocks import classify_maps, convolution, normalize, spatial_size
 from models._recipe import Recipe
 from spectral_keras.layers import SpectralPool
-from spectral_keras.ops.frequency_dropout import frequency_dropout_floor
 from spectral_keras.ops.frequencies import floor_of_fraction
+from spectral_keras.ops.frequency_dropout import frequency_dropout_floor
 from spectral_keras.ops.validation import check_number, check_positive_int
 
 RECIPE = Recipe(
@@ -73,7 +73,8 @@ def build(
         filters = min(96 + 32 * m, max_filters)
         x = convolution(x, filters, kernel_size, conv=conv, name=f"conv{m}")
         size = tuple(
-            max(floor_of_fraction(gamma, side), min(side, SMALLEST_SIDE)) for side in spatial_size(x)
+            max(floor_of_fraction(gamma, side), min(side, SMALLEST_SIDE))
+            for side in spatial_size(x)
         )
         floor = frequency_dropout_floor(m, num_pairs, alpha, beta)
         x = SpectralPool(

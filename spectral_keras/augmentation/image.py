@@ -1,9 +1,10 @@
 """Random crops, flips, translations, colour changes and cutout on batches of images.
 
 Every function takes images `[N, height, width, channels]`, uint8 in [0, 255] or floats in
-[0, 1], and a `numpy.random.Generator`, draws independently for each image, and returns new
-float32 images of the same shape in [0, 1].  They run in the input pipeline, on NumPy alone,
-whatever the Keras backend; nothing loops over the images of a batch.
+[0, 1], and a `numpy.random.Generator`, draws independently for each image, and returns float32
+images of the same shape in [0, 1]: new ones, or as in NumPy `out`, a contiguous float32 array,
+which may be the images themselves.  They run in the input pipeline, on NumPy alone, whatever
+the Keras backend; nothing loops over the images of a batch.
 """
 
 import numpy as np
@@ -21,46 +22,35 @@ PADDING = 4
 # 8 of 32 pixels: DeVries and Taylor 2017, "Cutout", for CIFAR-100.
 CUTOUT = 0.25
 
-# Images converted at a time by `adjust_hsv`: its temporaries then stay in the cache.
-_HSV_PIXELS = 1 << 16
+# Values worked on at a time: the temporaries stay in the cache, and so small that freeing them
+# does not give memory back to the system (page faults of a whole batch cost more than the work).
+_CHUNK = 1 << 16
 
 
-def as_float(images):
-    """Images as float32 in [0, 1]: uint8 is divided by 255, floats are only cast."""
-    images = np.asarray(images)
-    if images.ndim != 4:
-        raise ValueError(
-            f"`images` must have shape [N, height, width, channels]. "
-            f"Received: images of shape {images.shape}"
-        )
-    if images.dtype == np.uint8:
-        return np.multiply(images, np.float32(1 / 255), dtype=np.float32)
-    if images.dtype.kind != "f":
-        raise ValueError(
-            f"`images` must be uint8 in [0, 255] or floats in [0, 1]. "
-            f"Received: images of type {images.dtype}"
-        )
-    return images.astype(np.float32, copy=False)
-
-
-def crop(images, rng, padding=PADDING):
+def crop(images, rng, padding=PADDING, out=None):
     """Pad with zeros (black) on all sides and cut out a window of the original size.
 
     Args:
         images: images (see above).
         rng: `numpy.random.Generator`.
         padding: pixels on each side; the content moves by -padding to +padding on each axis.
+        out: where to write the result (see above).
     """
     padding = check_positive_int("padding", padding, minimum=0)
-    images = as_float(images)
-    count, height, width, channels = images.shape
+    result = _result(images, out)
+    count, height, width, channels = result.shape
     offsets = rng.integers(0, 2 * padding + 1, (2, count))
-    padded = np.zeros((count, height + 2 * padding, width + 2 * padding, channels), np.float32)
-    padded[:, padding : padding + height, padding : padding + width] = images
-    return _windows(padded, offsets, height, width)
+    for part in _chunks(result):
+        images = result[part]
+        padded = np.zeros(
+            (len(images), height + 2 * padding, width + 2 * padding, channels), np.float32
+        )
+        padded[:, padding : padding + height, padding : padding + width] = images
+        images[:] = _windows(padded, offsets[:, part], height, width)
+    return result
 
 
-def translate(images, rng, fraction=TRANSLATION):
+def translate(images, rng, fraction=TRANSLATION, out=None):
     """Move by whole pixels, at most `fraction` of the size on each axis.
 
     What comes into view is the reflection of the image at its border, so that no edge that
@@ -70,35 +60,48 @@ def translate(images, rng, fraction=TRANSLATION):
         images: images (see above).
         rng: `numpy.random.Generator`.
         fraction: number in [0, 1); the largest shift is floor(fraction * size).
+        out: where to write the result (see above).
     """
     fraction = check_number("fraction", fraction, low=0, high=1, high_open=True)
-    images = as_float(images)
-    count, height, width, _ = images.shape
-    # The tolerance keeps 0.1 * 30 = 2.9999999999999996 from becoming 2.
-    limit_h, limit_w = (int(fraction * size + 1e-9) for size in (height, width))
-    limit_h, limit_w = min(limit_h, height - 1), min(limit_w, width - 1)
-    offsets = np.stack([rng.integers(0, 2 * limit + 1, count) for limit in (limit_h, limit_w)])
-    padding = ((0, 0), (limit_h, limit_h), (limit_w, limit_w), (0, 0))
-    return _windows(np.pad(images, padding, mode="reflect"), offsets, height, width)
+    result = _result(images, out)
+    count, height, width, channels = result.shape
+    # The tolerance keeps a product such as 2.9999999999999996 from becoming 2.
+    top, left = (min(int(fraction * size + 1e-9), size - 1) for size in (height, width))
+    offsets = np.stack([rng.integers(0, 2 * limit + 1, count) for limit in (top, left)])
+    for part in _chunks(result):
+        images = result[part]
+        padded = np.empty((len(images), height + 2 * top, width + 2 * left, channels), np.float32)
+        rows = padded[:, :, left : left + width]
+        rows[:, top : top + height] = images
+        for i in range(1, top + 1):
+            rows[:, top - i] = images[:, i]
+            rows[:, top + height - 1 + i] = images[:, height - 1 - i]
+        for i in range(1, left + 1):
+            padded[:, :, left - i] = padded[:, :, left + i]
+            padded[:, :, left + width - 1 + i] = padded[:, :, left + width - 1 - i]
+        images[:] = _windows(padded, offsets[:, part], height, width)
+    return result
 
 
-def flip(images, rng, probability=0.5):
+def flip(images, rng, probability=0.5, out=None):
     """Mirror left and right with the given probability.
 
     Args:
         images: images (see above).
         rng: `numpy.random.Generator`.
         probability: number in [0, 1].
+        out: where to write the result (see above).
     """
     probability = check_number("probability", probability, low=0, high=1)
-    floats = as_float(images)
-    chosen = np.flatnonzero(rng.random(len(floats)) < probability)
-    result = floats.copy() if floats is images else floats
-    result[chosen] = floats[chosen, :, ::-1]
+    result = _result(images, out)
+    chosen = rng.random(len(result)) < probability
+    for part in _chunks(result):
+        images, mirrored = result[part], np.flatnonzero(chosen[part])
+        images[mirrored] = images[mirrored, :, ::-1]
     return result
 
 
-def hsv(images, rng, hue=HUE, saturation=SATURATION, value=VALUE):
+def hsv(images, rng, hue=HUE, saturation=SATURATION, value=VALUE, out=None):
     """Turn the hue and scale saturation and value, by one random draw an image.
 
     Args:
@@ -108,15 +111,18 @@ def hsv(images, rng, hue=HUE, saturation=SATURATION, value=VALUE):
         hue: largest turn, as a share of the full circle, in [0, 0.5].
         saturation: the factor is drawn from [1 - saturation, 1 + saturation]; in [0, 1].
         value: the same for the value.
+        out: where to write the result (see above).
     """
     hue = check_number("hue", hue, low=0, high=0.5)
     saturation = check_number("saturation", saturation, low=0, high=1)
     value = check_number("value", value, low=0, high=1)
     draws = rng.uniform(-1, 1, (3, len(images))).astype(np.float32)
-    return adjust_hsv(images, hue * draws[0], 1 + saturation * draws[1], 1 + value * draws[2])
+    return adjust_hsv(
+        images, hue * draws[0], 1 + saturation * draws[1], 1 + value * draws[2], out=out
+    )
 
 
-def cutout(images, rng, fraction=CUTOUT):
+def cutout(images, rng, fraction=CUTOUT, out=None):
     """Paint a grey (0.5) square at a random place; it may reach over the border.
 
     DeVries and Taylor 2017, https://arxiv.org/abs/1708.04552: the centre is uniform over the
@@ -126,23 +132,22 @@ def cutout(images, rng, fraction=CUTOUT):
         images: images (see above).
         rng: `numpy.random.Generator`.
         fraction: side of the square as a share of the smaller side of the image, in [0, 1].
+        out: where to write the result (see above).
     """
     fraction = check_number("fraction", fraction, low=0, high=1)
-    floats = as_float(images)
-    count, height, width, _ = floats.shape
+    result = _result(images, out)
+    count, height, width, _ = result.shape
     side = round(fraction * min(height, width))
     inside = []
     for size in (height, width):
         start = rng.integers(0, size, count)[:, np.newaxis] - side // 2
         pixels = np.arange(size)
         inside.append((pixels >= start) & (pixels < start + side))
-    square = inside[0][:, :, np.newaxis] & inside[1][:, np.newaxis, :]
-    result = floats.copy() if floats is images else floats
-    result[square] = 0.5
+    result[inside[0][:, :, np.newaxis] & inside[1][:, np.newaxis, :]] = 0.5
     return result
 
 
-def adjust_hsv(images, hue, saturation, value):
+def adjust_hsv(images, hue, saturation, value, out=None):
     """Turn the hue by `hue` and multiply saturation and value, clipped to [0, 1].
 
     The hexagonal HSV model (`colorsys`). Only the quantities that the result needs are
@@ -154,27 +159,25 @@ def adjust_hsv(images, hue, saturation, value):
         images: images (see above).
         hue, saturation, value: one number for all images or an array of shape `[N]`. `hue`
             is a share of the full circle, the others are factors of at least 0.
+        out: where to write the result (see above).
     """
-    images = as_float(images)
-    count, height, width, channels = images.shape
+    result = _result(images, out)
+    count, height, width, channels = result.shape
     hue, saturation, value = (
         np.broadcast_to(np.asarray(each, np.float32), (count,))[:, np.newaxis]
         for each in (hue, saturation, value)
     )
+    pixels = result.reshape(count, height * width, channels)
     if channels != 3:
-        return np.clip(images * value[..., np.newaxis, np.newaxis], 0, 1)
-    result = np.empty(images.shape, np.float32)
-    pixels = height * width
-    flat_in, flat_out = images.reshape(count, pixels, 3), result.reshape(count, pixels, 3)
-    step = max(1, _HSV_PIXELS // max(1, pixels))
-    for start in range(0, count, step):
-        part = slice(start, start + step)
-        _adjust_hsv(flat_in[part], flat_out[part], hue[part], saturation[part], value[part])
+        pixels *= value[:, :, np.newaxis]
+        return np.clip(result, 0, 1, out=result)
+    for part in _chunks(pixels):
+        _adjust_hsv(pixels[part], hue[part], saturation[part], value[part])
     return result
 
 
-def _adjust_hsv(images, result, hue, saturation, value):
-    """`adjust_hsv` of [n, pixels, 3] into `result`."""
+def _adjust_hsv(images, hue, saturation, value):
+    """`adjust_hsv` of [n, pixels, 3], in place."""
     tiny = np.float32(1e-30)  # keeps 0 / 0 of greys and blacks at 0
     red, green, blue = np.ascontiguousarray(np.moveaxis(images, -1, 0))
     first, second, third = np.empty_like(red), np.empty_like(red), np.empty_like(red)
@@ -225,7 +228,40 @@ def _adjust_hsv(images, result, hue, saturation, value):
             np.subtract(2, pure, out=pure)
         np.clip(pure, 0, 1, out=pure)
         pure *= chroma
-        np.add(pure, low, out=result[..., channel])
+        np.add(pure, low, out=images[..., channel])
+
+
+def _result(images, out):
+    """The images as float32 in [0, 1] in an array that may be written to: `out` or a new one."""
+    images = np.asarray(images)
+    if images.ndim != 4:
+        raise ValueError(
+            f"`images` must have shape [N, height, width, channels]. "
+            f"Received: images of shape {images.shape}"
+        )
+    if images.dtype != np.uint8 and images.dtype.kind != "f":
+        raise ValueError(
+            f"`images` must be uint8 in [0, 255] or floats in [0, 1]. "
+            f"Received: images of type {images.dtype}"
+        )
+    if out is None:
+        out = np.empty(images.shape, np.float32)
+    elif out.shape != images.shape or out.dtype != np.float32 or not out.flags.c_contiguous:
+        raise ValueError(
+            f"`out` must be a contiguous float32 array of shape {images.shape}. "
+            f"Received: out of shape {out.shape} and type {out.dtype}"
+        )
+    if images.dtype == np.uint8:
+        np.multiply(images, np.float32(1 / 255), out=out)
+    elif images is not out:
+        out[...] = images
+    return out
+
+
+def _chunks(images):
+    """Slices of the batch of about _CHUNK values each."""
+    step = max(1, _CHUNK // max(1, images[:1].size))
+    return [slice(start, start + step) for start in range(0, len(images), step)]
 
 
 def _windows(padded, offsets, height, width):
@@ -263,10 +299,11 @@ class Augmentation:
     def __init__(self, names):
         self.names = tuple(names)
 
-    def __call__(self, images, rng):
+    def __call__(self, images, rng, out=None):
+        result = _result(images, out)
         for name in self.names:
-            images = ATOMS[name](images, rng)
-        return as_float(images)
+            ATOMS[name](result, rng, out=result)
+        return result
 
     def __repr__(self):
         return f"Augmentation({', '.join(self.names)})"

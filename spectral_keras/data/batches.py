@@ -1,6 +1,7 @@
 """Batches of images for `model.fit`, each a function of (seed, epoch, index) alone."""
 
 import concurrent.futures
+import inspect
 import threading
 
 import keras
@@ -35,7 +36,8 @@ class Batches(keras.utils.PyDataset):
         shuffle: True for a new order at each epoch.
         augment: None, or a callable `(images, rng) -> images` on float32 images in [0, 1],
             such as `spectral_keras.augmentation.image.build_augmentation` returns. It is
-            called from several threads.
+            called from several threads, may change its argument, and gets that as `out` too
+            if it has such a parameter.
         seed: integer of at least 0.
         drop_remainder: True leaves out a last batch smaller than `batch_size`.
         workers: threads that compute ahead; 0 computes each batch when it is asked for.
@@ -91,6 +93,7 @@ class Batches(keras.utils.PyDataset):
         self.batch_size = check_positive_int("batch_size", batch_size)
         self.shuffle = check_bool("shuffle", shuffle)
         self.augment = augment
+        self._augment_takes_out = augment is not None and _has_parameter(augment, "out")
         self.seed = check_positive_int("seed", seed, minimum=0)
         self.drop_remainder = check_bool("drop_remainder", drop_remainder)
         self.threads = check_positive_int("workers", workers, minimum=0)
@@ -146,7 +149,9 @@ class Batches(keras.utils.PyDataset):
             images = images.astype(np.float32)  # a copy: an augmentation may write into it
         if self.augment is not None:
             rng = np.random.default_rng([self.seed, epoch, index, 1])
-            images = np.asarray(self.augment(images, rng), np.float32)
+            # A second array of the size of a batch would cost more in page faults than the work.
+            out = {"out": images} if self._augment_takes_out else {}
+            images = np.asarray(self.augment(images, rng, **out), np.float32)
         return images, self.labels[chosen]
 
     def _epoch_order(self, epoch):
@@ -155,3 +160,10 @@ class Batches(keras.utils.PyDataset):
             order = np.random.default_rng([self.seed, epoch]).permutation(len(self.images))
             self._order = (epoch, order)
         return order
+
+
+def _has_parameter(function, name):
+    try:
+        return name in inspect.signature(function).parameters
+    except (TypeError, ValueError):  # some callables of C do not tell
+        return False

@@ -106,8 +106,8 @@ def ceil_of_fraction(fraction, n):
     """ceil(fraction * n), safe against rounding, and at least 1.
 
     >>> import math
-    >>> math.ceil(0.1 * 30), ceil_of_fraction(0.1, 30)
-    (4, 3)
+    >>> math.ceil(0.07 * 100), ceil_of_fraction(0.07, 100)
+    (8, 7)
     """
     value = fraction * n
     return max(1, math.ceil(value - _ROUNDING * max(1.0, value)))

@@ -3,6 +3,7 @@ import colorsys
 import numpy as np
 import pytest
 
+from spectral_keras.augmentation import image
 from spectral_keras.augmentation.image import (
     adjust_hsv,
     build_augmentation,
@@ -48,6 +49,35 @@ class TestContract:
             step(batch.astype(np.float64) / 255, np.random.default_rng(5)),
             atol=1e-6,
         )
+
+    @pytest.mark.parametrize("step", STEPS)
+    def test_out_may_be_another_array_or_the_images_themselves(self, step):
+        batch = images(6)
+        expected = step(batch, np.random.default_rng(3))
+        other = np.full_like(batch, np.nan)
+        assert step(batch, np.random.default_rng(3), out=other) is other
+        np.testing.assert_array_equal(other, expected)
+        assert step(batch, np.random.default_rng(3), out=batch) is batch
+        np.testing.assert_array_equal(batch, expected)
+
+    @pytest.mark.parametrize(
+        "out",
+        [
+            np.zeros((2, 8, 10, 1), np.float32),
+            np.zeros((2, 8, 10, 3)),
+            np.zeros((8, 2, 10, 3), np.float32).swapaxes(0, 1),
+        ],
+    )
+    def test_bad_out_is_named(self, out):
+        with pytest.raises(ValueError, match="`out` must be .*Received: out"):
+            flip(images(2), np.random.default_rng(0), out=out)
+
+    @pytest.mark.parametrize("step", STEPS)
+    def test_working_in_chunks_changes_nothing(self, step, monkeypatch):
+        batch = images(11)
+        whole = step(batch, np.random.default_rng(3))
+        monkeypatch.setattr(image, "_CHUNK", 3 * batch[0].size)
+        np.testing.assert_array_equal(step(batch, np.random.default_rng(3)), whole)
 
     @pytest.mark.parametrize("step", STEPS)
     def test_images_of_a_batch_are_drawn_independently(self, step):
@@ -143,8 +173,8 @@ class TestCorrectness:
             adjust_hsv(batch, hue, saturation, value), expected, rtol=0, atol=1e-6
         )
 
-    def test_hsv_of_a_batch_in_parts_equals_one_image_at_a_time(self):
-        batch = images(7, 160, 160)  # several parts of _HSV_PIXELS pixels
+    def test_hsv_of_a_batch_equals_one_image_at_a_time(self):
+        batch = images(7)
         hue, factor = np.linspace(-0.1, 0.1, 7), np.linspace(0.5, 1.5, 7)
         whole = adjust_hsv(batch, hue, factor, factor[::-1])
         for number in range(7):

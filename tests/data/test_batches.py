@@ -95,6 +95,18 @@ class TestContract:
         assert np.all(batches[0][0] == 0)
         np.testing.assert_array_equal(images, kept)
 
+    def test_an_augmentation_with_out_writes_in_place(self):
+        given = []
+
+        def darken(images, rng, out=None):
+            given.append(out is images)
+            return np.multiply(images, 0.5, out=out)
+
+        images = identified_images(8)
+        batches = Batches(images, np.zeros(8, int), 8, augment=darken)
+        np.testing.assert_array_equal(batches[0][0], images / 2)
+        assert given == [True]
+
     @pytest.mark.parametrize("index", [-1, 7])
     def test_index_out_of_range(self, index):
         with pytest.raises(IndexError):

@@ -104,7 +104,11 @@ class TestCorrectness:
         )
         probe = random_images(tuple(expected.shape), seed=1)
         gradients = [
-            to_numpy(input_gradient(lambda z, layer=layer: keras.ops.sum(keras.ops.multiply(layer(z), probe)), x))
+            to_numpy(
+                input_gradient(
+                    lambda z, layer=layer: keras.ops.sum(keras.ops.multiply(layer(z), probe)), x
+                )
+            )
             for layer in (plain, spectral)
         ]
         np.testing.assert_allclose(gradients[1], gradients[0], atol=2e-5)

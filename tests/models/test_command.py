@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 
-from models import _train, registry
+from models import _run, _train, registry
 from models._options import parse
 from spectral_keras.training.checkpoint import checkpoint_files, read_checkpoint
 
@@ -71,9 +71,7 @@ def assert_same_run(first, second):
         np.testing.assert_array_equal(value, other_content[key], err_msg=key)
     assert state["best"] == other_state["best"]
     assert state["counters"] == other_state["counters"]
-    weights = [
-        keras.saving.load_model(run / "best.keras").get_weights() for run in (first, second)
-    ]
+    weights = [keras.saving.load_model(run / "best.keras").get_weights() for run in (first, second)]
     for one, other in zip(*weights, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -212,14 +210,14 @@ class TestResume:
         class Killed(BaseException):
             pass
 
-        saved = _train._Run.checkpoint
+        saved = _run.Run.checkpoint
 
         def checkpoint_then_die(run, finished):
             saved(run, finished)
             raise Killed
 
         for attempt in range(5):
-            _train._Run.checkpoint = checkpoint_then_die
+            _run.Run.checkpoint = checkpoint_then_die
             try:
                 with pytest.raises(Killed):
                     _train.main(
@@ -227,7 +225,7 @@ class TestResume:
                         [*arguments, "--output", str(stopped)] + ["--resume"] * (attempt > 0),
                     )
             finally:
-                _train._Run.checkpoint = saved
+                _run.Run.checkpoint = saved
         assert command(*arguments, "--output", stopped, "--resume")[0] == 0
         assert_same_run(whole, stopped)
 
@@ -344,7 +342,7 @@ class TestBadInput:
         assert status == 2 and "config.json" in err and err.count("\n") == 1
 
     def test_folder_in_use(self, command, npz, tmp_path):
-        from models._runs import RunFolder
+        from models._files import RunFolder
 
         other = RunFolder(tmp_path / "run")
         (tmp_path / "run").mkdir()

@@ -1,0 +1,259 @@
+"""A training run: its state, what a checkpoint holds of it, its files and results."""
+
+import contextlib
+import json
+import statistics
+import sys
+import time
+
+from models._files import (
+    command_line,
+    commit,
+    draw_curves,
+    save_model,
+    versions,
+    write_history,
+    write_json,
+)
+from models._options import CommandError
+
+
+class Run:
+    """State of a run: what was done, and what a checkpoint has to hold."""
+
+    def __init__(self, name, options, folder, model, data):
+        from spectral_keras.training.best_weights import BestWeights
+
+        self.name, self.options, self.folder = name, options, folder
+        self.model, self.data = model, data
+        self.history = []
+        self.first_epoch = 0
+        self.stopped_early = False
+        self.best = BestWeights(
+            save=self._save_best,
+            monitor="val_accuracy" if len(data.y_validation) else None,
+        )
+        self.companions = self._companions()
+        self.counters = {}  # of the companions, as a checkpoint had them
+
+    def _companions(self):
+        """Keras callbacks whose counters belong into a checkpoint, with the counters' names."""
+        import keras
+
+        monitored = {"monitor": "val_accuracy", "mode": "max"}
+        companions = {}
+        wanted = self.options["early_stopping"], self.options["schedule"] == "plateau"
+        if any(wanted) and not len(self.data.y_validation):
+            raise CommandError(
+                "--early-stopping and --schedule plateau need a validation set: "
+                "--validation-fraction must be above 0"
+            )
+        if wanted[0]:
+            companions["early_stopping"] = (
+                keras.callbacks.EarlyStopping(patience=self.options["early_stopping"], **monitored),
+                ("wait", "best", "best_epoch"),
+            )
+        if wanted[1]:
+            companions["plateau"] = (
+                keras.callbacks.ReduceLROnPlateau(factor=0.2, patience=5, **monitored),
+                ("wait", "best", "cooldown_counter"),
+            )
+        return companions
+
+    # --- files
+
+    def write_config(self):
+        write_json(
+            self.folder / "config.json",
+            {
+                "model": self.name,
+                "command": command_line(self.name),
+                "options": self.options,
+                "data": self.data.source,
+                "class_names": self.data.class_names,
+                "versions": versions(),
+                "commit": commit(),
+            },
+        )
+
+    def _save_best(self, model):
+        import keras
+
+        # A second model over the same layers: saved without the optimizer's state.
+        save_model(
+            keras.Model(model.input, model.output, name=model.name), self.folder / "best.keras"
+        )
+
+    def checkpoint(self, finished):
+        from spectral_keras.training.checkpoint import save_checkpoint
+
+        counters = {
+            key: {name: _plain(getattr(callback, name)) for name in names}
+            for key, (callback, names) in self.companions.items()
+        }
+        save_checkpoint(
+            self.folder / "checkpoints",
+            len(self.history),
+            self.model,
+            {
+                "history": self.history,
+                "best": {"score": self.best.score, "epoch": self.best.epoch},
+                "counters": counters,
+                "stopped_early": finished,
+            },
+            arrays={f"best{i:05d}": weight for i, weight in enumerate(self.best.weights)},
+        )
+
+    def restore(self):
+        """Take up the newest good checkpoint; False if there is none."""
+        from spectral_keras.training.checkpoint import (
+            CheckpointError,
+            newest_checkpoint,
+            restore_checkpoint,
+        )
+
+        state, content, damaged = newest_checkpoint(self.folder / "checkpoints")
+        for message in damaged:
+            print(f"{self.name}: {message}; the checkpoint before it is used", file=sys.stderr)
+        if state is None:
+            return False
+        try:
+            arrays = restore_checkpoint(self.model, content)
+        except CheckpointError as error:
+            raise CommandError(f"{self.folder.path} cannot be continued: {error}") from error
+        self.history = state["history"]
+        self.first_epoch = len(self.history)
+        self.stopped_early = state["stopped_early"]
+        self.best.score = state["best"]["score"]
+        self.best.epoch = state["best"]["epoch"]
+        self.best.weights = [arrays[key] for key in sorted(arrays)]
+        self.counters = state["counters"]
+        # best.keras may be newer than the checkpoint, or lost: write it again.
+        current = self.model.get_weights()
+        self.model.set_weights(self.best.weights)
+        self._save_best(self.model)
+        self.model.set_weights(current)
+        write_history(self.folder / "history.csv", self.history)
+        return True
+
+    # --- training
+
+    def fit(self, batches, tensorboard=False):
+        """Train to the end; returns None, or the line that says why it stopped."""
+        import keras
+
+        from spectral_keras.training.non_finite import NonFiniteLossError, StopOnNonFiniteLoss
+
+        recorder = _make_recorder(keras, self, batches["train"])
+        callbacks = [StopOnNonFiniteLoss(), self.best]
+        callbacks += [callback for callback, _ in self.companions.values()]
+        if tensorboard:
+            callbacks.append(
+                keras.callbacks.TensorBoard(self.folder / "tensorboard", write_graph=False)
+            )
+        callbacks.append(recorder)
+        try:
+            self.model.fit(
+                batches["train"],
+                validation_data=batches["validation"],
+                epochs=self.options["epochs"],
+                initial_epoch=self.first_epoch,
+                callbacks=callbacks,
+                shuffle=False,  # Batches shuffles; Keras would draw from the global generator
+                verbose=1 if sys.stdout.isatty() else 2,
+            )
+        except NonFiniteLossError as error:
+            saved = "no epoch was finished before"
+            if self.best.epoch is not None:
+                saved = f"the best weights (epoch {self.best.epoch}) are in {self.folder.path}"
+            return f"{error}; {saved}; try a lower --learning-rate or --precision float32"
+        return None
+
+    # --- evaluation
+
+    def evaluate(self, keras, test):
+        """Accuracy and loss of best.keras on the test set: result.json and curves.png."""
+        model = keras.saving.load_model(self.folder / "best.keras")
+        model.compile(
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        )
+        scores = model.evaluate(test, verbose=0, return_dict=True)
+        speeds = [row["images_per_second"] for row in self.history]
+        result = {
+            "model": self.name,
+            "dataset": self.data.name,
+            "test_accuracy": round(float(scores["accuracy"]), 6),
+            "test_error_percent": round(100 * (1 - float(scores["accuracy"])), 4),
+            "test_loss": float(scores["loss"]),
+            "validation_accuracy": self.best.score,
+            "best_epoch": self.best.epoch,
+            "epochs": len(self.history),
+            "stopped_early": self.stopped_early,
+            "parameters": self.model.count_params(),
+            "images": {
+                "training": len(self.data.y_train),
+                "validation": len(self.data.y_validation),
+                "test": len(self.data.y_test),
+            },
+            "seconds": round(sum(row["seconds"] for row in self.history), 1),
+            "images_per_second": round(statistics.median(speeds), 1),
+            "precision": self.options["precision"],
+            "backend": keras.backend.backend(),
+            "seed": self.options["seed"],
+            "command": command_line(self.name),
+            "versions": versions(),
+            "commit": commit(),
+        }
+        write_json(self.folder / "result.json", result)
+        draw_curves(
+            self.folder / "curves.png",
+            self.history,
+            f"{self.name}, {self.data.name}: test accuracy {100 * result['test_accuracy']:.2f} %",
+            self.best.epoch,
+        )
+        return result
+
+
+def _plain(value):
+    """A callback's counter as a JSON number."""
+    return None if value is None else json.loads(json.dumps(float(value)))
+
+
+def _make_recorder(keras, run, train):
+    """The callback that keeps history, clock and checkpoints; the last one of the list."""
+
+    class Recorder(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            # Keras' callbacks reset their counters when training begins: put them back now.
+            for key, values in run.counters.items():
+                callback, _ = run.companions[key]
+                for name, value in values.items():
+                    whole = name in ("wait", "best_epoch", "cooldown_counter")
+                    setattr(callback, name, int(value) if whole and value is not None else value)
+
+        def on_epoch_begin(self, epoch, logs=None):
+            train.epoch = epoch
+            self._begin, self._trained = time.perf_counter(), None
+
+        def on_test_begin(self, logs=None):
+            self._trained = time.perf_counter()
+
+        def on_epoch_end(self, epoch, logs=None):
+            end = time.perf_counter()
+            trained = (self._trained or end) - self._begin
+            row = {"epoch": epoch + 1}
+            row |= {key: float(value) for key, value in (logs or {}).items()}
+            row["learning_rate"] = float(
+                keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
+            )
+            row["seconds"] = round(end - self._begin, 3)
+            row["images_per_second"] = round(len(run.data.y_train) / trained, 1)
+            run.history.append(row)
+            run.stopped_early = bool(self.model.stop_training)
+            write_history(run.folder / "history.csv", run.history)
+            run.checkpoint(run.stopped_early)
+            with contextlib.suppress(OSError):
+                sys.stdout.flush()
+
+    return Recorder()
