@@ -264,34 +264,78 @@ def convolve_by_fft(x, kernel, axis_h, axis_w, groups=1):
 
     x and kernel must be float32 or float64.
     """
-    channels, filters = x.shape[3], kernel.shape[-1]
-    rows, columns = len(axis_h.full), len(axis_w.half)
+    spectrum = _kernel_spectrum(kernel, axis_h, axis_w, groups, half_axis="w")
+    cropped = axis_h.step_period != axis_h.period or axis_w.step_period != axis_w.period
+    if keras.backend.backend() != "tensorflow" or cropped:
+        y = _by_fft(x, spectrum, axis_h, axis_w, groups)
+    else:
+        y = _tf_by_fft(x, spectrum, axis_h, axis_w, groups)
+    return y[:, :: axis_h.step, :: axis_w.step]
+
+
+def _by_fft(x, spectrum, axis_h, axis_w, groups):
+    """All output samples between the first and the last, whatever the stride."""
+    y = ops.matmul(_analyze_by_fft(x, axis_h, axis_w, groups), spectrum)
+    return _synthesize_by_fft(y, axis_h, axis_w, groups, *_dense_size(axis_h, axis_w))
+
+
+def _tf_by_fft(x, spectrum, axis_h, axis_w, groups):
+    """`_by_fft` for a product that is not cropped, with the gradients written out.
+
+    The gradients of a convolution are convolutions: the gradient by the image is the upstream
+    gradient convolved with the mirrored kernel, the one by the kernel their correlation, both
+    products of spectra, of which two are kept from the forward pass.  TensorFlow's own gradients
+    of `rfft2d`, `real`, `imag` and `complex` need several times the memory and the time.
+    """
+    import tensorflow as tf
+
+    @tf.custom_gradient
+    def convolve(x, spectrum):
+        z = _analyze_by_fft(x, axis_h, axis_w, groups)
+        y = tf.matmul(z, spectrum)
+
+        def gradient(upstream):
+            g = _analyze_by_fft(upstream, axis_h, axis_w, groups)
+            by_x = _synthesize_by_fft(
+                tf.matmul(g, spectrum, transpose_b=True), axis_h, axis_w, groups, *x.shape[1:3]
+            )
+            # Each frequency of the half spectrum stands for its negative too.
+            weights = np.outer(
+                axis_h.weights(axis_h.full, folded=False), axis_w.weights(axis_w.half, folded=True)
+            )
+            weights = weights.reshape(-1, *[1] * (len(spectrum.shape) - 1))
+            by_spectrum = tf.matmul(z, g, transpose_a=True) * tf.cast(weights, z.dtype)
+            return by_x, by_spectrum
+
+        size = _dense_size(axis_h, axis_w)
+        return _synthesize_by_fft(y, axis_h, axis_w, groups, *size), gradient
+
+    return convolve(x, spectrum)
+
+
+def _dense_size(axis_h, axis_w):
+    return [(axis.size_out - 1) * axis.step + 1 for axis in (axis_h, axis_w)]
+
+
+def _analyze_by_fft(x, axis_h, axis_w, groups):
+    """Images to spectra in the layout of the product."""
     z = rfft2_last(ops.transpose(x, (0, 3, 1, 2)), fft_length=(axis_h.period, axis_w.period))
-    z = _crop_to(z, axis_h, axis_w)
-    z = ops.reshape(ops.view_as_real(z), (-1, channels, rows * columns, 2))
-    z = _frequency_major(z, groups, (0, 2, 3, 1))
-    y = ops.matmul(z, _kernel_spectrum(kernel, axis_h, axis_w, groups, half_axis="w"))
-    y = ops.transpose(_ungrouped(y, groups), (1, 3, 0, 2))
-    y = ops.view_as_complex(ops.reshape(y, (-1, filters, rows, columns, 2)))
-    y = _synthesize_by_fft(y, axis_h, axis_w)
-    return ops.transpose(y, (0, 2, 3, 1))
-
-
-def _crop_to(z, axis_h, axis_w):
-    """The frequencies of both axes out of a half spectrum [..., period, period//2 + 1]."""
-    if len(axis_w.half) < z.shape[-1]:
-        z = z[..., : len(axis_w.half)]
-    negative = len(axis_h.full) - len(axis_h.half)
-    if len(axis_h.full) < z.shape[-2]:
-        parts = [z[..., : len(axis_h.half), :]]
-        if negative:
-            parts.append(z[..., axis_h.period - negative :, :])
+    rows, columns = len(axis_h.full), len(axis_w.half)
+    if columns < z.shape[-1]:
+        z = z[..., :columns]
+    if rows < z.shape[-2]:
+        positive = len(axis_h.half)
+        parts = [z[..., :positive, :], z[..., axis_h.period - (rows - positive) :, :]]
         z = ops.concatenate(parts, axis=-2)
-    return z
+    z = ops.reshape(ops.view_as_real(z), (-1, x.shape[3], rows * columns, 2))
+    return _frequency_major(z, groups, (0, 2, 3, 1))
 
 
-def _synthesize_by_fft(z, axis_h, axis_w):
-    """Inverse transform of a product of two spectra of real signals, [..., rows, columns]."""
+def _synthesize_by_fft(y, axis_h, axis_w, groups, height, width):
+    """Products of spectra of real images back to the first height x width samples."""
+    y = ops.transpose(_ungrouped(y, groups), (1, 3, 0, 2))
+    filters, rows, columns = y.shape[1], len(axis_h.full), len(axis_w.half)
+    z = ops.view_as_complex(ops.reshape(y, (-1, filters, rows, columns, 2)))
     if axis_h.edge_weight is not None:
         top = axis_h.top
         row = axis_h.edge_weight * (z[..., top : top + 1, :] + z[..., top + 1 : top + 2, :])
@@ -300,12 +344,7 @@ def _synthesize_by_fft(z, axis_h, axis_w):
         # The column -top is the conjugate of the column top at rows -f.
         column = 2 * axis_w.edge_weight * hermitian_symmetrize(z[..., -1:], axes=(-2,))
         z = ops.concatenate([z[..., :-1], column], axis=-1)
-    y = irfft2_last(z, axis_w.step_period, assume_hermitian=True)
-    y = y[
-        ...,
-        : (axis_h.size_out - 1) * axis_h.step + 1 : axis_h.step,
-        : (axis_w.size_out - 1) * axis_w.step + 1 : axis_w.step,
-    ]
+    y = irfft2_last(z, axis_w.step_period, assume_hermitian=True)[..., :height, :width]
     # The transform itself divides by its lengths.
     factor = axis_h.scale * axis_h.step_period * axis_w.scale * axis_w.step_period
-    return y if abs(factor - 1) < 1e-12 else y * factor
+    return ops.transpose(y if abs(factor - 1) < 1e-12 else y * factor, (0, 2, 3, 1))

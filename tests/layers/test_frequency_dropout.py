@@ -92,7 +92,10 @@ class TestCorrectness:
         expected = np.stack(
             [x[i] if s == 8 else numpy_lowpass(x[i : i + 1], s)[0] for i, s in enumerate(sides)]
         )
-        for order, data_format in [((0, 1, 2, 3), "channels_last"), ((0, 3, 1, 2), "channels_first")]:
+        for order, data_format in [
+            ((0, 1, 2, 3), "channels_last"),
+            ((0, 3, 1, 2), "channels_first"),
+        ]:
             y = frequency_dropout(
                 x.transpose(order),
                 keras.ops.convert_to_tensor(sides),
@@ -195,7 +198,9 @@ class TestFloor:
         np.testing.assert_allclose(floors, [0.275, 0.25, 0.225, 0.20, 0.175, 0.15])
         sides = [smallest_side(n, c) for n, c in zip((27, 22, 18, 15, 12, 10), floors, strict=True)]
         assert sides == [8, 6, 5, 3, 3, 2]
-        heights = [smallest_side(n, c) for n, c in zip((32, 27, 22, 18, 15, 12), floors, strict=True)]
+        heights = [
+            smallest_side(n, c) for n, c in zip((32, 27, 22, 18, 15, 12), floors, strict=True)
+        ]
         assert heights == [9, 7, 5, 4, 3, 2]
 
     @pytest.mark.parametrize(

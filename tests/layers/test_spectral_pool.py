@@ -82,7 +82,9 @@ class TestContract:
         ]:
             shape = SpectralPool(scale=scale).compute_output_shape((None, size, 2 * size, 3))
             assert shape[:2] == (None, expected), (scale, size)
-        shape = SpectralPool((3, 2), data_format="channels_first").compute_output_shape((4, 7, 5, 6))
+        shape = SpectralPool((3, 2), data_format="channels_first").compute_output_shape(
+            (4, 7, 5, 6)
+        )
         assert shape == (4, 7, 3, 2)
 
 
@@ -235,7 +237,9 @@ class TestCorrectness:
         # With norm "mean" the mean of the output is the mean of the input.
         g = random_images((1, 4, 5, 5), seed=1)
         layer = SpectralPool((4, 5))
-        gradient = input_gradient(lambda z: keras.ops.sum(layer(z) * g), np.zeros((1, 9, 8, 5), "f"))
+        gradient = input_gradient(
+            lambda z: keras.ops.sum(layer(z) * g), np.zeros((1, 9, 8, 5), "f")
+        )
         np.testing.assert_allclose(gradient.sum(axis=(1, 2)), g.sum(axis=(1, 2)), rtol=1e-5)
 
     def test_works_inside_a_model_of_unknown_batch_size(self):

@@ -39,7 +39,7 @@ def test_centred_crop_keeps_the_constant_at_the_centre():
     for n_in in range(1, 14):
         for n_out in range(1, n_in + 1):
             start = centered_crop_start(n_in, n_out)
-            assert 0 <= start and start + n_out <= n_in
+            assert start >= 0 and start + n_out <= n_in
             assert centre_index(n_in) - start == centre_index(n_out)
     # The report's start loses it.  Constant image, 8 -> 5 (facts of the report's Algorithm 1).
     spectrum = np.fft.fftshift(np.fft.fft(np.ones(8)))

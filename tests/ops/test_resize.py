@@ -251,7 +251,9 @@ class TestResamplingMatrix:
     def test_enlarging_is_the_adjoint_of_shrinking(self):
         for nyquist in ("average", "isometric", "drop"):
             down = resampling_matrix(9, 4, nyquist, "ortho")
-            np.testing.assert_allclose(resampling_matrix(4, 9, nyquist, "ortho"), down.T, atol=1e-14)
+            np.testing.assert_allclose(
+                resampling_matrix(4, 9, nyquist, "ortho"), down.T, atol=1e-14
+            )
 
     def test_chains(self):
         for sizes in [(31, 21, 11), (32, 16, 8)]:
