@@ -130,7 +130,7 @@ class TestCorrectness:
     @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
     @pytest.mark.parametrize(
         ("shape", "size"),
-        [((8, 9), (4, 5)), ((12, 10), (7, 4)), ((8, 6), (8, 4)), ((9, 9), (4, 4))],
+        [((8, 9), (4, 5)), ((9, 6), (9, 4))],
     )
     def test_all_rules_norms_and_implementations(self, shape, size, data_format):
         order = (0, 1, 2, 3) if data_format == "channels_last" else (0, 3, 1, 2)
@@ -138,7 +138,7 @@ class TestCorrectness:
         for nyquist in NYQUIST_RULES:
             for norm in NORMS:
                 expected = numpy_spectral_pool(x, size, nyquist, norm).transpose(order)
-                for implementation in ("matmul", "fft", "auto"):
+                for implementation in ("matmul", "fft"):
                     y = _pool(
                         x.transpose(order),
                         size,
@@ -149,7 +149,7 @@ class TestCorrectness:
                     )
                     np.testing.assert_allclose(y, expected, atol=_tolerance(4))
 
-    @pytest.mark.parametrize("size", [16, 17, 26, 27])
+    @pytest.mark.parametrize("size", [16, 27])
     def test_sum_is_scipys_resample(self, size):
         x = random_images((1, 32, 32, 5), dtype="float64")
         expected = scipy.signal.resample(scipy.signal.resample(x, size, axis=1), size, axis=2)
@@ -189,7 +189,7 @@ class TestCorrectness:
     @pytest.mark.parametrize("norm", NORMS)
     def test_constant_image(self, norm):
         x = np.ones((1, 9, 8, 2))
-        for size in (8, 5, 4, 1):
+        for size in (8, 5, 1):
             y = _pool(x, size, norm=norm)
             gain = 1 if norm == "mean" else np.sqrt(9 * 8) / size
             np.testing.assert_allclose(y, np.full((1, size, size, 2), gain), atol=_tolerance(4))
@@ -216,31 +216,26 @@ class TestCorrectness:
             np.testing.assert_array_equal(to_numpy(y, "float32"), x)
 
     @pytest.mark.parametrize("implementation", ["matmul", "fft"])
-    @pytest.mark.parametrize(("shape", "size"), [((8, 9), (4, 5)), ((7, 8), (5, 6))])
-    def test_adjoint(self, shape, size, implementation):
+    def test_adjoint(self, implementation):
         # <P x, g> = <x, P' g> with P' g the gradient, and P' the zero-padding of the spectrum.
         dtype = float64_or_float32()
-        x = random_images((2, *shape, 5), dtype=dtype)
-        g = random_images((2, *size, 5), seed=1, dtype=dtype)
-        for nyquist in ("average", "isometric", "drop"):
-            layer = SpectralPool(
-                size, nyquist=nyquist, norm="ortho", implementation=implementation, dtype=dtype
-            )
-            tensor = keras.ops.convert_to_tensor(g, dtype=dtype)
-            gradient = input_gradient(lambda z: keras.ops.sum(layer(z) * tensor), x)  # noqa: B023
-            y = to_numpy(layer(keras.ops.convert_to_tensor(x, dtype=dtype)))
-            np.testing.assert_allclose((y * g).sum(), (x * gradient).sum(), rtol=_tolerance(10))
-            padded = spectral_resize(tensor, shape, nyquist=nyquist, norm="ortho")
-            np.testing.assert_allclose(gradient, to_numpy(padded), atol=_tolerance(4))
-
-    def test_gradient_sums_are_kept(self):
-        # With norm "mean" the mean of the output is the mean of the input.
-        g = random_images((1, 4, 5, 5), seed=1)
-        layer = SpectralPool((4, 5))
-        gradient = input_gradient(
-            lambda z: keras.ops.sum(layer(z) * g), np.zeros((1, 9, 8, 5), "f")
+        x = random_images((2, 8, 9, 5), dtype=dtype)
+        g = random_images((2, 5, 4, 5), seed=1, dtype=dtype)
+        layer = SpectralPool(
+            (5, 4), nyquist="isometric", norm="ortho", implementation=implementation, dtype=dtype
         )
-        np.testing.assert_allclose(gradient.sum(axis=(1, 2)), g.sum(axis=(1, 2)), rtol=1e-5)
+        tensor = keras.ops.convert_to_tensor(g, dtype=dtype)
+        gradient = input_gradient(lambda z: keras.ops.sum(layer(z) * tensor), x)
+        y = to_numpy(layer(keras.ops.convert_to_tensor(x, dtype=dtype)))
+        np.testing.assert_allclose((y * g).sum(), (x * gradient).sum(), rtol=_tolerance(10))
+        padded = spectral_resize(tensor, (8, 9), nyquist="isometric", norm="ortho")
+        np.testing.assert_allclose(gradient, to_numpy(padded), atol=_tolerance(4))
+        # With norm "mean" the mean is kept, so the gradient's sums are those of g.
+        layer = SpectralPool((5, 4), implementation=implementation, dtype=dtype)
+        gradient = input_gradient(lambda z: keras.ops.sum(layer(z) * tensor), x)
+        np.testing.assert_allclose(
+            gradient.sum(axis=(1, 2)), g.sum(axis=(1, 2)), rtol=_tolerance(10)
+        )
 
     def test_works_inside_a_model_of_unknown_batch_size(self):
         inputs = keras.Input((9, 8, 5))
@@ -253,10 +248,9 @@ class TestCorrectness:
 
 class TestFusedFrequencyDropout:
     @pytest.mark.parametrize("implementation", ["matmul", "fft"])
-    @pytest.mark.parametrize("nyquist", ["average", "sum"])
-    def test_every_side_equals_the_two_steps(self, nyquist, implementation):
+    def test_every_side_equals_the_two_steps(self, implementation):
         x = random_images((2, 9, 12, 5))
-        for size in [(6, 6), (5, 8), (9, 7)]:
+        for size, nyquist in [((6, 6), "average"), ((9, 7), "sum")]:
             pooled = numpy_spectral_pool(x, size, nyquist)
             for side in range(1, max(size) + 1):
                 sides = [-(-side * n // max(size)) for n in size]
@@ -289,7 +283,8 @@ class TestFusedFrequencyDropout:
         assert any(np.abs(outputs[0] - other).max() > 1e-3 for other in outputs[1:])
 
     def test_gradient_equals_that_of_the_two_layers(self):
-        x, g = random_images((3, 12, 12, 5)), random_images((3, 8, 8, 5), seed=1)
+        x = random_images((3, 12, 12, 5))
+        g = keras.ops.convert_to_tensor(random_images((3, 8, 8, 5), seed=1))
         gradients = []
         for layers in (
             [SpectralPool(8, frequency_dropout=0.2, per_sample=True, seed=4)],

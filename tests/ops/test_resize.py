@@ -114,7 +114,7 @@ class TestCorrectness:
     def test_gradient_is_the_adjoint(self, size, output_size, implementation):
         x, tolerance = _images(size)
         g = random_images((2, *output_size, 6), seed=1, dtype=float64_or_float32())
-        for nyquist in NYQUIST_RULES:
+        for nyquist in ("average", "sum"):
             matrices = [
                 resampling_matrix(n, m, nyquist) for n, m in zip(size, output_size, strict=True)
             ]
@@ -139,8 +139,10 @@ class TestCorrectness:
         rows, columns = resampling_matrix(7, 4), resampling_matrix(8, 5)
         np.testing.assert_allclose(rows.T @ g[0, :, :, 0] @ columns, expected, atol=1e-14)
 
-    @pytest.mark.parametrize("channels", [1, 3, 16])
-    @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+    @pytest.mark.parametrize(
+        ("channels", "data_format"),
+        [(1, "channels_last"), (3, "channels_last"), (6, "channels_last"), (3, "channels_first")],
+    )
     def test_large_halved_axes(self, channels, data_format):
         # From 96 to 48 on, the products leave out columns that are known: forward and backward.
         np.testing.assert_allclose(resampling_matrix(96, 48)[:, ::2], np.eye(48) / 2, atol=1e-14)
