@@ -101,7 +101,8 @@ class SpectralConv2D(keras.layers.Conv2D):
         spatial_shape = (kh, kw, channels // self.groups, self.filters)
         sizes = spectral_sizes(kh, kw, self.parametrization)
         sample = self._spatial_sampler(spatial_shape)
-        for part, (name, size) in enumerate(zip(("kernel_real", "kernel_imag"), sizes, strict=True)):
+        names = ("kernel_real", "kernel_imag")
+        for part, (name, size) in enumerate(zip(names, sizes, strict=True)):
             if size == 0:
                 setattr(self, name, None)
                 continue

@@ -1,7 +1,7 @@
 """Pure functions on tensors, on TensorFlow, JAX and PyTorch.
 
-Frequencies are in unshifted order (DC first) everywhere; see `spectral_keras.ops.frequencies` for the
-layout and for the way to the centred order that people look at.
+Frequencies are in unshifted order (DC first) everywhere; see `spectral_keras.ops.frequencies` for
+the layout and for the way to the centred order that people look at.
 """
 
 from spectral_keras.ops.convolution import fft_conv2d as fft_conv2d
@@ -19,7 +19,9 @@ from spectral_keras.ops.filters import rectangular_band as rectangular_band
 from spectral_keras.ops.filters import rectangular_lowpass as rectangular_lowpass
 from spectral_keras.ops.frequencies import centered_crop_start as centered_crop_start
 from spectral_keras.ops.frequencies import centre_index as centre_index
-from spectral_keras.ops.frequencies import frequency_to_centered_index as frequency_to_centered_index
+from spectral_keras.ops.frequencies import (
+    frequency_to_centered_index as frequency_to_centered_index,
+)
 from spectral_keras.ops.frequencies import frequency_to_index as frequency_to_index
 from spectral_keras.ops.frequencies import index_to_frequency as index_to_frequency
 from spectral_keras.ops.frequencies import signed_frequencies as signed_frequencies

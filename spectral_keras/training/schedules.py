@@ -94,7 +94,7 @@ def learning_rate_schedule(name, learning_rate, epochs, steps_per_epoch, warmup_
             initial=learning_rate / 25,
             final=learning_rate / 25e4,
         )
-    boundaries = [round(epochs * 2 / 3) * steps_per_epoch, round(epochs * 14 / 15) * steps_per_epoch]
+    boundaries = [round(epochs * share) * steps_per_epoch for share in (2 / 3, 14 / 15)]
     if boundaries[0] >= boundaries[1]:
         boundaries = boundaries[:1]
     rates = [learning_rate * 0.1**power for power in range(len(boundaries) + 1)]

@@ -41,7 +41,7 @@ class TestEveryNetwork:
     def test_takes_images_in_the_unit_interval(self, name):
         model = registry.build(name, (32, 32, 1), 10)
         assert model.layers[1].name == "normalize"
-        first = keras.Model(model.inputs, model.layers[1].output)
+        first = keras.Model(model.input, model.layers[1].output)
         np.testing.assert_allclose(
             to_numpy(first(np.array([0, 0.5, 1]).reshape(3, 1, 1, 1) * np.ones((3, 32, 32, 1))))[
                 :, 0, 0, 0
