@@ -60,10 +60,11 @@ def _read(path):
     """The arrays of the archive; nothing in it is executed."""
     how = "write it with numpy.savez(path, x_train=..., y_train=..., x_test=..., y_test=...)"
     try:
-        archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise DataError(f"{path} holds a single array and is no .npz archive: {how}")
-        with archive:
+        # NumPy leaves a file open that it cannot read: opened and closed here.
+        with open(path, "rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise DataError(f"{path} holds a single array and is no .npz archive: {how}")
             missing = [key for key in KEYS if key not in archive.files]
             if missing:
                 found = ", ".join(archive.files) or "nothing"

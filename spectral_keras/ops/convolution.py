@@ -11,7 +11,7 @@ from spectral_keras.ops.convolution_plan import (
     convolution_size,
     pooled_axis,
 )
-from spectral_keras.ops.convolution_spectra import convolve_by_fft, convolve_by_matmul
+from spectral_keras.ops.convolution_spectra import convolve_by_fft, convolve_by_matmul, first_part
 from spectral_keras.ops.resize import NORMS, NYQUIST_RULES
 from spectral_keras.ops.validation import (
     check_choice,
@@ -256,20 +256,18 @@ def _convolve_tiles(x, kernel, shape, tilings):
     if rows is not None:
         height, width = y.shape[1:3]
         y = ops.reshape(y, (-1, rows.count * height, width, shape.filters))
-    height, width = shape.output_size()
-    return y[:, :height, :width]
+    for axis, size in enumerate(shape.output_size(), start=1):
+        y = first_part(y, size, axis)
+    return y
 
 
 def _overlapping(blocks, tiling, axis):
     """Blocks along the axis before `axis`, each with the first samples of the next one added."""
-    index = [slice(None)] * len(blocks.shape)
-    index[axis - 1] = slice(0, tiling.count)
-    own = blocks[tuple(index)]
+    own = first_part(blocks, tiling.count, axis - 1)
     if tiling.overlap == 0:
         return own
-    index[axis - 1] = slice(1, tiling.count + 1)
-    index[axis] = slice(0, tiling.overlap)
-    return ops.concatenate([own, blocks[tuple(index)]], axis=axis)
+    following = ops.split(blocks, [1], axis=axis - 1)[1]
+    return ops.concatenate([own, first_part(following, tiling.overlap, axis)], axis=axis)
 
 
 def _continued(x, axis, size, taps, stride, padding, dilation):
