@@ -4,6 +4,8 @@ Free functions that take and return Keras tensors.  Layer names are stable: anal
 saved weights refer to them.
 """
 
+import random
+
 from keras import config, layers
 
 from spectral_keras.layers import SpectralConv2D, SpectralPool
@@ -54,7 +56,11 @@ def _spatial(shape):
 
 def dropout(x, rate, name):
     """Dropout, or nothing at rate 0."""
-    return layers.Dropout(rate, name=name)(x) if rate else x
+    if not rate:
+        return x
+    # Drawn as Keras draws a default seed, but known to the layer: without one Keras' dropout takes
+    # PyTorch's own generator, whose state no checkpoint of the model holds.
+    return layers.Dropout(rate, seed=random.randint(1, 10**9), name=name)(x)
 
 
 def classify_maps(x, num_classes, *, conv, name="logits"):

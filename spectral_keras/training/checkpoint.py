@@ -6,6 +6,9 @@ needs: epoch, history, best score, the counters of callbacks.  Restoring it and 
 bit for bit, what the uninterrupted run gives, provided that the data of a step depend on
 (seed, epoch, index) only.
 
+On PyTorch a `Dropout` without a seed draws from PyTorch's own generator, which is no part of the
+model: give it a seed.
+
 A file is written under a temporary name and moved, begins with the SHA-256 of its content, and
 holds no pickled objects.  The newest `keep` files stay, so that a damaged one costs one epoch.
 """
@@ -37,30 +40,6 @@ def _variables(model, optimizer):
         yield f"optimizer/{index:05d}/{variable.path}", variable
 
 
-def _generators():
-    """State of random generators outside the model: PyTorch's, which its dropout draws from."""
-    if keras.backend.backend() != "torch":
-        return {}
-    import torch
-
-    states = {"generator/cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        states |= {f"generator/cuda{i}": s for i, s in enumerate(torch.cuda.get_rng_state_all())}
-    return {name: state.numpy() for name, state in states.items()}
-
-
-def _restore_generators(content):
-    if keras.backend.backend() != "torch" or "generator/cpu" not in content:
-        return
-    import torch
-
-    torch.set_rng_state(torch.from_numpy(content["generator/cpu"].copy()))
-    for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
-        state = content.get(f"generator/cuda{index}")
-        if state is not None:
-            torch.cuda.set_rng_state(torch.from_numpy(state.copy()), index)
-
-
 def _key(label):
     """The stable part of a key: names of variables may differ between two builds of a model."""
     return "/".join(label.split("/")[:2])
@@ -86,7 +65,6 @@ def save_checkpoint(folder, step, model, state, *, arrays=None, keep=2):
         _key(label): keras.ops.convert_to_numpy(variable)
         for label, variable in _variables(model, model.optimizer)
     }
-    content |= _generators()
     content |= {f"array/{name}": np.asarray(value) for name, value in (arrays or {}).items()}
     content[_STATE] = np.frombuffer(json.dumps(state).encode(), np.uint8)
     buffer = io.BytesIO()
@@ -159,7 +137,7 @@ def restore_checkpoint(model, content):
     """
     model.optimizer.build(model.trainable_variables)
     labelled = list(_variables(model, model.optimizer))
-    stored = {name for name in content if name.startswith(("model/", "optimizer/"))}
+    stored = {name for name in content if not name.startswith("array/")}
     if stored != {_key(label) for label, _ in labelled}:
         raise CheckpointError("the checkpoint belongs to another model or optimizer")
     for label, variable in labelled:
@@ -170,7 +148,6 @@ def restore_checkpoint(model, content):
                 f"{tuple(variable.shape)}, the checkpoint {tuple(value.shape)}"
             )
         variable.assign(value)
-    _restore_generators(content)
     return {
         name.removeprefix("array/"): value
         for name, value in content.items()
