@@ -325,6 +325,20 @@ def _tf_by_fft(x, spectrum, axis_h, axis_w, groups):
     return convolve(x, spectrum)
 
 
+def _complex(real, imaginary):
+    """real + i imaginary.  (`keras.ops.view_as_complex` knows single precision only.)"""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return tf.complex(real, imaginary)
+    if backend == "torch":
+        import torch
+
+        return torch.complex(real, imaginary)
+    return real + 1j * imaginary
+
+
 def _dense_size(axis_h, axis_w):
     return [(axis.size_out - 1) * axis.step + 1 for axis in (axis_h, axis_w)]
 
@@ -339,15 +353,16 @@ def _analyze_by_fft(x, axis_h, axis_w, groups):
         positive = len(axis_h.half)
         parts = [z[..., :positive, :], z[..., axis_h.period - (rows - positive) :, :]]
         z = ops.concatenate(parts, axis=-2)
-    z = ops.reshape(ops.view_as_real(z), (-1, x.shape[3], rows * columns, 2))
-    return _frequency_major(z, groups, (0, 2, 3, 1))
+    z = ops.stack([ops.real(z), ops.imag(z)], axis=1)
+    z = ops.reshape(z, (-1, 2, x.shape[3], rows * columns))
+    return _frequency_major(z, groups, (0, 3, 1, 2))
 
 
 def _synthesize_by_fft(y, axis_h, axis_w, groups, height, width):
     """Products of spectra of real images back to the first height x width samples."""
-    y = ops.transpose(_ungrouped(y, groups), (1, 3, 0, 2))
-    filters, rows, columns = y.shape[1], len(axis_h.full), len(axis_w.half)
-    z = ops.view_as_complex(ops.reshape(y, (-1, filters, rows, columns, 2)))
+    y = ops.transpose(_ungrouped(y, groups), (2, 1, 3, 0))
+    z = _complex(*ops.unstack(y, axis=0))
+    z = ops.reshape(z, (-1, z.shape[1], len(axis_h.full), len(axis_w.half)))
     if axis_h.edge_weight is not None:
         top = axis_h.top
         row = axis_h.edge_weight * (z[..., top : top + 1, :] + z[..., top + 1 : top + 2, :])
