@@ -4,6 +4,7 @@ A `Case` names a job and the ways to do it; one way is the reference.  `measure`
 way, warms it up, then runs the ways in turn, again and again, so that whatever else the
 machine does falls on all of them alike.  The figure of a way is the median over the repeats,
 and the one to trust is its ratio to the reference: absolute times differ between machines.
+The processor time of all threads is kept beside it, which other work on the machine disturbs less.
 """
 
 import dataclasses
@@ -55,7 +56,11 @@ class Case:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One measured way.  `speedup` is the reference's time divided by this way's time."""
+    """One measured way.
+
+    `ratio` is this way's time divided by the reference's and `speedup` the inverse; `cpu_...` are
+    the same for the processor time, the sum over all threads.
+    """
 
     case: str
     shape: str
@@ -68,6 +73,8 @@ class Row:
     steps_per_repeat: int
     ratio: float
     speedup: float
+    cpu_milliseconds: float
+    cpu_speedup: float
     target: str
 
 
@@ -161,17 +168,20 @@ def measure(case, repeats=9, warmup=3, minimum_seconds=0.02):
             last = time.perf_counter() - begin
         counts[label] = max(1, min(100, round(minimum_seconds / max(last, 1e-6))))
     times = {label: [] for label in steps}
+    cpu_times = {label: [] for label in steps}
     labels = list(steps)
     for repeat in range(repeats):
         # Every other round runs backwards: no way always follows the same neighbour.
         for label in labels if repeat % 2 == 0 else reversed(labels):
             step, count = steps[label], counts[label]
-            begin = time.perf_counter()
+            begin, cpu_begin = time.perf_counter(), time.process_time()
             for _ in range(count):
                 step()
             times[label].append((time.perf_counter() - begin) / count)
+            cpu_times[label].append((time.process_time() - cpu_begin) / count)
     medians = {label: statistics.median(values) for label, values in times.items()}
-    base = medians[case.reference]
+    cpu_medians = {label: statistics.median(values) for label, values in cpu_times.items()}
+    base, cpu_base = medians[case.reference], cpu_medians[case.reference]
     return [
         Row(
             case=case.name,
@@ -185,6 +195,8 @@ def measure(case, repeats=9, warmup=3, minimum_seconds=0.02):
             steps_per_repeat=counts[label],
             ratio=medians[label] / base,
             speedup=base / medians[label],
+            cpu_milliseconds=1e3 * cpu_medians[label],
+            cpu_speedup=cpu_base / max(cpu_medians[label], 1e-9),
             target=case.targets.get(label, ""),
         )
         for label in labels
@@ -197,7 +209,9 @@ def format_rows(rows):
     width = max(len(row.way) for row in rows)
     lines = [f"{first.case}  {first.shape}"]
     for row in rows:
-        mark = "reference" if row.way == row.reference else f"{row.speedup:6.2f}x as fast"
+        mark = f"{row.speedup:6.2f}x as fast ({row.cpu_speedup:.2f}x by processor time)"
+        if row.way == row.reference:
+            mark = "reference"
         target = f"   target: {row.target}" if row.target else ""
         lines.append(
             f"  {row.way:<{width}}  {row.milliseconds:9.3f} ms  x{row.ratio:6.3f}  {mark}{target}"

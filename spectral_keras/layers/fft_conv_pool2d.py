@@ -1,14 +1,18 @@
 """Circular convolution and spectral pooling in one pass through the frequency domain."""
 
+import math
+
 import keras
 from keras import ops
 
 from spectral_keras.ops.convolution import CONV_POOL_IMPLEMENTATIONS, fft_conv_pool2d
+from spectral_keras.ops.frequencies import floor_of_fraction
 from spectral_keras.ops.resize import NORMS, NYQUIST_RULES
 from spectral_keras.ops.validation import (
     check_bool,
     check_choice,
     check_data_format,
+    check_number,
     check_positive_int,
     check_size_pair,
     static_spatial_shape,
@@ -17,46 +21,60 @@ from spectral_keras.ops.validation import (
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
 class FFTConvPool2D(keras.layers.Layer):
-    """Convolves and pools in the frequency domain, with one inverse transform.
+    """Circular convolution and spectral pooling with one inverse transform.
 
-    y = F^-1(crop(F(x) * conj F(w))) + bias: the product of the spectra of image and kernel, of
-    which only the frequencies of the smaller output are computed.  Equal to
-    `FFTConv2D(padding="circular")` followed by `SpectralPool`, without going back to space in
-    between: the building block of a network whose convolutions and poolings are all in the
-    frequency domain (the report's section VI; Rippel, Snoek and Adams 2015, section 6).
+        y = activation(Re F^-1(crop(F(x) * conj(F(kernel)) + bias at DC)))
+
+    Equal to `FFTConv2D(padding="circular")` followed by `SpectralPool` and the activation, without
+    going back to space in between: the product of the spectra of image and kernel is cropped, and
+    frequencies that are cropped are computed nowhere, neither by the transform of the image nor in
+    the product, so that pooling by two saves three quarters of the work.  With `output_size=1`
+    only the DC bin is left: convolution and global average in one.
+
+    It is the building block of a network whose convolutions and poolings are all in the frequency
+    domain, the future work of Rippel, Snoek and Adams 2015 (arXiv 1506.03767) and of the report
+    (section VI).
 
     Args:
         filters: number of output channels.
-        kernel_size: integer or pair.
-        output_size: integer or pair (height, width), at most the input's; None keeps the size.
-        nyquist, norm: as in `SpectralPool`.
-        implementation: "matmul", real DFT matrices, which export to ONNX and LiteRT; "fft"; or
-            "auto".
+        kernel_size: integer or pair; larger than the image wraps around it.
+        output_size: integer or pair (height, width), at most the input's.
+        scale: instead of `output_size`, a number in (0, 1]; each side n becomes floor(scale * n),
+            at least 1.  Neither of the two keeps the size.
+        nyquist, norm: of the pooling, as in `SpectralPool`.
+        implementation: "matmul", DFTs as real matrices, which hold no complex tensor and export to
+            ONNX and LiteRT; "fft", the backend's FFT; or "auto", the faster by size.
         data_format: "channels_last", "channels_first" or None for Keras' global setting.
-        activation: of the output, in space.
-        use_bias: whether a bias is added.
-        kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer,
-            kernel_constraint, bias_constraint: as in `keras.layers.Conv2D`.
-        **kwargs: `name`, `dtype`, `trainable`, `activity_regularizer`.
+        groups, activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer,
+            bias_regularizer, activity_regularizer, kernel_constraint, bias_constraint: as in
+            `keras.layers.Conv2D`, also the shapes of the weights `kernel` and `bias`.
+        **kwargs: `name`, `dtype`, `trainable`.
 
     Input shape:
         (batch, height, width, channels), or (batch, channels, height, width) with
-        `data_format="channels_first"`; height and width known.
+        `data_format="channels_first"`; height, width and channels known.
 
     Output shape:
-        (batch, *output_size, filters), or channels first.
+        (batch, *output_size, filters), or (batch, filters, *output_size) channels first.
 
     Raises:
-        ValueError: an argument is out of its range, the output is larger than the input, or
-            height, width or channels are unknown.
+        ValueError: an argument is out of its range, both `output_size` and `scale` are given, the
+            output is larger than the input, or height, width or channels are unknown.
 
     Example:
 
     >>> import numpy as np
-    >>> from spectral_keras.layers import FFTConvPool2D
-    >>> layer = FFTConvPool2D(8, 3, output_size=(12, 9), activation="relu")
-    >>> tuple(layer(np.ones((2, 16, 16, 3), "float32")).shape)
+    >>> from spectral_keras.layers import FFTConv2D, FFTConvPool2D, SpectralPool
+    >>> x = np.random.default_rng(0).random((2, 16, 16, 3), "float32")
+    >>> layer = FFTConvPool2D(8, 3, output_size=(12, 9))
+    >>> y = layer(x)
+    >>> tuple(y.shape)
     (2, 12, 9, 8)
+    >>> conv = FFTConv2D(8, 3, padding="circular")
+    >>> conv.build(x.shape)
+    >>> conv.set_weights(layer.get_weights())
+    >>> bool(np.allclose(y, SpectralPool((12, 9))(conv(x)), atol=1e-5))
+    True
     """
 
     def __init__(
@@ -65,34 +83,49 @@ class FFTConvPool2D(keras.layers.Layer):
         kernel_size,
         output_size=None,
         *,
+        scale=None,
         nyquist="average",
         norm="mean",
         implementation="auto",
         data_format=None,
+        groups=1,
         activation=None,
         use_bias=True,
         kernel_initializer="glorot_uniform",
         bias_initializer="zeros",
         kernel_regularizer=None,
         bias_regularizer=None,
+        activity_regularizer=None,
         kernel_constraint=None,
         bias_constraint=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        if output_size is not None and scale is not None:
+            raise ValueError(
+                "At most one of `output_size` and `scale` must be given. "
+                f"Received: output_size={output_size!r}, scale={scale!r}"
+            )
         self.filters = check_positive_int("filters", filters)
-        self._kernel_size = check_size_pair("kernel_size", kernel_size)
-        self._output_size = (
-            None if output_size is None else check_size_pair("output_size", output_size)
-        )
-        self.kernel_size = kernel_size
+        self.kernel_size = check_size_pair("kernel_size", kernel_size)
+        if output_size is not None:
+            output_size = check_size_pair("output_size", output_size)
+        if scale is not None:
+            scale = check_number("scale", scale, low=0, low_open=True, high=1)
         self.output_size = output_size
+        self.scale = scale
         self.nyquist = check_choice("nyquist", nyquist, NYQUIST_RULES)
         self.norm = check_choice("norm", norm, NORMS)
         self.implementation = check_choice(
             "implementation", implementation, CONV_POOL_IMPLEMENTATIONS
         )
         self.data_format = check_data_format(data_format)
+        self.groups = check_positive_int("groups", groups)
+        if filters % groups:
+            raise ValueError(
+                "`filters` must be a multiple of `groups`. "
+                f"Received: filters={filters!r}, groups={groups!r}"
+            )
         self.activation = keras.activations.get(activation)
         self.use_bias = check_bool("use_bias", use_bias)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
@@ -103,16 +136,16 @@ class FFTConvPool2D(keras.layers.Layer):
         self.bias_constraint = keras.constraints.get(bias_constraint)
 
     def build(self, input_shape):
-        self.compute_output_shape(input_shape)
+        self._sizes(input_shape)
         channels = input_shape[-1 if self.data_format == "channels_last" else 1]
-        if channels is None:
+        if channels is None or channels % self.groups:
             raise ValueError(
-                "FFTConvPool2D needs a known number of channels. "
-                f"Received: input shape {tuple(input_shape)}"
+                "FFTConvPool2D needs a known number of channels, a multiple of `groups`. "
+                f"Received: input shape {tuple(input_shape)}, groups={self.groups}"
             )
         self.kernel = self.add_weight(
             name="kernel",
-            shape=(*self._kernel_size, channels, self.filters),
+            shape=(*self.kernel_size, channels // self.groups, self.filters),
             initializer=self.kernel_initializer,
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
@@ -128,34 +161,43 @@ class FFTConvPool2D(keras.layers.Layer):
             )
         self.built = True
 
+    def _sizes(self, input_shape):
+        """(height, width) of input and output, checked."""
+        size = static_spatial_shape(input_shape, self.data_format, "FFTConvPool2D")
+        output_size = self.output_size or size
+        if self.scale is not None:
+            output_size = tuple(floor_of_fraction(self.scale, n) for n in size)
+        if any(new > old for new, old in zip(output_size, size, strict=True)):
+            raise ValueError(
+                f"`output_size` must be at most the input's size {size}. "
+                f"Received: output_size={self.output_size!r}"
+            )
+        return size, output_size
+
     def call(self, inputs):
+        size, output_size = self._sizes(inputs.shape)
         outputs = fft_conv_pool2d(
             inputs,
             self.kernel,
-            self._sizes(inputs.shape),
+            output_size,
             nyquist=self.nyquist,
             norm=self.norm,
             implementation=self.implementation,
             data_format=self.data_format,
         )
         if self.bias is not None:
+            bias = self.bias
+            if self.norm == "ortho":
+                # The bias belongs to the convolution, and the pooling scales what is constant.
+                gain = math.sqrt(math.prod(size) / math.prod(output_size))
+                bias = ops.multiply(bias, ops.cast(gain, bias.dtype))
             last = self.data_format == "channels_last"
             shape = (1, 1, 1, self.filters) if last else (1, self.filters, 1, 1)
-            outputs = outputs + ops.reshape(self.bias, shape)
+            outputs = ops.add(outputs, ops.reshape(bias, shape))
         return outputs if self.activation is None else self.activation(outputs)
 
-    def _sizes(self, input_shape):
-        size = static_spatial_shape(input_shape, self.data_format, "FFTConvPool2D")
-        output_size = self._output_size or size
-        if any(new > old for new, old in zip(output_size, size, strict=True)):
-            raise ValueError(
-                f"`output_size` must be at most the input's size {size}. "
-                f"Received: output_size={self.output_size!r}"
-            )
-        return output_size
-
     def compute_output_shape(self, input_shape):
-        output_size = self._sizes(input_shape)
+        output_size = self._sizes(input_shape)[1]
         if self.data_format == "channels_last":
             return (input_shape[0], *output_size, self.filters)
         return (input_shape[0], self.filters, *output_size)
@@ -167,16 +209,19 @@ class FFTConvPool2D(keras.layers.Layer):
                 "filters": self.filters,
                 "kernel_size": self.kernel_size,
                 "output_size": self.output_size,
+                "scale": self.scale,
                 "nyquist": self.nyquist,
                 "norm": self.norm,
                 "implementation": self.implementation,
                 "data_format": self.data_format,
+                "groups": self.groups,
                 "activation": keras.activations.serialize(self.activation),
                 "use_bias": self.use_bias,
                 "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
                 "bias_initializer": keras.initializers.serialize(self.bias_initializer),
                 "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
                 "bias_regularizer": keras.regularizers.serialize(self.bias_regularizer),
+                "activity_regularizer": keras.regularizers.serialize(self.activity_regularizer),
                 "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
                 "bias_constraint": keras.constraints.serialize(self.bias_constraint),
             }

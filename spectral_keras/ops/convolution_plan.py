@@ -21,7 +21,7 @@ _DIRECT_NUMBER = 0.38  # a number of its input or output
 _PRODUCT = 0.0102  # a multiplication of a DFT or of the product of spectra
 _SPECTRUM_NUMBER = 0.83  # a real number of the images' spectra: copies and transposes
 _KERNEL_NUMBER = 0.44  # a real number of the kernel's spectrum, made once for a batch
-_FFT_NUMBER = 3.6  # a real number of a spectrum that an FFT makes or takes, copies included
+_FFT_NUMBER = 3.0  # a real number of a spectrum that an FFT makes or takes, copies included
 _TILE_NUMBER = 1.0  # a number of a tile, input or output: padding, cutting, putting together
 
 # Keras' default batch size, taken where the batch is not known.

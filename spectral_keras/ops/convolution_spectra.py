@@ -222,10 +222,11 @@ def _kernel_spectrum(kernel, axis_h, axis_w, groups, half_axis):
     rows = len(first) // 2
     z = _times(first, ops.reshape(kernel, (kh, -1)))
     z = ops.reshape(z, (rows, 2, kw * groups * channels, filters))
-    real, imaginary = ops.unstack(z, axis=1)
+    # Split, not unstacked: LiteRT computes other numbers from an unstack with two users.
+    real, imaginary = ops.split(z, 2, axis=1)
     # The second column of the 2x2 block is the first one times i, which commutes with the DFT:
     # multiplying here, before the spectrum has its full size, saves passes through memory.
-    z = ops.stack(
+    z = ops.concatenate(
         [
             ops.concatenate([real, imaginary], axis=-1),
             ops.concatenate([imaginary, -real], axis=-1),
@@ -274,73 +275,63 @@ def convolve_by_fft(x, kernel, axis_h, axis_w, groups=1):
     x and kernel must be float32 or float64.
     """
     spectrum = _kernel_spectrum(kernel, axis_h, axis_w, groups, half_axis="w")
+    size = [(axis.size_out - 1) * axis.step + 1 for axis in (axis_h, axis_w)]
+    analyze, synthesize = _analyze_by_fft, _synthesize_by_fft
     cropped = axis_h.step_period != axis_h.period or axis_w.step_period != axis_w.period
-    if keras.backend.backend() != "tensorflow" or cropped:
-        y = _by_fft(x, spectrum, axis_h, axis_w, groups)
-    else:
-        y = _tf_by_fft(x, spectrum, axis_h, axis_w, groups)
+    if keras.backend.backend() == "tensorflow" and not cropped:
+        analyze, synthesize = _tf_analyze_by_fft, _tf_synthesize_by_fft
+    y = ops.matmul(analyze(x, axis_h, axis_w, groups), spectrum)
+    y = synthesize(y, axis_h, axis_w, groups, *size)
     # Even a slice that takes everything costs a pass, and a slow one in the gradient.
     if max(axis_h.step, axis_w.step) > 1:
         y = y[:, :: axis_h.step, :: axis_w.step]
     return y
 
 
-def _by_fft(x, spectrum, axis_h, axis_w, groups):
-    """All output samples between the first and the last, whatever the stride."""
-    y = ops.matmul(_analyze_by_fft(x, axis_h, axis_w, groups), spectrum)
-    return _synthesize_by_fft(y, axis_h, axis_w, groups, *_dense_size(axis_h, axis_w))
+def _tf_analyze_by_fft(x, axis_h, axis_w, groups):
+    """`_analyze_by_fft` with its gradient written out, for an uncropped spectrum.
 
-
-def _tf_by_fft(x, spectrum, axis_h, axis_w, groups):
-    """`_by_fft` for a product that is not cropped, with the gradients written out.
-
-    The gradients of a convolution are convolutions: the gradient by the image is the upstream
-    gradient convolved with the mirrored kernel, the one by the kernel their correlation, both
-    products of spectra, of which two are kept from the forward pass.  TensorFlow's own gradients
-    of `rfft2d`, `real`, `imag` and `complex` need several times the memory and the time.
+    The gradients of a convolution are convolutions, products of spectra of real images: nothing
+    in between has to be made Hermitian first.  TensorFlow's own gradients of `rfft2d`, `real` and
+    `imag` need several times the memory and the time.
     """
     import tensorflow as tf
 
+    height, width = x.shape[1:3]
+
     @tf.custom_gradient
-    def convolve(x, spectrum):
-        z = _analyze_by_fft(x, axis_h, axis_w, groups)
-        y = tf.matmul(z, spectrum)
-
+    def analyze(x):
         def gradient(upstream):
-            g = _analyze_by_fft(upstream, axis_h, axis_w, groups)
-            by_x = _synthesize_by_fft(
-                tf.matmul(g, spectrum, transpose_b=True), axis_h, axis_w, groups, *x.shape[1:3]
-            )
-            # Each frequency of the half spectrum stands for its negative too.
-            weights = np.outer(
-                axis_h.weights(axis_h.full, folded=False), axis_w.weights(axis_w.half, folded=True)
-            )
-            weights = weights.reshape(-1, *[1] * (len(spectrum.shape) - 1))
-            by_spectrum = tf.matmul(z, g, transpose_a=True) * tf.cast(weights, z.dtype)
-            return by_x, by_spectrum
+            upstream = upstream / _synthesis_weights(axis_h, axis_w, upstream)
+            return _tf_synthesize_by_fft(upstream, axis_h, axis_w, groups, height, width)
 
-        size = _dense_size(axis_h, axis_w)
-        return _synthesize_by_fft(y, axis_h, axis_w, groups, *size), gradient
+        return _analyze_by_fft(x, axis_h, axis_w, groups), gradient
 
-    return convolve(x, spectrum)
+    return analyze(x)
 
 
-def _complex(real, imaginary):
-    """real + i imaginary.  (`keras.ops.view_as_complex` knows single precision only.)"""
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
+def _tf_synthesize_by_fft(y, axis_h, axis_w, groups, height, width):
+    """`_synthesize_by_fft` with its gradient written out, for an uncropped spectrum."""
+    import tensorflow as tf
 
-        return tf.complex(real, imaginary)
-    if backend == "torch":
-        import torch
+    @tf.custom_gradient
+    def synthesize(y):
+        def gradient(upstream):
+            z = _tf_analyze_by_fft(upstream, axis_h, axis_w, groups)
+            return z * _synthesis_weights(axis_h, axis_w, z)
 
-        return torch.complex(real, imaginary)
-    return real + 1j * imaginary
+        return _synthesize_by_fft(y, axis_h, axis_w, groups, height, width), gradient
+
+    return synthesize(y)
 
 
-def _dense_size(axis_h, axis_w):
-    return [(axis.size_out - 1) * axis.step + 1 for axis in (axis_h, axis_w)]
+def _synthesis_weights(axis_h, axis_w, like):
+    """Weight of each frequency of the half spectrum in the inverse transform, [f, 1, 1, ...]."""
+    weights = np.outer(
+        axis_h.weights(axis_h.full, folded=False), axis_w.weights(axis_w.half, folded=True)
+    )
+    weights = weights.reshape(-1, *[1] * (len(like.shape) - 1))
+    return weights.astype(keras.backend.standardize_dtype(like.dtype))
 
 
 def _analyze_by_fft(x, axis_h, axis_w, groups):
@@ -375,3 +366,17 @@ def _synthesize_by_fft(y, axis_h, axis_w, groups, height, width):
     # The transform itself divides by its lengths.
     factor = axis_h.scale * axis_h.step_period * axis_w.scale * axis_w.step_period
     return ops.transpose(y if abs(factor - 1) < 1e-12 else y * factor, (0, 2, 3, 1))
+
+
+def _complex(real, imaginary):
+    """real + i imaginary.  (`keras.ops.view_as_complex` knows single precision only.)"""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return tf.complex(real, imaginary)
+    if backend == "torch":
+        import torch
+
+        return torch.complex(real, imaginary)
+    return real + 1j * imaginary

@@ -25,6 +25,7 @@ _ROUNDING = 1e-7
 def signed_frequencies(n):
     """Signed frequency of each index of a DFT of length n, unshifted, as an integer array.
 
+    >>> from spectral_keras.ops.frequencies import signed_frequencies
     >>> signed_frequencies(7)
     array([ 0,  1,  2,  3, -3, -2, -1])
     >>> signed_frequencies(8)
@@ -43,6 +44,7 @@ def centre_index(n):
 def index_to_frequency(index, n):
     """Signed frequency at an unshifted index.
 
+    >>> from spectral_keras.ops.frequencies import index_to_frequency
     >>> index_to_frequency(6, 8)
     -2
     """
@@ -55,6 +57,7 @@ def index_to_frequency(index, n):
 def frequency_to_index(frequency, n):
     """Unshifted index of a signed frequency; both signs of Nyquist are one index.
 
+    >>> from spectral_keras.ops.frequencies import frequency_to_index
     >>> frequency_to_index(-2, 8), frequency_to_index(4, 8), frequency_to_index(-4, 8)
     (6, 4, 4)
     """
@@ -70,6 +73,7 @@ def frequency_to_index(frequency, n):
 def frequency_to_centered_index(frequency, n):
     """Index of a signed frequency in the centred spectrum; +n/2 of an even n is -n/2's bin.
 
+    >>> from spectral_keras.ops.frequencies import frequency_to_centered_index
     >>> [frequency_to_centered_index(k, 8) for k in (-4, 0, 3, 4)]
     [0, 4, 7, 0]
     """
@@ -82,6 +86,7 @@ def centered_crop_start(n_in, n_out):
     n_in // 2 - n_out // 2.  The common (n_in - n_out) // 2 puts DC one off when n_in is even and
     n_out odd, and its ceiling does so when n_in is odd and n_out even.
 
+    >>> from spectral_keras.ops.frequencies import centered_crop_start
     >>> centered_crop_start(8, 5), (8 - 5) // 2
     (2, 1)
     """
@@ -95,6 +100,7 @@ def centered_crop_start(n_in, n_out):
 def floor_of_fraction(fraction, n):
     """floor(fraction * n), safe against rounding, and at least 1.
 
+    >>> from spectral_keras.ops.frequencies import floor_of_fraction
     >>> int(0.29 * 100), floor_of_fraction(0.29, 100)
     (28, 29)
     """
@@ -106,6 +112,7 @@ def ceil_of_fraction(fraction, n):
     """ceil(fraction * n), safe against rounding, and at least 1.
 
     >>> import math
+    >>> from spectral_keras.ops.frequencies import ceil_of_fraction
     >>> math.ceil(0.07 * 100), ceil_of_fraction(0.07, 100)
     (8, 7)
     """

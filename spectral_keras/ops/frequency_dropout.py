@@ -39,6 +39,7 @@ def frequency_dropout_floor(m, num_layers, alpha, beta):
     Raises:
         ValueError: an argument is out of its range.
 
+    >>> from spectral_keras.ops.frequency_dropout import frequency_dropout_floor
     >>> [round(frequency_dropout_floor(m, 6, 0.30, 0.15), 4) for m in range(1, 7)]
     [0.275, 0.25, 0.225, 0.2, 0.175, 0.15]
     """

@@ -125,6 +125,7 @@ def spectral_resize(
     Example:
 
     >>> import numpy as np
+    >>> from spectral_keras.ops.resize import spectral_resize
     >>> x = np.arange(16.0, dtype="float32").reshape(1, 4, 4, 1)
     >>> np.asarray(spectral_resize(x, 2))[0, :, :, 0].round(4).tolist()
     [[5.0, 6.0], [9.0, 10.0]]

@@ -183,6 +183,13 @@ class TestCorrectness:
             actual = input_gradient(scalar, x).transpose(order)
             np.testing.assert_allclose(actual, adjoint, atol=tolerance)
 
+    def test_large_doubled_axes(self):
+        x, tolerance = _images((48, 50))
+        expected = scipy.signal.resample(to_numpy(x), 96, axis=1)
+        expected = scipy.signal.resample(expected, 100, axis=2)
+        y = spectral_resize(x, (96, 100), implementation="matmul")
+        np.testing.assert_allclose(to_numpy(y), expected, atol=tolerance * 4)
+
     def test_one_matrix_a_sample(self):
         x = random_images((3, 5, 6, 4), dtype="float32")
         rng = np.random.default_rng(0)
