@@ -190,10 +190,10 @@ class FFTConvPool2D(keras.layers.Layer):
             if self.norm == "ortho":
                 # The bias belongs to the convolution, and the pooling scales what is constant.
                 gain = math.sqrt(math.prod(size) / math.prod(output_size))
-                bias = ops.multiply(bias, ops.cast(gain, bias.dtype))
+                bias = bias * ops.cast(gain, bias.dtype)
             last = self.data_format == "channels_last"
             shape = (1, 1, 1, self.filters) if last else (1, self.filters, 1, 1)
-            outputs = ops.add(outputs, ops.reshape(bias, shape))
+            outputs = outputs + ops.reshape(bias, shape)
         return outputs if self.activation is None else self.activation(outputs)
 
     def compute_output_shape(self, input_shape):

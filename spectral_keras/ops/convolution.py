@@ -238,7 +238,8 @@ def _convolve_tiles(x, kernel, shape, tilings):
     rows, columns = tilings
     if rows is not None:
         width, channels = x.shape[2:]
-        x = _overlapping(ops.reshape(x, (-1, rows.count + 1, rows.advance, width, channels)), rows, 2)
+        blocks = ops.reshape(x, (-1, rows.count + 1, rows.advance, width, channels))
+        x = _overlapping(blocks, rows, 2)
         x = ops.reshape(x, (-1, rows.axis.size, width, channels))
     if columns is not None:
         height, channels = x.shape[1], x.shape[3]

@@ -249,7 +249,7 @@ def choose_tilings(shape, batch=None):
 
 @functools.lru_cache(maxsize=256)
 def choose_implementation(shape, batch=None):
-    """"direct", "matmul" or "fft", the one with the lowest estimated cost of a forward pass.
+    """ "direct", "matmul" or "fft", the one with the lowest estimated cost of a forward pass.
 
     Args:
         shape: `ConvolutionShape`.

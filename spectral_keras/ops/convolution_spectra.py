@@ -174,7 +174,8 @@ def _times(matrix, x):
     # NumPy has no bfloat16: rounded by the backend, from float32.
     plain = "float64" if dtype == "float64" else "float32"
     matrix = ops.cast(ops.convert_to_tensor(matrix.astype(plain), dtype=plain), dtype)
-    return ops.matmul(matrix, x)
+    # The operator: on PyTorch and JAX `keras.ops.matmul` turns float64 into float32.
+    return matrix @ x
 
 
 def _frequency_major(x, groups, transposition):
@@ -262,7 +263,7 @@ def convolve_by_matmul(x, kernel, axis_h, axis_w, groups=1):
     z = _times(_input_full(axis_w), ops.reshape(z, (-1, 2 * width, channels)))
     z = ops.reshape(z, (-1, rows * columns, 2, channels))
     z = _frequency_major(z, groups, (0, 1, 2, 3))
-    y = ops.matmul(z, _kernel_spectrum(kernel, axis_h, axis_w, groups, half_axis="h"))
+    y = z @ _kernel_spectrum(kernel, axis_h, axis_w, groups, half_axis="h")
     y = ops.transpose(_ungrouped(y, groups), (1, 0, 2, 3))
     y = _times(_output_full(axis_w), ops.reshape(y, (-1, 2 * columns, filters)))
     y = _times(_output_half(axis_h), ops.reshape(y, (-1, 2 * rows, axis_w.size_out * filters)))
@@ -280,7 +281,7 @@ def convolve_by_fft(x, kernel, axis_h, axis_w, groups=1):
     cropped = axis_h.step_period != axis_h.period or axis_w.step_period != axis_w.period
     if keras.backend.backend() == "tensorflow" and not cropped:
         analyze, synthesize = _tf_analyze_by_fft, _tf_synthesize_by_fft
-    y = ops.matmul(analyze(x, axis_h, axis_w, groups), spectrum)
+    y = analyze(x, axis_h, axis_w, groups) @ spectrum
     y = synthesize(y, axis_h, axis_w, groups, *size)
     # Even a slice that takes everything costs a pass, and a slow one in the gradient.
     if max(axis_h.step, axis_w.step) > 1:

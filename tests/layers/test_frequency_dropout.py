@@ -174,8 +174,10 @@ class TestCorrectness:
         # step exactly if the draw does.
         x = np.repeat(np.sign(random_images((1, 16, 16, 1)) - 0.5), 8, axis=0)
         inputs = keras.Input((16, 16, 1))
-        model = keras.Model(inputs, FrequencyDropout(0.0, seed=3)(inputs))
-        model.compile(optimizer="sgd", loss="mse")
+        # A weight to train that stays 1.
+        weight = keras.layers.Conv2D(1, 1, use_bias=False, kernel_initializer="ones")
+        model = keras.Model(inputs, FrequencyDropout(0.0, seed=3)(weight(inputs)))
+        model.compile(optimizer=keras.optimizers.SGD(0.0), loss="mse")
         losses = [model.train_on_batch(x, np.zeros_like(x)) for _ in range(12)]
         assert len(np.unique(np.round(losses, 4))) >= 4
         assert model.test_on_batch(x, np.zeros_like(x)) == pytest.approx(1.0, abs=1e-6)
