@@ -35,6 +35,7 @@ class TestContract:
             (3, 9, 8, 4),
             expected_output_shape=(3, 5, 8, 6),
             expected_weights=2,
+            dtypes=("mixed_bfloat16", "mixed_float16"),
         )
 
     def test_channels_first(self):
@@ -68,15 +69,23 @@ class TestCorrectness:
     @pytest.mark.parametrize(
         "arguments",
         [
-            {"filters": 4, "kernel_size": 3, "padding": "same", "bias_initializer": "ones"},
             {"filters": 6, "kernel_size": (4, 7), "strides": (1, 3), "groups": 3},
-            {"filters": 5, "kernel_size": 5, "strides": 2, "padding": "SAME", "activation": "relu"},
+            {
+                "filters": 5,
+                "kernel_size": 5,
+                "strides": 2,
+                "padding": "SAME",
+                "activation": "relu",
+                "bias_initializer": "ones",
+            },
             {"filters": 4, "kernel_size": 3, "dilation_rate": (2, 3), "padding": "same"},
         ],
     )
     def test_equals_conv2d(self, arguments, implementation):
         plain, layer = twins(implementation, **arguments)
         x = random_images((2, 13, 12, 3)) - 0.4
+        plain.build(x.shape)
+        layer.build(x.shape)
         expected = to_numpy(compiled(plain)(x))
         actual = to_numpy(compiled(layer)(x))
         np.testing.assert_allclose(actual, expected, atol=2e-6)
@@ -84,7 +93,7 @@ class TestCorrectness:
             assert mine.name == theirs.name
             np.testing.assert_array_equal(to_numpy(mine), to_numpy(theirs))
 
-    @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+    @pytest.mark.parametrize("implementation", ["matmul", "fft"])
     def test_trains_as_conv2d(self, implementation):
         # Two layers, so that the gradient by the input of the second counts.
         x, y = random_images((16, 9, 8, 3)), random_images((16, 9, 8, 2), seed=1)
@@ -115,7 +124,8 @@ class TestCorrectness:
             3, (4, 3), strides=(2, 1), padding="circular", implementation=implementation
         )
         x = random_images((2, 7, 6, 2))
-        y = to_numpy(layer(x))
+        layer.build(x.shape)
+        y = to_numpy(compiled(layer)(x))
         expected = numpy_circular_conv(x, to_numpy(layer.kernel), strides=(2, 1))
         np.testing.assert_allclose(y, expected, atol=2e-6)
 
@@ -123,6 +133,8 @@ class TestCorrectness:
     def test_circular_commutes_with_shifts(self, implementation):
         layer = FFTConv2D(3, 5, padding="circular", implementation=implementation)
         x = random_images((2, 8, 7, 2))
+        layer.build(x.shape)
+        layer = compiled(layer)
         y = to_numpy(layer(x))
         shifted = to_numpy(layer(np.roll(x, (3, -2), axis=(1, 2))))
         np.testing.assert_allclose(shifted, np.roll(y, (3, -2), axis=(1, 2)), atol=2e-6)

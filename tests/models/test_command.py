@@ -182,7 +182,8 @@ class TestResume:
 
     def test_after_sigkill_the_run_ends_as_if_nothing_had_happened(self, npz, tmp_path):
         whole = self.start(npz, tmp_path / "whole")
-        assert whole.wait(300) == 0, whole.stdout.read()
+        output, _ = whole.communicate(timeout=300)
+        assert whole.returncode == 0, output
 
         killed = self.start(npz, tmp_path / "killed")
         deadline = time.monotonic() + 300
@@ -190,7 +191,7 @@ class TestResume:
             assert killed.poll() is None and time.monotonic() < deadline
             time.sleep(0.01)
         killed.send_signal(signal.SIGKILL)
-        killed.wait(60)
+        killed.communicate(timeout=60)
         # The newest checkpoint damaged as well: the one before it, or none, has to do.
         newest = checkpoint_files(tmp_path / "killed" / "checkpoints")[0]
         newest.write_bytes(newest.read_bytes()[:-7])
