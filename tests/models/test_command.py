@@ -356,6 +356,7 @@ class TestBadInput:
         done = subprocess.run(
             [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300
         )
+        other.close()
         assert done.returncode == 2 and "in use by another process" in done.stderr
 
 
