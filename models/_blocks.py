@@ -9,7 +9,7 @@ import random
 from keras import config, layers
 
 from spectral_keras.layers import SpectralConv2D, SpectralPool
-from spectral_keras.ops.validation import check_choice
+from spectral_keras.ops.validation import check_choice, check_number
 
 
 def normalize(x):
@@ -22,17 +22,28 @@ def normalize(x):
 
 
 def convolution(x, filters, kernel_size, *, conv, name, padding="same", activation="relu"):
-    """A convolution with bias, He-uniform start; `conv` is "spectral" or "spatial"."""
-    check_choice("conv", conv, ("spectral", "spatial"))
-    layer = SpectralConv2D if conv == "spectral" else layers.Conv2D
-    return layer(
-        filters,
-        kernel_size,
-        padding=padding,
-        activation=activation,
-        kernel_initializer="he_uniform",
-        name=name,
-    )(x)
+    """A convolution with bias, He-uniform start; `conv` names the parametrisation of its kernel.
+
+    "spatial" is a plain `Conv2D`; "spectral" has the full real and imaginary table of the kernel's
+    DFT, "hermitian" only its independent entries.
+    """
+    check_choice("conv", conv, ("spectral", "hermitian", "spatial"))
+    arguments = {
+        "padding": padding,
+        "activation": activation,
+        "kernel_initializer": "he_uniform",
+        "name": name,
+    }
+    if conv == "spatial":
+        return layers.Conv2D(filters, kernel_size, **arguments)(x)
+    parametrization = "full" if conv == "spectral" else "hermitian"
+    return SpectralConv2D(filters, kernel_size, parametrization=parametrization, **arguments)(x)
+
+
+def scaled(width, *sizes):
+    """Numbers of filters or units times the width multiplier, rounded, at least 1."""
+    check_number("width", width, 0, low_open=True)
+    return [max(1, round(width * size)) for size in sizes]
 
 
 def halve(x, *, pooling, name, padding="same"):

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -89,10 +90,9 @@ def commit():
     return (head + ("+changes" if changed else "")) or None
 
 
-def command_line(name):
-    """The command as a user would type it."""
-    arguments = [f"'{a}'" if " " in a else a for a in sys.argv[1:]]
-    return " ".join(["python", "-m", f"models.{name}", *arguments])
+def command_line(module, argv=None):
+    """The command as a user would type it: of this process, or of a module with arguments."""
+    return shlex.join(["python", "-m", module, *(sys.argv[1:] if argv is None else argv)])
 
 
 def default_folder(name, dataset):

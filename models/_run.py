@@ -21,10 +21,11 @@ from models._options import CommandError
 class Run:
     """State of a run: what was done, and what a checkpoint has to hold."""
 
-    def __init__(self, name, options, folder, model, data):
+    def __init__(self, name, options, folder, model, data, argv=None):
         from spectral_keras.training.best_weights import BestWeights
 
         self.name, self.options, self.folder = name, options, folder
+        self.command = command_line(f"models.{name}", argv)
         self.model, self.data = model, data
         self.history = []
         self.first_epoch = 0
@@ -67,7 +68,7 @@ class Run:
             self.folder / "config.json",
             {
                 "model": self.name,
-                "command": command_line(self.name),
+                "command": self.command,
                 "options": self.options,
                 "data": self.data.source,
                 "class_names": self.data.class_names,
@@ -201,7 +202,7 @@ class Run:
             "precision": self.options["precision"],
             "backend": keras.backend.backend(),
             "seed": self.options["seed"],
-            "command": command_line(self.name),
+            "command": self.command,
             "versions": versions(),
             "commit": commit(),
         }

@@ -5,6 +5,7 @@ import sys
 
 from models import registry
 from models._files import RunFolder, default_folder
+from models._memory import keep_freed_memory
 from models._options import CommandError, parse
 from models._run import Run
 
@@ -14,7 +15,7 @@ def main(name, argv=None):
     options = parse(name, argv)
     folder = RunFolder(options["output"] or default_folder(name, options["dataset"]))
     try:
-        status = train(name, options, folder)
+        status = train(name, options, folder, argv)
     except (CommandError, OSError) as error:
         line = " ".join(str(error).split())
         print(f"models.{name}: error: {line}", file=sys.stderr)
@@ -28,8 +29,12 @@ def main(name, argv=None):
     sys.exit(status)
 
 
-def train(name, options, folder):
-    """Train as `options` say (see `models._options`); returns the exit status."""
+def train(name, options, folder, argv=None, evaluate=True):
+    """Train as `options` say (see `models._options`); returns the exit status.
+
+    `argv` is the command line that the files name, None for the process' own; without `evaluate`
+    the test set stays untouched and no result.json is written.
+    """
     folder.check(options["resume"], options["overwrite"])
     if options["resume"] and folder.holds_run:
         folder.check_same(options)
@@ -39,7 +44,7 @@ def train(name, options, folder):
     except ValueError as error:  # a bad option or data set: the message says which
         raise CommandError(str(error)) from error
     use_tensorboard = _use_tensorboard(keras, options["tensorboard"])
-    run = Run(name, options, folder, model, data)
+    run = Run(name, options, folder, model, data, argv)
     folder.open(options["overwrite"])
     resumed = run.restore() if options["resume"] else False
     if not resumed:
@@ -57,6 +62,8 @@ def train(name, options, folder):
         if failure is not None:
             print(f"models.{name}: stopped: {failure}", file=sys.stderr)
             return 1
+    if not evaluate:
+        return 0
     result = run.evaluate(keras, batches["test"])
     print(
         f"test accuracy {result['test_accuracy']:.4f}, loss {result['test_loss']:.4f} "
@@ -69,9 +76,10 @@ def train(name, options, folder):
 
 
 def _configure(options):
-    """Seed, precision and determinism; imports Keras."""
+    """Seed, precision, determinism and memory; imports Keras."""
     import keras
 
+    keep_freed_memory()
     keras.utils.set_random_seed(options["seed"])
     precision = options["precision"]
     keras.config.set_dtype_policy(precision if precision == "float32" else f"mixed_{precision}")

@@ -10,7 +10,7 @@ from typing import Literal
 import keras
 from keras import layers
 
-from models._blocks import convolution, dropout, halve, normalize
+from models._blocks import convolution, dropout, halve, normalize, scaled
 from models._recipe import Recipe
 from spectral_keras.ops.validation import check_choice, check_number, check_positive_int
 
@@ -24,25 +24,27 @@ def build(
     input_shape=(32, 32, 3),
     num_classes=10,
     *,
-    conv: Literal["spectral", "spatial"] = "spectral",
+    conv: Literal["spectral", "hermitian", "spatial"] = "spectral",
     kernel_size: Literal[3, 5] = 3,
     pooling: Literal["max", "spectral"] = "max",
     dense_units: tuple[int, ...] = (1024, 512),
     padding: Literal["same", "valid"] = "same",
     dropout_rate: float = 0.0,
+    width: float = 1.0,
 ):
     """The generic network, images in [0, 1] to logits.
 
     Args:
         input_shape: (height, width, channels).
         num_classes: number of logits.
-        conv: "spectral" or "spatial" parametrisation of the kernels.
+        conv: "spectral", "hermitian" or "spatial" parametrisation of the kernels.
         kernel_size: 3 or 5.
         pooling: "max" (3x3/2, as in the paper) or "spectral" (to the same sizes).
         dense_units: widths of the hidden fully connected layers: (1024, 512) is the original,
             (1024,) the shorter form that the report prints.
         padding: of the two poolings; the paper gives none.
         dropout_rate: dropout after each pooling and hidden layer.
+        width: factor on the numbers of filters and hidden units; 1 is the paper's network.
 
     Returns:
         A functional `keras.Model` with ReLU after every layer but the last.  13 282 634 weights
@@ -53,13 +55,14 @@ def build(
     check_number("dropout_rate", dropout_rate, 0, 1, high_open=True)
     inputs = keras.Input(input_shape, name="image")
     x = normalize(inputs)
-    for index, filters in enumerate((96, 192), start=1):
+    for index, filters in enumerate(scaled(width, 96, 192), start=1):
         x = convolution(x, filters, kernel_size, conv=conv, name=f"conv{index}")
         x = halve(x, pooling=pooling, name=f"pool{index}", padding=padding)
         x = dropout(x, dropout_rate, f"dropout{index}")
     x = layers.Flatten(name="flatten")(x)
-    for index, units in enumerate(dense_units, start=1):
+    for units in dense_units:
         check_positive_int("dense_units", units)
+    for index, units in enumerate(scaled(width, *dense_units), start=1):
         x = layers.Dense(
             units, activation="relu", kernel_initializer="he_uniform", name=f"dense{index}"
         )(x)

@@ -1,0 +1,165 @@
+"""The command behind each figure: presets, results as JSON, drawing.
+
+`python -m figures.NAME --preset smoke|cpu|paper` runs or goes on with what the figure needs,
+keeps it in `figures/results/NAME.json` and draws `figures/results/NAME.png`.  Without `--preset`
+it draws the PNG again from the JSON.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import sys
+import time
+from collections.abc import Callable
+
+from models._files import command_line, commit, read_json, versions, write_json
+from models._options import CommandError, OneLineParser
+
+PRESETS = ("smoke", "cpu", "paper")
+RESULTS = pathlib.Path(__file__).resolve().parent / "results"
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """One table or figure of a paper.
+
+    Attributes:
+        name: the module's name.
+        description: first lines of `--help`.
+        presets: preset -> settings, a JSON-plain dict.
+        run: called with an `Experiment`; fills its `content`, calling `save` after each piece.
+        draw: called with the whole JSON content; returns a matplotlib figure.
+    """
+
+    name: str
+    description: str
+    presets: dict[str, dict]
+    run: Callable
+    draw: Callable
+
+
+class Experiment:
+    """What `Figure.run` works on.
+
+    Attributes:
+        settings: the preset's settings.
+        content: JSON-plain dict of results; holds what an earlier, interrupted call finished.
+        folder: where training runs go.
+        data_dir: folder of the TFDS data sets, None for TFDS' own.
+    """
+
+    def __init__(self, figure, preset, path, folder, data_dir):
+        self.figure, self.preset, self.path = figure, preset, path
+        self.folder, self.data_dir = folder, data_dir
+        self.settings = json.loads(json.dumps(figure.presets[preset]))
+        self.content = {}
+        self._command = command_line(f"figures.{figure.name}")
+        self._seconds, self._begin = 0.0, time.perf_counter()
+
+    def take_up(self, overwrite):
+        """Take up the results that the JSON already holds."""
+        if not self.path.exists() or overwrite:
+            return
+        stored = read_json(self.path)
+        if stored.get("preset") != self.preset:
+            raise CommandError(
+                f"{self.path} holds results of the preset {stored.get('preset')}: --overwrite "
+                "replaces them, --results names another folder"
+            )
+        if stored.get("settings") != self.settings:
+            raise CommandError(
+                f"{self.path} was made with other settings of the preset {self.preset}: "
+                "--overwrite replaces it, --results names another folder"
+            )
+        self.content = stored.get("content", {})
+        self._seconds = stored.get("seconds", 0.0)
+
+    def save(self, finished=False):
+        """Write the JSON: all that is known so far."""
+        seconds = self._seconds + time.perf_counter() - self._begin
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(
+            self.path,
+            {
+                "figure": self.figure.name,
+                "preset": self.preset,
+                "finished": finished,
+                "settings": self.settings,
+                "command": self._command,
+                "seconds": round(seconds, 1),
+                "versions": versions(),
+                "commit": commit(),
+                "content": self.content,
+            },
+        )
+
+    def say(self, text):
+        """A line of progress."""
+        elapsed = time.perf_counter() - self._begin
+        print(f"[{elapsed:6.0f} s] {self.figure.name}: {text}", flush=True)
+
+
+def main(figure, argv=None):
+    """The command of a figure; leaves with status 0, 2 (bad input) or 130 (Ctrl-C)."""
+    options = _parse(figure, argv)
+    path = pathlib.Path(options.results) / f"{figure.name}.json"
+    try:
+        if options.preset:
+            _run(figure, options, path)
+        elif not path.exists():
+            raise CommandError(f"{path} does not exist: --preset smoke, cpu or paper makes it")
+        _draw(figure, path)
+        status = 0
+    except (CommandError, OSError) as error:
+        print(f"figures.{figure.name}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        status = 2
+    except KeyboardInterrupt:
+        print(f"\nfigures.{figure.name}: interrupted; the same command goes on", file=sys.stderr)
+        status = 130
+    sys.exit(status)
+
+
+def _parse(figure, argv):
+    parser = OneLineParser(prog=f"figures.{figure.name}", description=figure.description)
+    parser.add_argument(
+        "--preset",
+        choices=[preset for preset in PRESETS if preset in figure.presets],
+        help="what to run: smoke (seconds), cpu (about two hours on two cores at most), paper "
+        "(the paper's own settings, for a GPU); without it the figure is drawn again",
+    )
+    parser.add_argument("--results", default=str(RESULTS), help="folder of the JSON and the PNG")
+    parser.add_argument(
+        "--runs", default=f"runs/figures/{figure.name}", help="folder of the training runs"
+    )
+    parser.add_argument("--data-dir", help="folder of the TFDS data sets (default: TFDS' own)")
+    parser.add_argument("--overwrite", action="store_true", help="discard earlier results first")
+    return parser.parse_args(argv)
+
+
+def _run(figure, options, path):
+    # Each preset trains in a folder of its own: a run folder belongs to one set of options.
+    folder = pathlib.Path(options.runs) / options.preset
+    experiment = Experiment(figure, options.preset, path, folder, options.data_dir)
+    experiment.take_up(options.overwrite)
+    figure.run(experiment)
+    experiment.save(finished=True)
+    experiment.say(f"results: {path}")
+
+
+def _draw(figure, path):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    stored = read_json(path)
+    if stored.get("figure") != figure.name or "content" not in stored:
+        raise CommandError(f"{path} holds no results of figures.{figure.name}")
+    picture = figure.draw(stored)
+    target = path.with_suffix(".png")
+    temporary = target.with_name(f".tmp-{target.name}")
+    picture.savefig(temporary, dpi=120)
+    pyplot.close(picture)
+    os.replace(temporary, target)
+    print(f"{figure.name}: {target}")

@@ -1,0 +1,256 @@
+"""Does the spectral parametrisation train faster?  Figure 7 of the report, table of the original.
+
+Rippel, Snoek and Adams (2015), section 5.2, train three networks with 3x3 and 5x5 kernels by Adam,
+once with spatial kernels and once with the kernels' DFT as parameters, and report 2.2 to 5.1 times
+fewer epochs to the spatial arm's error.  Here every arm of a cell has the same spatial start,
+activations, padding, order of images, augmentation and random draws; the report's arms differed in
+activation, padding and start, its spectral layers trained the spatial kernel, and two of its four
+panels were mislabelled.
+
+The arms:
+
+    spatial       plain kernels
+    spectral      the full table of real and imaginary parts of the kernel's unitary DFT
+    hermitian     its independent entries only.  Adam divides a gradient by its own size, so a
+                  pair that is held once, with twice the gradient, moves as the two equal entries
+                  of the full table do: under Adam the two arms are one.
+    longer steps  plain kernels at the learning rate times sqrt(2 - 1/k^2).  Adam's first step is
+                  the learning rate in every parameter; the k^2 real and k^2 - 1 imaginary parts
+                  that move make the spectral arm's step that much longer, and a comparison at one
+                  learning rate is one of two step lengths.
+
+A control trains by SGD: with the unitary DFT the full table then takes the spatial arm's steps
+exactly, so the two curves agree to rounding; "hermitian" moves paired entries twice as far.
+
+Command: python -m figures.convergence --preset cpu
+"""
+
+import numpy as np
+
+from figures._convergence_plot import draw
+from figures._figure import Figure, main
+from figures._runs import trained
+
+# Arm -> parametrisation of the kernels.
+ARMS = {
+    "spatial": "spatial",
+    "spectral": "spectral",
+    "longer steps": "spatial",
+    "hermitian": "hermitian",
+}
+CONTROL_ARMS = ("spatial", "spectral", "hermitian")
+
+# Cell -> network, its options, the original's speed-up, the older reproduction's.
+CELLS = {
+    "deep 3x3": ("deep_spectral", {"kernel_size": 3}, 2.2, 5.41),
+    "deep 5x5": ("deep_spectral", {"kernel_size": 5}, 4.8, 1.32),
+    "generic 3x3": ("generic_cnn", {"kernel_size": 3}, 2.2, None),
+    "generic 5x5": ("generic_cnn", {"kernel_size": 5}, 5.1, None),
+    "spectral pooling 3x3": ("spectral_pool_cnn", {"kernel_size": 3}, 2.4, 18.75),
+    "spectral pooling 5x5": ("spectral_pool_cnn", {"kernel_size": 5}, 4.8, 16.67),
+}
+
+# Training errors of the report's Figure 7 after 50 epochs, spatial and spectral, under the
+# networks that the curves are of (its panels 2 and 3 carry each other's titles).
+REPORT = {
+    "deep 3x3": (0.316, 0.115),
+    "deep 5x5": (0.626, 0.015),
+    "generic 3x3": (0.345, 0.180),
+    "generic 5x5": (0.385, 0.008),
+}
+
+_COMMON = {
+    "dataset": "cifar10",
+    "validation_fraction": 0,
+    "optimizer": "adam",
+    "learning_rate": 1e-3,
+    "schedule": "constant",
+    "precision": "float32",
+}
+_SPECTRAL_POOL = {"gamma": 0.5, "num_pairs": 3}
+
+PRESETS = {
+    "smoke": {
+        "training": _COMMON
+        | {"dataset": "digits", "limit": 96, "epochs": 2, "batch_size": 32, "augment": "translate"},
+        "network": {"width": 0.05},
+        "spectral_pool": _SPECTRAL_POOL,
+        "cells": ["generic 3x3", "spectral pooling 3x3"],
+        "seeds": {"spatial": [0, 1], "spectral": [0, 1], "longer steps": [0], "hermitian": [0]},
+        "control": {"cell": "generic 3x3", "epochs": 2, "learning_rate": 0.01, "momentum": 0.9},
+    },
+    # A quarter of the paper's filters and 2500 images, or two hours would hold no dozen epochs.
+    "cpu": {
+        "training": _COMMON
+        | {"limit": 2500, "epochs": 12, "batch_size": 32, "augment": "report"},
+        "network": {"width": 0.25},
+        "spectral_pool": _SPECTRAL_POOL,
+        "cells": list(CELLS),
+        "seeds": {name: [0] if name == "hermitian" else [0, 1, 2] for name in ARMS},
+        "control": {"cell": "generic 3x3", "epochs": 6, "learning_rate": 0.01, "momentum": 0.9},
+    },
+    "paper": {
+        "training": _COMMON | {"epochs": 200, "batch_size": 128, "augment": "report"},
+        "network": {},
+        "spectral_pool": _SPECTRAL_POOL,
+        "cells": list(CELLS),
+        "seeds": {name: [0, 1, 2, 3, 4] for name in ARMS},
+        "control": {"cell": "generic 3x3", "epochs": 50, "learning_rate": 0.01, "momentum": 0.9},
+    },
+}
+
+
+def run(experiment):
+    settings = experiment.settings
+    # Seeds outermost: an interrupted experiment has every cell.
+    control = dict(settings["control"])
+    cell = control.pop("cell")
+    for arm in CONTROL_ARMS:
+        _train(experiment, cell, arm, 0, control | {"optimizer": "sgd"}, "sgd ")
+    experiment.content["control"] = _control(experiment)
+    for seed in settings["seeds"]["spatial"]:
+        for cell in settings["cells"]:
+            for arm in ARMS:
+                if seed in settings["seeds"][arm]:
+                    _train(experiment, cell, arm, seed, {}, "")
+        experiment.content["cells"] = {
+            cell: summarize(experiment, cell) for cell in settings["cells"]
+        }
+        experiment.save()
+    for cell, summary in experiment.content["cells"].items():
+        for arm, entry in summary["arms"].items():
+            if arm != "spatial":
+                experiment.say(f"{cell}, {arm}: {describe(entry)}")
+
+
+def _train(experiment, cell, arm, seed, changes, label):
+    settings = experiment.settings
+    model, network, _, _ = CELLS[cell]
+    arguments = settings["training"] | settings["network"] | network
+    if model == "spectral_pool_cnn":
+        arguments |= settings["spectral_pool"]
+    if arm == "longer steps":
+        arguments["learning_rate"] *= (2 - network["kernel_size"] ** -2) ** 0.5
+    arguments |= {"conv": ARMS[arm], "seed": seed} | changes
+    return trained(experiment, _key(cell, arm, seed, label), model, arguments, evaluate=False)
+
+
+def _key(cell, arm, seed, label=""):
+    return f"{label}{cell} {arm} {seed}".replace(" ", "-")
+
+
+# --- what is measured
+
+
+def errors(experiment, cell, arm):
+    """Seed -> training error [epochs + 1] of its finished run, from chance at epoch 0."""
+    runs = experiment.content["runs"]
+    keys = {seed: _key(cell, arm, seed) for seed in experiment.settings["seeds"][arm]}
+    return {
+        seed: np.array([0.9, *(1 - np.array(runs[key]["history"]["accuracy"]))])
+        for seed, key in keys.items()
+        if key in runs
+    }
+
+
+def epochs_to(curve, level):
+    """Epochs (fractional) until the error first is `level` or less, None if it never is."""
+    below = np.flatnonzero(curve <= level)
+    if not len(below):
+        return None
+    after = int(below[0])
+    if after == 0:
+        return 0.0
+    high, low = curve[after - 1], curve[after]
+    return float(after - 1 + (high - level) / (high - low))
+
+
+def speed_up(spatial, other):
+    """Epochs that the spatial curve takes to its best error over those of the other curve.
+
+    Returns:
+        dict: `level`, the spatial arm's best error; `epochs_spatial`, `epochs`, where it is
+        reached; `speed_up`, their ratio, or None if the other curve never gets there.
+    """
+    level = float(spatial.min())
+    reference, epochs = epochs_to(spatial, level), epochs_to(other, level)
+    return {
+        "level": level,
+        "epochs_spatial": reference,
+        "epochs": epochs,
+        "speed_up": reference / epochs if epochs else None,
+    }
+
+
+def speed_up_curve(spatial, other, points=40):
+    """Speed-up at error levels from the spatial curve's first epoch to its best."""
+    levels = np.linspace(spatial[1], spatial.min(), points)
+    ratios = []
+    for level in levels:
+        reference, epochs = epochs_to(spatial, level), epochs_to(other, level)
+        ratios.append(reference / epochs if epochs else None)
+    return {"levels": levels.tolist(), "speed_ups": ratios}
+
+
+def summarize(experiment, cell):
+    """Mean curves of a cell's arms and the speed-ups over the spatial arm."""
+    all_spatial = errors(experiment, cell, "spatial")
+    summary = {"arms": {}, "original": CELLS[cell][2], "older_reproduction": CELLS[cell][3]}
+    for arm in ARMS:
+        by_seed = errors(experiment, cell, arm)
+        values = np.array(list(by_seed.values()))
+        spatial = np.array([all_spatial[seed] for seed in by_seed])
+        entry = {
+            "seeds": list(by_seed),
+            "mean_error": values.mean(axis=0).tolist(),
+            "std_error": values.std(axis=0, ddof=min(1, len(values) - 1)).tolist(),
+        }
+        if arm != "spatial":
+            entry |= speed_up(spatial.mean(axis=0), values.mean(axis=0))
+            # The same of each seed alone: arms of one seed share start and order of images.
+            entry["by_seed"] = [
+                speed_up(one, other)["speed_up"] for one, other in zip(spatial, values, strict=True)
+            ]
+            entry["curve"] = speed_up_curve(spatial.mean(axis=0), values.mean(axis=0))
+            difference = values[:, -1] - spatial[:, -1]
+            entry["final_error_difference"] = difference.tolist()
+        summary["arms"][arm] = entry
+    return summary
+
+
+def describe(entry):
+    """The speed-up as a reader should take it."""
+    if entry["speed_up"] is None:
+        last = len(entry["mean_error"]) - 1
+        return f"below 1: the spatial arm's best error is not reached in {last} epochs"
+    seeds = ", ".join("-" if value is None else f"{value:.2f}" for value in entry["by_seed"])
+    return f"{entry['speed_up']:.2f} (each seed: {seeds})"
+
+
+def _control(experiment):
+    """Training loss under SGD and its largest relative distance from the spatial arm's."""
+    cell = experiment.settings["control"]["cell"]
+    runs = experiment.content["runs"]
+    losses = {
+        arm: np.array(runs[_key(cell, arm, 0, "sgd ")]["history"]["loss"]) for arm in CONTROL_ARMS
+    }
+    return {
+        "cell": cell,
+        "loss": {arm: values.tolist() for arm, values in losses.items()},
+        "largest_relative_difference": {
+            arm: float(np.max(np.abs(losses[arm] / losses["spatial"] - 1)))
+            for arm in CONTROL_ARMS[1:]
+        },
+    }
+
+
+FIGURE = Figure(
+    name="convergence",
+    description="Spectral against spatial parametrisation: error against epoch, speed-up.",
+    presets=PRESETS,
+    run=run,
+    draw=draw,
+)
+
+if __name__ == "__main__":
+    main(FIGURE)
