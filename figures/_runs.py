@@ -9,7 +9,7 @@ from models._options import CommandError, parse
 from models._train import train
 
 
-def trained(experiment, key, model, arguments, *, evaluate=True):
+def trained(experiment, key, model, arguments, *, evaluate=True, training_error=False):
     """The record of one training run of `python -m models.MODEL ARGUMENTS`.
 
     A record that the experiment's results hold already is returned as it is; a run folder of an
@@ -21,10 +21,12 @@ def trained(experiment, key, model, arguments, *, evaluate=True):
         model: name of a network of the zoo.
         arguments: dict of option of the training command -> value.
         evaluate: also evaluate on the test set, once.
+        training_error: also evaluate the best weights on the training images as they are, without
+            augmentation or dropout; needs `evaluate`.
 
     Returns:
-        dict: `command`, `history` (column -> list over epochs), `parameters`, and, with
-        `evaluate`, `result` (the content of result.json).
+        dict: `command`, `history` (column -> list over epochs) and, with `evaluate`, `result`:
+        the content of result.json and `train_error_percent`.
     """
     import keras
 
@@ -50,11 +52,36 @@ def trained(experiment, key, model, arguments, *, evaluate=True):
     record = {"command": command, "history": read_history(folder / "history.csv")}
     if evaluate:
         record["result"] = read_json(folder / "result.json")
+        if training_error:
+            record["result"]["train_error_percent"] = _training_error(options, folder)
     runs[key] = record
     experiment.save()
     # The largest part of a run folder; a finished run needs none.
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return record
+
+
+def _training_error(options, folder):
+    """Error in percent of best.keras on the training images."""
+    import keras
+
+    from spectral_keras.data import Batches, load
+
+    data = load(
+        options["dataset"],
+        data_dir=options["data_dir"],
+        limit=options["limit"],
+        validation_fraction=options["validation_fraction"],
+        seed=options["seed"],
+    )
+    model = keras.saving.load_model(folder / "best.keras")
+    model.compile(
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+    )
+    batches = Batches(data.x_train, data.y_train, max(options["batch_size"], 250))
+    accuracy = model.evaluate(batches, verbose=0, return_dict=True)["accuracy"]
+    return round(100 * (1 - float(accuracy)), 4)
 
 
 def _as_text(option, value):

@@ -1,0 +1,210 @@
+"""The picture of `figures.information_preservation`."""
+
+import textwrap
+
+import numpy as np
+
+from figures._pooling_loss import pool_and_enlarge
+
+PICTURE_METHODS = ("max", "average", "spectral_average")
+
+# Okabe and Ito's colours, which the colour-blind can tell apart; markers differ as well.
+BLUE, ORANGE, VERMILLION, GREEN = "#0072B2", "#E69F00", "#D55E00", "#009E73"
+STYLES = {
+    "spectral_average": ("spectral pooling, every size", BLUE, "o"),
+    "average": ("average pooling", ORANGE, "s"),
+    "max": ("max pooling", VERMILLION, "^"),
+    "strided": ("every p-th pixel", GREEN, "D"),
+}
+ROW_NAMES = {"max": "max", "average": "average", "spectral_average": "spectral"}
+
+CAPTION = (
+    "Pictures: enlarged back by repeating pixels (max, average) or by zero-padding the spectrum "
+    "(spectral); shown clipped to [0, 1], losses are taken before clipping. Frames in the "
+    "spectra: the frequencies that spectral pooling keeps, log magnitude, mean over the channels.",
+    "What differs from the report's Figure 6, shown in (b): its metric takes the norms over the "
+    "1000 images for each pixel and then the mean over the pixels, not a loss for each image; its "
+    "spectral images passed through an absolute value and a min-max normalisation over batch and "
+    "rows, which adds an error of its own; and its crop rule, 32 - 2 ceil((32 - 32/p)/2), gives "
+    "the same size for several reductions p, hence the plateaus, drawn at 1/p\u00b2 although other "
+    "fractions were kept. Crosses: those three done again here.",
+)
+
+
+def draw(content, panels):
+    """A matplotlib figure: pairs of panels of pictures, then the two diagrams of losses.
+
+    Args:
+        content: what `information_preservation.run` filled.
+        panels: list of (panel, pixels [size, size, channels] in [0, 1]).
+    """
+    from matplotlib import pyplot
+
+    rows = [panels[start : start + 2] for start in range(0, len(panels), 2)]
+    heights = [6.2] * len(rows) + [7.2, 1.5]
+    figure = pyplot.figure(figsize=(18, sum(heights)), layout="constrained")
+    parts = figure.subfigures(len(heights), 1, height_ratios=heights, hspace=0.02)
+    for part, row in zip(parts, rows, strict=False):
+        halves = np.atleast_1d(part.subfigures(1, 2, wspace=0.02))
+        for half, (panel, pixels) in zip(halves, row, strict=False):
+            draw_panel(half, panel, pixels)
+    left, right = parts[-2].subplots(1, 2)
+    draw_losses(left, content)
+    draw_report(right, content)
+    draw_caption(parts[-1])
+    return figure
+
+
+def draw_panel(figure, panel, pixels):
+    """One picture: original, the three poolings at each side, and what the spectrum keeps."""
+    sides, size = panel["sides"], panel["size"]
+    channels = "RGB" if pixels.shape[-1] == 3 else "grey"
+    figure.suptitle(f"{panel['name']}, {channels}, {size} x {size}", fontsize=15, weight="bold")
+    grid = figure.add_gridspec(4, 2 + len(sides))
+    original = figure.add_subplot(grid[0:2, 0:2])
+    show(original, pixels)
+    original.set_title("original", fontsize=12)
+    spectrum = log_spectrum(pixels)
+    whole = figure.add_subplot(grid[2:4, 0:2])
+    show_spectrum(whole, spectrum, sides)
+    whole.set_title("its spectrum, what is kept", fontsize=12)
+    for column, (side, factor) in enumerate(zip(sides, panel["factors"], strict=True)):
+        for row, method in enumerate(PICTURE_METHODS):
+            axis = figure.add_subplot(grid[row, 2 + column])
+            show(axis, pool_and_enlarge(method, pixels[None], side)[0])
+            write_loss(axis, panel["loss"][method][column])
+            if row == 0:
+                axis.set_title(f"1/{factor}\n{side} x {side}", fontsize=12)
+            if column == 0:
+                axis.set_ylabel(ROW_NAMES[method], fontsize=12)
+        axis = figure.add_subplot(grid[3, 2 + column])
+        show_spectrum(axis, spectrum, [side], dim=True)
+        if column == 0:
+            axis.set_ylabel("kept", fontsize=12)
+
+
+def show(axis, image):
+    axis.imshow(
+        np.clip(image, 0, 1).squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest"
+    )
+    axis.set(xticks=[], yticks=[])
+
+
+def write_loss(axis, loss):
+    axis.text(
+        0.04,
+        0.04,
+        f"{loss:.3f}",
+        transform=axis.transAxes,
+        fontsize=11,
+        va="bottom",
+        bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"},
+    )
+
+
+def log_spectrum(pixels):
+    """Log magnitude of the centred spectrum, mean over the channels, scaled to [0, 1]."""
+    spectrum = np.fft.fftshift(np.fft.fft2(pixels, axes=(0, 1)), axes=(0, 1))
+    values = np.log(np.abs(spectrum) + 1e-3).mean(-1)
+    # The few smallest values would take up most of the grey levels.
+    low, high = np.percentile(values, 1), values.max()
+    return np.clip((values - low) / max(high - low, 1e-6), 0, 1)
+
+
+def show_spectrum(axis, spectrum, sides, dim=False):
+    """The spectrum with a frame around the central side x side, for each side."""
+    size = spectrum.shape[0]
+    if dim:
+        distance = np.abs(np.arange(size) - size // 2)
+        inside = distance <= sides[0] / 2
+        spectrum = np.where(inside[:, None] & inside, spectrum, 0.25 * spectrum)
+    axis.imshow(spectrum, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    for side in sides:
+        # Centred on frequency 0: of an even side, half of both Nyquist lines is inside.
+        start = size // 2 - side / 2
+        axis.add_patch(_rectangle((start, start), side))
+    axis.set(xticks=[], yticks=[])
+
+
+def _rectangle(corner, side):
+    from matplotlib.patches import Rectangle
+
+    return Rectangle(corner, side, side, fill=False, edgecolor=ORANGE, linewidth=1.5)
+
+
+def draw_losses(axis, content):
+    """(a): loss for each image against the fraction kept, mean and spread."""
+    loss, data = content["loss"], content["data"]
+    for name, (label, colour, marker) in STYLES.items():
+        series = loss[name]
+        x = series["fractions"]
+        axis.plot(
+            x,
+            series["mean"],
+            marker,
+            color=colour,
+            label=label,
+            markersize=7,
+            linestyle="-" if name == "spectral_average" else "none",
+        )
+        if name in ("spectral_average", "max"):
+            low, high = series["percentile_10"], series["percentile_90"]
+            axis.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
+    for name, of in (("adaptive_average", "average"), ("adaptive_max", "max")):
+        axis.plot(loss[name]["fractions"], loss[name]["mean"], color=STYLES[of][1], linewidth=1.2)
+    best = content["best_max_pooling"]
+    axis.axhline(best["loss"], color="black", linestyle="--", linewidth=1.2)
+    axis.text(0.99, best["loss"] * 1.03, "best that max pooling can do (2x2)", ha="right",
+              fontsize=12)  # fmt: skip
+    size = data["shape"][0]
+    axis.set_title(
+        f"(a) loss of an image; {data['images']} {data['part']} of {data['name']}", fontsize=13
+    )
+    axis.set_xlabel(f"fraction of parameters kept, h w / ({size} x {size})", fontsize=13)
+    axis.set_xlim(0, 1)
+    _finish(axis, "approximation loss ||x \u2212 x\u0302|| / ||x||")
+
+
+def draw_report(axis, content):
+    """(b): the same against the logarithm of the fraction, with the report's metric."""
+    loss, report = content["loss"], content["report"]
+    for name in ("max", "spectral_average"):
+        _, colour, marker = STYLES[name]
+        of = ROW_NAMES[name]
+        series = loss[name]
+        numbers = report[of]
+        x = series["fractions"]
+        axis.plot(x, series["mean"], color=colour, linewidth=2, label=f"{of}: loss of an image")
+        axis.plot(x, series["report_metric"], color=colour, linestyle="--", linewidth=1.6,
+                  label=f"{of}: the report's metric")  # fmt: skip
+        if "redone" in numbers:
+            axis.plot(numbers["fractions"], numbers["redone"], "x", color="black", markersize=8,
+                      label=f"{of}: its metric and its processing, done again")  # fmt: skip
+        axis.plot(numbers["fractions"], numbers["loss"], marker, color=colour, markersize=11,
+                  markerfacecolor="none", linestyle="none", markeredgewidth=1.6,
+                  label=f"{of}: report (its metric)")  # fmt: skip
+    axis.set_xscale("log")
+    ticks = [1 / 1024, 1 / 256, 1 / 64, 1 / 16, 1 / 4, 1]
+    axis.set_xticks(ticks, [f"1/{round(1 / tick)}" if tick < 1 else "1" for tick in ticks])
+    axis.set_xticks([], minor=True)
+    axis.set_xlabel("fraction of parameters kept (log; the report's numbers at its 1/p\u00b2)",
+                    fontsize=13)  # fmt: skip
+    axis.set_title("(b) what the report's metric does", fontsize=13)
+    _finish(axis, "loss")
+
+
+def _finish(axis, label):
+    axis.set_yscale("log")
+    ticks = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1]
+    axis.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    axis.set_yticks([], minor=True)
+    axis.set_ylim(0.01, 1.3)
+    axis.set_ylabel(label, fontsize=13)
+    axis.tick_params(labelsize=12)
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=11.5, loc="lower left")
+
+
+def draw_caption(figure):
+    text = "\n".join(textwrap.fill(paragraph, 190) for paragraph in CAPTION)
+    figure.text(0.01, 0.95, text, va="top", fontsize=12.5)
