@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 # The embedded data set, a few minutes' worth of training at most; no download.
-DEMO_FLAGS ?= --dataset digits --augment crop --batch-size 32 --epochs 5 --overwrite
+DEMO_FLAGS ?= --dataset digits --augment crop --padding valid --batch-size 32 --epochs 5 --overwrite
 PYTEST_FLAGS ?=
 
 SOURCES := spectral_keras models tuning figures benchmarks tests

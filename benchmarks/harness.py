@@ -247,13 +247,13 @@ def _processor():
     return platform.processor() or "unknown"
 
 
-def write_json(path, rows, command=None):
+def write_json(path, rows, command=None, kept_memory=False):
     """Write machine, versions, command and rows; the file appears complete or not at all."""
     path = pathlib.Path(path)
     content = {
         "command": command or " ".join(["python", *sys.argv]),
         "unit": "milliseconds a step, median of interleaved repeats",
-        "environment": environment(),
+        "environment": environment() | {"freed_memory_kept": kept_memory},
         "rows": [dataclasses.asdict(row) for row in rows],
     }
     path.parent.mkdir(parents=True, exist_ok=True)

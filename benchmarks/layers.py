@@ -1,7 +1,9 @@
 """Speed of the layers against the usual ways: `python -m benchmarks.layers`.
 
 Prints a table, one block a case, and with `--output` writes the same numbers as JSON.  Steps
-are forward and backward, compiled, float32, on whatever devices TensorFlow sees.
+are forward and backward, compiled, float32, on whatever devices TensorFlow sees.  All ways run with
+`spectral_keras.memory.keep_freed_memory`, as the training command does: otherwise the kernel's
+zeroing of fresh pages is a large part of what is timed.  `--system-allocator` leaves that out.
 """
 
 import argparse
@@ -46,6 +48,11 @@ def main(arguments=None):
         help="run only the cases with NAME in their name (may be given again)",
     )
     parser.add_argument("--repeats", type=_repeats, default=9, help="7 or more (default: 9)")
+    parser.add_argument(
+        "--system-allocator",
+        action="store_true",
+        help="leave the C allocator as it is: large blocks are mapped anew at every step",
+    )
     options = parser.parse_args(arguments)
     if options.output and not options.output.endswith(".json"):
         parser.error(f"--output must end with .json: {options.output!r}")
@@ -57,9 +64,11 @@ def main(arguments=None):
     import keras
 
     from benchmarks import harness
+    from spectral_keras.memory import keep_freed_memory
 
     if keras.backend.backend() != "tensorflow":
         parser.error(f"needs the TensorFlow backend of Keras, not {keras.backend.backend()!r}")
+    kept = False if options.system_allocator else keep_freed_memory()
     cases = collect_cases()
     if options.only:
         names = [case.name for case in cases]
@@ -73,7 +82,7 @@ def main(arguments=None):
         print(harness.format_rows(measured), flush=True)
     if options.output:
         command = "python -m benchmarks.layers " + " ".join(arguments or sys.argv[1:])
-        harness.write_json(options.output, rows, command=command.strip())
+        harness.write_json(options.output, rows, command=command.strip(), kept_memory=kept)
         print(f"written: {options.output}")
     return 0
 

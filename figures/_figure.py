@@ -47,6 +47,7 @@ class Experiment:
         content: JSON-plain dict of results; holds what an earlier, interrupted call finished.
         folder: where training runs go.
         data_dir: folder of the TFDS data sets, None for TFDS' own.
+        used_runs: keys of the training runs that this call has asked for.
     """
 
     def __init__(self, figure, preset, path, folder, data_dir):
@@ -54,6 +55,7 @@ class Experiment:
         self.folder, self.data_dir = folder, data_dir
         self.settings = json.loads(json.dumps(figure.presets[preset]))
         self.content = {}
+        self.used_runs = set()
         self._command = command_line(f"figures.{figure.name}")
         self._seconds, self._begin = 0.0, time.perf_counter()
 
@@ -67,13 +69,18 @@ class Experiment:
                 f"{self.path} holds results of the preset {stored.get('preset')}: --overwrite "
                 "replaces them, --results names another folder"
             )
-        if stored.get("settings") != self.settings:
-            raise CommandError(
-                f"{self.path} was made with other settings of the preset {self.preset}: "
-                "--overwrite replaces it, --results names another folder"
-            )
         self.content = stored.get("content", {})
         self._seconds = stored.get("seconds", 0.0)
+        if stored.get("settings") != self.settings:
+            # A run is known by its whole command, so those that are still wanted stay good.
+            self.content = {"runs": self.content.get("runs", {})}
+            self.say(f"the preset's settings have changed since {self.path} was made")
+
+    def drop_unused_runs(self):
+        """Forget the training runs that the settings no longer ask for."""
+        if "runs" in self.content:
+            runs = self.content["runs"]
+            self.content["runs"] = {key: runs[key] for key in runs if key in self.used_runs}
 
     def save(self, finished=False):
         """Write the JSON: all that is known so far."""
@@ -143,6 +150,7 @@ def _run(figure, options, path):
     experiment = Experiment(figure, options.preset, path, folder, options.data_dir)
     experiment.take_up(options.overwrite)
     figure.run(experiment)
+    experiment.drop_unused_runs()
     experiment.save(finished=True)
     experiment.say(f"results: {path}")
 
@@ -156,7 +164,14 @@ def _draw(figure, path):
     stored = read_json(path)
     if stored.get("figure") != figure.name or "content" not in stored:
         raise CommandError(f"{path} holds no results of figures.{figure.name}")
-    picture = figure.draw(stored)
+    try:
+        picture = figure.draw(stored)
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        state = "damaged" if stored.get("finished") else "unfinished"
+        raise CommandError(
+            f"{path} is {state} ({error!r}): --preset {stored.get('preset')} goes on with it, "
+            "with --overwrite from the start"
+        ) from error
     target = path.with_suffix(".png")
     temporary = target.with_name(f".tmp-{target.name}")
     picture.savefig(temporary, dpi=120)

@@ -18,17 +18,26 @@ STYLES = {
 }
 ROW_NAMES = {"max": "max", "average": "average", "spectral_average": "spectral"}
 
-CAPTION = (
+PICTURES = (
     "Pictures: enlarged back by repeating pixels (max, average) or by zero-padding the spectrum "
-    "(spectral); shown clipped to [0, 1], losses are taken before clipping. Frames in the "
-    "spectra: the frequencies that spectral pooling keeps, log magnitude, mean over the channels.",
+    "(spectral); shown clipped to [0, 1], losses (the numbers on them) are taken before clipping. "
+    "Frames in the spectra: the frequencies that spectral pooling keeps; log magnitude, mean over "
+    "the channels."
+)
+DATA = (
+    "Losses: {images} images of {name} ({part}), not ImageNet as in the original. Spectral pooling "
+    "with nyquist='average', norm='mean'; the other Nyquist rules are in the JSON. Average and max "
+    "pooling at sizes that do not divide {size}: adaptive windows."
+)
+CONFOUNDS = (
     "What differs from the report's Figure 6, shown in (b): its metric takes the norms over the "
     "1000 images for each pixel and then the mean over the pixels, not a loss for each image; its "
     "spectral images passed through an absolute value and a min-max normalisation over batch and "
-    "rows, which adds an error of its own; and its crop rule, 32 - 2 ceil((32 - 32/p)/2), gives "
-    "the same size for several reductions p, hence the plateaus, drawn at 1/p\u00b2 although other "
-    "fractions were kept. Crosses: those three done again here.",
+    "rows, which adds an error of its own; and its crop rule, 32 \u2212 2\u2308(32 \u2212 32/p)/2"
+    "\u2309, gives one size for several reductions p, hence the plateaus, drawn at 1/p\u00b2 "
+    "although other fractions were kept. Crosses: all three done again here."
 )
+PARTS = {"validation": "set aside from the training set", "train": "training set"}
 
 
 def draw(content, panels):
@@ -41,7 +50,7 @@ def draw(content, panels):
     from matplotlib import pyplot
 
     rows = [panels[start : start + 2] for start in range(0, len(panels), 2)]
-    heights = [6.2] * len(rows) + [7.2, 1.5]
+    heights = [6.2] * len(rows) + [7.2, 1.8]
     figure = pyplot.figure(figsize=(18, sum(heights)), layout="constrained")
     parts = figure.subfigures(len(heights), 1, height_ratios=heights, hspace=0.02)
     for part, row in zip(parts, rows, strict=False):
@@ -51,7 +60,7 @@ def draw(content, panels):
     left, right = parts[-2].subplots(1, 2)
     draw_losses(left, content)
     draw_report(right, content)
-    draw_caption(parts[-1])
+    draw_caption(parts[-1], content["data"])
     return figure
 
 
@@ -63,11 +72,11 @@ def draw_panel(figure, panel, pixels):
     grid = figure.add_gridspec(4, 2 + len(sides))
     original = figure.add_subplot(grid[0:2, 0:2])
     show(original, pixels)
-    original.set_title("original", fontsize=12)
+    original.set_xlabel("original", fontsize=12)
     spectrum = log_spectrum(pixels)
     whole = figure.add_subplot(grid[2:4, 0:2])
     show_spectrum(whole, spectrum, sides)
-    whole.set_title("its spectrum, what is kept", fontsize=12)
+    whole.set_xlabel("its spectrum", fontsize=12)
     for column, (side, factor) in enumerate(zip(sides, panel["factors"], strict=True)):
         for row, method in enumerate(PICTURE_METHODS):
             axis = figure.add_subplot(grid[row, 2 + column])
@@ -117,7 +126,7 @@ def show_spectrum(axis, spectrum, sides, dim=False):
     if dim:
         distance = np.abs(np.arange(size) - size // 2)
         inside = distance <= sides[0] / 2
-        spectrum = np.where(inside[:, None] & inside, spectrum, 0.25 * spectrum)
+        spectrum = np.where(inside[:, None] & inside, spectrum, 0.4 * spectrum)
     axis.imshow(spectrum, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     for side in sides:
         # Centred on frequency 0: of an even side, half of both Nyquist lines is inside.
@@ -134,77 +143,129 @@ def _rectangle(corner, side):
 
 def draw_losses(axis, content):
     """(a): loss for each image against the fraction kept, mean and spread."""
-    loss, data = content["loss"], content["data"]
+    loss, best = content["loss"], content["best_max_pooling"]
     for name, (label, colour, marker) in STYLES.items():
         series = loss[name]
-        x = series["fractions"]
+        line = "-" if name == "spectral_average" else "none"
         axis.plot(
-            x,
+            series["fractions"],
             series["mean"],
             marker,
             color=colour,
-            label=label,
+            linestyle=line,
             markersize=7,
-            linestyle="-" if name == "spectral_average" else "none",
+            label=label,
         )
         if name in ("spectral_average", "max"):
             low, high = series["percentile_10"], series["percentile_90"]
-            axis.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
+            axis.fill_between(
+                series["fractions"],
+                low,
+                high,
+                color=colour,
+                alpha=0.18,
+                linewidth=0,
+                label=f"{ROW_NAMES[name]}, 10-90 % of the images",
+            )
     for name, of in (("adaptive_average", "average"), ("adaptive_max", "max")):
-        axis.plot(loss[name]["fractions"], loss[name]["mean"], color=STYLES[of][1], linewidth=1.2)
-    best = content["best_max_pooling"]
+        axis.plot(
+            loss[name]["fractions"],
+            loss[name]["mean"],
+            color=STYLES[of][1],
+            linewidth=1.2,
+            label=f"{of}, adaptive windows, every size",
+        )
     axis.axhline(best["loss"], color="black", linestyle="--", linewidth=1.2)
-    axis.text(0.99, best["loss"] * 1.03, "best that max pooling can do (2x2)", ha="right",
-              fontsize=12)  # fmt: skip
-    size = data["shape"][0]
-    axis.set_title(
-        f"(a) loss of an image; {data['images']} {data['part']} of {data['name']}", fontsize=13
+    axis.text(
+        0.985,
+        0.96 * best["loss"],
+        "best that max pooling can do (2x2)",
+        ha="right",
+        va="top",
+        fontsize=12,
     )
+    side, fewer = best["spectral_side"], best["fraction"] / best["spectral_fraction"]
+    axis.annotate(
+        f"spectral {side} x {side}: no more loss than\nmax pooling 2x2 with 1/{fewer:.1f} of the "
+        "numbers",
+        (best["spectral_fraction"], best["spectral_loss"]),
+        xytext=(0.03, 0.02),
+        fontsize=12,
+        arrowprops={"arrowstyle": "->", "shrinkB": 6},
+    )
+    axis.set_title("(a) loss of an image", fontsize=13)
+    size = content["data"]["shape"][0]
     axis.set_xlabel(f"fraction of parameters kept, h w / ({size} x {size})", fontsize=13)
-    axis.set_xlim(0, 1)
-    _finish(axis, "approximation loss ||x \u2212 x\u0302|| / ||x||")
+    axis.set_xlim(-0.01, 1)
+    _finish(axis, "upper right")
 
 
 def draw_report(axis, content):
     """(b): the same against the logarithm of the fraction, with the report's metric."""
     loss, report = content["loss"], content["report"]
-    for name in ("max", "spectral_average"):
+    for name in PICTURE_METHODS:
         _, colour, marker = STYLES[name]
-        of = ROW_NAMES[name]
-        series = loss[name]
-        numbers = report[of]
+        of, series = ROW_NAMES[name], loss[name]
         x = series["fractions"]
         axis.plot(x, series["mean"], color=colour, linewidth=2, label=f"{of}: loss of an image")
-        axis.plot(x, series["report_metric"], color=colour, linestyle="--", linewidth=1.6,
-                  label=f"{of}: the report's metric")  # fmt: skip
+        if of not in report:
+            continue
+        numbers = report[of]
+        axis.plot(
+            x,
+            series["report_metric"],
+            color=colour,
+            linestyle="--",
+            linewidth=1.6,
+            label=f"{of}: the report's metric",
+        )
         if "redone" in numbers:
-            axis.plot(numbers["fractions"], numbers["redone"], "x", color="black", markersize=8,
-                      label=f"{of}: its metric and its processing, done again")  # fmt: skip
-        axis.plot(numbers["fractions"], numbers["loss"], marker, color=colour, markersize=11,
-                  markerfacecolor="none", linestyle="none", markeredgewidth=1.6,
-                  label=f"{of}: report (its metric)")  # fmt: skip
+            axis.plot(
+                numbers["fractions"],
+                numbers["redone"],
+                "x",
+                color="black",
+                markersize=8,
+                label=f"{of}: its metric, processing and crop, done again",
+            )
+        axis.plot(
+            numbers["fractions"],
+            numbers["loss"],
+            marker,
+            color=colour,
+            markersize=11,
+            markerfacecolor="none",
+            linestyle="none",
+            markeredgewidth=1.6,
+            label=f"{of}: report (CIFAR-10, its metric)",
+        )
     axis.set_xscale("log")
     ticks = [1 / 1024, 1 / 256, 1 / 64, 1 / 16, 1 / 4, 1]
     axis.set_xticks(ticks, [f"1/{round(1 / tick)}" if tick < 1 else "1" for tick in ticks])
     axis.set_xticks([], minor=True)
-    axis.set_xlabel("fraction of parameters kept (log; the report's numbers at its 1/p\u00b2)",
-                    fontsize=13)  # fmt: skip
-    axis.set_title("(b) what the report's metric does", fontsize=13)
-    _finish(axis, "loss")
+    axis.set_xlabel(
+        "fraction of parameters kept (log; the report's numbers at its 1/p\u00b2)", fontsize=13
+    )
+    axis.set_title("(b) the report's numbers, and what its metric does", fontsize=13)
+    _finish(axis, "lower left")
 
 
-def _finish(axis, label):
+def _finish(axis, legend):
     axis.set_yscale("log")
     ticks = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1]
     axis.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axis.set_yticks([], minor=True)
-    axis.set_ylim(0.01, 1.3)
-    axis.set_ylabel(label, fontsize=13)
+    # Spectral pooling of an image without high frequencies loses nothing at all.
+    axis.set_ylim(bottom=0.01)
+    axis.set_ylabel("approximation loss ||x \u2212 x\u0302|| / ||x||", fontsize=13)
     axis.tick_params(labelsize=12)
     axis.grid(alpha=0.3)
-    axis.legend(fontsize=11.5, loc="lower left")
+    axis.legend(fontsize=11.5, loc=legend)
 
 
-def draw_caption(figure):
-    text = "\n".join(textwrap.fill(paragraph, 190) for paragraph in CAPTION)
-    figure.text(0.01, 0.95, text, va="top", fontsize=12.5)
+def draw_caption(figure, data):
+    where = DATA.format(
+        images=data["images"], name=data["name"], part=PARTS[data["part"]], size=data["shape"][0]
+    )
+    text = "\n".join(textwrap.fill(paragraph, 200) for paragraph in (PICTURES, where, CONFOUNDS))
+    figure.text(0.01, 0.97, text, va="top", fontsize=12.5)

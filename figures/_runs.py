@@ -33,8 +33,10 @@ def trained(experiment, key, model, arguments, *, evaluate=True, training_error=
     argv = [text for option, value in arguments.items() for text in _as_text(option, value)]
     command = command_line(f"models.{model}", argv)
     runs = experiment.content.setdefault("runs", {})
+    experiment.used_runs.add(key)
     if key in runs and runs[key]["command"] == command:
         return runs[key]
+    runs.pop(key, None)
     experiment.say(f"{key}: {command}")
     place = ["--output", str(experiment.folder / key), "--resume"]
     if experiment.data_dir:

@@ -12,8 +12,8 @@ import numpy as np
 from figures import _information_drawing as drawing
 from figures._figure import Figure, main
 from figures._pooling_loss import (
-    ANY_SIDE,
     DIVIDING,
+    METHODS,
     Losses,
     pool_and_enlarge,
     relative,
@@ -25,7 +25,7 @@ from models._options import CommandError
 from spectral_keras.data import DataError, load
 from spectral_keras.ops.resize import spectral_resize
 
-# The report's images were normalised in one go; this is how many it had.
+# The report normalised its 1000 images in one go.
 BATCH = 1000
 
 _CIFAR10 = {
@@ -34,7 +34,7 @@ _CIFAR10 = {
     # factor: pixels of the image for each number kept.
     "pictures": ["camera", "astronaut"],
     "picture_factors": [16, 64, 256, 1024, 4096],
-    "examples": [0, 1],
+    "examples": [14, 50],
     "example_factors": [4, 16, 64, 256, 1024],
 }
 PRESETS = {
@@ -47,6 +47,7 @@ PRESETS = {
         "images": 24,
         "band_limit": 9,
         "pictures": [],
+        "examples": [0, 1],
     },
     # As the report: 1000 images set aside from the training set.
     "cpu": {**_CIFAR10, "part": "validation", "validation_fraction": 0.02, "images": 1000},
@@ -65,31 +66,41 @@ REPORT = {
 
 
 def run(experiment):
-    """Fills `loss`, `report` and `panels`."""
+    """Fills `data`, `loss`, `report`, `best_max_pooling` and `panels`."""
     content, settings = experiment.content, experiment.settings
     if "panels" in content:
         experiment.say("all results are there")
         return
-    images, labels, data = read_images(settings, experiment.data_dir)
-    experiment.say(f"{data['images']} images of {data['name']}, {data['part']}")
-    if "loss" not in content:
-        content["data"] = data
-        content.update(measure(images, experiment.say))
-        experiment.save()
-    panels = [picture_panel(name, settings) for name in settings["pictures"]]
+    # First: they need scikit-image, and a missing package should be known at once.
+    panels = [picture_panel(name, settings["picture_factors"]) for name in settings["pictures"]]
+    images, content["data"] = read_images(settings, experiment.data_dir)
+    experiment.say(f"{len(images)} images of {settings['dataset']}, part {settings['part']}")
+    loss = content.setdefault("loss", {})
+    for method in METHODS:
+        if method not in loss:
+            loss[method] = measure(images, method)
+            experiment.say(f"{method}: done")
+            experiment.save()
+    content["report"] = report_numbers(images)
+    content["best_max_pooling"] = best = best_max_pooling(loss)
     for index in settings["examples"]:
-        name = f"{data['name']}: {labels[index]}"
+        name = f"{settings['dataset']}, {settings['part']} image {index}"
         panels.append(example_panel(name, images[index], settings["example_factors"]))
     content["panels"] = panels
-    best = content["best_max_pooling"]
-    experiment.say(
-        f"max pooling 2x2 loses {best['loss']:.3f} and keeps {best['fraction']:.3f} of the "
-        f"numbers; spectral pooling loses less from {best['spectral_fraction']:.3f} on"
-    )
+    kept = "{} x {}: {:.4f} of the numbers, loss {:.4f}"
+    for name in ("", "spectral_"):
+        side, fraction, lost = (best[f"{name}{key}"] for key in ("side", "fraction", "loss"))
+        experiment.say(
+            f"{name.rstrip('_') or 'max'} pooling to " + kept.format(side, side, fraction, lost)
+        )
 
 
 def read_images(settings, data_dir=None):
-    """(float32 images in [0, 1], names of their classes, where they come from)."""
+    """(float32 images in [0, 1], where they come from).
+
+    Validation images are set aside from the training set, equally many of each class.  The
+    report's last 1000 are not to be had: their order was that of a folder's listing.
+    """
     part, count = settings["part"], settings["images"]
     try:
         dataset = load(
@@ -101,72 +112,70 @@ def read_images(settings, data_dir=None):
     except DataError as error:
         raise CommandError(str(error)) from None
     images = getattr(dataset, f"x_{part}")[:count].astype("float32") / 255
-    labels = [dataset.class_names[k] for k in getattr(dataset, f"y_{part}")[:count]]
     if settings["band_limit"]:
         options = {"data_format": "channels_last"}
         small = spectral_resize(images, settings["band_limit"], **options)
         images = np.asarray(spectral_resize(small, images.shape[1:3], **options))
-    where = {
-        "validation": "validation images, set aside from the training set, equally many a class",
-        "train": "training images",
-        "test": "test images",
-    }
     data = {
         "name": dataset.name,
-        "part": where[part],
+        "part": part,
         "images": len(images),
         "shape": list(images.shape[1:]),
         "version": dataset.source.get("version"),
         "split_seed": dataset.source["split_seed"],
     }
-    return images, labels, data
+    return images, data
 
 
-def measure(images, say=lambda text: None):
-    """Losses of every method at every side, and the report's numbers, done again its way.
+def measure(images, method, sides=None):
+    """Losses of a method at several sides: a `summary`.
 
     Args:
         images: float32 array [N, size, size, channels] in [0, 1].
-        say: called with lines of progress.
+        method: key of `METHODS`.
+        sides: list; None takes every side smaller than the images', or those that divide it.
     """
     size = images.shape[1]
-    smaller = range(1, size)
-    sides = {
-        **{name: list(smaller) for name in ANY_SIDE},
-        **{name: [side for side in smaller if size % side == 0] for name in DIVIDING},
+    if sides is None:
+        sides = [side for side in range(1, size) if method not in DIVIDING or size % side == 0]
+    losses = [Losses() for _ in sides]
+    for batch in _batches(images):
+        for side, one in zip(sides, losses, strict=True):
+            one.add(batch, pool_and_enlarge(method, batch, side))
+    return summary(sides, losses, size)
+
+
+def report_numbers(images):
+    """The report's numbers, and its spectral ones done again its way on these images."""
+    report = {
+        name: {**numbers, "fractions": [round(p**-2, 7) for p in numbers["p"]]}
+        for name, numbers in REPORT.items()
     }
-    losses = {name: [Losses() for _ in those] for name, those in sides.items()}
-    report_sides = [report_side(p, size) for p in REPORT["spectral"]["p"]]
-    redone = {side: Losses() for side in report_sides}
-    for start in range(0, len(images), BATCH):
-        batch = images[start : start + BATCH]
-        for name, those in sides.items():
-            for side, one in zip(those, losses[name], strict=True):
-                one.add(batch, pool_and_enlarge(name, batch, side))
-        for side, one in redone.items():
-            one.add(batch, report_processing(batch, side))
-        say(f"pooled {start + len(batch)} images")
-    loss = {name: summary(those, losses[name], size) for name, those in sides.items()}
-    report = {}
-    for name, numbers in REPORT.items():
-        # Rounding to 7 digits as everywhere.
-        fractions = [round(p**-2, 7) for p in numbers["p"]]
-        report[name] = {**numbers, "fractions": fractions}
-    report["spectral"]["sides"] = report_sides
-    report["spectral"]["redone"] = [round(redone[side].report_metric(), 7) for side in report_sides]
-    return {"loss": loss, "report": report, "best_max_pooling": _best_max_pooling(loss)}
+    spectral = report["spectral"]
+    spectral["sides"] = [report_side(p, images.shape[1]) for p in spectral["p"]]
+    redone = {}
+    for side in set(spectral["sides"]):
+        losses = Losses()
+        for batch in _batches(images):
+            losses.add(batch, report_processing(batch, side))
+        redone[side] = round(losses.report_metric(), 7)
+    spectral["redone"] = [redone[side] for side in spectral["sides"]]
+    return report
 
 
-def _best_max_pooling(loss):
+def _batches(images):
+    return (images[start : start + BATCH] for start in range(0, len(images), BATCH))
+
+
+def best_max_pooling(loss):
     """Max pooling 2x2, and the smallest spectral pooling that loses no more."""
-    largest = loss["max"]["sides"][-1]
-    best = loss["max"]["mean"][-1]
-    spectral = loss["spectral_average"]
+    largest, spectral = loss["max"], loss["spectral_average"]
+    best = largest["mean"][-1]
     index = next(i for i, mean in enumerate(spectral["mean"]) if mean <= best)
     return {
-        "side": largest,
+        "side": largest["sides"][-1],
         "loss": best,
-        "fraction": loss["max"]["fractions"][-1],
+        "fraction": largest["fractions"][-1],
         "spectral_side": spectral["sides"][index],
         "spectral_loss": spectral["mean"][index],
         "spectral_fraction": spectral["fractions"][index],
@@ -187,9 +196,9 @@ def picture(name):
     return pixels.reshape(height // 2, 2, width // 2, 2, -1).mean((1, 3))
 
 
-def picture_panel(name, settings):
+def picture_panel(name, factors):
     """Losses of one of scikit-image's pictures; its pixels are not kept."""
-    return {"source": name, **_panel(name, picture(name), settings["picture_factors"])}
+    return {"source": name, **_panel(name, picture(name), factors)}
 
 
 def example_panel(name, image, factors):
@@ -214,18 +223,8 @@ def _panel(name, image, factors):
 
 def draw(stored):
     """The pictures above, the losses below."""
-    if "panels" not in stored["content"]:
-        raise CommandError(
-            f"the results are unfinished: --preset {stored.get('preset')} goes on with them"
-        )
-    try:
-        panels = [(panel, _pixels(panel)) for panel in stored["content"]["panels"]]
-        return drawing.draw(stored["content"], panels)
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise CommandError(
-            f"the results are damaged ({error!r}): --preset {stored.get('preset')} --overwrite "
-            "makes them again"
-        ) from error
+    panels = [(panel, _pixels(panel)) for panel in stored["content"]["panels"]]
+    return drawing.draw(stored["content"], panels)
 
 
 def _pixels(panel):

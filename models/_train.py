@@ -5,7 +5,6 @@ import sys
 
 from models import registry
 from models._files import RunFolder, default_folder
-from models._memory import keep_freed_memory
 from models._options import CommandError, parse
 from models._run import Run
 
@@ -78,6 +77,8 @@ def train(name, options, folder, argv=None, evaluate=True):
 def _configure(options):
     """Seed, precision, determinism and memory; imports Keras."""
     import keras
+
+    from spectral_keras.memory import keep_freed_memory
 
     keep_freed_memory()
     keras.utils.set_random_seed(options["seed"])

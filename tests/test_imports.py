@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "training": _USES,
     "evaluation": _USES,
     "precision": set(),
+    "memory": set(),
     "export": _BLOCKS | {"precision"},
     "folding": _BLOCKS,
 }

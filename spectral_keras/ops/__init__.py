@@ -5,6 +5,7 @@ the layout and for the way to the centred order that people look at.
 """
 
 from spectral_keras.ops.convolution import fft_conv2d as fft_conv2d
+from spectral_keras.ops.convolution import fft_conv_pool2d as fft_conv_pool2d
 from spectral_keras.ops.dft import dft_matrices as dft_matrices
 from spectral_keras.ops.dft import real_basis as real_basis
 from spectral_keras.ops.fft import fft2 as fft2

@@ -84,7 +84,8 @@ def kernel_spectrum(kernel, parametrization="full"):
     flat = ops.reshape(kernel, (kh * kw, channels * filters))
     parts = []
     for matrix in _forward_matrices(kh, kw, parametrization):
-        part = ops.matmul(ops.convert_to_tensor(matrix, dtype=kernel.dtype), flat)
+        # Not ops.matmul, which turns float64 into float32 on PyTorch.
+        part = ops.convert_to_tensor(matrix, dtype=flat.dtype) @ flat
         leading = (kh, kw) if parametrization == "full" else (matrix.shape[0],)
         parts.append(ops.reshape(part, (*leading, channels, filters)))
     return tuple(parts)
@@ -109,5 +110,5 @@ def kernel_from_spectrum(real, imag, kernel_size, parametrization="full"):
         if part is None:
             continue
         flat = ops.reshape(part, (matrix.shape[1], channels * filters))
-        kernel = kernel + ops.matmul(ops.convert_to_tensor(matrix, dtype=part.dtype), flat)
+        kernel = kernel + ops.convert_to_tensor(matrix, dtype=flat.dtype) @ flat
     return ops.reshape(kernel, (kh, kw, channels, filters))

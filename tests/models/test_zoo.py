@@ -107,6 +107,41 @@ class TestSizes:
         assert sides == [27, 22, 18, 15, 12, 10, 8, 6, 5, 4, 3, 3]
         assert model.get_layer("pool1").frequency_dropout is None
 
+    def test_width_scales_filters_and_units(self):
+        model = registry.build("deep_spectral", conv="spatial", width=0.25)
+        filters = [layer.filters for layer in model.layers if hasattr(layer, "filters")]
+        assert filters == [24, 24, 48, 48, 48, 48, 10]
+        model = registry.build("generic_cnn", conv="spatial", width=0.25)
+        assert [model.get_layer(f"dense{i}").units for i in (1, 2)] == [256, 128]
+        model = registry.build("spectral_pool_cnn", num_pairs=7, width=0.5)
+        filters = [model.get_layer(f"conv{m}").filters for m in range(1, 9)]
+        assert filters == [64, 80, 96, 112, 128, 144, 144, 144]
+
+    def test_hermitian_kernels_count_once(self):
+        counts = [
+            registry.build("deep_spectral", conv=conv, width=0.25).count_params()
+            for conv in ("spatial", "hermitian")
+        ]
+        assert counts[0] == counts[1]
+
+    def test_max_pooling_twin_has_equal_sizes_and_weights(self):
+        twins = [
+            registry.build("spectral_pool_cnn", pooling=pooling, num_pairs=6)
+            for pooling in ("spectral", "max")
+        ]
+        assert twins[0].count_params() == twins[1].count_params() == SPECTRAL_POOL_COUNTS[5]
+        shapes = [
+            [tuple(twin.get_layer(f"pool{m}").output.shape) for m in range(1, 7)] for twin in twins
+        ]
+        assert shapes[0] == shapes[1]
+
+    def test_max_pooling_twin_at_half_the_side_is_plain_max_pooling(self):
+        model = registry.build("spectral_pool_cnn", pooling="max", num_pairs=1, gamma=0.5)
+        pool = keras.Model(model.get_layer("conv1").output, model.get_layer("pool1").output)
+        x = random_images((2, 32, 32, 128))
+        expected = x.reshape(2, 16, 2, 16, 2, 128).max(axis=(2, 4))
+        np.testing.assert_array_equal(to_numpy(pool(x)), expected)
+
     def test_full_spectral_kernels_count_twice(self):
         spatial = registry.build("deep_spectral", conv="spatial")
         spectral = registry.build("deep_spectral")
@@ -125,11 +160,12 @@ class TestOptions:
 
     def test_spectral_and_spatial_arm_start_at_the_same_function(self):
         outputs = []
-        for conv in ("spectral", "spatial"):
+        for conv in ("spectral", "hermitian", "spatial"):
             keras.utils.set_random_seed(4)
             model = registry.build("deep_spectral", conv=conv)
             outputs.append(to_numpy(model(random_images((2, 32, 32, 3)))))
-        np.testing.assert_allclose(outputs[0], outputs[1], atol=1e-4)
+        np.testing.assert_allclose(outputs[0], outputs[2], atol=1e-4)
+        np.testing.assert_allclose(outputs[1], outputs[2], atol=1e-4)
 
     @pytest.mark.parametrize(
         ("name", "arguments", "message"),
@@ -146,6 +182,8 @@ class TestOptions:
             ("spectral_pool_cnn", {"gamma": 0.0}, "gamma=0.0"),
             ("spectral_pool_cnn", {"num_pairs": 0}, "num_pairs=0"),
             ("spectral_pool_cnn", {"alpha": 1.5}, "alpha"),
+            ("spectral_pool_cnn", {"pooling": "median"}, "pooling='median'"),
+            ("spectral_pool_cnn", {"width": 0}, "width=0"),
         ],
     )
     def test_bad_options(self, name, arguments, message):

@@ -1,5 +1,7 @@
+import keras
 import numpy as np
 import pytest
+from keras import ops
 
 from spectral_keras.ops.kernel_dft import (
     hermitian_indices,
@@ -69,3 +71,15 @@ def test_counts_of_the_usual_kernels():
     assert spectral_sizes(3, 3, "hermitian") == (5, 4)
     assert spectral_sizes(5, 5, "hermitian") == (13, 12)
     assert spectral_sizes(2, 2, "hermitian") == (4, 0)
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX has no float64 by default")
+def test_float64_stays_float64():
+    kernel = random_images((3, 5, 2, 3)).astype("float64")
+    real, imag = kernel_spectrum(ops.convert_to_tensor(kernel, dtype="float64"))
+    expected = np.fft.fft2(kernel, axes=(0, 1), norm="ortho")
+    assert to_numpy(real).dtype == to_numpy(imag).dtype == np.float64
+    np.testing.assert_allclose(to_numpy(real) + 1j * to_numpy(imag), expected, atol=1e-14)
+    back = to_numpy(kernel_from_spectrum(real, imag, (3, 5)))
+    assert back.dtype == np.float64
+    np.testing.assert_allclose(back, kernel, atol=1e-14)

@@ -1,0 +1,116 @@
+"""The command behind the figures: presets, results, bad input."""
+
+import json
+
+import pytest
+
+from figures._figure import Figure, main
+from figures._style import settings_line
+
+
+def make(settings=None, run=None):
+    def default(experiment):
+        experiment.content["sum"] = experiment.content.get("sum", 0) + 1
+
+    def draw(stored):
+        from matplotlib import pyplot
+
+        return pyplot.figure()
+
+    settings = settings or {"n": 1}
+    presets = {"smoke": settings, "cpu": {"n": 2}}
+    return Figure("made_up", "A figure.", presets, run or default, draw)
+
+
+def call(figure, folder, *arguments):
+    with pytest.raises(SystemExit) as left:
+        main(figure, ["--results", str(folder), *arguments])
+    return left.value.code
+
+
+def read(folder):
+    return json.loads((folder / "made_up.json").read_text())
+
+
+def test_runs_draws_and_goes_on(tmp_path):
+    assert call(make(), tmp_path, "--preset", "smoke") == 0
+    stored = read(tmp_path)
+    assert stored["content"] == {"sum": 1} and stored["finished"] is True
+    assert stored["settings"] == {"n": 1} and stored["versions"]["keras"]
+    assert (tmp_path / "made_up.png").exists()
+    assert call(make(), tmp_path, "--preset", "smoke") == 0
+    assert read(tmp_path)["content"] == {"sum": 2}
+    assert call(make(), tmp_path, "--preset", "smoke", "--overwrite") == 0
+    assert read(tmp_path)["content"] == {"sum": 1}
+    assert call(make(), tmp_path) == 0  # drawn again
+    assert read(tmp_path)["content"] == {"sum": 1}
+
+
+def test_changed_settings_keep_the_runs_that_are_still_wanted(tmp_path):
+    def first(experiment):
+        experiment.content |= {"runs": {"a": {"n": 1}, "b": {"n": 2}}, "mean": 3}
+        experiment.used_runs |= {"a", "b"}
+
+    def second(experiment):
+        assert experiment.content == {"runs": {"a": {"n": 1}, "b": {"n": 2}}}
+        experiment.used_runs.add("b")
+
+    assert call(make(run=first), tmp_path, "--preset", "smoke") == 0
+    assert call(make({"n": 5}, second), tmp_path, "--preset", "smoke") == 0
+    assert read(tmp_path)["content"] == {"runs": {"b": {"n": 2}}}
+
+
+def test_what_was_saved_survives_a_crash(tmp_path):
+    def run(experiment):
+        experiment.content["piece"] = 1
+        experiment.save()
+        raise KeyboardInterrupt
+
+    assert call(make(run=run), tmp_path, "--preset", "smoke") == 130
+    stored = read(tmp_path)
+    assert stored["content"] == {"piece": 1} and stored["finished"] is False
+
+
+@pytest.mark.parametrize(
+    ("figure", "arguments", "message"),
+    [
+        (make(), ["--preset", "cpu"], "holds results of the preset smoke"),
+        (make(), ["--preset", "huge"], "invalid choice"),
+        (make(), ["--presett", "smoke"], "did you mean --preset"),
+    ],
+)
+def test_bad_input_is_one_line_and_loses_nothing(figure, arguments, message, tmp_path, capsys):
+    call(make(), tmp_path, "--preset", "smoke")
+    before = (tmp_path / "made_up.json").read_bytes()
+    capsys.readouterr()
+    assert call(figure, tmp_path, *arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+    assert (tmp_path / "made_up.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [(None, "does not exist"), ("{", "cannot be read"), ("{}", "no results")]
+)
+def test_nothing_to_draw(text, message, tmp_path, capsys):
+    if text is not None:
+        (tmp_path / "made_up.json").write_text(text)
+    assert call(make(), tmp_path) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
+def test_settings_line():
+    training = {
+        "dataset": "cifar10",
+        "epochs": 3,
+        "batch_size": 8,
+        "optimizer": "adam",
+        "learning_rate": 1e-3,
+        "augment": "none",
+    }
+    stored = {"preset": "cpu", "settings": {"training": training, "network": {}}}
+    assert settings_line(stored) == (
+        "Preset cpu: cifar10, all training images, 3 epochs, batch 8, adam at 0.001, augmentation "
+        "none, the paper's filters."
+    )
