@@ -130,9 +130,11 @@ def _control(panel, control):
         style = STYLES[arm] | ({"linestyle": "none"} if arm == "spectral" else {})
         panel.plot(np.arange(1, len(losses) + 1), losses, label=LABELS[arm], **style)
     difference = control["largest_relative_difference"]["spectral"]
-    panel.set_title(f"SGD, {control['cell']}")
+    # The recorded loss is a float32 mean.
+    shown = f"by {difference:.0e}" if difference > 1e-7 else "by less than 1e-7"
+    panel.set_title(f"SGD, {control['cell']}, {control['precision']}")
     panel.text(
-        0.97, 0.97, f"spectral differs from\nspatial by {difference:.0e}", ha="right", va="top",
+        0.97, 0.97, f"spectral differs from\nspatial {shown}", ha="right", va="top",
         transform=panel.transAxes, fontsize=9,
     )  # fmt: skip
     panel.set_xticks(

@@ -21,11 +21,13 @@ def normalize(x):
     return layers.Rescaling(4.0, offset=-2.0, name="normalize")(x)
 
 
-def convolution(x, filters, kernel_size, *, conv, name, padding="same", activation="relu"):
+def convolution(
+    x, filters, kernel_size, *, conv, name, padding="same", activation="relu", **others
+):
     """A convolution with bias, He-uniform start; `conv` names the parametrisation of its kernel.
 
     "spatial" is a plain `Conv2D`; "spectral" has the full real and imaginary table of the kernel's
-    DFT, "hermitian" only its independent entries.
+    DFT, "hermitian" only its independent entries.  `others` are further arguments of `Conv2D`.
     """
     check_choice("conv", conv, ("spectral", "hermitian", "spatial"))
     arguments = {
@@ -33,6 +35,7 @@ def convolution(x, filters, kernel_size, *, conv, name, padding="same", activati
         "activation": activation,
         "kernel_initializer": "he_uniform",
         "name": name,
+        **others,
     }
     if conv == "spatial":
         return layers.Conv2D(filters, kernel_size, **arguments)(x)
@@ -65,17 +68,21 @@ def _spatial(shape):
     return tuple(shape[1:3] if config.image_data_format() == "channels_last" else shape[2:4])
 
 
-def dropout(x, rate, name):
-    """Dropout, or nothing at rate 0."""
+def dropout(x, rate, name, **others):
+    """Dropout, or nothing at rate 0; `others` are further arguments of Keras' `Dropout`."""
     if not rate:
         return x
     # Drawn as Keras draws a default seed, but known to the layer: without one Keras' dropout takes
     # PyTorch's own generator, whose state no checkpoint of the model holds.
-    return layers.Dropout(rate, seed=random.randint(1, 10**9), name=name)(x)
+    return layers.Dropout(rate, seed=random.randint(1, 10**9), name=name, **others)(x)
+
+
+def logits_dtype():
+    """Logits leave a network in float32 whatever precision it computes in, or in float64."""
+    return "float64" if config.dtype_policy().name == "float64" else "float32"
 
 
 def classify_maps(x, num_classes, *, conv, name="logits"):
     """1x1 convolution to one map per class, without activation, and its global average."""
     x = convolution(x, num_classes, 1, conv=conv, name=f"{name}_maps", activation=None)
-    # Logits leave the network in float32, whatever precision it computes in.
-    return layers.GlobalAveragePooling2D(name=name, dtype="float32")(x)
+    return layers.GlobalAveragePooling2D(name=name, dtype=logits_dtype())(x)

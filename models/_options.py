@@ -9,7 +9,7 @@ import typing
 from models import registry
 
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
-PRECISIONS = ("float32", "bfloat16", "float16")
+PRECISIONS = ("float32", "bfloat16", "float16", "float64")
 EXPORTS = ("saved_model", "onnx", "litert")
 
 

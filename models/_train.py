@@ -83,7 +83,8 @@ def _configure(options):
     keep_freed_memory()
     keras.utils.set_random_seed(options["seed"])
     precision = options["precision"]
-    keras.config.set_dtype_policy(precision if precision == "float32" else f"mixed_{precision}")
+    whole = precision in ("float32", "float64")
+    keras.config.set_dtype_policy(precision if whole else f"mixed_{precision}")
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 

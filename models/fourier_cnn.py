@@ -16,7 +16,7 @@ Command: python -m models.fourier_cnn --dataset cifar10 --precision bfloat16
 import keras
 from keras import layers
 
-from models._blocks import normalize, spatial_size
+from models._blocks import logits_dtype, normalize, spatial_size
 from models._recipe import Recipe
 from spectral_keras.layers import FFTConvPool2D
 from spectral_keras.ops.frequencies import floor_of_fraction
@@ -71,9 +71,8 @@ def build(
                 kernel_initializer="he_uniform",
                 name=f"conv{stage}{part}",
             )(x)
-    # Logits leave the network in float32, whatever precision it computes in.
-    x = FFTConvPool2D(num_classes, 1, 1, dtype="float32", name="logits_mean")(x)
-    logits = layers.Flatten(name="logits", dtype="float32")(x)
+    x = FFTConvPool2D(num_classes, 1, 1, dtype=logits_dtype(), name="logits_mean")(x)
+    logits = layers.Flatten(name="logits", dtype=logits_dtype())(x)
     return keras.Model(inputs, logits, name="fourier_cnn")
 
 

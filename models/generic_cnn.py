@@ -10,7 +10,7 @@ from typing import Literal
 import keras
 from keras import layers
 
-from models._blocks import convolution, dropout, halve, normalize, scaled
+from models._blocks import convolution, dropout, halve, logits_dtype, normalize, scaled
 from models._recipe import Recipe
 from spectral_keras.ops.validation import check_choice, check_number, check_positive_int
 
@@ -67,7 +67,7 @@ def build(
             units, activation="relu", kernel_initializer="he_uniform", name=f"dense{index}"
         )(x)
         x = dropout(x, dropout_rate, f"dense_dropout{index}")
-    logits = layers.Dense(num_classes, name="logits", dtype="float32")(x)
+    logits = layers.Dense(num_classes, name="logits", dtype=logits_dtype())(x)
     return keras.Model(inputs, logits, name="generic_cnn")
 
 
