@@ -35,7 +35,9 @@ class OneLineParser(argparse.ArgumentParser):
         sys.exit(2)
 
 
-def _number(kind, low=None, low_open=False, high=None):
+def number(kind, low=None, low_open=False, high=None):
+    """An argparse type: a finite number of `kind`, at least (or above) `low` and below `high`."""
+
     def parse(text):
         try:
             value = kind(text)
@@ -83,7 +85,7 @@ def _option_type(annotation):
     if annotation is bool:
         return {"type": _boolean, "metavar": "BOOL"}
     if annotation in (int, float):
-        return {"type": _number(annotation), "metavar": "N" if annotation is int else "X"}
+        return {"type": number(annotation), "metavar": "N" if annotation is int else "X"}
     return {"type": str}
 
 
@@ -106,15 +108,15 @@ def build_parser(name):
     )
     data.add_argument("--data-dir", help="folder of the TFDS data sets (default: TFDS' own)")
     data.add_argument(
-        "--limit", type=_number(int, 1), help="train on this many images (validation included)"
+        "--limit", type=number(int, 1), help="train on this many images (validation included)"
     )
     data.add_argument(
-        "--image-size", type=_number(int, 4), help="resize images to this many pixels a side"
+        "--image-size", type=number(int, 4), help="resize images to this many pixels a side"
     )
     data.add_argument("--grayscale", action="store_true", help="turn the images grey")
     data.add_argument(
         "--validation-fraction",
-        type=_number(float, 0, high=1),
+        type=number(float, 0, high=1),
         default=0.1,
         help="share of the training set that is held out to choose the best epoch (default 0.1)",
     )
@@ -126,28 +128,28 @@ def build_parser(name):
     )
     data.add_argument(
         "--workers",
-        type=_number(int, 0),
+        type=number(int, 0),
         default=1,
         help="threads for batches (default 1)",
     )
     fit = parser.add_argument_group("training")
-    fit.add_argument("--epochs", type=_number(int, 1), default=recipe.epochs)
-    fit.add_argument("--batch-size", type=_number(int, 1), default=recipe.batch_size)
+    fit.add_argument("--epochs", type=number(int, 1), default=recipe.epochs)
+    fit.add_argument("--batch-size", type=number(int, 1), default=recipe.batch_size)
     fit.add_argument("--optimizer", choices=OPTIMIZERS, default=recipe.optimizer)
-    fit.add_argument("--learning-rate", type=_number(float, 0, True), default=recipe.learning_rate)
+    fit.add_argument("--learning-rate", type=number(float, 0, True), default=recipe.learning_rate)
     fit.add_argument(
-        "--momentum", type=_number(float, 0, high=1), default=recipe.momentum, help="of sgd"
+        "--momentum", type=number(float, 0, high=1), default=recipe.momentum, help="of sgd"
     )
-    fit.add_argument("--weight-decay", type=_number(float, 0), default=recipe.weight_decay)
+    fit.add_argument("--weight-decay", type=number(float, 0), default=recipe.weight_decay)
     fit.add_argument(
         "--schedule",
         choices=("constant", "cosine", "onecycle", "step", "plateau"),
         default=recipe.schedule,
     )
-    fit.add_argument("--warmup-epochs", type=_number(float, 0), default=recipe.warmup_epochs)
+    fit.add_argument("--warmup-epochs", type=number(float, 0), default=recipe.warmup_epochs)
     fit.add_argument(
         "--early-stopping",
-        type=_number(int, 0),
+        type=number(int, 0),
         default=recipe.early_stopping,
         metavar="N",
         help="stop after N epochs without a better validation accuracy (0: never)",
@@ -159,7 +161,7 @@ def build_parser(name):
         default=None,
         help="compile with XLA (default: Keras decides)",
     )
-    fit.add_argument("--seed", type=_number(int, 0), default=0)
+    fit.add_argument("--seed", type=number(int, 0), default=0)
     run = parser.add_argument_group("run")
     run.add_argument("--output", help=f"run folder (default runs/{name}-DATASET)")
     run.add_argument("--resume", action="store_true", help="go on where the run was interrupted")

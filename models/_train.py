@@ -37,7 +37,7 @@ def train(name, options, folder, argv=None, evaluate=True):
     folder.check(options["resume"], options["overwrite"])
     if options["resume"] and folder.holds_run:
         folder.check_same(options)
-    keras = _configure(options)
+    keras = configure(options)
     try:
         data, batches, model = _prepare(keras, name, options)
     except ValueError as error:  # a bad option or data set: the message says which
@@ -74,7 +74,7 @@ def train(name, options, folder, argv=None, evaluate=True):
     return 0
 
 
-def _configure(options):
+def configure(options):
     """Seed, precision, determinism and memory; imports Keras."""
     import keras
 
@@ -106,14 +106,14 @@ def _prepare(keras, name, options):
         image_size=options["image_size"],
         grayscale=options["grayscale"],
     )
-    batches = _batches(data, options)
+    batches = make_batches(data, options)
     network = {key: options[key] for key in registry.options(name)}
     model = registry.build(name, data.input_shape, data.num_classes, **network)
-    _compile(keras, model, options, len(batches["train"]))
+    compile_model(keras, model, options, len(batches["train"]))
     return data, batches, model
 
 
-def _batches(data, options):
+def make_batches(data, options):
     """Batches of the three splits; only the training batches are shuffled and augmented."""
     from spectral_keras.augmentation.image import build_augmentation
     from spectral_keras.data import Batches
@@ -140,7 +140,7 @@ def _batches(data, options):
     return {"train": train, "validation": validation, "test": test}
 
 
-def _compile(keras, model, options, steps_per_epoch):
+def compile_model(keras, model, options, steps_per_epoch):
     from spectral_keras.training.schedules import learning_rate_schedule
 
     rate = learning_rate_schedule(
