@@ -10,16 +10,12 @@ HERE = pathlib.Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items):
-    # Keras Tuner 1.4.8 still calls threading.currentThread().getName().
+    # TensorFlow says that tf.data has no eager mode; the fixture `command` asks for one.
     for item in items:
         if HERE in item.path.parents:
-            # TensorFlow says that tf.data has no eager mode; the fixture `command` asks for one.
-            for warning in (
-                "currentThread:DeprecationWarning",
-                "getName:DeprecationWarning",
-                "Even though the `tf.config:UserWarning",
-            ):
-                item.add_marker(pytest.mark.filterwarnings(f"ignore:{warning}"))
+            item.add_marker(
+                pytest.mark.filterwarnings("ignore:Even though the `tf.config:UserWarning")
+            )
 
 
 @pytest.fixture
