@@ -56,7 +56,10 @@ class Run:
             )
         if wanted[1]:
             companions["plateau"] = (
-                keras.callbacks.ReduceLROnPlateau(factor=0.2, patience=5, **monitored),
+                # PyTorch's rule with patience 5 drops at the sixth epoch without progress.
+                keras.callbacks.ReduceLROnPlateau(
+                    factor=0.2, patience=6, min_delta=1e-4, **monitored
+                ),
                 ("wait", "best", "cooldown_counter"),
             )
         return companions

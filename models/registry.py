@@ -5,7 +5,17 @@ import inspect
 
 from spectral_keras.ops.validation import check_choice, check_positive_int
 
-_NAMES = ("generic_cnn", "deep_spectral", "spectral_pool_cnn", "fourier_cnn")
+_NAMES = (
+    "generic_cnn",
+    "deep_spectral",
+    "spectral_pool_cnn",
+    "fourier_cnn",
+    "resnet18",
+    "resnext29",
+    "googlenet",
+    "efficientnet_b0",
+    "mobilenet_v2",
+)
 
 
 def names():
