@@ -4,6 +4,7 @@ Importing the package registers its layers, initializers and constraints with Ke
 models load.  Nothing here needs TensorFlow.
 """
 
+from spectral_keras import attacks as attacks
 from spectral_keras import constraints as constraints
 from spectral_keras import initializers as initializers
 from spectral_keras import layers as layers

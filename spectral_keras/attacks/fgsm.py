@@ -1,0 +1,96 @@
+"""The fast gradient sign method."""
+
+from spectral_keras.attacks import arguments
+from spectral_keras.attacks.loop import Settings, attack
+from spectral_keras.ops.validation import check_bool, check_positive_int
+
+
+def fgsm(
+    model,
+    x,
+    y=None,
+    eps=8 / 255,
+    *,
+    norm="inf",
+    targeted=False,
+    from_logits=None,
+    loss="cross_entropy",
+    batch_size=128,
+    clip=(0.0, 1.0),
+    progress=None,
+):
+    """One gradient step of length `eps`: x' = clip(x + eps * sign(grad_x loss(x, y))).
+
+    Equation of section 4 in Goodfellow, Shlens and Szegedy, "Explaining and harnessing
+    adversarial examples" (2015). Every image takes the step, also one that is misclassified
+    before. The model is called with `training=False`, and nothing in it changes.
+
+    With `y=None` the labels are the model's own predictions, so that none of the truth
+    leaks into the attack; for given labels FGSM may otherwise make an image easier than it was.
+
+    The attack in the paper on the Fourier transform as an auxiliary task has eps = 0.3 in
+    normalised units, the model's own labels and no clipping. For a model whose first layer
+    normalises by `std`: `fgsm(model, x, None, 0.3 * np.array(std), clip=None)`. (The paper's code
+    runs it in training mode, this one does not.)
+
+    Args:
+        model: Keras classifier with one input and one output [N, K]: logits, or probabilities.
+        x: images of shape [N, ...] as the model takes them, numpy array or tensor of floats in
+            `clip`. The attack is on `x` rounded to float32.
+        y: integer labels [N] or [N, 1], one-hot labels [N, K], or None for the predictions.
+        eps: radius of the ball in the units of `x`; with norm "inf" also an array that broadcasts
+            to an image, as one number per channel (last axis).
+        norm: "inf", or "l2" for a step of length `eps` along the gradient.
+        targeted: True to go toward the classes `y` instead of away from them.
+        from_logits: None cuts off a softmax at the model's end, and tells logits from
+            probabilities by their values where the end is not a layer that it knows. True: the
+            model gives logits. False: it gives probabilities.
+        loss: "cross_entropy", or "margin", the largest other logit minus the label's.
+        batch_size: images at a time.
+        clip: (low, high), the range of valid inputs, or None.
+        progress: None, or a callable `(images done, images in all)` after each batch.
+
+    Returns:
+        Float32 numpy array of x's shape. |x' - x| <= eps, as a real number and not just up to
+        rounding, and x' in `clip`.
+
+    Raises:
+        ValueError: for an argument that does not fit.
+
+    Warns:
+        RuntimeWarning: if images have no usable gradient (all zeros, or not finite).
+
+    Example:
+
+    >>> import numpy as np, keras
+    >>> model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(),
+    ...                           keras.layers.Dense(3)])
+    >>> x = np.full((2, 8, 8, 1), 0.5, "float32")
+    >>> attacked = fgsm(model, x, np.array([0, 2]), 0.25)
+    >>> attacked.shape, float(abs(attacked - x).max())
+    ((2, 8, 8, 1), 0.25)
+    """
+    arguments.check_model(model)
+    arguments.check_kind(norm, loss, from_logits)
+    clip = arguments.check_clip(clip)
+    x = arguments.check_images(x, model, clip)
+    eps = arguments.check_size("eps", eps, norm, x.shape[1:])
+    if check_bool("targeted", targeted) and y is None:
+        raise ValueError("`y` must be the wanted classes where targeted=True. Received: y=None")
+    settings = Settings(
+        eps=eps,
+        step_size=eps,
+        steps=1,
+        norm=norm,
+        random_start=False,
+        restarts=1,
+        targeted=targeted,
+        early_stop=False,
+        from_logits=from_logits,
+        loss=loss,
+        batch_size=check_positive_int("batch_size", batch_size),
+        seed=0,
+        clip=clip,
+        progress=arguments.check_progress(progress),
+    )
+    return attack(model, x, y, settings)

@@ -1,0 +1,158 @@
+"""The logits of a classifier, also of one that ends in a softmax."""
+
+import weakref
+
+import keras
+import numpy as np
+from keras import ops
+
+# Smallest normal float32: the logarithm of smaller probabilities is not looked at.
+_TINY = 1.1754944e-38
+
+# What was found out about a model, for as long as the model lives.
+_KNOWN = weakref.WeakKeyDictionary()
+
+
+def model_notes(model):
+    """A dict that belongs to the model; it must not refer to the model itself."""
+    return _KNOWN.setdefault(model, {})
+
+
+def logits_function(model, from_logits=None):
+    """(function, ending): tensor of images to [N, K] float32 logits, and how the model ends.
+
+    A softmax at the model's end is cut off and its input taken as the logits, since the softmax
+    rounds: in float32 a probability of 1 has no gradient. Where it cannot be cut (a subclassed
+    model) the logits are the logarithms of the probabilities, which carry a gradient until
+    the other classes' probabilities underflow, at a difference of logits near 87.
+
+    Args:
+        model: Keras model or layer that gives one tensor [N, K].
+        from_logits: True for a model that gives logits, False for one that gives probabilities,
+            None to see for oneself.
+
+    Returns:
+        A function that calls the model with `training=False`, and "softmax", "linear" or
+        "unknown"; "unknown" output counts as logits unless `from_logits` is False.
+    """
+    notes = model_notes(model)
+    if "cut" not in notes:
+        notes["cut"] = _cut(model)
+    ending, without_softmax = notes["cut"]
+    if from_logits and ending == "softmax":
+        raise ValueError(
+            "`from_logits` must be None or False for a model that ends in a softmax. "
+            "Received: from_logits=True"
+        )
+    if without_softmax is not None:
+        return without_softmax, ending
+    probabilities = from_logits is False
+    reference = weakref.ref(model)  # the function is kept in the model's notes
+
+    def logits(x):
+        outputs = _check_outputs(reference()(x, training=False))
+        outputs = ops.cast(outputs, "float32")
+        return ops.log(ops.maximum(outputs, _TINY)) if probabilities else outputs
+
+    return logits, ending
+
+
+def looks_like_probabilities(outputs):
+    """Whether every row of the array [N, K] is a distribution over the classes."""
+    outputs = np.asarray(outputs, np.float64)
+    # bfloat16 sums are off by up to a percent.
+    return bool(np.all(outputs >= 0) and np.all(np.abs(outputs.sum(-1) - 1) < 0.02))
+
+
+def _check_outputs(outputs):
+    shape = getattr(outputs, "shape", None)
+    if shape is None or len(shape) != 2 or shape[-1] is None or shape[-1] < 2:
+        found = type(outputs).__name__ if shape is None else f"an output of shape {tuple(shape)}"
+        raise ValueError(
+            "`model` must give one tensor of shape [batch, classes] with at least two classes. "
+            f"Received: {found}"
+        )
+    return outputs
+
+
+def _cut(model):
+    """(ending, function or None): the logits before a softmax at the end of a graph of layers."""
+    operation, inputs = _last_operation(model)
+    if operation is None:
+        return "unknown", None
+    if _is_softmax(operation, len(model.outputs[0].shape)):
+        inner = _identity
+    elif _plain_call(operation, keras.layers.Dense) and operation.quantization_mode is None:
+        if operation.activation is keras.activations.linear:
+            return "linear", None
+        if operation.activation is not keras.activations.softmax:
+            return "unknown", None
+
+        def inner(x):
+            return _dense_logits(operation, x)
+    elif isinstance(operation, keras.Model):
+        # The model is a wrapper, for instance a normalisation before a whole classifier.
+        ending, inner = _cut(operation)
+        if inner is None:
+            return ending, None
+    elif (
+        hasattr(operation, "kernel")
+        and getattr(operation, "activation", None) is keras.activations.linear
+    ):
+        return "linear", None
+    else:
+        return "unknown", None
+    try:
+        before = keras.Model(model.inputs[0], inputs[0])
+    except ValueError:  # the tensor is not one of this graph
+        return "unknown", None
+
+    def logits(x):
+        return _check_outputs(ops.cast(inner(before(x, training=False)), "float32"))
+
+    return "softmax", logits
+
+
+def _identity(x):
+    return x
+
+
+def _last_operation(model):
+    """(operation that gives the model's output, its input tensors), or (None, None)."""
+    nothing = None, None
+    if not isinstance(model, keras.Model) or not _call_of_keras(model):
+        return nothing
+    outputs = getattr(model, "outputs", None)
+    if not outputs or len(outputs) != 1:
+        return nothing
+    history = getattr(outputs[0], "_keras_history", None)
+    nodes = getattr(getattr(history, "operation", None), "_inbound_nodes", None)
+    if not nodes:
+        return nothing
+    inputs = nodes[history.node_index].input_tensors
+    return (history.operation, inputs) if len(inputs) == 1 else nothing
+
+
+def _call_of_keras(layer):
+    """Whether the layer computes as its Keras class does, no own `call` in between."""
+    owner = next(cls for cls in type(layer).__mro__ if "call" in vars(cls))
+    return owner.__module__.split(".")[0] == "keras"
+
+
+def _plain_call(operation, cls):
+    return isinstance(operation, cls) and type(operation).call is cls.call
+
+
+def _is_softmax(operation, rank):
+    if _plain_call(operation, keras.layers.Activation):
+        return operation.activation is keras.activations.softmax
+    # The layer, and the operation `keras.ops.softmax` in a functional model.
+    is_softmax = type(operation).__name__ == "Softmax"
+    return is_softmax and getattr(operation, "axis", None) in (-1, rank - 1)
+
+
+def _dense_logits(layer, x):
+    """What the Dense layer computes before its activation."""
+    dtype = layer.compute_dtype
+    x = ops.matmul(ops.cast(x, dtype), ops.cast(layer.kernel, dtype))
+    return x if layer.bias is None else ops.add(x, ops.cast(layer.bias, dtype))
