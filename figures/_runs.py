@@ -38,11 +38,13 @@ def trained(experiment, key, model, arguments, *, evaluate=True, training_error=
         return runs[key]
     runs.pop(key, None)
     experiment.say(f"{key}: {command}")
-    place = ["--output", str(experiment.folder / key), "--resume"]
+    folder = RunFolder(experiment.folder / key)
+    # A run of other settings that went by this name is of no use any more.
+    stale = folder.holds_run and read_json(folder / "config.json").get("command") != command
+    place = ["--output", str(folder.path), "--overwrite" if stale else "--resume"]
     if experiment.data_dir:
         place += ["--data-dir", experiment.data_dir]
     options = parse(model, argv + place)
-    folder = RunFolder(options["output"])
     try:
         status = train(model, options, folder, argv, evaluate=evaluate)
     finally:

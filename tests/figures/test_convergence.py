@@ -118,6 +118,22 @@ class TestSmoke:
         # The same seed: the same numbers again.
         assert found["history"]["loss"] == lost["history"]["loss"]
 
+    def test_a_run_of_other_settings_is_made_again(self, smoke):
+        folder, _ = smoke
+        path = folder / "convergence.json"
+        stored = json.loads(path.read_text())
+        del stored["content"]["runs"]["generic-3x3-spatial-0"]
+        path.write_text(json.dumps(stored))
+        config = folder / "runs/smoke/generic-3x3-spatial-0/config.json"
+        other = json.loads(config.read_text())
+        other["command"] = other["command"].replace("--epochs 2", "--epochs 3")
+        other["options"]["epochs"] = 3
+        config.write_text(json.dumps(other))
+        done = run_figure("convergence", folder, "--preset", "smoke")
+        assert done.returncode == 0, done.stderr
+        runs = json.loads(path.read_text())["content"]["runs"]
+        assert "--epochs 2" in runs["generic-3x3-spatial-0"]["command"]
+
     def test_draws(self, smoke):
         folder, _ = smoke
         (folder / "convergence.png").unlink()
