@@ -110,6 +110,21 @@ def _summary(content, arm, seeds):
     return summary
 
 
+def verdict(arms):
+    """What the arms show, in one line: how far test lies from training error, and at what price."""
+    gaps = ", ".join(
+        f"{summary['test_error_percent'] - summary['train_error_percent']:.1f} ({arm})"
+        for arm, summary in arms.items()
+    )
+    errors = {arm: summary["test_error_percent"] for arm, summary in arms.items()}
+    cost = errors["frequency dropout"] - errors["no dropout"]
+    effect = f"{abs(cost):.1f} points {'more' if cost > 0 else 'less'} test error"
+    return (
+        f"Test minus training error, points: {gaps}.  Frequency dropout: {effect} than without; "
+        f"lowest test error: {min(errors, key=errors.get)}."
+    )
+
+
 def draw(stored):
     from matplotlib import pyplot
 
@@ -124,7 +139,7 @@ def draw(stored):
     network = stored["settings"]["network"]
     caption(
         figure,
-        f"{settings_line(stored)}  spectral_pool_cnn with M = {network['num_pairs']}, gamma = "
+        f"{verdict(content['arms'])}\n{settings_line(stored)}  spectral_pool_cnn with M = {network['num_pairs']}, gamma = "
         f"{network['gamma']:g}, {content['arms']['max pooling']['parameters']:,} weights in every "
         f"arm; {len(stored['settings']['seeds'])} seeds (dots; bars: mean), the grid one seed.  "
         "Errors of the weights best on validation; training error without dropout and "

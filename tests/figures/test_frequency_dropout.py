@@ -52,6 +52,19 @@ def test_training_error_is_that_of_the_best_weights(smoke):
     assert abs(found - error) < 0.01
 
 
+def test_verdict():
+    from figures.frequency_dropout import verdict
+
+    errors = {"frequency dropout": (20, 30), "no dropout": (10, 32), "max pooling": (5, 35)}
+    arms = {
+        arm: {"train_error_percent": train, "test_error_percent": test}
+        for arm, (train, test) in errors.items()
+    }
+    text = verdict(arms)
+    assert "10.0 (frequency dropout), 22.0 (no dropout), 30.0 (max pooling)" in text
+    assert "2.0 points less test error" in text and text.endswith("error: frequency dropout.")
+
+
 def test_draws(smoke):
     (smoke / "frequency_dropout.png").unlink()
     assert run_figure("frequency_dropout", smoke).returncode == 0
