@@ -122,7 +122,7 @@ def _speed_ups(panel, cells):
     panel.set_xlabel("epochs to the spatial arm's best error: spatial / other")
     panel.set_title("speed-up beside the papers' numbers")
     panel.grid(alpha=0.3, axis="x")
-    panel.legend(fontsize=8, loc="lower right")
+    panel.legend(fontsize=8, loc="upper right")
 
 
 def _control(panel, control):

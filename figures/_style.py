@@ -5,10 +5,11 @@ BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 SKY, AMBER, BLACK, GREY = "#56B4E9", "#E69F00", "#000000", "#8C8C8C"
 
 
-def caption(figure, text, width=150):
+def caption(figure, text):
     """Lines of text under the figure: what was run, and what a reader must know."""
     import textwrap
 
+    width = int(13 * figure.get_figwidth())  # letters of the font size below in a line
     lines = [line for part in text.split("\n") for line in textwrap.wrap(part, width) or [""]]
     figure.supxlabel("\n".join(lines), fontsize=9, ha="left", x=0.01, color="0.2")
 

@@ -139,7 +139,8 @@ def draw(stored):
     network = stored["settings"]["network"]
     caption(
         figure,
-        f"{verdict(content['arms'])}\n{settings_line(stored)}  spectral_pool_cnn with M = {network['num_pairs']}, gamma = "
+        f"{verdict(content['arms'])}\n"
+        f"{settings_line(stored)}  spectral_pool_cnn with M = {network['num_pairs']}, gamma = "
         f"{network['gamma']:g}, {content['arms']['max pooling']['parameters']:,} weights in every "
         f"arm; {len(stored['settings']['seeds'])} seeds (dots; bars: mean), the grid one seed.  "
         "Errors of the weights best on validation; training error without dropout and "
