@@ -118,7 +118,7 @@ def _speed_ups(panel, cells):
     panel.set_xticks([0.5, 1, 2, 5, 10, 20], ["0.5", "1", "2", "5", "10", "20"])
     panel.minorticks_off()
     panel.set_yticks(rows, names)
-    panel.set_ylim(-0.6, len(names) - 0.4)
+    panel.set_ylim(-0.6, len(names) + 1.2)  # room for the legend
     panel.set_xlabel("epochs to the spatial arm's best error: spatial / other")
     panel.set_title("speed-up beside the papers' numbers")
     panel.grid(alpha=0.3, axis="x")
