@@ -6,7 +6,7 @@ import shutil
 
 from models._files import RunFolder, command_line, read_json
 from models._options import CommandError, parse
-from models._train import train
+from models._train import load_data, train
 
 
 def trained(experiment, key, model, arguments, *, evaluate=True, training_error=False):
@@ -69,15 +69,9 @@ def _training_error(options, folder):
     """Error in percent of best.keras on the training images."""
     import keras
 
-    from spectral_keras.data import Batches, load
+    from spectral_keras.data import Batches
 
-    data = load(
-        options["dataset"],
-        data_dir=options["data_dir"],
-        limit=options["limit"],
-        validation_fraction=options["validation_fraction"],
-        seed=options["seed"],
-    )
+    data, _ = load_data(options)
     model = keras.saving.load_model(folder / "best.keras")
     model.compile(
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),

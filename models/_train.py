@@ -95,22 +95,34 @@ def configure(options):
 
 def _prepare(keras, name, options):
     """Data, batches and compiled model; nothing is written."""
-    from spectral_keras.data import load
-
-    data = load(
-        options["dataset"],
-        data_dir=options["data_dir"],
-        limit=options["limit"],
-        validation_fraction=options["validation_fraction"],
-        seed=options["seed"],
-        image_size=options["image_size"],
-        grayscale=options["grayscale"],
-    )
-    batches = make_batches(data, options)
+    data, batches = load_data(options)
     network = {key: options[key] for key in registry.options(name)}
     model = registry.build(name, data.input_shape, data.num_classes, **network)
     compile_model(keras, model, options, len(batches["train"]))
     return data, batches, model
+
+
+def load_data(options):
+    """(Dataset, dict of the batches of its splits) for resolved options.
+
+    Raises:
+        CommandError: if an option or the data set is wrong.
+    """
+    from spectral_keras.data import load
+
+    try:
+        data = load(
+            options["dataset"],
+            data_dir=options["data_dir"],
+            limit=options["limit"],
+            validation_fraction=options["validation_fraction"],
+            seed=options["seed"],
+            image_size=options["image_size"],
+            grayscale=options["grayscale"],
+        )
+        return data, make_batches(data, options)
+    except ValueError as error:
+        raise CommandError(str(error)) from error
 
 
 def make_batches(data, options):

@@ -76,8 +76,8 @@ def _train_zoo(config, trial, more):
 def _train_build(config, search_folder, trial, more, output):
     """Train what `build(hp)` returns; checkpoints as in a trial, so that --resume goes on."""
     from models import _train
+    from models._train import load_data
     from spectral_keras.training.best_weights import BestWeights
-    from tuning._data import load_data
     from tuning._fit import Infeasible, best_row, fit
     from tuning._options import build_options
     from tuning._oracle import load_trial, trial_number

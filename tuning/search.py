@@ -71,7 +71,7 @@ def main(argv=None):
 
 def search(own, options, arguments, given, folder):
     """Search as the options of `tuning._options.parse` say; returns the exit status."""
-    from tuning._data import load_data
+    from models._train import load_data
     from tuning._engine import run
     from tuning._problem import BuildProblem, ZooProblem, load_builder
 
