@@ -175,7 +175,7 @@ class TestEveryBackbone:
     def test_recipe_and_command(self, name):
         recipe = registry.recipe(name)
         assert (recipe.optimizer, recipe.learning_rate, recipe.momentum) == ("sgd", 0.1, 0.9)
-        assert (recipe.weight_decay, recipe.schedule) == (4e-5, "plateau")
+        assert (recipe.weight_decay, recipe.schedule) == (4e-4, "plateau")
         assert (recipe.epochs, recipe.batch_size, recipe.augment) == (200, 128, "crop_flip")
         assert recipe.early_stopping == 10
         options = parse(name, ["--width", "0.5", "--pooling", "spectral"])
