@@ -152,7 +152,8 @@ class TestCorrectness:
         sample = np.sign(random_images((1, 16, 16, 1)) - 0.5)
         x = np.repeat(sample, 32, axis=0)
         whole = to_numpy(FrequencyDropout(0.0, seed=1)(x, training=True))
-        np.testing.assert_array_equal(whole, np.broadcast_to(whole[:1], whole.shape))
+        # Not bit for bit: samples at the edge of a block of the product round otherwise.
+        np.testing.assert_allclose(whole, np.broadcast_to(whole[:1], whole.shape), atol=1e-5)
         each = to_numpy(FrequencyDropout(0.0, per_sample=True, seed=1)(x, training=True))
         energies = np.unique((each**2).sum(axis=(1, 2, 3)).round(2))
         assert 4 <= len(energies) <= 9  # sides 1..16 give nine different low-passes
