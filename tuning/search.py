@@ -37,7 +37,7 @@ import sys
 
 import tuning  # noqa: F401  (before Keras: silences TensorFlow's start-up)
 from models import _train
-from models._files import default_folder
+from models._files import command_line, default_folder
 from models._options import CommandError
 from tuning import _cluster
 from tuning._options import parse
@@ -55,7 +55,8 @@ def main(argv=None):
         own, options, arguments, given = parse(argv, __doc__)
         label = own["model"] or own["build"].replace(":", ".")
         folder = SearchFolder(own["output"] or _default_folder(label, options["dataset"]))
-        status = search(own, options, arguments, given, folder)
+        results = search(own, options, arguments, given, folder, argv)
+        status = 1 if results and results["best"] is None else 0
     except (CommandError, OSError) as error:
         print(f"tuning.search: error: {' '.join(str(error).split())}", file=sys.stderr)
         status = 2
@@ -69,8 +70,12 @@ def main(argv=None):
     sys.exit(status)
 
 
-def search(own, options, arguments, given, folder):
-    """Search as the options of `tuning._options.parse` say; returns the exit status."""
+def search(own, options, arguments, given, folder, argv=None):
+    """Search as the options of `tuning._options.parse` say.
+
+    `argv` is the command line that the files name, None for the process' own.  Returns the content
+    of results.json, None in a worker.
+    """
     from models._train import load_data
     from tuning._engine import run
     from tuning._problem import BuildProblem, ZooProblem, load_builder
@@ -95,12 +100,12 @@ def search(own, options, arguments, given, folder):
     config = {
         "model": own["model"],
         "build": own["build"],
-        "command": " ".join(["python -m tuning.search", *sys.argv[1:]]),
+        "command": command_line("tuning.search", argv),
         "options": options,
         "arguments": arguments,
         "search": {key: own[key] for key in ("trials", "initial_points", "fix", "range")},
     }
-    results = run(
+    return run(
         problem,
         data,
         batches,
@@ -110,7 +115,6 @@ def search(own, options, arguments, given, folder):
         overwrite=own["overwrite"],
         show=lambda line: print(line, flush=True),
     )
-    return 1 if results and results["best"] is None else 0
 
 
 def _default_folder(label, dataset):
