@@ -27,10 +27,10 @@ TAP = "features"
 def recipe(summary):
     """The training of the paper and of its code.
 
-    Differences.  The paper's crops pad by mirroring the border, "crop_flip" pads with black.  It
-    standardises by the colour channels' own means and deviations (0.49, 0.48, 0.45 and 0.25, 0.24,
-    0.26), the zoo by 0.5 and 0.25.  PyTorch adds its decay of 4e-5 to the gradient, so that the
-    momentum 0.9 multiplies it by ten; Keras decays the weights directly: 4e-4 is the same pull.
+    Differences.  The paper standardises by the colour channels' own means and deviations (0.49,
+    0.48, 0.45 and 0.25, 0.24, 0.26), the zoo by 0.5 and 0.25.  PyTorch adds its decay of 4e-5 to
+    the gradient, so that the momentum 0.9 multiplies it by ten; Keras decays the weights directly:
+    4e-4 is the same pull.
     """
     return Recipe(
         summary=summary,
@@ -42,7 +42,7 @@ def recipe(summary):
         momentum=0.9,
         weight_decay=4e-4,
         schedule="plateau",
-        augment="crop_flip",
+        augment="mirror_crop_flip",
         early_stopping=10,
     )
 

@@ -123,8 +123,8 @@ def build_parser(name):
     data.add_argument(
         "--augment",
         default=recipe.augment,
-        help="none, crop_flip, report (translation, reflection, HSV), or a list such as "
-        f"translate,flip,hsv,cutout (default {recipe.augment})",
+        help="none, crop_flip, mirror_crop_flip, report (translation, reflection, HSV), or a list "
+        f"such as translate,flip,hsv,cutout (default {recipe.augment})",
     )
     data.add_argument(
         "--workers",

@@ -36,16 +36,33 @@ def crop(images, rng, padding=PADDING, out=None):
         padding: pixels on each side; the content moves by -padding to +padding on each axis.
         out: where to write the result (see above).
     """
+    return _crop(images, rng, padding, "constant", out)
+
+
+def mirror_crop(images, rng, padding=PADDING, out=None):
+    """As `crop`, with the image mirrored at its border in place of black.
+
+    The border pixels are repeated (NumPy's "symmetric"): ..., 1, 0, 0, 1, ..., as in the published
+    code of the auxiliary Fourier task.
+
+    Args:
+        images: images (see above).
+        rng: `numpy.random.Generator`.
+        padding: pixels on each side; the content moves by -padding to +padding on each axis.
+        out: where to write the result (see above).
+    """
+    return _crop(images, rng, padding, "symmetric", out)
+
+
+def _crop(images, rng, padding, mode, out):
     padding = check_positive_int("padding", padding, minimum=0)
     result = _result(images, out)
-    count, height, width, channels = result.shape
+    count, height, width, _ = result.shape
     offsets = rng.integers(0, 2 * padding + 1, (2, count))
+    sides = ((0, 0), (padding, padding), (padding, padding), (0, 0))
     for part in _chunks(result):
         images = result[part]
-        padded = np.zeros(
-            (len(images), height + 2 * padding, width + 2 * padding, channels), np.float32
-        )
-        padded[:, padding : padding + height, padding : padding + width] = images
+        padded = np.pad(images, sides, mode)
         images[:] = _windows(padded, offsets[:, part], height, width)
     return result
 
@@ -285,10 +302,18 @@ def _windows(padded, offsets, height, width):
     return gathered.reshape(count, height, width, channels)
 
 
-ATOMS = {"crop": crop, "translate": translate, "flip": flip, "hsv": hsv, "cutout": cutout}
+ATOMS = {
+    "crop": crop,
+    "mirror_crop": mirror_crop,
+    "translate": translate,
+    "flip": flip,
+    "hsv": hsv,
+    "cutout": cutout,
+}
 PRESETS = {
     "none": (),
     "crop_flip": ("crop", "flip"),
+    "mirror_crop_flip": ("mirror_crop", "flip"),
     "report": ("translate", "flip", "hsv"),
 }
 
@@ -313,10 +338,11 @@ def build_augmentation(name):
     """The augmentation of a name, or None for "none".
 
     Args:
-        name: `"none"`; `"crop_flip"` (pad 4, random crop, horizontal flip); `"report"`
-            (translation by up to 10 %, horizontal flip, HSV perturbation); or steps separated
-            by commas or in a list, in the order of their use, out of `"crop"`, `"translate"`,
-            `"flip"`, `"hsv"` and `"cutout"`. Presets may stand among the steps.
+        name: `"none"`; `"crop_flip"` (pad 4, random crop, horizontal flip);
+            `"mirror_crop_flip"` (the same with mirrored borders); `"report"` (translation by up
+            to 10 %, horizontal flip, HSV perturbation); or steps separated by commas or in a list,
+            in the order of their use, out of `"crop"`, `"mirror_crop"`, `"translate"`, `"flip"`,
+            `"hsv"` and `"cutout"`. Presets may stand among the steps.
 
     Returns:
         A callable `(images, rng) -> images`, or None if nothing is to be done.

@@ -11,10 +11,11 @@ from spectral_keras.augmentation.image import (
     cutout,
     flip,
     hsv,
+    mirror_crop,
     translate,
 )
 
-STEPS = [crop, translate, flip, hsv, cutout]
+STEPS = [crop, mirror_crop, translate, flip, hsv, cutout]
 
 
 def images(count, height=8, width=10, channels=3, seed=0):
@@ -90,6 +91,7 @@ class TestContract:
         [
             (crop, {"padding": -1}),
             (crop, {"padding": 1.5}),
+            (mirror_crop, {"padding": -1}),
             (translate, {"fraction": 1.0}),
             (flip, {"probability": 1.5}),
             (hsv, {"hue": 0.6}),
@@ -207,10 +209,37 @@ class TestCorrectness:
         # The side is 3; a centre on the border leaves 2.
         assert areas == {(3, 3), (2, 3), (3, 2), (2, 2)}
 
+    @pytest.mark.parametrize(("height", "width"), [(9, 12), (3, 2)])
+    def test_mirror_crop_repeats_the_border(self, height, width):
+        """Each result is a window of the image continued by ..., 1, 0, 0, 1, ..."""
+        batch = images(40, height, width)
+        rows, columns = np.arange(-4, height + 4), np.arange(-4, width + 4)
+
+        def mirrored(index, size):
+            index = index % (2 * size)
+            return np.minimum(index, 2 * size - 1 - index)
+
+        whole = batch[:, mirrored(rows, height)][:, :, mirrored(columns, width)]
+        result = mirror_crop(batch, np.random.default_rng(0))
+        found = set()
+        for before, after in zip(whole, result, strict=True):
+            for top in range(9):
+                for left in range(9):
+                    if np.array_equal(before[top : top + height, left : left + width], after):
+                        found.add((top, left))
+                        break
+                else:
+                    continue
+                break
+            else:
+                raise AssertionError("no window of the continued image")
+        assert len(found) > 10
+
     def test_presets_are_their_steps(self):
         batch = images(6, 12, 12)
         for name, steps in [
             ("crop_flip", [crop, flip]),
+            ("mirror_crop_flip", [mirror_crop, flip]),
             ("report", [translate, flip, hsv]),
             ("crop, cutout", [crop, cutout]),
             (["report", "cutout"], [translate, flip, hsv, cutout]),

@@ -176,7 +176,7 @@ class TestEveryBackbone:
         recipe = registry.recipe(name)
         assert (recipe.optimizer, recipe.learning_rate, recipe.momentum) == ("sgd", 0.1, 0.9)
         assert (recipe.weight_decay, recipe.schedule) == (4e-4, "plateau")
-        assert (recipe.epochs, recipe.batch_size, recipe.augment) == (200, 128, "crop_flip")
+        assert (recipe.epochs, recipe.batch_size, recipe.augment) == (200, 128, "mirror_crop_flip")
         assert recipe.early_stopping == 10
         options = parse(name, ["--width", "0.5", "--pooling", "spectral"])
         assert (options["width"], options["pooling"]) == (0.5, "spectral")

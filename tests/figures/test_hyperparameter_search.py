@@ -1,0 +1,65 @@
+"""The search and the error after it: the smoke preset."""
+
+import json
+
+import pytest
+
+from tests.figures.running import run_figure
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hyperparameter_search")
+    done = run_figure("hyperparameter_search", folder, "--preset", "smoke")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def stored(folder):
+    return json.loads((folder / "hyperparameter_search.json").read_text())
+
+
+def test_retrains_the_best_point(smoke):
+    content = stored(smoke)["content"]
+    found = content["searches"]["digits"]
+    assert [trial["number"] for trial in found["trials"]] == [1, 2]
+    assert found["images"] == {"training": 144, "validation": 16}
+    scores = [trial["score"] for trial in found["trials"]]
+    assert found["best"]["score"] == max(scores)
+    assert all(abs(16 * score - round(16 * score)) < 1e-5 for score in scores)
+    assert all(trial["point"]["num_pairs"] in (1, 2) for trial in found["trials"])
+    # The network that was evaluated is the best point's.
+    config = json.loads((smoke / "runs/smoke/digits-best/config.json").read_text())
+    assert {key: config["options"][key] for key in found["best"]["point"]} == found["best"]["point"]
+    assert config["options"]["optimizer"] == "sgd"
+    assert config["options"]["epochs"] == 2 and config["options"]["limit"] == 200
+
+
+def test_error_is_that_of_the_test_images(smoke):
+    """Computed again from best.keras with NumPy."""
+    import keras
+
+    from spectral_keras.data import load
+
+    data = load("digits", limit=200, validation_fraction=0.1, seed=0)
+    model = keras.saving.load_model(smoke / "runs/smoke/digits-best/best.keras")
+    logits = model.predict(data.x_test.astype("float32") / 255, verbose=0)
+    wrong = int((logits.argmax(axis=1) != data.y_test).sum())
+    errors = stored(smoke)["content"]["errors"]["digits"]
+    assert errors["test_images"] == len(data.y_test)
+    assert abs(errors["test_error_percent"] * len(data.y_test) / 100 - wrong) < 0.01
+
+
+def test_goes_on_without_work_done_again(smoke):
+    before = stored(smoke)["content"]
+    done = run_figure("hyperparameter_search", smoke, "--preset", "smoke")
+    assert done.returncode == 0, done.stderr
+    assert "trial 1" not in done.stdout and "Epoch" not in done.stdout
+    assert stored(smoke)["content"] == before
+
+
+def test_interval():
+    from figures.hyperparameter_search import interval
+
+    # Standard error of a fair coin thrown 10 000 times: 0.5 %.
+    assert abs(interval(50, 10_000) - 0.98) < 1e-9
