@@ -60,7 +60,7 @@ PRESETS = {
             "schedule": "onecycle",
         },
         "retraining": _COMMON
-        | {"epochs": 10, "batch_size": 32, "width": 0.25, "schedule": "onecycle"},
+        | {"epochs": 20, "batch_size": 32, "width": 0.25, "schedule": "onecycle"},
     },
     "paper": {
         "datasets": ["cifar10", "cifar100"],
