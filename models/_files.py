@@ -149,10 +149,8 @@ class RunFolder:
             )
 
     def open(self, overwrite):
-        """Make the folder and take its lock."""
+        """Make the folder, take its lock and, to overwrite, delete what an earlier run left."""
         try:
-            if overwrite and self.holds_run:
-                shutil.rmtree(self.path)
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = open(self.path / ".lock", "w")  # noqa: SIM115 (held until the end)
         except OSError as error:
@@ -165,6 +163,16 @@ class RunFolder:
             pass
         except OSError:
             raise CommandError(f"{self.path} is in use by another process") from None
+        if overwrite and self.holds_run:
+            # Under the lock, and without its file: another process may still write into the folder.
+            try:
+                for entry in self.path.iterdir():
+                    if entry.is_dir() and not entry.is_symlink():
+                        shutil.rmtree(entry)
+                    elif entry.name != ".lock":
+                        entry.unlink()
+            except OSError as error:
+                raise CommandError(f"{self.path} cannot be emptied: {error.strerror}") from None
 
     def close(self):
         """Give the lock back."""

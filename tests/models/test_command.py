@@ -1,6 +1,5 @@
 """The training command: files, results, resume after SIGKILL, bad input."""
 
-import csv
 import json
 import os
 import pathlib
@@ -15,65 +14,11 @@ import pytest
 
 from models import _run, _train, registry
 from models._options import parse
-from spectral_keras.training.checkpoint import checkpoint_files, read_checkpoint
+from spectral_keras.training.checkpoint import checkpoint_files
+from tests.models.runs import TINY, assert_same_run, history
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-TINY = ("--num-pairs", "1", "--batch-size", "16", "--augment", "none")
 RUN_FILES = {"config.json", "history.csv", "best.keras", "result.json", "curves.png", "checkpoints"}
-
-
-@pytest.fixture
-def npz(tmp_path):
-    """Images whose class is their brightness: a network learns them at once."""
-    rng = np.random.default_rng(0)
-    arrays = {}
-    for split, count in (("train", 60), ("test", 30)):
-        labels = np.arange(count) % 3
-        images = 40 + 80 * labels[:, None, None, None] + rng.integers(0, 30, (count, 8, 8, 3))
-        arrays |= {f"x_{split}": images.astype("uint8"), f"y_{split}": labels}
-    np.savez(tmp_path / "tiny.npz", **arrays)
-    return str(tmp_path / "tiny.npz")
-
-
-@pytest.fixture
-def command(capsys, monkeypatch):
-    """Runs a training command in this process; returns (status, stdout, stderr)."""
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        # It cannot be switched off again, and other tests draw without a global seed.
-        monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: None)
-
-    def run(*arguments, name="spectral_pool_cnn"):
-        with pytest.raises(SystemExit) as stopped:
-            _train.main(name, [str(argument) for argument in arguments])
-        output = capsys.readouterr()
-        return stopped.value.code, output.out, output.err
-
-    return run
-
-
-def history(folder):
-    with open(folder / "history.csv") as file:
-        rows = list(csv.DictReader(file))
-    return [
-        {k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in rows
-    ]
-
-
-def assert_same_run(first, second):
-    """The same weights, optimizer, counters, best score and history, bit for bit."""
-    assert history(first) == history(second)
-    newest = [read_checkpoint(checkpoint_files(run / "checkpoints")[0]) for run in (first, second)]
-    (state, content), (other_state, other_content) = newest
-    assert content.keys() == other_content.keys()
-    for key, value in content.items():
-        np.testing.assert_array_equal(value, other_content[key], err_msg=key)
-    assert state["best"] == other_state["best"]
-    assert state["counters"] == other_state["counters"]
-    weights = [keras.saving.load_model(run / "best.keras").get_weights() for run in (first, second)]
-    for one, other in zip(*weights, strict=True):
-        np.testing.assert_array_equal(one, other)
 
 
 class TestRun:
@@ -342,7 +287,8 @@ class TestBadInput:
         status, _, err = command("--dataset", npz, "--output", tmp_path / "run", "--resume")
         assert status == 2 and "config.json" in err and err.count("\n") == 1
 
-    def test_folder_in_use(self, command, npz, tmp_path):
+    @pytest.mark.parametrize("mode", ["--resume", "--overwrite"])
+    def test_folder_in_use(self, npz, tmp_path, mode):
         from models._files import RunFolder
 
         other = RunFolder(tmp_path / "run")
@@ -351,13 +297,14 @@ class TestBadInput:
         (tmp_path / "run" / "config.json").write_text('{"options": {}}')
         code = (
             "from models._train import main; main('spectral_pool_cnn', "
-            f"['--dataset', {npz!r}, '--output', {str(tmp_path / 'run')!r}, '--resume'])"
+            f"['--dataset', {npz!r}, '--output', {str(tmp_path / 'run')!r}, {mode!r}])"
         )
         done = subprocess.run(
             [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300
         )
         other.close()
         assert done.returncode == 2 and "in use by another process" in done.stderr
+        assert (tmp_path / "run" / "config.json").exists()
 
 
 class TestOptions:
