@@ -55,7 +55,7 @@ def number(kind, low=None, low_open=False, high=None):
     return parse
 
 
-def _boolean(text):
+def boolean(text):
     if text.lower() in ("true", "yes", "1", "on"):
         return True
     if text.lower() in ("false", "no", "0", "off"):
@@ -83,7 +83,7 @@ def _option_type(annotation):
     if origin in (typing.Union, types.UnionType):
         return _option_type(next(a for a in typing.get_args(annotation) if a is not type(None)))
     if annotation is bool:
-        return {"type": _boolean, "metavar": "BOOL"}
+        return {"type": boolean, "metavar": "BOOL"}
     if annotation in (int, float):
         return {"type": number(annotation), "metavar": "N" if annotation is int else "X"}
     return {"type": str}
@@ -91,6 +91,8 @@ def _option_type(annotation):
 
 def build_parser(name):
     """The parser of `python -m models.NAME`."""
+    from models import _objectives
+
     recipe = registry.recipe(name)
     first_line, _, rest = (registry.module(name).__doc__ or "").partition("\n")
     parser = OneLineParser(
@@ -162,6 +164,7 @@ def build_parser(name):
         help="compile with XLA (default: Keras decides)",
     )
     fit.add_argument("--seed", type=number(int, 0), default=0)
+    _objectives.add_options(parser)
     run = parser.add_argument_group("run")
     run.add_argument("--output", help=f"run folder (default runs/{name}-DATASET)")
     run.add_argument("--resume", action="store_true", help="go on where the run was interrupted")

@@ -27,12 +27,17 @@ class Run:
         self.name, self.options, self.folder = name, options, folder
         self.command = command_line(f"models.{name}", argv)
         self.model, self.data = model, data
+        # The network itself, where the model that trains is one around it.
+        self.classifier = getattr(model, "classifier", model)
         self.history = []
         self.first_epoch = 0
         self.stopped_early = False
         self.best = BestWeights(
             save=self._save_best,
-            monitor="val_accuracy" if len(data.y_validation) else None,
+            # The published code of the auxiliary task tested the last weights.
+            monitor=None
+            if options["aux_variant"] == "published" or not len(data.y_validation)
+            else "val_accuracy",
         )
         self.companions = self._companions()
         self.counters = {}  # of the companions, as a checkpoint had them
@@ -64,6 +69,12 @@ class Run:
             )
         return companions
 
+    def described_size(self):
+        """Numbers of weights, of the network and of what is around it in training."""
+        text = f"{self.classifier.count_params():,} parameters"
+        decoder = getattr(self.model, "decoder", None)
+        return text if decoder is None else f"{text}, decoder {decoder.count_params():,}"
+
     # --- files
 
     def write_config(self):
@@ -84,8 +95,10 @@ class Run:
         import keras
 
         # A second model over the same layers: saved without the optimizer's state.
+        network = self.classifier
         save_model(
-            keras.Model(model.input, model.output, name=model.name), self.folder / "best.keras"
+            keras.Model(network.input, network.output, name=network.name),
+            self.folder / "best.keras",
         )
 
     def checkpoint(self, finished):
@@ -194,7 +207,7 @@ class Run:
             "best_epoch": self.best.epoch,
             "epochs": len(self.history),
             "stopped_early": self.stopped_early,
-            "parameters": self.model.count_params(),
+            "parameters": self.classifier.count_params(),
             "images": {
                 "training": len(self.data.y_train),
                 "validation": len(self.data.y_validation),

@@ -49,8 +49,8 @@ def train(name, options, folder, argv=None, evaluate=True):
     if not resumed:
         run.write_config()
     print(
-        f"{name}: {model.count_params():,} parameters; {data.name}: {len(data.y_train):,} "
-        f"training, {len(data.y_validation):,} validation and {len(data.y_test):,} test images; "
+        f"{name}: {run.described_size()}; {data.name}: {len(data.y_train):,} training, "
+        f"{len(data.y_validation):,} validation and {len(data.y_test):,} test images; "
         f"{keras.backend.backend()}, {options['precision']}; {folder.path}",
         flush=True,
     )
@@ -96,10 +96,24 @@ def configure(options):
 def _prepare(keras, name, options):
     """Data, batches and compiled model; nothing is written."""
     data, batches = load_data(options)
+    return data, batches, build_model(name, data, options, len(batches["train"]))
+
+
+def build_model(name, data, options, steps_per_epoch):
+    """The compiled model that `fit` trains: the network, or a model around it.
+
+    A model around it, of an auxiliary task or of adversarial training, has the network as its
+    attribute `classifier`.
+    """
+    import keras
+
+    from models._objectives import training_model
+
     network = {key: options[key] for key in registry.options(name)}
-    model = registry.build(name, data.input_shape, data.num_classes, **network)
-    compile_model(keras, model, options, len(batches["train"]))
-    return data, batches, model
+    classifier = registry.build(name, data.input_shape, data.num_classes, **network)
+    model = training_model(classifier, options)
+    compile_model(keras, model, options, steps_per_epoch)
+    return model
 
 
 def load_data(options):

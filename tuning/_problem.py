@@ -6,7 +6,7 @@ import keras
 import keras_tuner
 from keras_tuner.engine import hyperparameters as hp_types
 
-from models import _train, registry
+from models import _train
 from models._options import CommandError
 from tuning._fit import Infeasible, infeasible
 from tuning.spaces import Choice, Range, Space, narrowed
@@ -54,14 +54,7 @@ class ZooProblem:
 
     def build(self, hp, data, steps_per_epoch):
         options = {**self.options, **self.space(hp)}
-
-        def build():
-            network = {key: options[key] for key in registry.options(self.name)}
-            model = registry.build(self.name, data.input_shape, data.num_classes, **network)
-            _train.compile_model(keras, model, options, steps_per_epoch)
-            return model
-
-        return _built(build)
+        return _built(_train.build_model, self.name, data, options, steps_per_epoch)
 
 
 class BuildProblem:
