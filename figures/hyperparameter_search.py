@@ -11,6 +11,7 @@ Command: python -m figures.hyperparameter_search --preset cpu
 """
 
 import gc
+import re
 
 import numpy as np
 
@@ -36,8 +37,7 @@ _COMMON = {"precision": "float32", "augment": "none"}
 
 PRESETS = {
     "smoke": {
-        "datasets": ["digits"],
-        "trials": 2,
+        "trials": {"digits": 2},
         "initial_points": 1,
         "ranges": {"num_pairs": [1, 2]},
         "search": _COMMON | {"limit": 160, "epochs": 1, "batch_size": 32, "width": 0.05},
@@ -46,8 +46,7 @@ PRESETS = {
     # A quarter of the filters.  A few thousand steps: learning rates below 0.003 and more than
     # six pairs cannot be told from untrained networks in it.
     "cpu": {
-        "datasets": ["cifar10", "cifar100"],
-        "trials": 14,
+        "trials": {"cifar10": 14, "cifar100": 8},
         "initial_points": 7,
         "ranges": {"num_pairs": [1, 6], "learning_rate": [0.003, 0.1]},
         "search": _COMMON
@@ -63,8 +62,7 @@ PRESETS = {
         | {"epochs": 20, "batch_size": 32, "width": 0.25, "schedule": "onecycle"},
     },
     "paper": {
-        "datasets": ["cifar10", "cifar100"],
-        "trials": 60,
+        "trials": {"cifar10": 60, "cifar100": 60},
         "initial_points": 21,
         "ranges": {},
         "search": _COMMON | {"epochs": 30, "batch_size": 128, "schedule": "onecycle"},
@@ -75,7 +73,7 @@ PRESETS = {
 
 def run(experiment):
     content = experiment.content
-    for dataset in experiment.settings["datasets"]:
+    for dataset in experiment.settings["trials"]:
         found = searched(experiment, dataset)
         arguments = (
             {"dataset": dataset, "optimizer": "sgd"}
@@ -104,7 +102,7 @@ def searched(experiment, dataset):
 
     settings = experiment.settings
     argv = ["--model", MODEL, "--dataset", dataset]
-    argv += ["--trials", str(settings["trials"])]
+    argv += ["--trials", str(settings["trials"][dataset])]
     argv += ["--initial-points", str(settings["initial_points"])]
     for name, (low, high) in settings["ranges"].items():
         argv += ["--range", f"{name}={low},{high}"]
@@ -116,10 +114,11 @@ def searched(experiment, dataset):
         return searches[dataset]
     experiment.say(f"search: {command}")
     path = experiment.folder / f"search-{dataset}"
-    # A search with other settings that went by this name is of no use any more.
-    stale = (path / "config.json").exists() and (
-        read_json(path / "config.json").get("command") != command
-    )
+    # A search with other settings that went by this name is of no use any more; one with fewer or
+    # more trials is.
+    stale = (path / "config.json").exists() and _but_for_trials(
+        read_json(path / "config.json").get("command", "")
+    ) != _but_for_trials(command)
     place = ["--output", str(path), "--overwrite" if stale else "--resume"]
     if experiment.data_dir:
         place += ["--data-dir", experiment.data_dir]
@@ -143,6 +142,10 @@ def searched(experiment, dataset):
     }
     experiment.save()
     return searches[dataset]
+
+
+def _but_for_trials(command):
+    return re.sub(r" --trials \d+", "", command)
 
 
 def draw(stored):
@@ -216,9 +219,13 @@ def interval(error, images):
 
 def _text(stored, settings):
     first = next(iter(stored["content"]["searches"].values()))
+    trials = [
+        f"{len(found['trials'])} ({dataset})"
+        for dataset, found in stored["content"]["searches"].items()
+    ]
     search, retraining = settings["search"], settings["retraining"]
     lines = [
-        f"Preset {stored['preset']}: {len(first['trials'])} trials a data set, "
+        f"Preset {stored['preset']}: {' and '.join(trials)} trials, "
         f"{settings['initial_points']} of them random, {search['epochs']} epochs each on "
         f"{first['images']['training']:,} images, {first['images']['validation']:,} held out to "
         f"compare (the test set is not used); then {retraining['epochs']} epochs on the training "

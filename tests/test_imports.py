@@ -42,8 +42,10 @@ _LIBRARY_PARTS = set(MAY_IMPORT)
 # The library's own front page shows any part of it.
 MAY_IMPORT[LIBRARY] = _LIBRARY_PARTS
 MAY_IMPORT[ZOO] = _LIBRARY_PARTS | {LIBRARY}
-for _folder in ("tuning", "figures", "benchmarks"):
+for _folder in ("tuning", "benchmarks"):
     MAY_IMPORT[_folder] = _LIBRARY_PARTS | {LIBRARY, ZOO}
+# A figure of a searched network runs the search.
+MAY_IMPORT["figures"] = MAY_IMPORT["tuning"] | {"tuning"}
 
 HEAVY = {
     "tensorflow",
