@@ -39,12 +39,14 @@ class SearchFolder(RunFolder):
             if not isinstance(stored.get(part), dict):
                 raise CommandError(f"{self.path / 'config.json'} is damaged: no {part}")
             for name, value in config[part].items():
-                if name not in FREE_OPTIONS and stored[part].get(name) != value:
-                    raise CommandError(
-                        f"{self.path} was started with --{name.replace('_', '-')} "
-                        f"{stored[part].get(name)}, not {value}: resume it with its own options, "
-                        "or name another folder with --output"
-                    )
+                # An older version may have had fewer options.
+                if name in FREE_OPTIONS or name not in stored[part] or stored[part][name] == value:
+                    continue
+                raise CommandError(
+                    f"{self.path} was started with --{name.replace('_', '-')} "
+                    f"{stored[part][name]}, not {value}: resume it with its own options, "
+                    "or name another folder with --output"
+                )
 
 
 def run(problem, data, batches, folder, config, *, resume=False, overwrite=False, show=print):
