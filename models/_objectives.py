@@ -1,9 +1,6 @@
 """What else a network of the zoo can be trained for: an auxiliary task, adversarial examples."""
 
-import argparse
-import fractions
-
-from models._options import CommandError, boolean, number
+from models._options import CommandError, boolean, fraction, number
 
 
 def add_options(parser):
@@ -56,7 +53,7 @@ def add_options(parser):
     )
     attack.add_argument(
         "--adversarial-eps",
-        type=fraction,
+        type=fraction(),
         default=8 / 255,
         metavar="EPS",
         help="radius of the L-inf ball for images in [0, 1], such as 0.03 or 8/255 (the default)",
@@ -66,13 +63,13 @@ def add_options(parser):
     )
     attack.add_argument(
         "--adversarial-step-size",
-        type=fraction,
+        type=fraction(low_open=True),
         metavar="SIZE",
         help="default: EPS for one step, else 2.5 EPS / N",
     )
     attack.add_argument(
         "--adversarial-share",
-        type=share,
+        type=fraction(high=1),
         default=1.0,
         metavar="X",
         help="share of each batch, in [0, 1] (default 1)",
@@ -96,26 +93,6 @@ def add_options(parser):
         default="adversarial",
         help="the images that choose the epoch, of adversarial training (default adversarial)",
     )
-
-
-def fraction(text):
-    """An argparse type: a finite number of at least 0, such as 0.03 or 8/255."""
-    try:
-        value = float(fractions.Fraction(text.strip()))
-    except (ValueError, ZeroDivisionError, OverflowError):
-        raise argparse.ArgumentTypeError(
-            f"expected a number such as 0.03 or 8/255, received {text!r}"
-        ) from None
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"expected a value >= 0, received {text!r}")
-    return value
-
-
-def share(text):
-    value = fraction(text)
-    if value > 1:
-        raise argparse.ArgumentTypeError(f"expected a value in [0, 1], received {text!r}")
-    return value
 
 
 def training_model(classifier, options):

@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import fractions
 import sys
 import types
 import typing
@@ -50,6 +51,26 @@ def number(kind, low=None, low_open=False, high=None):
             raise argparse.ArgumentTypeError(f"expected a value {sign} {low}, received {text!r}")
         if high is not None and value >= high:
             raise argparse.ArgumentTypeError(f"expected a value < {high}, received {text!r}")
+        return value
+
+    return parse
+
+
+def fraction(low_open=False, high=None):
+    """An argparse type: a number such as 0.03 or 8/255, at least (or above) 0, at most `high`."""
+
+    def parse(text):
+        try:
+            value = float(fractions.Fraction(text.replace(" ", "")))
+        except (ValueError, ZeroDivisionError, OverflowError):
+            raise argparse.ArgumentTypeError(
+                f"expected a number or a fraction such as 8/255, received {text!r}"
+            ) from None
+        if value < 0 or (low_open and value == 0):
+            sign = ">" if low_open else ">="
+            raise argparse.ArgumentTypeError(f"expected a value {sign} 0, received {text!r}")
+        if high is not None and value > high:
+            raise argparse.ArgumentTypeError(f"expected a value <= {high}, received {text!r}")
         return value
 
     return parse

@@ -6,6 +6,7 @@ models load.  Nothing here needs TensorFlow.
 
 from spectral_keras import attacks as attacks
 from spectral_keras import constraints as constraints
+from spectral_keras import corruptions as corruptions
 from spectral_keras import initializers as initializers
 from spectral_keras import layers as layers
 from spectral_keras import ops as ops

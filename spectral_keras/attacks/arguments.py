@@ -89,6 +89,19 @@ def check_labels(y, count, classes):
     return y.astype(np.int32)
 
 
+def check_index(index, count):
+    """`index` as numpy array of `count` integers, or None."""
+    if index is None:
+        return None
+    index = as_array(index)
+    if index.shape != (count,) or (count and (index.dtype.kind not in "iu" or index.min() < 0)):
+        raise ValueError(
+            f"`index` must be None or {count} integers of at least 0. Received: index of shape "
+            f"{index.shape} and type {index.dtype}"
+        )
+    return index
+
+
 def check_size(name, value, norm, sample_shape, low_open=False):
     """A radius or step: a float, or for "inf" a float64 array that broadcasts to a sample."""
     if norm == "l2" or np.ndim(value) == 0:

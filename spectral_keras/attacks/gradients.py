@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from spectral_keras.attacks.graph_gradient import graph_gradient
+
 
 def input_gradient(function, x, *, has_aux=False):
     """Gradient of `function(x)` by the tensor `x`.
@@ -43,6 +45,9 @@ def input_gradient(function, x, *, has_aux=False):
     if backend == "tensorflow":
         import tensorflow as tf
 
+        if not tf.executing_eagerly():
+            gradient, aux = graph_gradient(function, x, has_aux)
+            return (gradient, aux) if has_aux else gradient
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(x)
             value = function(x)

@@ -4,18 +4,13 @@ import collections
 import dataclasses
 import warnings
 
-import keras
 import numpy as np
 from keras import ops
 
 from spectral_keras.attacks import arguments
 from spectral_keras.attacks.balls import inf_bounds, l2_project, random_point
-from spectral_keras.attacks.compiled import (
-    any_batch_size,
-    compiled_logits,
-    compiled_step,
-    fixed_batch_size,
-)
+from spectral_keras.attacks.batching import batch_sizes, batched, build_for, pad, padded_size
+from spectral_keras.attacks.compiled import compiled_logits, compiled_step
 from spectral_keras.attacks.logits import logits_function, looks_like_probabilities, model_notes
 
 
@@ -36,6 +31,7 @@ class Settings:
     batch_size: int
     seed: int
     clip: object
+    index: object = None
     progress: object
 
 
@@ -45,10 +41,8 @@ def attack(model, x, y, settings):
     A batch is a set of slots. An image that is done (fooled, or out of steps) leaves its slot to
     the next one, so with early stop a batch holds images that still need work.
     """
-    if not getattr(model, "built", True):
-        # Variables cannot be made within a trace.
-        model(ops.convert_to_tensor(x[:1]), training=False)
-    sizes = _batch_sizes(model, settings.batch_size, len(x))
+    build_for(model, x)
+    sizes = batch_sizes(model, settings.batch_size, len(x))
     if not len(x):
         return x
     from_logits, classes = _ending(model, x, settings.from_logits, sizes)
@@ -61,56 +55,13 @@ def attack(model, x, y, settings):
     done = np.zeros(len(x), bool)
     if settings.early_stop or (y is None and not one_step):
         logits_of = compiled_logits(model, x.shape[1:], from_logits)
-        predicted = _batched(logits_of, x, sizes).argmax(axis=1).astype(np.int32)
+        predicted = batched(logits_of, x, sizes).argmax(axis=1).astype(np.int32)
         y = predicted if y is None else y
         if settings.early_stop:
             done = (predicted == y) if settings.targeted else (predicted != y)
     if y is None:  # a single step takes its prediction from its own forward pass
         y = np.full(len(x), -1, np.int32)
     return _Run(model, x, y, done, from_logits, sizes, settings).result()
-
-
-def _batch_sizes(model, batch_size, count):
-    """The batch sizes that may be used, ascending; None: any up to the last."""
-    fixed = fixed_batch_size(model)
-    if fixed is not None:
-        return (fixed,)
-    largest = min(batch_size, max(count, 1))
-    if any_batch_size():
-        return None, largest
-    # Each size is one more compilation: a full one, and one for the last few.
-    return tuple(sorted({max(1, largest // 4), largest}))
-
-
-def _padded_size(sizes, count):
-    return count if sizes[0] is None else next(size for size in sizes if size >= count)
-
-
-def _pad(array, size):
-    """The array with its first row repeated at its end up to `size` rows."""
-    missing = size - len(array)
-    return np.concatenate([array, np.repeat(array[:1], missing, axis=0)]) if missing else array
-
-
-def _batched(function, x, sizes):
-    """The outputs of function for all of x, one batch after the other."""
-    outputs = []
-    for start in range(0, len(x), sizes[-1]):
-        batch = x[start : start + sizes[-1]]
-        padded = _pad(batch, _padded_size(sizes, len(batch)))
-        values = ops.convert_to_numpy(_quietly(function, ops.convert_to_tensor(padded)))
-        outputs.append(values[: len(batch)])
-    return np.concatenate(outputs)
-
-
-def _quietly(function, *tensors):
-    """function(*tensors) without recording a gradient (PyTorch)."""
-    if keras.backend.backend() != "torch":
-        return function(*tensors)
-    import torch
-
-    with torch.no_grad():
-        return function(*tensors)
 
 
 def _ending(model, x, from_logits, sizes):
@@ -121,7 +72,7 @@ def _ending(model, x, from_logits, sizes):
     if ending == "unknown" and (from_logits is None or not outputs):
         if "looks" not in notes:
             function = compiled_logits(model, x.shape[1:], True)
-            values = _batched(function, x[: sizes[-1]], sizes)
+            values = batched(function, x[: sizes[-1]], sizes)
             notes["looks"] = looks_like_probabilities(values), values.shape[-1]
         is_probabilities, classes = notes["looks"]
         return (not is_probabilities if from_logits is None else from_logits), classes
@@ -201,9 +152,9 @@ class _Run:
                         image,
                         self.settings.eps,
                         self.settings.norm,
-                        np.random.default_rng([self.settings.seed, self.tries[i], i]),
+                        np.random.default_rng([self.settings.seed, self.tries[i], number]),
                     )
-                    for i, image in zip(index, start, strict=True)
+                    for i, number, image in zip(index, self._numbers(index), start, strict=True)
                 ]
             )
             if self.settings.norm == "inf":
@@ -212,21 +163,25 @@ class _Run:
                 start = np.clip(start, *self.settings.clip)
         return start.astype(np.float32)
 
+    def _numbers(self, index):
+        """What these images are called in the seeds of their random starts."""
+        return index if self.settings.index is None else self.settings.index[index]
+
     def _bounds(self, index):
         return inf_bounds(self.x[index], self.settings.eps, self.settings.clip)
 
     def _work(self, images, index, looks):
         """Steps until some slots are free; the state of all slots, and which are finished."""
         count = len(index)
-        size = _padded_size(self.sizes, count)
-        labels = ops.convert_to_tensor(_pad(self.y[index], size))
+        size = padded_size(self.sizes, count)
+        labels = ops.convert_to_tensor(pad(self.y[index], size))
         step, *rest = self.constants
         if self.settings.norm == "inf":
             low, high = self._bounds(index)
-            around = [ops.convert_to_tensor(_pad(bound, size)) for bound in (low, high)]
+            around = [ops.convert_to_tensor(pad(bound, size)) for bound in (low, high)]
         else:
-            around = [ops.convert_to_tensor(_pad(self.x[index], size))]
-        tensor = ops.convert_to_tensor(_pad(images, size))
+            around = [ops.convert_to_tensor(pad(self.x[index], size))]
+        tensor = ops.convert_to_tensor(pad(images, size))
         while True:
             moves = np.zeros(size, bool)
             moves[:count] = looks < self.settings.steps

@@ -22,6 +22,7 @@ def pgd(
     loss="cross_entropy",
     batch_size=128,
     seed=0,
+    index=None,
     clip=(0.0, 1.0),
     progress=None,
 ):
@@ -47,7 +48,7 @@ def pgd(
         norm: "inf" or "l2".
         random_start: whether to start at a point drawn uniformly from the ball (clipped), and
             not at `x`. The point of image i in try r is drawn from
-            `numpy.random.default_rng([seed, r, i])`.
+            `numpy.random.default_rng([seed, r, index[i]])`.
         restarts: number of tries. The first that fools the model is kept, or else the one with the
             highest loss at its end. More than one needs `random_start`.
         targeted: True to go toward the classes `y` instead of away from them.
@@ -61,6 +62,9 @@ def pgd(
         loss: "cross_entropy", or "margin", the largest other logit minus the label's.
         batch_size: images at a time. An image that is done leaves its place to the next.
         seed: integer of at least 0 for the random starts.
+        index: [N] integers of at least 0 that name the images in the draws, None for 0 to N - 1:
+            `pgd(model, x[part], y[part], index=part)` gives what the attack on all of `x` gives
+            for that part.
         clip: (low, high), the range of valid inputs, or None.
         progress: None, or a callable `(images done, images in all)`, called as images get done.
 
@@ -115,6 +119,7 @@ def pgd(
         loss=loss,
         batch_size=check_positive_int("batch_size", batch_size),
         seed=check_positive_int("seed", seed, minimum=0),
+        index=arguments.check_index(index, len(x)),
         clip=clip,
         progress=arguments.check_progress(progress),
     )

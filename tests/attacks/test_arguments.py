@@ -68,6 +68,9 @@ PGD = [
     ({"random_start": 1}, "`random_start` must be True or False"),
     ({"early_stop": None}, "`early_stop` must be True or False"),
     ({"seed": -1}, "`seed` must be an integer of at least 0"),
+    ({"index": [0, 1]}, "`index` must be None or 4 integers of at least 0"),
+    ({"index": [0, 1, 2, -1]}, "`index` must be None or 4 integers"),
+    ({"index": [0.0, 1.0, 2.0, 3.0]}, "`index` must be .* Received: index of .* type float64"),
 ]
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from models import _run, registry
-from models._objectives import fraction, share, training_model
-from models._options import parse
+from models._objectives import training_model
+from models._options import fraction, parse
 from spectral_keras.training import AdversarialModel, AuxiliaryModel
 from tests.models.runs import TINY, assert_same_run, history
 
@@ -25,17 +25,19 @@ def built(*arguments, name="resnet18"):
 class TestOptions:
     @pytest.mark.parametrize(("text", "value"), [("8/255", 8 / 255), ("0.03", 0.03), ("0", 0)])
     def test_fraction(self, text, value):
-        assert fraction(text) == value
+        assert fraction()(text) == value
 
     @pytest.mark.parametrize("text", ["-1/255", "8/0", "nan", "inf", "a", "", "1/2/3"])
     def test_bad_fraction(self, text):
         with pytest.raises(argparse.ArgumentTypeError, match="expected .*received"):
-            fraction(text)
+            fraction()(text)
 
-    def test_share_ends_at_one(self):
-        assert share("1") == 1
-        with pytest.raises(argparse.ArgumentTypeError, match=r"in \[0, 1\], received '1.01'"):
-            share("1.01")
+    def test_ends_of_a_fraction(self):
+        assert fraction(high=1)("1") == 1
+        with pytest.raises(argparse.ArgumentTypeError, match="<= 1, received '1.01'"):
+            fraction(high=1)("1.01")
+        with pytest.raises(argparse.ArgumentTypeError, match="> 0, received '0/255'"):
+            fraction(low_open=True)("0/255")
 
     def test_plain_training_has_no_model_around_the_network(self):
         model = built()

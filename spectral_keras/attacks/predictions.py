@@ -1,0 +1,40 @@
+"""The classes that a model gives images."""
+
+import numpy as np
+
+from spectral_keras.attacks import arguments
+from spectral_keras.attacks.batching import batch_sizes, batched, build_for
+from spectral_keras.attacks.compiled import compiled_logits
+from spectral_keras.ops.validation import check_positive_int
+
+
+def predict_classes(model, x, *, batch_size=128):
+    """The class of the largest output for each image, with what the attacks compiled.
+
+    Args:
+        model: Keras classifier with one input and one output [N, K]: logits or probabilities.
+        x: images [N, ...] as the model takes them, numpy array or tensor of floats.
+        batch_size: images at a time.
+
+    Returns:
+        Int32 numpy array [N].
+
+    Raises:
+        ValueError: for an argument that does not fit.
+
+    Example:
+
+    >>> import numpy as np, keras
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Softmax()])
+    >>> predict_classes(model, np.array([[0.1, 0.9], [0.8, 0.2]])).tolist()
+    [1, 0]
+    """
+    arguments.check_model(model)
+    x = arguments.check_images(x, model, clip=None)
+    build_for(model, x)
+    if not len(x):
+        return np.zeros(0, np.int32)
+    # Logits or probabilities, the largest is the same.
+    logits_of = compiled_logits(model, x.shape[1:], None)
+    sizes = batch_sizes(model, check_positive_int("batch_size", batch_size), len(x))
+    return batched(logits_of, x, sizes).argmax(axis=1).astype(np.int32)

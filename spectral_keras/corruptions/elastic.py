@@ -1,0 +1,89 @@
+"""Elastic transform: a random affine map, then a smooth random displacement."""
+
+import numpy as np
+
+from spectral_keras.corruptions import filters
+from spectral_keras.corruptions.levels import to_levels, to_unit
+from spectral_keras.corruptions.streams import draw
+
+
+def elastic_transform(images, constants, rngs):
+    """Move three corners of a square in the middle, then every pixel by smoothed noise.
+
+    OpenCV 4 takes the affine map's coordinates to 1/32 of a pixel; here, as in OpenCV 5, they are
+    exact.
+
+    Args:
+        images: uint8 [N, H, W, C].
+        constants: amplitude and standard deviation of the smoothing of the displacement; the
+            largest move of a corner, on each axis; all in pixels.
+        rngs: N generators.
+    """
+    amplitude, sigma, largest = constants
+    height, width = images.shape[1:3]
+    moves = draw(rngs, lambda rng: rng.uniform(-largest, largest, (3, 2)))
+    noise = draw(rngs, lambda rng: rng.uniform(-1, 1, (height, width, 2)))
+    rows, columns = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")
+    affine, start = _affine(height, width, moves)
+    where = affine @ np.stack((rows.ravel(), columns.ravel())) + start[:, :, np.newaxis]
+    where = where.reshape(len(images), 2, height, width)
+    moved = _sample(to_unit(images, np.float32), where[:, 0], where[:, 1], _mirrored)
+    shift = filters.gaussian(noise, sigma, mode="reflect", truncate=3) * amplitude
+    moved = _sample(moved, rows + shift[..., 0], columns + shift[..., 1], _reflected)
+    return to_levels(moved)
+
+
+def _affine(height, width, moves):
+    """The maps (matrix [N, 2, 2], vector [N, 2]) that take the moved corners to the corners.
+
+    Args:
+        height, width: of the image.
+        moves: [N, 3, 2], (row, column) of three corners of the square in the middle.
+    """
+    center, reach = np.array([height // 2, width // 2], float), min(height, width) // 3
+    corners = center + reach * np.array([[1, 1], [-1, 1], [-1, -1]])
+    moved = corners + moves
+    ours = np.stack((corners[0] - corners[2], corners[1] - corners[2]), axis=-1)
+    theirs = np.stack((moved[:, 0] - moved[:, 2], moved[:, 1] - moved[:, 2]), axis=-1)
+    (a, b), (c, d) = np.moveaxis(theirs, (1, 2), (0, 1))
+    determinant = a * d - b * c
+    # Three corners on one line have no inverse: like OpenCV's, the map is then constant.
+    flat = determinant == 0
+    adjugate = np.stack((np.stack((d, -b), axis=-1), np.stack((-c, a), axis=-1)), axis=1)
+    inverse = np.where(flat, 0, 1 / np.where(flat, 1, determinant))[:, None, None] * adjugate
+    matrix = ours @ inverse
+    start = corners[2] - (matrix @ moved[:, 2, :, np.newaxis])[..., 0]
+    return matrix, start
+
+
+def _sample(images, rows, columns, fold):
+    """Images [N, H, W, C] at the places [N, H, W], linear between pixels.
+
+    `fold(index, size)` says which pixel continues the image beyond its border.
+    """
+    count, height, width, channels = images.shape
+    pixels = images.reshape(count, height * width, channels)
+    top, left = np.floor(rows), np.floor(columns)
+    down, right = rows - top, columns - left
+    result = np.zeros(images.shape, np.float64)
+    for below in (0, 1):
+        line = fold(top.astype(np.int64) + below, height) * width
+        for beside in (0, 1):
+            place = line + fold(left.astype(np.int64) + beside, width)
+            weight = (down if below else 1 - down) * (right if beside else 1 - right)
+            values = np.take_along_axis(pixels, place.reshape(count, -1, 1), axis=1)
+            result += weight[..., np.newaxis] * values.reshape(images.shape)
+    return result.astype(np.float32)
+
+
+def _mirrored(index, size):
+    """... 2 1 | 0 1 2 ...: the border pixel is not repeated (OpenCV's BORDER_REFLECT_101)."""
+    period = max(2 * size - 2, 1)
+    index = index % period
+    return np.minimum(index, period - index) if size > 1 else index
+
+
+def _reflected(index, size):
+    """... 1 0 | 0 1 ...: the border pixel is repeated (SciPy's "reflect")."""
+    index = index % (2 * size)
+    return np.minimum(index, 2 * size - 1 - index)

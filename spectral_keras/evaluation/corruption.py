@@ -1,0 +1,141 @@
+"""Accuracy under the common corruptions."""
+
+import functools
+
+import numpy as np
+
+from spectral_keras.attacks import arguments, predict_classes
+from spectral_keras.corruptions import BENCHMARK, SEVERITIES, TABLES, corrupt, table_for
+from spectral_keras.corruptions.corrupt import check_images
+from spectral_keras.corruptions.severities import GROUPS
+from spectral_keras.evaluation.corruption_error import mean_accuracy
+from spectral_keras.evaluation.outcomes import check_classes
+from spectral_keras.evaluation.under_attack import accuracy_point
+from spectral_keras.ops.validation import check_choice, check_positive_int
+
+
+def accuracy_under_corruption(
+    model,
+    images,
+    y,
+    names="benchmark",
+    severities=SEVERITIES,
+    seed=0,
+    *,
+    table=None,
+    batch_size=128,
+    progress=None,
+):
+    """The share of corrupted images that the model classifies correctly, for each severity.
+
+    The images are corrupted, scaled to [0, 1] and classified batch by batch: one corrupted batch
+    is in memory at a time. The batch size changes no image, see `spectral_keras.corruptions`.
+
+    Args:
+        model: Keras classifier with one input, float32 images [N, H, W, C] in [0, 1], and one
+            output [N, K]: logits, or probabilities.
+        images: uint8 [N, H, W, C], C 1 or 3.
+        y: the true classes: integers [N] or [N, 1], or one-hot rows [N, K].
+        names: corruptions: "benchmark" (15), "extra" (4), "all", a name or several of them.
+        severities: one of 1 to 5, or several.
+        seed, table: see `spectral_keras.corruptions.corrupt`.
+        batch_size: images at a time.
+        progress: None, or a callable `(name, severity, images done, images in all)`.
+
+    Returns:
+        A dict of plain values, for JSON:
+
+        - "images": N.
+        - "clean": a point (below, without "severity") of the images as they are.
+        - "corruptions": name -> list of points in ascending order of "severity". A point also has
+          "correct" (number of images), "accuracy" (their share) and "interval" ([low, high],
+          Wilson's for 95 %).
+        - "mean_accuracy": see `mean_accuracy`; None if no corruption of the benchmark is there.
+        - "settings": what else the numbers depend on.
+
+    Raises:
+        ValueError: for an argument that does not fit.
+
+    Example:
+
+    >>> import numpy as np, keras
+    >>> model = keras.Sequential(  # is it brighter than 0.6?
+    ...     [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(2)]
+    ... )
+    >>> model.set_weights([np.tile([[0.0, 1 / 64]], (64, 1)), np.array([0.6, 0.0])])
+    >>> images = np.full((1, 8, 8, 1), 128, np.uint8)
+    >>> result = accuracy_under_corruption(model, images, [0], "brightness", (1, 5))
+    >>> [point["accuracy"] for point in result["corruptions"]["brightness"]]
+    [1.0, 0.0]
+    """
+    arguments.check_model(model)
+    arguments.check_progress(progress)
+    images = check_images(images)
+    y = check_classes(y, len(images))
+    names = check_names(names)
+    severities = check_severities(severities)
+    seed = check_positive_int("seed", seed, minimum=0)
+    batch_size = check_positive_int("batch_size", batch_size)
+    if table is None:
+        table = table_for(*images.shape[1:3])
+    check_choice("table", table, tuple(TABLES))
+
+    def point(change, report=None):
+        """Accuracy on change(batch, numbers of its images)."""
+        correct = np.zeros(len(images), bool)
+        for start in range(0, len(images), batch_size):
+            indices = np.arange(start, min(start + batch_size, len(images)))
+            batch = np.multiply(
+                change(images[indices], indices), np.float32(1 / 255), dtype=np.float32
+            )
+            correct[indices] = predict_classes(model, batch, batch_size=batch_size) == y[indices]
+            if report:
+                report(int(indices[-1]) + 1, len(images))
+        return accuracy_point(correct)
+
+    def corrupted(name, severity, batch, indices):
+        return corrupt(batch, name, severity, seed, indices=indices, table=table)
+
+    result = {
+        "images": len(images),
+        "clean": point(lambda batch, indices: batch),
+        "corruptions": {
+            name: [
+                {
+                    "severity": severity,
+                    **point(
+                        functools.partial(corrupted, name, severity),
+                        progress and functools.partial(progress, name, severity),
+                    ),
+                }
+                for severity in severities
+            ]
+            for name in names
+        },
+        "settings": {"seed": seed, "table": table},
+    }
+    of_benchmark = any(name in BENCHMARK for name in names)
+    return result | {"mean_accuracy": mean_accuracy(result) if of_benchmark else None}
+
+
+def check_names(names):
+    """`names`, a group, a name or several names, as a list with each corruption once."""
+    if isinstance(names, str):
+        names = GROUPS.get(names, (names,))
+    if not isinstance(names, (list, tuple)) or not names:
+        raise ValueError(
+            f"`names` must be a group, a corruption or several of them. Received: names={names!r}"
+        )
+    for name in names:
+        check_choice("names", name, GROUPS["all"])
+    return list(dict.fromkeys(names))
+
+
+def check_severities(severities):
+    """`severities`, one or several, as a list of integers, each once, ascending."""
+    values = list(severities) if np.ndim(severities) else [severities]
+    if not values:
+        raise ValueError("`severities` must hold at least one number. Received: none")
+    for value in values:
+        check_choice("severities", check_positive_int("severities", value), SEVERITIES)
+    return sorted({int(value) for value in values})

@@ -1,0 +1,186 @@
+"""What became of each image under an attack, over a range of eps."""
+
+import dataclasses
+
+import numpy as np
+
+from spectral_keras.attacks import arguments, fgsm, pgd, predict_classes
+from spectral_keras.ops.validation import check_choice, check_number, check_positive_int
+
+ATTACKS = ("fgsm", "pgd")
+LABELS = ("given", "predicted")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Outcome:
+    """N images under one attack at one eps.
+
+    Attributes:
+        eps: radius of the ball.
+        correct: bool [N], whether the model gives the attacked image its true class.
+        fooled: bool [N], whether it does not give the class that the attack led away from. With
+            given labels that is `~correct`.
+    """
+
+    eps: float
+    correct: np.ndarray
+    fooled: np.ndarray
+
+
+def attack_outcomes(
+    model,
+    x,
+    y,
+    attack,
+    eps,
+    *,
+    norm="inf",
+    steps=10,
+    step_size=None,
+    restarts=1,
+    labels="given",
+    from_logits=None,
+    loss="cross_entropy",
+    batch_size=128,
+    seed=0,
+    clip=(0.0, 1.0),
+    clean=None,
+    known=(),
+    progress=None,
+):
+    """Attack the images at each eps, the smallest first.
+
+    The ball of a smaller eps lies in that of a larger one. So an image that PGD has fooled counts
+    as fooled, with the class it then had, at every larger eps too, and is not attacked again: the
+    share of fooled images never falls as eps grows, and an image that is misclassified from the
+    start costs nothing. FGSM is one step of length eps and is taken anew at each eps; it may
+    well fool fewer images at a larger one.
+
+    What happens to an image depends neither on the other images nor on the other eps, but for
+    rounding; eps that come later, with the outcomes so far as `known`, complete the picture as if
+    all had been asked for at once.
+
+    Args:
+        model: Keras classifier with one input and one output [N, K]: logits, or probabilities.
+        x: images [N, ...] as the model takes them, floats in `clip`.
+        y: the true classes: integers [N] or [N, 1], or one-hot rows [N, K].
+        attack: "fgsm" or "pgd", with a random start.
+        eps: radii of at least 0, in the units of `x`.
+        norm: "inf" or "l2".
+        steps, step_size, restarts, seed: of PGD, see `spectral_keras.attacks.pgd`.
+        labels: "given" to attack with the true classes, "predicted" with what the model says of
+            the unattacked images, so that the attack knows nothing of the truth.
+        from_logits, loss, batch_size, clip: see `spectral_keras.attacks.pgd`.
+        clean: what `predict_classes(model, x)` gives, if that is known.
+        known: the outcomes of earlier calls with the same arguments but eps; they are not yielded.
+        progress: None, or a callable `(eps, images done, images in all)`.
+
+    Yields:
+        An `Outcome` for each eps that is not known, in ascending order. To see a whole range after
+        later additions, give all of it to `carry_over`.
+
+    Raises:
+        ValueError: for an argument that does not fit.
+
+    Example:
+
+    >>> import numpy as np, keras
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Identity()])
+    >>> x = np.array([[0.25, 0.75], [0.4375, 0.5625]])  # margins 1/2 and 1/8
+    >>> for outcome in attack_outcomes(model, x, [1, 1], "fgsm", (0.125, 0.375)):
+    ...     print(outcome.eps, outcome.correct.tolist())
+    0.125 [True, False]
+    0.375 [False, False]
+    """
+    check_choice("attack", attack, ATTACKS)
+    check_choice("labels", labels, LABELS)
+    eps = check_radii(eps)
+    x = arguments.check_images(x, arguments.check_model(model), arguments.check_clip(clip))
+    y = check_classes(y, len(x))
+    batch_size = check_positive_int("batch_size", batch_size)
+    shared = {"norm": norm, "from_logits": from_logits, "loss": loss, "clip": clip}
+    shared |= {"batch_size": batch_size}
+    search = {"steps": steps, "step_size": step_size, "restarts": restarts, "seed": seed}
+    if clean is None:
+        clean = predict_classes(model, x, batch_size=batch_size)
+    start = y if labels == "given" else clean
+    untouched = Outcome(0.0, clean == y, clean != start)
+
+    known = {outcome.eps: outcome for outcome in known}
+    earlier = untouched
+    for radius in sorted(set(eps) | set(known)):
+        if radius in known:
+            outcome = known[radius]
+        elif radius == 0:
+            outcome = untouched
+        else:
+            todo = np.arange(len(x)) if attack == "fgsm" else np.flatnonzero(~earlier.fooled)
+            options = dict(shared, progress=_part(progress, radius, len(todo), len(x)))
+            if attack == "fgsm":
+                attacked = fgsm(model, x, start, radius, **options)
+            else:
+                attacked = pgd(model, x[todo], start[todo], radius, index=todo, **search, **options)
+            found = predict_classes(model, attacked, batch_size=batch_size)
+            correct, fooled = earlier.correct.copy(), earlier.fooled.copy()
+            correct[todo], fooled[todo] = found == y[todo], found != start[todo]
+            outcome = Outcome(radius, correct, fooled)
+        if attack == "pgd":
+            outcome = earlier = _carried(earlier, outcome)
+        if radius not in known:
+            yield outcome
+
+
+def carry_over(attack, outcomes):
+    """The outcomes in ascending order of eps, each with what smaller eps have found.
+
+    Args:
+        attack: "fgsm" (nothing is carried over) or "pgd".
+        outcomes: iterable of `Outcome`, of calls of `attack_outcomes` with the same arguments.
+
+    Returns:
+        List of `Outcome`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> late = Outcome(0.1, np.array([False, True]), np.array([True, False]))
+    >>> early = Outcome(0.2, np.array([True, False]), np.array([False, True]))
+    >>> [outcome.fooled.tolist() for outcome in carry_over("pgd", [early, late])]
+    [[True, False], [True, True]]
+    """
+    check_choice("attack", attack, ATTACKS)
+    outcomes = sorted(outcomes, key=lambda outcome: outcome.eps)
+    if attack == "pgd":
+        for place in range(1, len(outcomes)):
+            outcomes[place] = _carried(outcomes[place - 1], outcomes[place])
+    return outcomes
+
+
+def _carried(earlier, outcome):
+    """`outcome` with the images that `earlier`, of a smaller eps, has fooled."""
+    correct = np.where(earlier.fooled, earlier.correct, outcome.correct)
+    return Outcome(outcome.eps, correct, earlier.fooled | outcome.fooled)
+
+
+def _part(progress, radius, todo, total):
+    """`progress` for the attack on the last `todo` of all images; the others are done."""
+    return progress and (lambda done, _: progress(radius, total - todo + done, total))
+
+
+def check_radii(eps):
+    """`eps`, a number or several, as a list of floats >= 0, each once, ascending."""
+    values = list(eps) if np.ndim(eps) else [eps]
+    if not values:
+        raise ValueError(f"`eps` must hold at least one number. Received: eps={eps!r}")
+    values = [value.item() if isinstance(value, np.generic) else value for value in values]
+    return sorted({check_number("eps", value, low=0) for value in values})
+
+
+def check_classes(y, count):
+    """`y` as int32 [N] for at least one image."""
+    if not count:
+        raise ValueError("`x` must hold at least one image. Received: none")
+    y = arguments.as_array(y)
+    one_hot = y.ndim == 2 and y.shape[1] > 1
+    # The attacks know the number of classes and check the range.
+    return arguments.check_labels(y, count, y.shape[1] if one_hot else 2**31 - 1)

@@ -1,0 +1,189 @@
+"""Random power suppression of images."""
+
+import keras
+from keras import ops
+
+from spectral_keras.ops.mask_curves import VARIANTS, check_reference_size
+from spectral_keras.ops.suppression import (
+    ALPHA_SENSES,
+    check_float_images,
+    draw_suppression,
+    identity_alpha,
+    suppress_power,
+)
+from spectral_keras.ops.validation import (
+    check_bool,
+    check_choice,
+    check_data_format,
+    check_number,
+    static_spatial_shape,
+)
+
+
+@keras.saving.register_keras_serializable(package="spectral_keras")
+class PowerSuppression(keras.layers.Layer):
+    """Damps all frequencies of an image but one band, during training.
+
+    Each image is chosen with `probability`; a chosen one keeps its low, its medium or its high
+    frequencies (one mask M of the three, with equal chance), and the others are damped:
+
+        y = F^-1(F(x) * (alpha + (1 - alpha) M))
+
+    "Power suppression" of Jia, Bao and Ma (arXiv 1911.12044, section 3.2).  The masks are in
+    `spectral_keras.ops.mask_curves`; all of them keep the mean of the image.  At inference the
+    layer is the identity.
+
+    What differs from the print, and why:
+
+    - The paper uses alpha in two senses.  Equation (5), 1 - alpha (1 - M), makes it the share that
+      is suppressed; the sentence after it, figure 3 and the labels of equations (6) and (8) make
+      it the share that is kept, and that is the default here.  `alpha_is="suppressed"` is
+      equation (5).  It is a share of the amplitude; power goes with its square.
+    - m_H of equation (4) is a low-pass of height 2; `variant="printed"` takes it as it stands.
+    - The law of alpha is not given: uniform on [0, 1].
+
+    The layer is linear, so images may have any range; as it stands for [0, 1] before any
+    normalisation in the paper, put it first.
+
+    Args:
+        probability: chance that an image is suppressed, in [0, 1]; the paper's is 1/3.
+        alpha: pair (low, high) in [0, 1], alpha is uniform on it; or one number.
+        alpha_is: "kept" or "suppressed".
+        variant: "consistent" or "printed".
+        reference_size: side of the images, in pixels, on which the radii of the masks are cycles
+            per image.  None: their own side from 32 to 40 pixels, as in the paper, 32 for smaller
+            and 40 for larger images.
+        return_labels: whether to return what was drawn along with the images.
+        seed: integer or None.
+        data_format: "channels_last", "channels_first" or None for Keras' global setting.
+        **kwargs: `name`, `dtype`, `trainable`.
+
+    Call arguments:
+        inputs: float tensor of rank 4, height and width known.
+        training: whether to suppress.
+
+    Input shape:
+        (batch, height, width, channels), or (batch, channels, height, width) with
+        `data_format="channels_first"`; any number of channels, all damped alike.
+
+    Output shape:
+        As the input.  With `return_labels` a pair (images, labels), labels["band"] of shape
+        (batch,), int32: 0 low, 1 medium, 2 high, -1 not suppressed; and labels["alpha"] of shape
+        (batch,), float32: in the sense of `alpha_is`, for an image that is not suppressed the
+        value that changes nothing (1 kept, 0 suppressed).
+
+    Raises:
+        ValueError: an argument is out of its range, height or width is unknown, or the images are
+            integers.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from spectral_keras.layers import PowerSuppression
+    >>> x = np.random.default_rng(0).random((4, 32, 32, 3), dtype="float32")
+    >>> layer = PowerSuppression(1.0, return_labels=True, seed=1)
+    >>> y, labels = layer(x, training=True)
+    >>> tuple(y.shape), sorted(labels)
+    ((4, 32, 32, 3), ['alpha', 'band'])
+    >>> bool(np.allclose(np.mean(y, (1, 2)), x.mean((1, 2)), atol=1e-5))
+    True
+
+    In an input pipeline of TensorFlow:
+    `dataset.batch(128).map(lambda x, y: (layer(x, training=True), y))`.
+    """
+
+    def __init__(
+        self,
+        probability=1 / 3,
+        *,
+        alpha=(0.0, 1.0),
+        alpha_is="kept",
+        variant="consistent",
+        reference_size=None,
+        return_labels=False,
+        seed=None,
+        data_format=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.probability = check_number("probability", probability, low=0, high=1)
+        self.alpha = alpha
+        self._alpha_range = _check_range(alpha)
+        self.alpha_is = check_choice("alpha_is", alpha_is, ALPHA_SENSES)
+        self.variant = check_choice("variant", variant, VARIANTS)
+        self.reference_size = check_reference_size(reference_size)
+        self.return_labels = check_bool("return_labels", return_labels)
+        self.seed = seed
+        self.data_format = data_format
+        self._data_format = check_data_format(data_format)
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def build(self, input_shape):
+        static_spatial_shape(input_shape, self._data_format, "PowerSuppression")
+        self.built = True
+
+    def call(self, inputs, training=False):
+        check_float_images(inputs, "PowerSuppression")
+        batch_size = ops.shape(inputs)[0]
+        if training and self.probability > 0:
+            band, alpha = draw_suppression(
+                batch_size,
+                self.probability,
+                self._alpha_range,
+                self.seed_generator,
+                alpha_is=self.alpha_is,
+            )
+            outputs = suppress_power(
+                inputs,
+                band,
+                alpha,
+                alpha_is=self.alpha_is,
+                variant=self.variant,
+                reference_size=self.reference_size,
+                data_format=self._data_format,
+            )
+        else:
+            outputs = inputs
+            if self.return_labels:
+                band = ops.full((batch_size,), -1, dtype="int32")
+                alpha = ops.full((batch_size,), identity_alpha(self.alpha_is), dtype="float32")
+        return (outputs, {"band": band, "alpha": alpha}) if self.return_labels else outputs
+
+    def compute_output_shape(self, input_shape):
+        shape = tuple(input_shape)
+        static_spatial_shape(shape, self._data_format, "PowerSuppression")
+        return (shape, {"band": shape[:1], "alpha": shape[:1]}) if self.return_labels else shape
+
+    def compute_output_spec(self, inputs, training=False):
+        static_spatial_shape(inputs.shape, self._data_format, "PowerSuppression")
+        images = keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
+        if not self.return_labels:
+            return images
+        batch = inputs.shape[:1]
+        return images, {
+            "band": keras.KerasTensor(batch, dtype="int32"),
+            "alpha": keras.KerasTensor(batch, dtype="float32"),
+        }
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "probability": self.probability,
+            # Keras tracks lists by a class of its own.
+            "alpha": list(self.alpha) if isinstance(self.alpha, list) else self.alpha,
+            "alpha_is": self.alpha_is,
+            "variant": self.variant,
+            "reference_size": self.reference_size,
+            "return_labels": self.return_labels,
+            "seed": self.seed,
+            "data_format": self.data_format,
+        }
+
+
+def _check_range(alpha):
+    """(low, high) of a pair or of one number."""
+    pair = alpha if isinstance(alpha, (list, tuple)) else (alpha, alpha)
+    if len(pair) != 2:
+        raise ValueError(f"`alpha` must be a number or a pair (low, high). Received: {alpha!r}")
+    low = check_number("alpha", pair[0], low=0, high=1)
+    return low, check_number("alpha", pair[1], low=low, high=1)

@@ -1,0 +1,383 @@
+"""The evaluation command: numbers, merging, resume after SIGKILL, bad input."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from models import _evaluate_attacks, _train, evaluate
+from models._evaluate_options import parse
+from models._evaluate_plot import draw_robustness, eps_text, label
+from models._files import RunFolder
+from spectral_keras.attacks import fgsm, pgd, predict_classes
+from spectral_keras.data import load
+from spectral_keras.evaluation import attack_outcomes, wilson_interval
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+FAST = ("--limit", "21", "--steps", "2")
+
+
+def train(name, folder, *arguments):
+    """Run a training command in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            # It cannot be switched off again, and other tests draw without a global seed.
+            patch.setattr(tf.config.experimental, "enable_op_determinism", lambda: None)
+        with pytest.raises(SystemExit) as stopped:
+            _train.main(name, [*arguments, "--augment", "none", "--output", str(folder)])
+    assert stopped.value.code == 0
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run folder: a small network and images whose class is their brightness."""
+    folder = tmp_path_factory.mktemp("runs")
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for split, count in (("train", 60), ("test", 30)):
+        labels = np.arange(count) % 3
+        images = 40 + 80 * labels[:, None, None, None] + rng.integers(0, 30, (count, 8, 8, 3))
+        arrays |= {f"x_{split}": images.astype("uint8"), f"y_{split}": labels}
+    np.savez(folder / "tiny.npz", **arrays)
+    train(
+        "spectral_pool_cnn", folder / "run", "--dataset", str(folder / "tiny.npz"),
+        "--num-pairs", "1", "--batch-size", "16", "--epochs", "12", "--learning-rate", "3e-3",
+    )  # fmt: skip
+    shutil.rmtree(folder / "run" / "checkpoints")
+    return folder / "run"
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "run")
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def command(capsys):
+    """Runs the command in this process; returns (status, stdout, stderr)."""
+
+    def call(*arguments):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            evaluate.main([str(argument) for argument in arguments])
+        output = capsys.readouterr()
+        return stopped.value.code, output.out, output.err
+
+    return call
+
+
+def stored(folder):
+    return json.loads((folder / "result.json").read_text())
+
+
+def numbers(folder):
+    """The "attacks" of result.json without what depends on clock and command line."""
+    entries = stored(folder)["attacks"]
+    for entry in entries:
+        entry.pop("command")
+        for point in entry["points"]:
+            point.pop("seconds")
+    return entries
+
+
+def snapshot(folder):
+    return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != ".lock"}
+
+
+def test_numbers_and_files(run, command):
+    before = stored(run)
+    status, out, err = command(
+        run, "--attack", "fgsm", "pgd", "--eps", "0,8/255", "0.3", "--seed", "3", *FAST
+    )
+    assert (status, err) == (0, "")
+    after = stored(run)
+    entries = after.pop("attacks")
+    assert after == before
+    assert [entry["attack"] for entry in entries] == ["fgsm", "pgd"]
+
+    config = json.loads((run / "config.json").read_text())
+    data = load(config["options"]["dataset"], limit_test=21)
+    x, y = data.x_test.astype("float32") / 255, data.y_test
+    model = keras.saving.load_model(run / "best.keras")
+    clean = np.mean(predict_classes(model, x) == y)
+    assert clean > 0.9  # it has learned something
+    attacked = {
+        "fgsm": fgsm(model, x, y, 8 / 255),
+        "pgd": pgd(model, x, y, 8 / 255, steps=2, seed=3),
+    }
+    for entry in entries:
+        assert entry["images"] == entry["limit"] == 21
+        assert entry["clean"]["accuracy"] == clean
+        points = {point["eps"]: point for point in entry["points"]}
+        assert list(points) == [0, 8 / 255, 0.3]
+        assert points[0]["accuracy"] == clean
+        right = int(np.sum(predict_classes(model, attacked[entry["attack"]]) == y))
+        assert points[8 / 255]["correct"] == right
+        assert points[8 / 255]["accuracy"] == right / 21
+        assert points[8 / 255]["interval"] == list(wilson_interval(right, 21))
+        assert points[0.3]["accuracy"] < clean
+        assert f"eps   8/255  {100 * right / 21:6.2f} %" in out
+        assert entry["backend"] == keras.backend.backend()
+    assert entries[0].keys() == entries[1].keys() - {"steps", "step_size", "restarts", "seed"}
+    assert (run / "robustness.png").read_bytes()[:4] == b"\x89PNG"
+    assert not [path for path in run.iterdir() if "tmp" in path.name]
+
+
+def test_digits_and_the_accuracy_of_the_training_command(tmp_path, command):
+    train(
+        "spectral_pool_cnn", tmp_path / "run", "--dataset", "digits", "--limit", "60",
+        "--epochs", "1", "--num-pairs", "1", "--width", "0.25",
+    )  # fmt: skip
+    assert command(tmp_path / "run", "--attack", "fgsm", "--eps", "0", "4/255")[0] == 0
+    result = stored(tmp_path / "run")
+    (entry,) = result["attacks"]
+    assert entry["images"] == result["images"]["test"] and entry["limit"] is None
+    assert entry["clean"]["accuracy"] == pytest.approx(result["test_accuracy"], abs=1e-6)
+
+
+def test_calls_add_up(run, trained, tmp_path, command):
+    """Other eps join their entry, other settings make another, and nothing is computed twice."""
+    arguments = ("--attack", "fgsm", "pgd", *FAST)
+    assert command(run, *arguments, "--eps", "0.1")[0] == 0
+    status, out, _ = command(run, *arguments, "--eps", "0.05", "0.1", "0.2")
+    assert status == 0
+    computed = [line for line in out.splitlines() if line.endswith(" s")]
+    assert len(computed) == 4 and not any("eps 0.1:" in line for line in computed)
+
+    whole = tmp_path / "whole"
+    shutil.copytree(trained, whole)
+    assert command(whole, *arguments, "--eps", "0.05", "0.1", "0.2")[0] == 0
+    assert numbers(run) == numbers(whole)
+    accuracies = [point["accuracy"] for point in numbers(run)[1]["points"]]
+    assert accuracies == sorted(accuracies, reverse=True)
+
+    before = numbers(run)
+    assert "nothing to compute" in command(run, *arguments, "--eps", "0.1")[1]
+    assert numbers(run) == before
+    for more in (("--restarts", "2"), ("--labels", "predicted"), ("--norm", "l2")):
+        assert command(run, "--attack", "pgd", *FAST, "--eps", "0.1", *more)[0] == 0
+    assert numbers(run)[:2] == before
+    assert [label(entry) for entry in numbers(run)] == [
+        "FGSM", "PGD-2", "PGD-2, 2 starts", "PGD-2, predicted labels", "PGD-2",
+    ]  # fmt: skip
+    # The training command writes result.json anew: what is known comes back.
+    content = stored(run)
+    del content["attacks"]
+    (run / "result.json").write_text(json.dumps(content))
+    command(run, "--attack", "pgd", *FAST, "--eps", "0.1")
+    assert len(numbers(run)) == 5
+
+
+def test_other_weights_are_attacked_again(run, command):
+    assert command(run, "--attack", "fgsm", *FAST, "--eps", "0.1")[0] == 0
+    first = numbers(run)
+    model = keras.saving.load_model(run / "best.keras")
+    model.set_weights([-weight for weight in model.get_weights()])
+    model.save(run / "best.keras")
+    status, _, err = command(run, "--attack", "fgsm", *FAST, "--eps", "0.05")
+    assert status == 0 and "of other weights" in err
+    (entry,) = numbers(run)
+    assert [point["eps"] for point in entry["points"]] == [0.05]
+    assert entry["clean"] != first[0]["clean"]
+
+
+def test_after_sigkill_it_goes_on(run, command, monkeypatch):
+    arguments = (
+        "--attack",
+        "pgd",
+        "--steps",
+        "3",
+        "--restarts",
+        "2",
+        "--eps",
+        "0.01,0.02,0.03,0.04",
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "models.evaluate", str(run), *arguments],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )  # fmt: skip
+    deadline = time.monotonic() + 300
+    while not (run / "attacks.json").exists():
+        assert process.poll() is None and time.monotonic() < deadline, process.communicate()
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
+    done = [
+        o["eps"] for o in json.loads((run / "attacks.json").read_text())["entries"][0]["outcomes"]
+    ]
+    assert 0.01 in done
+    computed = []
+
+    def watched(*args, **options):
+        for outcome in attack_outcomes(*args, **options):
+            computed.append(outcome.eps)
+            yield outcome
+
+    monkeypatch.setattr(_evaluate_attacks, "attack_outcomes", watched)
+    assert command(run, *arguments)[0] == 0
+    assert sorted(done + computed) == [0.01, 0.02, 0.03, 0.04]
+    assert [point["eps"] for point in numbers(run)[0]["points"]] == [0.01, 0.02, 0.03, 0.04]
+
+
+def test_interrupted(run, command, monkeypatch):
+    def interrupted(*args, **options):
+        yield from ()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_evaluate_attacks, "attack_outcomes", interrupted)
+    before = snapshot(run)
+    status, _, err = command(run, "--attack", "pgd", *FAST)
+    assert status == 130 and "the same command goes on" in err
+    assert snapshot(run) == before
+
+
+def test_hidden_gradients_are_reported_in_one_line(run, command):
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.Flatten()(keras.ops.sign(inputs) * 0.0)
+    keras.Model(inputs, keras.layers.Dense(3)(x)).save(run / "best.keras")
+    status, _, err = command(run, "--attack", "fgsm", *FAST, "--eps", "0.1")
+    assert status == 0
+    assert err.count("\n") == 1 and "models.evaluate: warning: The gradient was zero" in err
+
+
+BAD_OPTIONS = [
+    ((), "nothing to evaluate: give --attack fgsm pgd"),
+    (("--attack",), "--attack: expected at least one argument"),
+    (("--attack", "cw"), "--attack: expected fgsm or pgd, received 'cw'"),
+    (("--attak", "pgd"), "unknown option --attak; did you mean --attack?"),
+    (("--attack", "pgd", "--eps", "-0.1"), "--eps"),
+    (("--attack", "pgd", "--eps=-1/255"), "--eps: expected a value >= 0"),
+    (("--attack", "pgd", "--eps", "8/0"), "--eps: expected a number or a fraction"),
+    (("--attack", "pgd", "--eps", "large"), "--eps: expected a number or a fraction"),
+    (("--attack", "pgd", "--eps", "nan"), "--eps: expected a number or a fraction"),
+    (("--attack", "pgd", "--eps", "1e999"), "--eps"),
+    (("--attack", "pgd", "--eps", ","), "--eps: expected a number or a fraction"),
+    (("--attack", "pgd", "--eps", "0,1,8"), "8 grey levels are 8/255"),
+    (("--attack", "pgd", "--norm", "l1"), "--norm: invalid choice: 'l1'"),
+    (("--attack", "pgd", "--labels", "true"), "--labels: invalid choice: 'true'"),
+    (("--attack", "pgd", "--steps", "0"), "--steps: expected a value >= 1"),
+    (("--attack", "pgd", "--step-size", "0"), "--step-size: expected a value > 0"),
+    (("--attack", "pgd", "--restarts", "0"), "--restarts: expected a value >= 1"),
+    (("--attack", "pgd", "--limit", "0"), "--limit: expected a value >= 1"),
+    (("--attack", "pgd", "--batch-size", "0"), "--batch-size: expected a value >= 1"),
+    (("--attack", "pgd", "--seed", "-1"), "--seed"),
+]
+
+
+def _remove(*names):
+    return lambda run: [(run / name).unlink() for name in names]
+
+
+def _write(name, text):
+    return lambda run: (run / name).write_text(text)
+
+
+def _change(**changes):
+    """Options of the run, changed in its config.json."""
+
+    def change(run):
+        config = json.loads((run / "config.json").read_text())
+        config["options"] |= changes
+        (run / "config.json").write_text(json.dumps(config))
+
+    return change
+
+
+BAD_FOLDERS = [
+    (_remove("config.json"), "holds no run"),
+    (_remove("best.keras"), "has no best.keras"),
+    (_remove("result.json"), "has no result.json"),
+    (_write("config.json", "{"), "config.json cannot be read"),
+    (_write("config.json", "{}"), "config.json holds no options"),
+    (_write("config.json", '{"options": {}}'), "has no option 'dataset'"),
+    (_write("result.json", "[]"), "result.json cannot be read"),
+    (_write("best.keras", "text"), "best.keras cannot be loaded"),
+    (_write("attacks.json", "{"), "attacks.json cannot be read"),
+    (_change(dataset="missing.npz"), "missing.npz"),
+    (_change(image_size=16), "takes images of shape (8, 8, 3)"),
+]
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(("arguments", "message"), BAD_OPTIONS)
+    def test_option(self, trained, command, arguments, message):
+        before = snapshot(trained)
+        status, out, err = command(trained, *arguments)
+        assert (status, out) == (2, "")
+        assert message in err and err.count("\n") == 1
+        assert snapshot(trained) == before
+
+    @pytest.mark.parametrize(("spoil", "message"), BAD_FOLDERS)
+    def test_folder(self, run, command, spoil, message):
+        spoil(run)
+        before = snapshot(run)
+        status, out, err = command(run, "--attack", "fgsm", *FAST)
+        assert (status, out) == (2, "")
+        assert message in err and err.count("\n") == 1
+        assert snapshot(run) == before
+
+    def test_damaged_outcomes(self, run, command):
+        assert command(run, "--attack", "fgsm", *FAST, "--eps", "0.1")[0] == 0
+        content = json.loads((run / "attacks.json").read_text())
+        content["entries"][0]["outcomes"][0]["correct"] = "f0"
+        (run / "attacks.json").write_text(json.dumps(content))
+        before = snapshot(run)
+        status, _, err = command(run, "--attack", "fgsm", *FAST, "--eps", "0.1")
+        assert status == 2 and "attacks.json is damaged: delete it" in err
+        assert snapshot(run) == before
+
+    def test_no_folder(self, command, tmp_path):
+        status, _, err = command(tmp_path / "none", "--attack", "fgsm")
+        assert status == 2 and "there is no run folder" in err and err.count("\n") == 1
+        assert not (tmp_path / "none").exists()
+
+    def test_folder_in_use(self, run, command):
+        other = RunFolder(run)
+        other.open(overwrite=False)
+        status, _, err = command(run, "--attack", "fgsm", *FAST)
+        other.close()
+        assert status == 2 and "in use by another process" in err
+
+
+class TestOptions:
+    def test_radii(self):
+        options = parse(["run", "--attack", "pgd,fgsm", "--eps", "8/255,0", "0.1", "8/255"])
+        assert options["eps"] == [0, 8 / 255, 0.1] and options["attack"] == ["pgd", "fgsm"]
+
+    def test_defaults(self):
+        assert parse(["run", "--attack", "pgd"])["eps"] == [k / 255 for k in (0, 1, 2, 4, 8, 16)]
+        assert parse(["run", "--attack", "pgd", "--norm", "l2"])["eps"][-1] == 1
+        assert parse(["run", "--attack", "pgd", "--norm", "l2", "--eps", "3"])["eps"] == [3]
+
+
+def test_texts_of_eps():
+    assert [eps_text(eps, "inf") for eps in (0.0, 8 / 255, 0.1, 1 / 255)] == [
+        "0", "8/255", "0.1", "1/255",
+    ]  # fmt: skip
+    assert eps_text(8 / 255, "l2") == "0.03137"
+
+
+def test_a_panel_for_each_norm(tmp_path):
+    clean = {"accuracy": 0.9, "interval": [0.85, 0.95]}
+    common = {"labels": "given", "clean": clean, "images": 100}
+    points = [{"eps": 0.03, "accuracy": 0.2, "interval": [0.1, 0.3]}]
+    entries = [
+        {"attack": "fgsm", "norm": norm, "points": points, **common} for norm in ("inf", "l2")
+    ]
+    for count in (1, 2):
+        draw_robustness(tmp_path / f"{count}.png", entries[:count], "net, data")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1.png", "2.png"]
+    header = [(tmp_path / f"{count}.png").read_bytes()[16:20] for count in (1, 2)]
+    assert int.from_bytes(header[1], "big") > 1.5 * int.from_bytes(header[0], "big")
