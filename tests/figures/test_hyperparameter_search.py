@@ -50,6 +50,47 @@ def test_error_is_that_of_the_test_images(smoke):
     assert abs(errors["test_error_percent"] * len(data.y_test) / 100 - wrong) < 0.01
 
 
+def test_points_of_the_data_sets_before_are_tried_too(tmp_path, monkeypatch):
+    """Validation images choose between them."""
+    from figures import hyperparameter_search as figure
+
+    scores = {"a": {"a": 0.5}, "b": {"a": 0.7, "b": 0.6}}
+    errors = {"a": {"a": 40.0}, "b": {"a": 35.0, "b": 30.0}}
+    points = {"a": {"gamma": 0.3}, "b": {"gamma": 0.8}}
+
+    def trained(experiment, key, model, arguments, **_):
+        dataset = arguments["dataset"]
+        source = next(s for s, point in points.items() if point["gamma"] == arguments["gamma"])
+        return {
+            "result": {
+                "validation_accuracy": scores[dataset][source],
+                "test_error_percent": errors[dataset][source],
+                "train_error_percent": 1.0,
+                "images": {"test": 100},
+                "parameters": 5,
+            }
+        }
+
+    class Experiment:
+        settings = {"trials": {"a": 1, "b": 1}, "retraining": {}}
+        content = {}
+
+        def save(self):
+            pass
+
+        def say(self, text):
+            pass
+
+    monkeypatch.setattr(figure, "trained", trained)
+    monkeypatch.setattr(figure, "searched", lambda _, dataset: {"best": {"point": points[dataset]}})
+    figure.run(Experiment())
+    found = Experiment.content["errors"]
+    assert (found["a"]["point_of"], found["a"]["test_error_percent"]) == ("a", 40.0)
+    # Not the one with the lower test error.
+    assert (found["b"]["point_of"], found["b"]["test_error_percent"]) == ("a", 35.0)
+    assert list(found["b"]["candidates"]) == ["a", "b"]
+
+
 def test_goes_on_without_work_done_again(smoke):
     before = stored(smoke)["content"]
     done = run_figure("hyperparameter_search", smoke, "--preset", "smoke")
