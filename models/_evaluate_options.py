@@ -1,16 +1,21 @@
 """The options of `python -m models.evaluate`."""
 
 import argparse
+import difflib
 
+from models._evaluate_corruptions import GROUPS
 from models._options import OneLineParser, fraction, number
+from spectral_keras.corruptions import names as corruption_names
 from spectral_keras.evaluation import ATTACKS, EPS, LABELS
 
-DESCRIPTION = "Accuracy of a finished training run under attack."
+DESCRIPTION = "Accuracy of a finished training run under attack and under common corruptions."
 EPILOG = """\
 RUN is the folder of a training command.  Images are in [0, 1], and eps is in these units: one grey
 level of an 8-bit image is 1/255.  An eps is a number or a fraction:
 
     python -m models.evaluate runs/resnet18-cifar10 --attack fgsm pgd --eps 0 2/255 8/255
+
+    python -m models.evaluate runs/resnet18-cifar10 --corruptions cifar10c --baseline runs/other
 
 result.json gets the accuracies, robustness.png shows them, attacks.json keeps what became of each
 image.  Interrupted or killed, the same command goes on after the last finished eps; another call
@@ -78,6 +83,21 @@ def build_parser():
     group.add_argument(
         "--seed", type=number(int, 0), default=0, help="of the random starts of pgd (default 0)"
     )
+    group = parser.add_argument_group("corruptions")
+    group.add_argument(
+        "--corruptions",
+        type=_corruptions,
+        nargs="*",
+        metavar="NAME",
+        help="cifar10c (the benchmark's 15, made from the test images; what the option alone "
+        "means), extra (4 more), all, or names such as fog; accuracies at severities 1 to 5 go to "
+        "result.json, the picture to corruptions.png",
+    )
+    group.add_argument(
+        "--baseline",
+        metavar="RUN",
+        help="an evaluated run to compare with: mCE and relative mCE (default: none)",
+    )
     return parser
 
 
@@ -85,9 +105,15 @@ def parse(argv=None):
     """All options, checked: dict of the option's name -> value."""
     parser = build_parser()
     options = vars(parser.parse_args(argv))
-    if not options["attack"]:
-        parser.error(f"nothing to evaluate: give --attack {' '.join(ATTACKS)}")
-    options["attack"] = list(dict.fromkeys(name for names in options["attack"] for name in names))
+    if not options["attack"] and options["corruptions"] is None:
+        parser.error(
+            f"nothing to evaluate: give --attack {' '.join(ATTACKS)}, --corruptions, or both"
+        )
+    if options["baseline"] is not None and options["corruptions"] is None:
+        parser.error("argument --baseline: it is for --corruptions")
+    options["attack"] = _merged(options["attack"] or [])
+    if options["corruptions"] is not None:
+        options["corruptions"] = _merged(options["corruptions"] or [_corruptions("cifar10c")])
     given = options["eps"]
     eps = [value for values in given for value in values] if given else EPS[options["norm"]]
     if options["norm"] == "inf" and max(eps) > 1:
@@ -97,6 +123,22 @@ def parse(argv=None):
         )
     options["eps"] = sorted(set(eps))
     return options
+
+
+def _merged(lists):
+    return list(dict.fromkeys(name for names in lists for name in names))
+
+
+def _corruptions(text):
+    if text in GROUPS:
+        return list(corruption_names(GROUPS[text]))
+    if text not in corruption_names("all"):
+        near = difflib.get_close_matches(text, corruption_names("all"), n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise argparse.ArgumentTypeError(
+            f"expected {', '.join(GROUPS)} or the name of a corruption, received {text!r}{hint}"
+        )
+    return [text]
 
 
 def _attack(text):

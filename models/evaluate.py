@@ -1,10 +1,11 @@
-"""A finished training run under attack: `python -m models.evaluate RUN --attack fgsm pgd`."""
+"""A finished training run under attack or corruption: `python -m models.evaluate RUN ...`."""
 
 import sys
 
 import numpy as np
 
 from models._evaluate_attacks import Entries, run_attacks
+from models._evaluate_corruptions import draw_corruptions, print_table, run_corruptions
 from models._evaluate_options import parse
 from models._evaluate_plot import draw_robustness, eps_text, label
 from models._files import RunFolder, read_json, write_json
@@ -34,6 +35,32 @@ def evaluate(options, folder, argv=None):
     config = _check_run(folder)
     folder.open(overwrite=False)
     _check_run(folder)  # no longer changed by others
+    if options["corruptions"] is not None:
+        _corrupt(options, folder, config, argv)
+    if options["attack"]:
+        _attack(options, folder, config, argv)
+
+
+def _corrupt(options, folder, config, argv):
+    def load():
+        x, y = load_test(config, options)
+        # The bytes that the floats were made of.
+        return load_model(folder, x), np.rint(x * 255).astype(np.uint8), y
+
+    def save(content):
+        result = read_json(folder / "result.json")
+        write_json(folder / "result.json", result | {"corruptions": content})
+
+    try:
+        content = run_corruptions(options, folder, load, save, argv)
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+    draw_corruptions(folder / "corruptions.png", content, _title(config))
+    print_table(content)
+    print(f"results: {folder.path}/ (result.json, corruptions.png)")
+
+
+def _attack(options, folder, config, argv):
     entries = Entries(folder)
     if entries.outdated:
         print(f"{entries.path} is of other weights: the attacks are run again", file=sys.stderr)

@@ -18,6 +18,8 @@ from models._evaluate_options import parse
 from models._evaluate_plot import draw_robustness, eps_text, label
 from models._files import RunFolder
 from spectral_keras.attacks import fgsm, pgd, predict_classes
+from spectral_keras.corruptions import corrupt
+from spectral_keras.corruptions import names as corruption_names
 from spectral_keras.data import load
 from spectral_keras.evaluation import attack_outcomes, wilson_interval
 
@@ -253,7 +255,11 @@ def test_hidden_gradients_are_reported_in_one_line(run, command):
 
 
 BAD_OPTIONS = [
-    ((), "nothing to evaluate: give --attack fgsm pgd"),
+    ((), "nothing to evaluate: give --attack fgsm pgd, --corruptions, or both"),
+    (("--corruptions", "fgo"), "received 'fgo'; did you mean fog?"),
+    (("--corruptions", "imagenetc"), "--corruptions: expected cifar10c, extra, all or"),
+    (("--attack", "fgsm", "--baseline", "other"), "--baseline: it is for --corruptions"),
+    (("--corruptions", "fog", "--baseline", "no/run"), "--baseline no/run holds no result.json"),
     (("--attack",), "--attack: expected at least one argument"),
     (("--attack", "cw"), "--attack: expected fgsm or pgd, received 'cw'"),
     (("--attak", "pgd"), "unknown option --attak; did you mean --attack?"),
@@ -349,6 +355,79 @@ class TestBadInput:
         status, _, err = command(run, "--attack", "fgsm", *FAST)
         other.close()
         assert status == 2 and "in use by another process" in err
+
+
+class TestCorruptions:
+    TWO = ("--corruptions", "fog", "impulse_noise", "--limit", "21")
+
+    def test_numbers_and_files(self, run, command):
+        before = stored(run)
+        status, out, err = command(run, *self.TWO, "--seed", "3")
+        assert (status, err) == (0, "")
+        after = stored(run)
+        found = after.pop("corruptions")
+        assert after == before
+        config = json.loads((run / "config.json").read_text())
+        data = load(config["options"]["dataset"], limit_test=21)
+        model = keras.saving.load_model(run / "best.keras")
+        for name in ("fog", "impulse_noise"):
+            for point in found["corruptions"][name]:
+                images = corrupt(data.x_test, name, point["severity"], seed=3)
+                classes = predict_classes(model, images.astype("float32") / 255)
+                assert point["accuracy"] == np.mean(classes == data.y_test)
+        assert found["images"] == 21 and found["clean"]["accuracy"] > 0.9
+        assert found["mean_accuracy"] is None  # not the whole benchmark
+        assert "fog" in out and (run / "corruptions.png").stat().st_size > 10_000
+
+    def test_goes_on_after_a_kill(self, run, command):
+        command(run, *self.TWO)
+        whole = stored(run)["corruptions"]["corruptions"]
+        result = stored(run)
+        del result["corruptions"]["corruptions"]["impulse_noise"]
+        (run / "result.json").write_text(json.dumps(result))
+        status, out, _ = command(run, *self.TWO)
+        assert status == 0 and "impulse_noise: accuracy" in out and "fog: accuracy" not in out
+        assert stored(run)["corruptions"]["corruptions"] == whole
+        assert "nothing to compute" in command(run, *self.TWO)[1]
+
+    def test_of_other_weights_is_not_taken_up(self, run, command):
+        command(run, *self.TWO)
+        model = keras.saving.load_model(run / "best.keras")
+        model.set_weights([0 * weight for weight in model.get_weights()])
+        model.save(run / "best.keras")
+        status, out, _ = command(run, *self.TWO)
+        assert status == 0 and "fog: accuracy" in out
+        # Logits that are all equal: class 0 everywhere.
+        assert stored(run)["corruptions"]["clean"]["accuracy"] == pytest.approx(1 / 3, abs=0.02)
+
+    def test_baseline(self, run, command, tmp_path):
+        other = tmp_path / "other"
+        shutil.copytree(run, other)
+        status, _, err = command(run, *self.TWO, "--baseline", other)
+        assert status == 2 and "has no accuracies under corruption yet" in err
+        assert "corruptions" not in stored(run)
+        model = keras.saving.load_model(other / "best.keras")
+        model.set_weights([0 * weight for weight in model.get_weights()])
+        model.save(other / "best.keras")
+        command(other, *self.TWO)
+        status, out, err = command(run, *self.TWO, "--baseline", other)
+        assert (status, err) == (0, "")
+        found = stored(run)["corruptions"]
+        tables = (found["corruptions"], stored(other)["corruptions"]["corruptions"])
+        ratios = []
+        for name in tables[0]:
+            ours, theirs = (sum(1 - p["accuracy"] for p in table[name]) for table in tables)
+            ratios.append(100 * ours / theirs)
+        assert found["mean_corruption_error"]["mce"] == pytest.approx(np.mean(ratios))
+        assert found["relative_mean_corruption_error"] is None  # nothing costs the baseline any
+        assert f"mCE against {other}" in out
+        status, _, err = command(run, *self.TWO, "--seed", "1", "--baseline", other)
+        assert status == 2 and "was evaluated with seed 0, this run with 1" in err
+
+    def test_groups(self):
+        assert len(parse(["run", "--corruptions"])["corruptions"]) == 15
+        names = parse(["run", "--corruptions", "extra", "fog", "spatter"])["corruptions"]
+        assert names == [*corruption_names("extra"), "fog"]
 
 
 class TestOptions:
