@@ -286,7 +286,8 @@ def _panel(panel, backbone, trainings):
 
 def _settings_line(stored, settings):
     training, test = settings["training"], settings["test"]
-    images = f"{training['limit']:,}" if "limit" in training else "all"
+    run = next(iter(stored["content"]["runs"].values()))
+    images = f"{run['result']['images']['training']:,}"
     return (
         f"Preset {stored['preset']}: {training['dataset']}, {images} training images, "
         f"{training['epochs']} epochs, {_widths(settings)}, "

@@ -4,8 +4,8 @@ Rippel, Snoek and Adams (2015), section 5.2: Bayesian optimisation of gamma, M, 
 learning rate, the momentum and the weight decay, then 150 epochs with SGD at the best point, the
 rate divided by ten after epochs 100 and 140, without dropout or augmentation.  The report searched
 five trials of other ranges (its beta could not reach the original's best), with alpha hard-wired
-and without frequency dropout.  Here validation images choose the point and the epoch, and the test
-images are looked at once.
+and without frequency dropout.  Here validation images choose the point and the epoch; the test
+images choose nothing.
 
 Command: python -m figures.hyperparameter_search --preset cpu
 """

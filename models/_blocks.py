@@ -16,9 +16,10 @@ def normalize(x):
     """Images in [0, 1] to about zero mean and unit spread: (x - 0.5) / 0.25.
 
     The first layer of every network of the zoo, so that an attack's eps, a mask or a corruption
-    means the same for all of them.
+    means the same for all of them.  In float32 whatever the network computes in: targets of an
+    auxiliary task are made of it.
     """
-    return layers.Rescaling(4.0, offset=-2.0, name="normalize")(x)
+    return layers.Rescaling(4.0, offset=-2.0, name="normalize", dtype=logits_dtype())(x)
 
 
 def convolution(
@@ -78,7 +79,10 @@ def dropout(x, rate, name, **others):
 
 
 def logits_dtype():
-    """Logits leave a network in float32 whatever precision it computes in, or in float64."""
+    """Logits leave a network in float32 whatever precision it computes in, or in float64.
+
+    Normalised images enter it so, too.
+    """
     return "float64" if config.dtype_policy().name == "float64" else "float32"
 
 

@@ -44,7 +44,7 @@ class Entries:
         for entry in self.entries:
             if entry["settings"] == settings:
                 return entry
-        self.entries.append({"settings": settings, "clean": None, "outcomes": {}, "seconds": {}})
+        self.entries.append(_empty(settings))
         return self.entries[-1]
 
     def save(self):
@@ -72,11 +72,23 @@ class Entries:
                         entry["settings"]["attack"], entry["outcomes"].values()
                     )
                 ],
-                **entry["made"],
+                "data_sha256": entry["data"],
+                "calls": entry["calls"],
             }
             for entry in self.entries
             if entry["outcomes"]
         ]
+
+
+def _empty(settings):
+    return {
+        "settings": settings,
+        "data": None,
+        "clean": None,
+        "outcomes": {},
+        "seconds": {},
+        "calls": [],
+    }
 
 
 def settings_of(attack, options):
@@ -103,19 +115,17 @@ def run_attacks(options, entries, load, save, argv=None):
         print("every eps of these attacks is known; nothing to compute", flush=True)
         return
     model, x, y = load()
-    import keras
 
     clean = predict_classes(model, x, batch_size=options["batch_size"])
-    made = {
-        "backend": keras.backend.backend(),
-        "command": command_line("models.evaluate", argv),
-        "versions": versions(),
-        "commit": commit(),
-    }
-    for (name, entry), count in zip(wanted, missing, strict=True):
-        if not count:
+    data = data_hash(x, y)
+    for name, entry in wanted:
+        if entry["data"] not in (None, data):
+            print(f"{name}: the test images are others than before: run again", file=sys.stderr)
+            entry |= _empty(entry["settings"])
+        if all(eps in entry["outcomes"] for eps in options["eps"]):
             continue
-        entry["clean"], entry["made"] = clean == y, made
+        entry |= {"clean": clean == y, "data": data}
+        entry["calls"].append(made_by(argv) | {"eps": []})
         _run_attack(name, entry, options, model, x, y, clean, save)
 
 
@@ -148,6 +158,7 @@ def _run_attack(name, entry, options, model, x, y, clean, save):
             return
         entry["outcomes"][outcome.eps] = outcome
         entry["seconds"][outcome.eps] = round(time.perf_counter() - begin, 1)
+        entry["calls"][-1]["eps"].append(outcome.eps)
         save()
         point = accuracy_point(outcome.correct)
         print(
@@ -180,10 +191,30 @@ def file_hash(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def data_hash(x, y):
+    """Of the test images and their classes."""
+    digest = hashlib.sha256(np.ascontiguousarray(x))
+    digest.update(np.asarray(y, np.int64))
+    return digest.hexdigest()
+
+
+def made_by(argv):
+    """What a number comes from: command, backend, versions, commit."""
+    import keras
+
+    return {
+        "command": command_line("models.evaluate", argv),
+        "backend": keras.backend.backend(),
+        "versions": versions(),
+        "commit": commit(),
+    }
+
+
 def _encoded(entry):
     return {
         "settings": entry["settings"],
-        "made": entry["made"],
+        "calls": entry["calls"],
+        "data_sha256": entry["data"],
         "images": len(entry["clean"]),
         "clean": _hex(entry["clean"]),
         "outcomes": [
@@ -202,7 +233,8 @@ def _decoded(entry):
     count, stored = entry["images"], entry["outcomes"]
     return {
         "settings": dict(entry["settings"]),
-        "made": dict(entry["made"]),
+        "calls": list(entry["calls"]),
+        "data": entry["data_sha256"],
         "clean": _bits(entry["clean"], count),
         "seconds": {item["eps"]: item["seconds"] for item in stored},
         "outcomes": {

@@ -81,7 +81,10 @@ def build_parser():
         "the clean image (default given)",
     )
     group.add_argument(
-        "--seed", type=number(int, 0), default=0, help="of the random starts of pgd (default 0)"
+        "--seed",
+        type=number(int, 0),
+        default=0,
+        help="of the random starts of pgd and of the corruptions (default 0)",
     )
     group = parser.add_argument_group("corruptions")
     group.add_argument(

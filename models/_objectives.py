@@ -41,8 +41,8 @@ def add_options(parser):
         "--aux-variant",
         choices=("consistent", "published"),
         default="consistent",
-        help="published: the errors of the paper's code, with its raw magnitude, its attack in "
-        "training mode and the last weights in place of the best ones",
+        help="published: the errors of the paper's code, with its raw magnitude and angle, its "
+        "FGSM in training mode against predicted labels, and the last weights, not the best",
     )
     attack = parser.add_argument_group("adversarial training")
     attack.add_argument(
@@ -53,7 +53,7 @@ def add_options(parser):
     )
     attack.add_argument(
         "--adversarial-eps",
-        type=fraction(),
+        type=fraction(high=1),
         default=8 / 255,
         metavar="EPS",
         help="radius of the L-inf ball for images in [0, 1], such as 0.03 or 8/255 (the default)",
@@ -106,6 +106,8 @@ def training_model(classifier, options):
     from spectral_keras.training import AdversarialModel, AuxiliaryModel, FourierTarget
 
     published = options["aux_variant"] == "published"
+    if published:
+        _check_published(options)
     try:
         attack = _attack(options, published)
         if options["aux"] == "none":
@@ -125,6 +127,20 @@ def training_model(classifier, options):
         )
     except ValueError as error:
         raise CommandError(_as_options(str(error))) from error
+
+
+def _check_published(options):
+    """Refuse what the published code does not do, rather than doing something else."""
+    for name, allowed in (
+        ("adversarial", ("none", "fgsm")),
+        ("adversarial_random_start", (False,)),
+        ("aux_magnitude", ("log", "raw")),  # log: not given
+        ("aux_phase", ("angle",)),
+    ):
+        if options[name] not in allowed:
+            raise CommandError(
+                f"--aux-variant published has no --{name.replace('_', '-')} {options[name]}"
+            )
 
 
 def _attack(options, published):
@@ -157,7 +173,6 @@ def _as_options(text):
         ("`tap`", "--aux-tap"),
         ("`steps`", "--adversarial-steps"),
         ("`step_size`", "--adversarial-step-size"),
-        ("`training_mode`", "--aux-variant published"),
     ):
         text = text.replace(argument, option)
     return text

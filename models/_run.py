@@ -10,6 +10,7 @@ from models._files import (
     command_line,
     commit,
     draw_curves,
+    read_json,
     save_model,
     versions,
     write_history,
@@ -29,6 +30,8 @@ class Run:
         self.model, self.data = model, data
         # The network itself, where the model that trains is one around it.
         self.classifier = getattr(model, "classifier", model)
+        adversarial = options["adversarial"] != "none" and options["validate_on"] == "adversarial"
+        self.validation_images = "adversarial" if adversarial else "clean"
         self.history = []
         self.first_epoch = 0
         self.stopped_early = False
@@ -188,6 +191,13 @@ class Run:
 
     # --- evaluation
 
+    def _evaluations(self):
+        """What `models.evaluate` has added to result.json; it knows which weights it is of."""
+        if not (self.folder / "result.json").exists():
+            return {}
+        stored = read_json(self.folder / "result.json")
+        return {key: stored[key] for key in ("attacks", "corruptions") if key in stored}
+
     def evaluate(self, keras, test):
         """Accuracy and loss of best.keras on the test set: result.json and curves.png."""
         model = keras.saving.load_model(self.folder / "best.keras")
@@ -204,6 +214,7 @@ class Run:
             "test_error_percent": round(100 * (1 - float(scores["accuracy"])), 4),
             "test_loss": float(scores["loss"]),
             "validation_accuracy": self.best.score,
+            "validation_images": self.validation_images,
             "best_epoch": self.best.epoch,
             "epochs": len(self.history),
             "stopped_early": self.stopped_early,
@@ -222,11 +233,12 @@ class Run:
             "versions": versions(),
             "commit": commit(),
         }
-        write_json(self.folder / "result.json", result)
+        write_json(self.folder / "result.json", result | self._evaluations())
         draw_curves(
             self.folder / "curves.png",
             self.history,
-            f"{self.name}, {self.data.name}: test accuracy {100 * result['test_accuracy']:.2f} %",
+            f"{self.name}, {self.data.name}: test accuracy {100 * result['test_accuracy']:.2f} %"
+            + (" (clean; curves: adversarial)" if self.validation_images != "clean" else ""),
             self.best.epoch,
         )
         return result

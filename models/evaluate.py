@@ -47,12 +47,13 @@ def _corrupt(options, folder, config, argv):
         # The bytes that the floats were made of.
         return load_model(folder, x), np.rint(x * 255).astype(np.uint8), y
 
-    def save(content):
+    def save(entries):
         result = read_json(folder / "result.json")
-        write_json(folder / "result.json", result | {"corruptions": content})
+        write_json(folder / "result.json", result | {"corruptions": entries})
 
+    dataset = config["options"].get("dataset")
     try:
-        content = run_corruptions(options, folder, load, save, argv)
+        content = run_corruptions(options, dataset, folder, load, save, argv)
     except ValueError as error:
         raise CommandError(str(error)) from error
     draw_corruptions(folder / "corruptions.png", content, _title(config))

@@ -52,7 +52,8 @@ def input_gradient(function, x, *, has_aux=False):
             tape.watch(x)
             value = function(x)
             value, aux = value if has_aux else (value, None)
-        gradient = tape.gradient(value, x, unconnected_gradients="zero")
+        # Of a gather it is sparse.
+        gradient = tf.convert_to_tensor(tape.gradient(value, x, unconnected_gradients="zero"))
     elif backend == "jax":
         import jax
 

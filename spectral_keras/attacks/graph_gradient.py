@@ -64,7 +64,10 @@ def _is_plain(images, kernel, attributes):
         and attributes["data_format"] == "NHWC"
         and attributes["strides"] == ones
         and attributes["dilations"] == ones
-        and (attributes["padding"] == "SAME" or height == width == 1)
+        and (
+            attributes["padding"] == "SAME"
+            or (attributes["padding"] == "VALID" and height == width == 1)
+        )
         and None not in (height, width, channels)
         and height % 2 == width % 2 == 1
         and images.shape[-1] == channels

@@ -71,7 +71,7 @@ def accuracy_under_corruption(
     arguments.check_model(model)
     arguments.check_progress(progress)
     images = check_images(images)
-    y = check_classes(y, len(images))
+    y = check_classes(y, model, images, "images")
     names = check_names(names)
     severities = check_severities(severities)
     seed = check_positive_int("seed", seed, minimum=0)

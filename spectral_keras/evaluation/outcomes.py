@@ -96,7 +96,7 @@ def attack_outcomes(
     check_choice("labels", labels, LABELS)
     eps = check_radii(eps)
     x = arguments.check_images(x, arguments.check_model(model), arguments.check_clip(clip))
-    y = check_classes(y, len(x))
+    y = check_classes(y, model, x)
     batch_size = check_positive_int("batch_size", batch_size)
     shared = {"norm": norm, "from_logits": from_logits, "loss": loss, "clip": clip}
     shared |= {"batch_size": batch_size}
@@ -176,11 +176,16 @@ def check_radii(eps):
     return sorted({check_number("eps", value, low=0) for value in values})
 
 
-def check_classes(y, count):
-    """`y` as int32 [N] for at least one image."""
-    if not count:
-        raise ValueError("`x` must hold at least one image. Received: none")
-    y = arguments.as_array(y)
-    one_hot = y.ndim == 2 and y.shape[1] > 1
-    # The attacks know the number of classes and check the range.
-    return arguments.check_labels(y, count, y.shape[1] if one_hot else 2**31 - 1)
+def check_classes(y, model, images, name="x"):
+    """`y` as int32 [N], classes that the model knows, for at least one image."""
+    if not len(images):
+        raise ValueError(f"`{name}` must hold at least one image. Received: none")
+    if y is None:
+        raise ValueError("`y` must be the true classes. Received: y=None")
+    # A model that was never built does not know yet.
+    outputs = getattr(model, "outputs", None)
+    classes = outputs[0].shape[-1] if outputs else None
+    if classes is None:
+        y = arguments.as_array(y)
+        classes = y.shape[1] if y.ndim == 2 and y.shape[1] > 1 else 2**31 - 1
+    return arguments.check_labels(y, len(images), classes)

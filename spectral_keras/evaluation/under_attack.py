@@ -86,6 +86,8 @@ def accuracy_under_attack(
     [(0.0, 1.0), (0.125, 0.5), (0.375, 0.0)]
     """
     attacks = (attacks,) if isinstance(attacks, str) else tuple(attacks)
+    if not attacks:
+        raise ValueError("`attacks` must hold at least one attack. Received: none")
     for attack in attacks:
         check_choice("attacks", attack, ATTACKS)
     arguments.check_kind(norm, loss, from_logits)
@@ -93,10 +95,11 @@ def accuracy_under_attack(
     eps = check_radii(EPS[norm] if eps is None else eps)
     batch_size = check_positive_int("batch_size", batch_size)
     x = arguments.check_images(x, arguments.check_model(model), arguments.check_clip(clip))
-    y = check_classes(y, len(x))
+    y = check_classes(y, model, x)
     clean = predict_classes(model, x, batch_size=batch_size)
     search = {"norm": norm, "labels": labels, "steps": steps, "step_size": step_size}
     search |= {"restarts": restarts, "loss": loss, "seed": seed}
+    others = {"from_logits": from_logits, "clip": None if clip is None else list(clip)}
     points = {}
     for attack in dict.fromkeys(attacks):
         outcomes = attack_outcomes(
@@ -119,7 +122,7 @@ def accuracy_under_attack(
         "images": len(x),
         "clean": accuracy_point(clean == y),
         "attacks": points,
-        "settings": search,
+        "settings": search | others,
     }
 
 

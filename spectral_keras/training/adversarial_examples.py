@@ -43,8 +43,9 @@ class AdversarialExamples:
         training_mode: whether the attack sees the model in training mode, with the statistics of
             the batch and with dropout.  As in the published code, each of its forward passes, one
             for the gradient and one for predicted labels, then moves the running averages as well.
-            For FGSM without a random start.  By default the model is in inference mode and nothing
-            in it moves.
+            For FGSM without a random start.  A softmax at the model's end is not cut off then: an
+            attack on saturated probabilities has no gradient.  By default the model is in
+            inference mode and nothing in it moves.
         clip: (low, high), the range of valid inputs, or None.
         from_logits: as in `spectral_keras.attacks.pgd`, but a model whose end is not known counts
             as giving logits unless this is False.
@@ -146,14 +147,20 @@ class AdversarialExamples:
                 "Received: seed_generator=None"
             )
         x = ops.stop_gradient(ops.cast(ops.convert_to_tensor(x), "float32"))
+        if self.share == 0:
+            return x
         if self.share == 1:
             return self._attack(model, x, y, seed_generator)
         count = self._count(x)
         if isinstance(count, int) and count == 0:
             return x
-        y = None if y is None else ops.convert_to_tensor(y)[:count]
-        attacked = self._attack(model, x[:count], y, seed_generator)
-        return ops.concatenate([attacked, x[count:]], axis=0)
+        # At least one image is attacked: an empty batch has no statistics (NaN) in training mode.
+        rows = ops.maximum(count, 1) if self.training_mode else count
+        y = None if y is None else ops.convert_to_tensor(y)[:rows]
+        attacked = self._attack(model, x[:rows], y, seed_generator)
+        if self.training_mode:
+            attacked = ops.where(count > 0, attacked, x[:rows])
+        return ops.concatenate([attacked, x[rows:]], axis=0)
 
     def _count(self, x):
         if x.shape[0] is not None:

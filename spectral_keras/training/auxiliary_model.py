@@ -134,9 +134,15 @@ class AuxiliaryModel(AdversarialModel):
                     f"`{name}` must give images of rank 4 and of known size. Received: {name}="
                     f"{getattr(self, name)!r}, which gives the shape {tuple(tensor.shape)}"
                 )
-        self.decoder = build_decoder(
-            tap.shape[1:], image.shape[1:], "relu" if self.variant == "published" else None
-        )
+        try:
+            self.decoder = build_decoder(
+                tap.shape[1:], image.shape[1:], "relu" if self.variant == "published" else None
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"`tap` must give maps that are smaller than the target, {tuple(image.shape[1:])}. "
+                f"Received: tap={self.tap!r}, which gives the shape {tuple(tap.shape)}"
+            ) from error
         # Shares the classifier's layers and has none of its own: wrapped, so that Keras does not
         # count it as one more layer.
         observer = keras.Model(self.classifier.inputs[0], [self.classifier.outputs[0], tap, source])

@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 
-from models import _evaluate_attacks, _train, evaluate
+from models import _evaluate_attacks, _run, _train, evaluate
 from models._evaluate_options import parse
 from models._evaluate_plot import draw_robustness, eps_text, label
 from models._files import RunFolder
@@ -87,7 +88,7 @@ def numbers(folder):
     """The "attacks" of result.json without what depends on clock and command line."""
     entries = stored(folder)["attacks"]
     for entry in entries:
-        entry.pop("command")
+        entry.pop("calls")
         for point in entry["points"]:
             point.pop("seconds")
     return entries
@@ -130,7 +131,8 @@ def test_numbers_and_files(run, command):
         assert points[8 / 255]["interval"] == list(wilson_interval(right, 21))
         assert points[0.3]["accuracy"] < clean
         assert f"eps   8/255  {100 * right / 21:6.2f} %" in out
-        assert entry["backend"] == keras.backend.backend()
+        (call,) = entry["calls"]
+        assert call["backend"] == keras.backend.backend() and call["eps"] == [0, 8 / 255, 0.3]
     assert entries[0].keys() == entries[1].keys() - {"steps", "step_size", "restarts", "seed"}
     assert (run / "robustness.png").read_bytes()[:4] == b"\x89PNG"
     assert not [path for path in run.iterdir() if "tmp" in path.name]
@@ -358,14 +360,14 @@ class TestBadInput:
 
 
 class TestCorruptions:
-    TWO = ("--corruptions", "fog", "impulse_noise", "--limit", "21")
+    TWO = ("--limit", "21", "--corruptions", "fog", "impulse_noise")
 
     def test_numbers_and_files(self, run, command):
         before = stored(run)
         status, out, err = command(run, *self.TWO, "--seed", "3")
         assert (status, err) == (0, "")
         after = stored(run)
-        found = after.pop("corruptions")
+        (found,) = after.pop("corruptions")
         assert after == before
         config = json.loads((run / "config.json").read_text())
         data = load(config["options"]["dataset"], limit_test=21)
@@ -381,13 +383,18 @@ class TestCorruptions:
 
     def test_goes_on_after_a_kill(self, run, command):
         command(run, *self.TWO)
-        whole = stored(run)["corruptions"]["corruptions"]
+        whole = stored(run)["corruptions"][0]["corruptions"]
         result = stored(run)
-        del result["corruptions"]["corruptions"]["impulse_noise"]
+        del result["corruptions"][0]["corruptions"]["impulse_noise"]
         (run / "result.json").write_text(json.dumps(result))
         status, out, _ = command(run, *self.TWO)
         assert status == 0 and "impulse_noise: accuracy" in out and "fog: accuracy" not in out
-        assert stored(run)["corruptions"]["corruptions"] == whole
+        assert stored(run)["corruptions"][0]["corruptions"] == whole
+        calls = stored(run)["corruptions"][0]["calls"]
+        assert [call["corruptions"] for call in calls] == [
+            ["fog", "impulse_noise"],
+            ["impulse_noise"],
+        ]
         assert "nothing to compute" in command(run, *self.TWO)[1]
 
     def test_of_other_weights_is_not_taken_up(self, run, command):
@@ -395,10 +402,25 @@ class TestCorruptions:
         model = keras.saving.load_model(run / "best.keras")
         model.set_weights([0 * weight for weight in model.get_weights()])
         model.save(run / "best.keras")
-        status, out, _ = command(run, *self.TWO)
-        assert status == 0 and "fog: accuracy" in out
+        status, out, err = command(run, *self.TWO)
+        assert status == 0 and "fog: accuracy" in out and "of other weights are dropped" in err
         # Logits that are all equal: class 0 everywhere.
-        assert stored(run)["corruptions"]["clean"]["accuracy"] == pytest.approx(1 / 3, abs=0.02)
+        (found,) = stored(run)["corruptions"]
+        assert found["clean"]["accuracy"] == pytest.approx(1 / 3, abs=0.02)
+
+    def test_other_settings_have_an_entry_of_their_own(self, run, command):
+        command(run, *self.TWO)
+        first = stored(run)["corruptions"]
+        assert command(run, "--corruptions", "fog", "--limit", "6")[0] == 0
+        assert stored(run)["corruptions"][:1] == first
+        assert [entry["images"] for entry in stored(run)["corruptions"]] == [21, 6]
+
+    def test_resume_of_the_training_keeps_the_evaluations(self, run, command):
+        command(run, *self.TWO)
+        command(run, "--attack", "fgsm", *FAST, "--eps", "0.1")
+        before = stored(run)
+        kept = _run.Run._evaluations(SimpleNamespace(folder=RunFolder(run)))
+        assert kept == {key: before[key] for key in ("attacks", "corruptions")}
 
     def test_baseline(self, run, command, tmp_path):
         other = tmp_path / "other"
@@ -410,19 +432,25 @@ class TestCorruptions:
         model.set_weights([0 * weight for weight in model.get_weights()])
         model.save(other / "best.keras")
         command(other, *self.TWO)
+        status, _, err = command(run, *self.TWO, "frost", "--baseline", other)
+        assert status == 2 and "has no accuracies under frost yet" in err
+        assert "corruptions" not in stored(run)
         status, out, err = command(run, *self.TWO, "--baseline", other)
         assert (status, err) == (0, "")
-        found = stored(run)["corruptions"]
-        tables = (found["corruptions"], stored(other)["corruptions"]["corruptions"])
+        (found,) = stored(run)["corruptions"]
+        tables = (found["corruptions"], stored(other)["corruptions"][0]["corruptions"])
         ratios = []
         for name in tables[0]:
             ours, theirs = (sum(1 - p["accuracy"] for p in table[name]) for table in tables)
             ratios.append(100 * ours / theirs)
         assert found["mean_corruption_error"]["mce"] == pytest.approx(np.mean(ratios))
         assert found["relative_mean_corruption_error"] is None  # nothing costs the baseline any
-        assert f"mCE against {other}" in out
+        assert f"mCE over 2 corruptions against {other}" in out
         status, _, err = command(run, *self.TWO, "--seed", "1", "--baseline", other)
-        assert status == 2 and "was evaluated with seed 0, this run with 1" in err
+        assert status == 2 and "was not evaluated with dataset " in err
+        # Without the baseline its errors are not shown beside other corruptions.
+        command(run, *self.TWO, "brightness")
+        assert "mean_corruption_error" not in stored(run)["corruptions"][0]
 
     def test_groups(self):
         assert len(parse(["run", "--corruptions"])["corruptions"]) == 15
