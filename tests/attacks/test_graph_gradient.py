@@ -52,6 +52,26 @@ def test_same_gradient(name, shape):
         assert ("Conv2DBackpropInput" not in names) == (name in ("3x3", "5x1", "1x1"))
 
 
+def test_padding_of_a_single_pixel():
+    import tensorflow as tf
+
+    kernel = np.random.default_rng(0).normal(size=(1, 1, 4, 2)).astype("float32")
+    sides = [[0, 0], [1, 1], [1, 1], [0, 0]]
+    turned, own, _ = both(
+        lambda x: tf.reduce_sum(tf.nn.conv2d(x, kernel, 1, sides) ** 2), images(2, (6, 6, 4))
+    )
+    np.testing.assert_allclose(turned, own, rtol=1e-5)
+
+
+def test_a_gather_gives_a_plain_tensor():
+    gradients = both(
+        lambda x: keras.ops.sum(keras.ops.take(x, [0, 1], axis=0)), images(3, (2, 2, 1))
+    )
+    for gradient in gradients[:2]:
+        assert gradient.tolist()[0] == gradient.tolist()[1] == [[[1.0]] * 2] * 2
+        assert not gradient[2].any()
+
+
 def test_a_kernel_that_depends_on_the_images():
     import tensorflow as tf
 

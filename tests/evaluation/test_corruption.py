@@ -117,7 +117,9 @@ def test_all_of_the_benchmark_and_its_mce(model):
     [
         ({"model": 3}, "`model` must be a Keras model"),
         ({"images": IMAGES / 255}, "`images` must be uint8"),
-        ({"images": IMAGES[:0], "y": []}, "must hold at least one image"),
+        ({"images": IMAGES[:0], "y": []}, "`images` must hold at least one image"),
+        ({"y": None}, "`y` must be the true classes"),
+        ({"y": np.full(len(IMAGES), 30)}, "`y` must hold classes from 0 to"),
         ({"y": Y[:5]}, "`y` must be"),
         ({"names": "rain"}, "`names` must be one of .*Received: names='rain'"),
         ({"names": []}, "`names` must be a group, a corruption or several"),

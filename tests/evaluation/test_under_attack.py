@@ -200,6 +200,8 @@ def test_a_model_without_gradient_is_warned_about():
 @pytest.mark.parametrize(
     ("change", "match"),
     [
+        ({"attacks": ()}, "`attacks` must hold at least one"),
+        ({"attacks": "pgd", "y": Y + 3}, "`y` must hold classes from 0 to 1"),
         ({"attacks": "cw"}, "`attacks` must be one of 'fgsm', 'pgd'. Received: attacks='cw'"),
         ({"eps": -0.1}, "`eps` must be a number >= 0"),
         ({"eps": ()}, "`eps` must hold at least one number"),
@@ -213,7 +215,7 @@ def test_a_model_without_gradient_is_warned_about():
         ({"x": 2 * X}, "`x` must lie in clip"),
         ({"y": Y[:3]}, "`y` must be"),
         ({"y": Y + 1}, "`y` must hold classes from 0 to 1"),
-        ({"y": None}, "`y` must be"),
+        ({"y": None}, "`y` must be the true classes. Received: y=None"),
         ({"progress": 1}, "`progress` must be None or a callable"),
         ({"model": "resnet"}, "`model` must be a Keras model"),
     ],

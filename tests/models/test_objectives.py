@@ -134,6 +134,16 @@ class TestRun:
         (("--adversarial", "fgsm", "--adversarial-steps", "3"), "--adversarial-steps"),
         (("--adversarial", "fgsm", "--adversarial-share", "2"), "--adversarial-share"),
         (("--adversarial", "cw"), "--adversarial"),
+        (("--adversarial", "fgsm", "--adversarial-eps", "8"), "--adversarial-eps"),
+        (("--aux", "fourier", "--aux-tap", "conv1"), "must give maps that are smaller"),
+        (
+            ("--adversarial", "pgd", "--aux-variant", "published"),
+            "--aux-variant published has no --adversarial pgd",
+        ),
+        (
+            ("--aux", "fourier", "--aux-phase", "cos_sin", "--aux-variant", "published"),
+            "--aux-variant published has no --aux-phase cos_sin",
+        ),
     ],
 )
 def test_bad_input(command, npz, tmp_path, arguments, message):

@@ -6,9 +6,16 @@ import pytest
 from keras import ops
 
 from spectral_keras.attacks import perturb
-from spectral_keras.training import AdversarialExamples
+from spectral_keras.training import AdversarialExamples, AdversarialModel
 from tests.oracles import compiled, to_numpy
-from tests.training.nets import assert_same_weights, attacked, batch, conv_net, weights_of
+from tests.training.nets import (
+    LOGITS_LOSS,
+    assert_same_weights,
+    attacked,
+    batch,
+    conv_net,
+    weights_of,
+)
 
 BACKEND = keras.backend.backend()
 
@@ -188,6 +195,17 @@ def test_config(kwargs):
 def test_bad_arguments(kwargs, match):
     with pytest.raises(ValueError, match=match):
         AdversarialExamples(**kwargs)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_an_empty_share_leaves_the_running_averages_finite(share):
+    """Nine images in batches of four: of the last batch no image is attacked."""
+    model, (x, y) = conv_net(), batch(9)
+    attack = AdversarialExamples.published(share=share)
+    wrapped = AdversarialModel(model, attack, validate_on="clean")
+    wrapped.compile("sgd", LOGITS_LOSS)
+    wrapped.fit(x, y, batch_size=4, verbose=0)
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
 
 
 def test_missing_arguments_of_the_call():
