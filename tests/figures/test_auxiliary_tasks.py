@@ -90,4 +90,7 @@ def test_standard_error_and_verdict():
     text = verdict(rows)
     assert "fourier against none, clean accuracy in points: +2.0 ± 1.1 (1 of 1" in text
     assert "reconstruction against none, clean accuracy in points: +0.0 ± 1.1 (0 of 1" in text
-    assert "net 60 % to 10 %" in text
+    assert "net none 80 / 60 / 10, net reconstruction 80 / 60 / 10" in text
+    assert "leaks" not in text
+    rows["net"]["adversarial"]["fourier"]["fgsm"] = _cell([0.9], 10_000)
+    assert "the label leaks into the attacked image (net fourier)" in verdict(rows)
