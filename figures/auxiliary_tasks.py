@@ -233,8 +233,8 @@ def verdict(rows):
     ]
     if leaking:
         lines.append(
-            "Better under FGSM than without an attack, which is no robustness: the label leaks into "
-            f"the attacked image ({', '.join(leaking)})"
+            "Better under FGSM than without an attack, which is no robustness: the label leaks "
+            f"into the attacked image ({', '.join(leaking)})"
         )
     return ".  ".join(lines) + "."
 
