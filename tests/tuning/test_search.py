@@ -103,6 +103,11 @@ class TestCommand:
         status, _, err = command("search", *arguments[:-1], tmp_path / "run", "--overwrite")
         assert status == 2 and "something else than a search" in err
         assert (tmp_path / "run" / "best.keras").exists()
+        # A search of a version that did not have an option yet goes on.
+        config = json.loads((folder / "config.json").read_text())
+        del config["options"]["aux"]
+        (folder / "config.json").write_text(json.dumps(config))
+        assert command("search", *arguments, "--resume")[0] == 0
         (folder / "trials" / "trial_1" / "trial.json").write_text("{")
         status, _, err = command("search", *arguments, "--resume")
         assert status == 2 and "trial.json cannot be read" in err and err.count("\n") == 1
