@@ -249,7 +249,7 @@ def draw(stored):
     from matplotlib.lines import Line2D
 
     rows, settings = stored["content"]["table"], stored["settings"]
-    width = max(9.0, 5.5 * len(rows))
+    width = max(11.0, 5.5 * len(rows))
     figure, panels = pyplot.subplots(
         1, len(rows), figsize=(width, 6.6), layout="constrained", sharey=True, squeeze=False
     )
