@@ -151,14 +151,16 @@ class AdversarialExamples:
             return x
         if self.share == 1:
             return self._attack(model, x, y, seed_generator)
-        count = self._count(x)
-        if isinstance(count, int) and count == 0:
-            return x
-        # At least one image is attacked: an empty batch has no statistics (NaN) in training mode.
-        rows = ops.maximum(count, 1) if self.training_mode else count
+        count = rows = self._count(x)
+        if isinstance(count, int):
+            if count == 0:
+                return x
+        elif self.training_mode:
+            # An empty batch has no statistics (NaN): one image is attacked and left as it was.
+            rows = ops.maximum(count, 1)
         y = None if y is None else ops.convert_to_tensor(y)[:rows]
         attacked = self._attack(model, x[:rows], y, seed_generator)
-        if self.training_mode:
+        if rows is not count:
             attacked = ops.where(count > 0, attacked, x[:rows])
         return ops.concatenate([attacked, x[rows:]], axis=0)
 
