@@ -286,7 +286,7 @@ class TestArguments:
             ({"target": keras.layers.Flatten()}, "`target` must give images"),
             ({"target": 3}, "`target` must be a layer"),
             ({"task": "none", "target": ReconstructionTarget()}, "`target` must be a layer"),
-            ({"tap": "normalize"}, "`image_shape` must be larger"),
+            ({"tap": "normalize"}, "`tap` must give maps that are smaller"),
             ({"attack": "fgsm"}, "`attack`"),
             ({"validate_on": "both"}, "`validate_on`"),
         ],
