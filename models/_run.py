@@ -193,9 +193,10 @@ class Run:
 
     def _evaluations(self):
         """What `models.evaluate` has added to result.json; it knows which weights it is of."""
-        if not (self.folder / "result.json").exists():
+        try:
+            stored = read_json(self.folder / "result.json")
+        except CommandError:  # none yet, or damaged: it is written anew
             return {}
-        stored = read_json(self.folder / "result.json")
         return {key: stored[key] for key in ("attacks", "corruptions") if key in stored}
 
     def evaluate(self, keras, test):

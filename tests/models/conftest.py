@@ -1,23 +1,16 @@
 """Fixtures of the tests that run the training command."""
 
 import keras
-import numpy as np
 import pytest
 
 from models import _train
+from tests.models.runs import write_tiny
 
 
 @pytest.fixture
 def npz(tmp_path):
     """Images whose class is their brightness: a network learns them at once."""
-    rng = np.random.default_rng(0)
-    arrays = {}
-    for split, count in (("train", 60), ("test", 30)):
-        labels = np.arange(count) % 3
-        images = 40 + 80 * labels[:, None, None, None] + rng.integers(0, 30, (count, 8, 8, 3))
-        arrays |= {f"x_{split}": images.astype("uint8"), f"y_{split}": labels}
-    np.savez(tmp_path / "tiny.npz", **arrays)
-    return str(tmp_path / "tiny.npz")
+    return write_tiny(tmp_path / "tiny.npz")
 
 
 @pytest.fixture

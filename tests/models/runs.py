@@ -10,6 +10,18 @@ from spectral_keras.training.checkpoint import checkpoint_files, read_checkpoint
 TINY = ("--num-pairs", "1", "--batch-size", "16", "--augment", "none")
 
 
+def write_tiny(path, seed=0):
+    """An .npz of images whose class is their brightness: a network learns them at once."""
+    rng = np.random.default_rng(seed)
+    arrays = {}
+    for split, count in (("train", 60), ("test", 30)):
+        labels = np.arange(count) % 3
+        images = 40 + 80 * labels[:, None, None, None] + rng.integers(0, 30, (count, 8, 8, 3))
+        arrays |= {f"x_{split}": images.astype("uint8"), f"y_{split}": labels}
+    np.savez(path, **arrays)
+    return str(path)
+
+
 def history(folder):
     with open(folder / "history.csv") as file:
         rows = list(csv.DictReader(file))

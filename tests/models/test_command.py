@@ -64,6 +64,7 @@ class TestRun:
         assert status == 0
         model = keras.saving.load_model(folder / "best.keras")
         assert model.get_layer("conv1").compute_dtype == precision
+        assert model.get_layer("normalize").compute_dtype == "float32"
         assert model.output.dtype == "float32"
 
     @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from spectral_keras.corruptions import corrupt
 from spectral_keras.corruptions import names as corruption_names
 from spectral_keras.data import load
 from spectral_keras.evaluation import attack_outcomes, wilson_interval
+from tests.models.runs import write_tiny
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FAST = ("--limit", "21", "--steps", "2")
@@ -45,15 +46,8 @@ def train(name, folder, *arguments):
 def trained(tmp_path_factory):
     """A run folder: a small network and images whose class is their brightness."""
     folder = tmp_path_factory.mktemp("runs")
-    rng = np.random.default_rng(0)
-    arrays = {}
-    for split, count in (("train", 60), ("test", 30)):
-        labels = np.arange(count) % 3
-        images = 40 + 80 * labels[:, None, None, None] + rng.integers(0, 30, (count, 8, 8, 3))
-        arrays |= {f"x_{split}": images.astype("uint8"), f"y_{split}": labels}
-    np.savez(folder / "tiny.npz", **arrays)
     train(
-        "spectral_pool_cnn", folder / "run", "--dataset", str(folder / "tiny.npz"),
+        "spectral_pool_cnn", folder / "run", "--dataset", write_tiny(folder / "tiny.npz"),
         "--num-pairs", "1", "--batch-size", "16", "--epochs", "12", "--learning-rate", "3e-3",
     )  # fmt: skip
     shutil.rmtree(folder / "run" / "checkpoints")
@@ -359,6 +353,24 @@ class TestBadInput:
         assert status == 2 and "in use by another process" in err
 
 
+def test_numbers_of_other_test_images_are_not_mixed(run, command, tmp_path):
+    config = json.loads((run / "config.json").read_text())
+    config["options"]["dataset"] = write_tiny(tmp_path / "data.npz")
+    (run / "config.json").write_text(json.dumps(config))
+    for more in (("--attack", "fgsm", "--eps", "0.1"), ("--corruptions", "fog")):
+        assert command(run, *more)[0] == 0
+    write_tiny(tmp_path / "data.npz", seed=1)
+    status, _, err = command(run, "--attack", "fgsm", "--eps", "0.2")
+    assert status == 0 and "fgsm: the test images are others than before: run again" in err
+    (entry,) = stored(run)["attacks"]
+    assert [point["eps"] for point in entry["points"]] == [0.2]
+    status, _, err = command(run, "--corruptions", "fog", "spatter")
+    assert status == 0 and "the test images are others than before: run again" in err
+    (entry,) = stored(run)["corruptions"]
+    # Both of the new images, in one call.
+    assert [call["corruptions"] for call in entry["calls"]] == [["fog", "spatter"]]
+
+
 class TestCorruptions:
     TWO = ("--limit", "21", "--corruptions", "fog", "impulse_noise")
 
@@ -419,8 +431,14 @@ class TestCorruptions:
         command(run, *self.TWO)
         command(run, "--attack", "fgsm", *FAST, "--eps", "0.1")
         before = stored(run)
-        kept = _run.Run._evaluations(SimpleNamespace(folder=RunFolder(run)))
+        finished = SimpleNamespace(folder=RunFolder(run))
+        kept = _run.Run._evaluations(finished)
         assert kept == {key: before[key] for key in ("attacks", "corruptions")}
+        # A damaged or missing file is written anew.
+        (run / "result.json").write_text("{")
+        assert _run.Run._evaluations(finished) == {}
+        (run / "result.json").unlink()
+        assert _run.Run._evaluations(finished) == {}
 
     def test_baseline(self, run, command, tmp_path):
         other = tmp_path / "other"
