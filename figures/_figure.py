@@ -30,6 +30,7 @@ class Figure:
         presets: preset -> settings, a JSON-plain dict.
         run: called with an `Experiment`; fills its `content`, calling `save` after each piece.
         draw: called with the whole JSON content; returns a matplotlib figure.
+        runs_of: name of the figure whose training runs it uses too, by default its own.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Figure:
     presets: dict[str, dict]
     run: Callable
     draw: Callable
+    runs_of: str = ""
 
 
 class Experiment:
@@ -48,6 +50,7 @@ class Experiment:
         folder: where training runs go.
         data_dir: folder of the TFDS data sets, None for TFDS' own.
         used_runs: keys of the training runs that this call has asked for.
+        overwrite: whether nothing that an earlier call finished is to be used.
     """
 
     def __init__(self, figure, preset, path, folder, data_dir):
@@ -56,11 +59,13 @@ class Experiment:
         self.settings = json.loads(json.dumps(figure.presets[preset]))
         self.content = {}
         self.used_runs = set()
+        self.overwrite = False
         self._command = command_line(f"figures.{figure.name}")
         self._seconds, self._begin = 0.0, time.perf_counter()
 
     def take_up(self, overwrite):
         """Take up the results that the JSON already holds."""
+        self.overwrite = overwrite
         if not self.path.exists() or overwrite:
             return
         stored = read_json(self.path)
@@ -137,7 +142,9 @@ def _parse(figure, argv):
     )
     parser.add_argument("--results", default=str(RESULTS), help="folder of the JSON and the PNG")
     parser.add_argument(
-        "--runs", default=f"runs/figures/{figure.name}", help="folder of the training runs"
+        "--runs",
+        default=f"runs/figures/{figure.runs_of or figure.name}",
+        help="folder of the training runs",
     )
     parser.add_argument("--data-dir", help="folder of the TFDS data sets (default: TFDS' own)")
     parser.add_argument("--overwrite", action="store_true", help="discard earlier results first")

@@ -12,8 +12,9 @@ from models._train import load_data, train
 def trained(experiment, key, model, arguments, *, evaluate=True, training_error=False):
     """The record of one training run of `python -m models.MODEL ARGUMENTS`.
 
-    A record that the experiment's results hold already is returned as it is; a run folder of an
-    interrupted call is gone on with; otherwise the network is trained.
+    A record that the experiment's results hold already is returned as it is; the folder of a
+    finished run of the same command is read, that of an interrupted one is gone on with; otherwise
+    the network is trained.
 
     Args:
         experiment: the `figures._figure.Experiment`; the record goes into `content["runs"]`.
@@ -41,6 +42,16 @@ def trained(experiment, key, model, arguments, *, evaluate=True, training_error=
     folder = RunFolder(experiment.folder / key)
     # A run of other settings that went by this name is of no use any more.
     stale = folder.holds_run and read_json(folder / "config.json").get("command") != command
+    # Another figure's, perhaps; without its checkpoints it could not be gone on with.
+    files = all((folder / name).exists() for name in ("result.json", "best.keras", "history.csv"))
+    if files and evaluate and not (stale or training_error or experiment.overwrite):
+        runs[key] = {
+            "command": command,
+            "history": read_history(folder / "history.csv"),
+            "result": read_json(folder / "result.json"),
+        }
+        experiment.save()
+        return runs[key]
     place = ["--output", str(folder.path), "--overwrite" if stale else "--resume"]
     if experiment.data_dir:
         place += ["--data-dir", experiment.data_dir]

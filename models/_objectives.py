@@ -1,5 +1,6 @@
 """What else a network of the zoo can be trained for: an auxiliary task, adversarial examples."""
 
+from models import _attended
 from models._options import CommandError, boolean, fraction, number
 
 
@@ -93,6 +94,7 @@ def add_options(parser):
         default="adversarial",
         help="the images that choose the epoch, of adversarial training (default adversarial)",
     )
+    _attended.add_options(parser)
 
 
 def training_model(classifier, options):
@@ -101,7 +103,8 @@ def training_model(classifier, options):
     Raises:
         CommandError: if the options do not fit the network.
     """
-    if options["aux"] == "none" and options["adversarial"] == "none":
+    attended = _attended.wrapper(options)
+    if attended is None and options["aux"] == "none" and options["adversarial"] == "none":
         return classifier
     from spectral_keras.training import AdversarialModel, AuxiliaryModel, FourierTarget
 
@@ -110,6 +113,8 @@ def training_model(classifier, options):
         _check_published(options)
     try:
         attack = _attack(options, published)
+        if attended is not None:
+            return attended(classifier, attack)
         if options["aux"] == "none":
             return AdversarialModel(classifier, attack, validate_on=options["validate_on"])
         target = None

@@ -166,7 +166,7 @@ def build_parser(name):
     fit.add_argument("--weight-decay", type=number(float, 0), default=recipe.weight_decay)
     fit.add_argument(
         "--schedule",
-        choices=("constant", "cosine", "onecycle", "step", "plateau"),
+        choices=("constant", "cosine", "onecycle", "step", "thirds", "plateau"),
         default=recipe.schedule,
     )
     fit.add_argument("--warmup-epochs", type=number(float, 0), default=recipe.warmup_epochs)

@@ -102,15 +102,17 @@ def _prepare(keras, name, options):
 def build_model(name, data, options, steps_per_epoch):
     """The compiled model that `fit` trains: the network, or a model around it.
 
-    A model around it, of an auxiliary task or of adversarial training, has the network as its
-    attribute `classifier`.
+    A model around it, of an auxiliary task, of adversarial training or of power suppression, has
+    the network as its attribute `classifier`.
     """
     import keras
 
+    from models._attended import gated
     from models._objectives import training_model
 
     network = {key: options[key] for key in registry.options(name)}
     classifier = registry.build(name, data.input_shape, data.num_classes, **network)
+    classifier = gated(classifier, options)
     model = training_model(classifier, options)
     compile_model(keras, model, options, steps_per_epoch)
     return model

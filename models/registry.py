@@ -15,6 +15,9 @@ _NAMES = (
     "googlenet",
     "efficientnet_b0",
     "mobilenet_v2",
+    "vgg11_bn",
+    "vgg16",
+    "vgg16_bn",
 )
 
 

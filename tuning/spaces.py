@@ -68,6 +68,10 @@ _SGD = {
     "momentum": Range(1 - 0.1**0.5, 1 - 0.1**2, "log_complement"),
     "weight_decay": Range(1e-6, 1e-3, "log"),
 }
+_VGG = _SGD | {
+    "learning_rate": Range(1e-3, 1e-1, "log"),
+    "weight_decay": Range(1e-5, 1e-2, "log"),
+}
 _STRIDES = {"pooling": Choice(("strided", "spectral"))}
 
 # Options of the training command -> where they are searched.
@@ -90,6 +94,9 @@ SPACES = {
     "googlenet": _SGD | _POOLING,
     "efficientnet_b0": _SGD | _STRIDES | _DROPOUT | {"drop_connect": Range(0.0, 0.5)},
     "mobilenet_v2": _SGD | _STRIDES,
+    "vgg11_bn": _ADAM | _POOLING | _DROPOUT,
+    "vgg16": _VGG | _POOLING | _DROPOUT,
+    "vgg16_bn": _VGG | _POOLING | _DROPOUT,
 }
 
 # What else a space sets: the paper's optimizer.

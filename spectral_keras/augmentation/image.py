@@ -9,6 +9,8 @@ the Keras backend; nothing loops over the images of a batch.
 
 import numpy as np
 
+from spectral_keras.augmentation._images import as_result
+from spectral_keras.augmentation.affine import resized_crop, rotation, scale, translation
 from spectral_keras.ops.validation import check_number, check_positive_int
 
 # The report (Section IV) names translation, horizontal reflection and HSV perturbation, but
@@ -56,7 +58,7 @@ def mirror_crop(images, rng, padding=PADDING, out=None):
 
 def _crop(images, rng, padding, mode, out):
     padding = check_positive_int("padding", padding, minimum=0)
-    result = _result(images, out)
+    result = as_result(images, out)
     count, height, width, _ = result.shape
     offsets = rng.integers(0, 2 * padding + 1, (2, count))
     sides = ((0, 0), (padding, padding), (padding, padding), (0, 0))
@@ -80,7 +82,7 @@ def translate(images, rng, fraction=TRANSLATION, out=None):
         out: where to write the result (see above).
     """
     fraction = check_number("fraction", fraction, low=0, high=1, high_open=True)
-    result = _result(images, out)
+    result = as_result(images, out)
     count, height, width, channels = result.shape
     # The tolerance keeps a product such as 2.9999999999999996 from becoming 2.
     top, left = (min(int(fraction * size + 1e-9), size - 1) for size in (height, width))
@@ -110,7 +112,7 @@ def flip(images, rng, probability=0.5, out=None):
         out: where to write the result (see above).
     """
     probability = check_number("probability", probability, low=0, high=1)
-    result = _result(images, out)
+    result = as_result(images, out)
     chosen = rng.random(len(result)) < probability
     for part in _chunks(result):
         images, mirrored = result[part], np.flatnonzero(chosen[part])
@@ -152,7 +154,7 @@ def cutout(images, rng, fraction=CUTOUT, out=None):
         out: where to write the result (see above).
     """
     fraction = check_number("fraction", fraction, low=0, high=1)
-    result = _result(images, out)
+    result = as_result(images, out)
     count, height, width, _ = result.shape
     side = round(fraction * min(height, width))
     inside = []
@@ -178,7 +180,7 @@ def adjust_hsv(images, hue, saturation, value, out=None):
             is a share of the full circle, the others are factors of at least 0.
         out: where to write the result (see above).
     """
-    result = _result(images, out)
+    result = as_result(images, out)
     count, height, width, channels = result.shape
     hue, saturation, value = (
         np.broadcast_to(np.asarray(each, np.float32), (count,))[:, np.newaxis]
@@ -248,33 +250,6 @@ def _adjust_hsv(images, hue, saturation, value):
         np.add(pure, low, out=images[..., channel])
 
 
-def _result(images, out):
-    """The images as float32 in [0, 1] in an array that may be written to: `out` or a new one."""
-    images = np.asarray(images)
-    if images.ndim != 4:
-        raise ValueError(
-            f"`images` must have shape [N, height, width, channels]. "
-            f"Received: images of shape {images.shape}"
-        )
-    if images.dtype != np.uint8 and images.dtype.kind != "f":
-        raise ValueError(
-            f"`images` must be uint8 in [0, 255] or floats in [0, 1]. "
-            f"Received: images of type {images.dtype}"
-        )
-    if out is None:
-        out = np.empty(images.shape, np.float32)
-    elif out.shape != images.shape or out.dtype != np.float32 or not out.flags.c_contiguous:
-        raise ValueError(
-            f"`out` must be a contiguous float32 array of shape {images.shape}. "
-            f"Received: out of shape {out.shape} and type {out.dtype}"
-        )
-    if images.dtype == np.uint8:
-        np.multiply(images, np.float32(1 / 255), out=out)
-    elif images is not out:
-        out[...] = images
-    return out
-
-
 def _chunks(images):
     """Slices of the batch of about _CHUNK values each."""
     step = max(1, _CHUNK // max(1, images[:1].size))
@@ -309,11 +284,16 @@ ATOMS = {
     "flip": flip,
     "hsv": hsv,
     "cutout": cutout,
+    "resized_crop": resized_crop,
+    "scale": scale,
+    "translation": translation,
+    "rotation": rotation,
 }
 PRESETS = {
     "none": (),
     "crop_flip": ("crop", "flip"),
     "mirror_crop_flip": ("mirror_crop", "flip"),
+    "resized_crop_flip": ("resized_crop", "flip"),
     "report": ("translate", "flip", "hsv"),
 }
 
@@ -325,7 +305,7 @@ class Augmentation:
         self.names = tuple(names)
 
     def __call__(self, images, rng, out=None):
-        result = _result(images, out)
+        result = as_result(images, out)
         for name in self.names:
             ATOMS[name](result, rng, out=result)
         return result
@@ -339,10 +319,12 @@ def build_augmentation(name):
 
     Args:
         name: `"none"`; `"crop_flip"` (pad 4, random crop, horizontal flip);
-            `"mirror_crop_flip"` (the same with mirrored borders); `"report"` (translation by up
-            to 10 %, horizontal flip, HSV perturbation); or steps separated by commas or in a list,
-            in the order of their use, out of `"crop"`, `"mirror_crop"`, `"translate"`, `"flip"`,
-            `"hsv"` and `"cutout"`. Presets may stand among the steps.
+            `"mirror_crop_flip"` (the same with mirrored borders); `"resized_crop_flip"` (random
+            box, enlarged, and horizontal flip); `"report"` (translation by up to 10 %, horizontal
+            flip, HSV perturbation); or steps separated by commas or in a list, in the order of
+            their use, out of `"crop"`, `"mirror_crop"`, `"translate"`, `"flip"`, `"hsv"`,
+            `"cutout"`, `"resized_crop"`, `"scale"`, `"translation"` and `"rotation"`. Presets may
+            stand among the steps.
 
     Returns:
         A callable `(images, rng) -> images`, or None if nothing is to be done.

@@ -17,6 +17,7 @@ from spectral_keras.ops.validation import check_choice
 
 # b(M) of equation (9) adds up to 1.1 over the three bands.
 _TOTAL = 1.1
+CONFIGURATIONS = (*(f"{i:03b}" for i in range(8)), "learnable")
 
 
 def suppressed_open_ratio(alpha):
@@ -89,8 +90,7 @@ def open_ratio_labels(band, alpha, configuration="000", *, theta=None, alpha_is=
     >>> [round(float(beta), 4) for beta in labels]
     [0.2407, 1.0, 1.0, 1.0]
     """
-    names = [f"{i:03b}" for i in range(8)] + ["learnable"]
-    check_choice("configuration", configuration, names)
+    check_choice("configuration", configuration, CONFIGURATIONS)
     check_choice("alpha_is", alpha_is, ("kept", "suppressed"))
     band = ops.cast(band, "int32")
     alpha = ops.convert_to_tensor(alpha)

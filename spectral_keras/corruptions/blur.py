@@ -7,6 +7,9 @@ from spectral_keras.corruptions.levels import to_levels, to_unit
 from spectral_keras.corruptions.streams import draw
 
 
+_LARGE = 9  # sides of larger kernels are worth a DFT
+
+
 def gaussian_blur(images, sigma, rngs=None):
     """Gaussian of the standard deviation `sigma`, pixels; uint8 [N, H, W, C] in and out."""
     return to_levels(filters.gaussian(to_unit(images), sigma))
@@ -20,7 +23,10 @@ def defocus_blur(images, constants, rngs=None):
         constants: radius and smoothing of `filters.disk`.
         rngs: not used.
     """
-    return to_levels(filters.correlate(to_unit(images), filters.disk(*constants)))
+    kernel = filters.disk(*constants)
+    if len(kernel) > _LARGE:
+        return filters.correlate_levels(images, kernel)
+    return to_levels(filters.correlate(to_unit(images), kernel))
 
 
 def glass_blur(images, constants, rngs):

@@ -37,8 +37,8 @@ FUNCTIONS = {
     "saturate": colour.saturate,
 }
 
-# Values worked on at a time: the temporaries, float64, take some tens of MB.
-_CHUNK = 1 << 19
+# Values worked on at a time: the temporaries, float64, stay in a processor's cache.
+_CHUNK = 1 << 17
 
 
 def corrupt(images, name, severity, seed=0, *, indices=None, table=None):

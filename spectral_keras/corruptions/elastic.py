@@ -4,7 +4,7 @@ import numpy as np
 
 from spectral_keras.corruptions import filters
 from spectral_keras.corruptions.levels import to_levels, to_unit
-from spectral_keras.corruptions.streams import draw
+from spectral_keras.corruptions.streams import uniform
 
 
 def elastic_transform(images, constants, rngs):
@@ -21,16 +21,18 @@ def elastic_transform(images, constants, rngs):
     """
     amplitude, sigma, largest = constants
     height, width = images.shape[1:3]
-    moves = draw(rngs, lambda rng: rng.uniform(-largest, largest, (3, 2)))
-    noise = draw(rngs, lambda rng: rng.uniform(-1, 1, (height, width, 2)))
+    moves = uniform(rngs, (3, 2), -largest, largest)
+    noise = uniform(rngs, (height, width, 2), -1, 1)
     rows, columns = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")
     affine, start = _affine(height, width, moves)
     where = affine @ np.stack((rows.ravel(), columns.ravel())) + start[:, :, np.newaxis]
     where = where.reshape(len(images), 2, height, width)
-    moved = _sample(to_unit(images, np.float32), where[:, 0], where[:, 1], _mirrored)
+    # Planes of one channel, [C, N, H, W]: NumPy is fast along long last axes.
+    planes = to_unit(np.ascontiguousarray(np.moveaxis(images, -1, 0)), np.float32)
+    planes = _sample(planes, where[:, 0], where[:, 1], _mirrored)
     shift = filters.gaussian(noise, sigma, mode="reflect", truncate=3) * amplitude
-    moved = _sample(moved, rows + shift[..., 0], columns + shift[..., 1], _reflected)
-    return to_levels(moved)
+    planes = _sample(planes, rows + shift[..., 0], columns + shift[..., 1], _reflected)
+    return np.moveaxis(to_levels(planes), 0, -1)
 
 
 def _affine(height, width, moves):
@@ -56,34 +58,40 @@ def _affine(height, width, moves):
     return matrix, start
 
 
-def _sample(images, rows, columns, fold):
-    """Images [N, H, W, C] at the places [N, H, W], linear between pixels.
+def _sample(planes, rows, columns, fold):
+    """Planes [C, N, H, W] at the places [N, H, W], linear between pixels.
 
     `fold(index, size)` says which pixel continues the image beyond its border.
     """
-    count, height, width, channels = images.shape
-    pixels = images.reshape(count, height * width, channels)
+    count, height, width = planes.shape[1:]
+    first = np.arange(count, dtype=np.int64)[:, np.newaxis, np.newaxis] * (height * width)
     top, left = np.floor(rows), np.floor(columns)
     down, right = rows - top, columns - left
-    result = np.zeros(images.shape, np.float64)
-    for below in (0, 1):
-        line = fold(top.astype(np.int64) + below, height) * width
-        for beside in (0, 1):
-            place = line + fold(left.astype(np.int64) + beside, width)
-            weight = (down if below else 1 - down) * (right if beside else 1 - right)
-            values = np.take_along_axis(pixels, place.reshape(count, -1, 1), axis=1)
-            result += weight[..., np.newaxis] * values.reshape(images.shape)
+    top, left = top.astype(np.int32), left.astype(np.int32)
+    lines = [fold(top + below, height) * np.int64(width) + first for below in (0, 1)]
+    besides = [fold(left + beside, width) for beside in (0, 1)]
+    result = np.zeros(planes.shape, np.float64)
+    for line, vertical in zip(lines, (1 - down, down), strict=True):
+        for beside, horizontal in zip(besides, (1 - right, right), strict=True):
+            place, weight = line + beside, vertical * horizontal
+            for plane, total in zip(planes, result, strict=True):
+                total += weight * plane.take(place)
     return result.astype(np.float32)
 
 
 def _mirrored(index, size):
     """... 2 1 | 0 1 2 ...: the border pixel is not repeated (OpenCV's BORDER_REFLECT_101)."""
     period = max(2 * size - 2, 1)
-    index = index % period
+    index = _modulo(index, period)
     return np.minimum(index, period - index) if size > 1 else index
 
 
 def _reflected(index, size):
     """... 1 0 | 0 1 ...: the border pixel is repeated (SciPy's "reflect")."""
-    index = index % (2 * size)
+    index = _modulo(index, 2 * size)
     return np.minimum(index, 2 * size - 1 - index)
+
+
+def _modulo(index, period):
+    # NumPy divides many integers by one several times as fast as it takes remainders.
+    return index - index // period * period

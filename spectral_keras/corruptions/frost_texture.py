@@ -5,7 +5,7 @@ import functools
 import numpy as np
 
 from spectral_keras.corruptions.levels import tint
-from spectral_keras.corruptions.streams import draw
+from spectral_keras.corruptions.streams import normal
 
 # Our choice: a cold white, on average of middle brightness.
 COLOUR = (0.88, 0.96, 1.0)
@@ -28,7 +28,7 @@ def frost_texture(height, width, channels, rngs):
     Returns:
         Float64 [N, height, width, channels] in [0, 1], different for each generator.
     """
-    noise = draw(rngs, lambda rng: rng.standard_normal((3, height, width)))
+    noise = normal(rngs, (3, height, width), 0, 1)
     amplitudes = np.stack([_amplitude(height, width, power) for power in (COVER, VEINS, GRAIN)])
     fields = np.fft.irfft2(np.fft.rfft2(noise) * amplitudes, s=(height, width))
     cover, veins, grain = np.moveaxis(fields, 1, 0)

@@ -7,12 +7,14 @@ LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as OpenCV's
 
 def to_unit(images, dtype=np.float64):
     """uint8 as floats in [0, 1]; in float64 the way there and back changes no level."""
-    return images.astype(dtype) / dtype(255)
+    return np.divide(images, dtype(255), dtype=dtype)
 
 
 def to_levels(images):
     """[0, 1] clipped, as uint8; cut off and not rounded, as the published generator does."""
-    return (np.clip(images, 0, 1) * 255).astype(np.uint8)
+    images = np.clip(images, 0, 1)
+    images *= 255
+    return images.astype(np.uint8)
 
 
 def luma(images):

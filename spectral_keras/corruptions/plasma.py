@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from spectral_keras.corruptions.streams import draw
+from spectral_keras.corruptions.streams import uniform
 
 
 def plasma(height, width, decay, rngs):
@@ -24,7 +24,7 @@ def plasma(height, width, decay, rngs):
     # A square of one point has no spread that could be normalised.
     side = max(2, 1 << (max(height, width) - 1).bit_length())
     # Every point but the first has its number, in the order of their use.
-    numbers = draw(rngs, lambda rng: rng.uniform(-1, 1, side * side - 1))
+    numbers = uniform(rngs, (side * side - 1,), -1, 1)
     used = 0
 
     def middle(total, spread):

@@ -5,7 +5,7 @@ import numpy as np
 from spectral_keras.corruptions import filters
 from spectral_keras.corruptions.edges import canny, chamfer_distance
 from spectral_keras.corruptions.levels import tint, to_levels, to_unit
-from spectral_keras.corruptions.streams import draw
+from spectral_keras.corruptions.streams import normal
 
 WATER = (175 / 255, 238 / 255, 238 / 255)  # pale turquoise
 MUD = (63 / 255, 42 / 255, 20 / 255)
@@ -24,7 +24,7 @@ def spatter(images, constants, rngs):
     """
     mean, deviation, smoothing, threshold, amount, is_mud = constants
     size = (*images.shape[1:3], 1)
-    liquid = draw(rngs, lambda rng: rng.normal(mean, deviation, size))
+    liquid = normal(rngs, size, mean, deviation)
     liquid = filters.gaussian(liquid, smoothing)
     liquid[liquid < threshold] = 0
     images = to_unit(images, np.float32)

@@ -6,7 +6,7 @@ from spectral_keras.corruptions import filters
 from spectral_keras.corruptions.frost_texture import frost_texture
 from spectral_keras.corruptions.levels import luma, to_levels, to_unit
 from spectral_keras.corruptions.plasma import plasma
-from spectral_keras.corruptions.streams import draw
+from spectral_keras.corruptions.streams import draw, normal
 
 
 def snow(images, constants, rngs):
@@ -20,7 +20,7 @@ def snow(images, constants, rngs):
         rngs: N generators.
     """
     mean, deviation, factor, threshold, radius, sigma, share = constants
-    flakes = draw(rngs, lambda rng: rng.normal(mean, deviation, images.shape[1:3]))
+    flakes = normal(rngs, images.shape[1:3], mean, deviation)
     angles = draw(rngs, lambda rng: rng.uniform(-135, -45))
     flakes = filters.zoom(flakes, factor)[..., np.newaxis]
     flakes[flakes < threshold] = 0

@@ -11,7 +11,10 @@ from spectral_keras.data.digits import load_digits
 from spectral_keras.data.errors import DataError
 from spectral_keras.data.folder import is_class_folder, load_folder
 from spectral_keras.data.npz import load_npz
+from spectral_keras.data.planted import load_planted
 from spectral_keras.data.tfds import load_tfds
+
+_PLANTED = {"planted": "radial", "planted_oriented": "oriented"}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -59,8 +62,10 @@ def load(
     """Load an image classification data set.
 
     Args:
-        name: `"digits"` (scikit-learn's scans as 32x32x1; no download); an image
-            classification set of TensorFlow Datasets (`"cifar10"`, `"cifar100"`, ...); the
+        name: `"digits"` (scikit-learn's scans as 32x32x1; no download); `"planted"` or
+            `"planted_oriented"` (synthetic textures as 32x32x1 whose classes differ in known
+            frequency bands, see `spectral_keras.data.planted`); an image classification set of
+            TensorFlow Datasets (`"cifar10"`, `"cifar100"`, ...); the
             path of an `.npz` file with `x_train`, `y_train`, `x_test`, `y_test` (uint8 in
             [0, 255], or floats in [0, 1], which are rounded to 256 levels); or a folder of
             class folders of images, with or without `train/` and `test/` above them. Data
@@ -158,9 +163,12 @@ def _check_image_size(value):
 
 
 def _read(name, data_dir, limit, limit_test, image_size, grayscale):
-    """Choose the reader by what `name` is: digits, file, folder, or a TFDS name."""
+    """Choose the reader by what `name` is: digits, planted, file, folder, or a TFDS name."""
     if name == "digits":
         return load_digits()
+    if name in _PLANTED:
+        variant = _PLANTED[name]
+        return load_planted(variant, limit=limit, limit_test=limit_test, size=image_size)
     if name.lower().endswith(".npz"):
         return load_npz(name)
     path = os.path.expanduser(name)

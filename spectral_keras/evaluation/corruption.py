@@ -8,6 +8,7 @@ from spectral_keras.attacks import arguments, predict_classes
 from spectral_keras.corruptions import BENCHMARK, SEVERITIES, TABLES, corrupt, table_for
 from spectral_keras.corruptions.corrupt import check_images
 from spectral_keras.corruptions.severities import GROUPS
+from spectral_keras.data import CorruptedImages
 from spectral_keras.evaluation.corruption_error import mean_accuracy
 from spectral_keras.evaluation.outcomes import check_classes
 from spectral_keras.evaluation.under_attack import accuracy_point
@@ -82,16 +83,10 @@ def accuracy_under_corruption(
 
     def point(change, report=None):
         """Accuracy on change(batch, numbers of its images)."""
-        correct = np.zeros(len(images), bool)
-        for start in range(0, len(images), batch_size):
-            indices = np.arange(start, min(start + batch_size, len(images)))
-            batch = np.multiply(
-                change(images[indices], indices), np.float32(1 / 255), dtype=np.float32
-            )
-            correct[indices] = predict_classes(model, batch, batch_size=batch_size) == y[indices]
-            if report:
-                report(int(indices[-1]) + 1, len(images))
-        return accuracy_point(correct)
+        return _point(
+            model, len(images), lambda indices: change(images[indices], indices), y, batch_size,
+            report,
+        )  # fmt: skip
 
     def corrupted(name, severity, batch, indices):
         return corrupt(batch, name, severity, seed, indices=indices, table=table)
@@ -116,6 +111,91 @@ def accuracy_under_corruption(
     }
     of_benchmark = any(name in BENCHMARK for name in names)
     return result | {"mean_accuracy": mean_accuracy(result) if of_benchmark else None}
+
+
+def accuracy_on_corrupted(
+    model, corrupted, names=None, severities=None, *, clean=None, batch_size=128, progress=None
+):
+    """`accuracy_under_corruption` on images that were corrupted before, such as CIFAR-10-C.
+
+    Args:
+        model: see `accuracy_under_corruption`.
+        corrupted: what `spectral_keras.data.load_corrupted` returns.
+        names: a group, a corruption or several; None for all that `corrupted` has.
+        severities: one or several; None for all that `corrupted` has.
+        clean: None, or a pair of uncorrupted images uint8 [N, H, W, C] and their classes.
+        batch_size, progress: see `accuracy_under_corruption`.
+
+    Returns:
+        What `accuracy_under_corruption` returns. "clean" is None without `clean`; "settings" has
+        "source", that of `corrupted`.
+
+    Raises:
+        ValueError: for an argument that does not fit.
+
+    Example:
+
+    >>> import numpy as np, keras
+    >>> from spectral_keras.data import load_corrupted
+    >>> model = keras.Sequential(  # is it brighter than 0.6?
+    ...     [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(2)]
+    ... )
+    >>> model.set_weights([np.tile([[0.0, 1 / 64]], (64, 1)), np.array([0.6, 0.0])])
+    >>> np.save("brightness.npy", np.full((5, 8, 8, 1), 140, np.uint8))
+    >>> np.save("labels.npy", np.zeros(5, int))  # one image, five severities
+    >>> result = accuracy_on_corrupted(model, load_corrupted("."))
+    >>> result["corruptions"]["brightness"][4]["accuracy"]
+    1.0
+    """
+    arguments.check_model(model)
+    arguments.check_progress(progress)
+    if not isinstance(corrupted, CorruptedImages):
+        raise ValueError(
+            "`corrupted` must be what spectral_keras.data.load_corrupted returns. Received: "
+            f"corrupted of type {type(corrupted).__name__}"
+        )
+    y = check_classes(corrupted.labels, model, corrupted.labels, "corrupted")
+    names = list(corrupted.names) if names is None else check_names(names)
+    severities = check_severities(corrupted.severities if severities is None else severities)
+    for argument, wanted, there in (
+        ("names", names, corrupted.names),
+        ("severities", severities, corrupted.severities),
+    ):
+        for value in wanted:
+            check_choice(argument, value, there)
+    batch_size = check_positive_int("batch_size", batch_size)
+    point = None
+    if clean is not None:
+        images = check_images(clean[0])
+        classes = check_classes(clean[1], model, images, "clean")
+        point = _point(model, len(images), images.__getitem__, classes, batch_size)
+
+    def one(name, severity):
+        images = corrupted.read(name, severity)
+        report = progress and functools.partial(progress, name, severity)
+        found = _point(model, len(images), images.__getitem__, y, batch_size, report)
+        return {"severity": severity, **found}
+
+    result = {
+        "images": len(corrupted),
+        "clean": point,
+        "corruptions": {name: [one(name, severity) for severity in severities] for name in names},
+        "settings": {"source": corrupted.source},
+    }
+    of_benchmark = any(name in BENCHMARK for name in names)
+    return result | {"mean_accuracy": mean_accuracy(result) if of_benchmark else None}
+
+
+def _point(model, count, images_of, y, batch_size, report=None):
+    """Accuracy on `count` images; images_of(indices) gives some of them, as uint8."""
+    correct = np.zeros(count, bool)
+    for start in range(0, count, batch_size):
+        indices = np.arange(start, min(start + batch_size, count))
+        batch = np.multiply(images_of(indices), np.float32(1 / 255), dtype=np.float32)
+        correct[indices] = predict_classes(model, batch, batch_size=batch_size) == y[indices]
+        if report:
+            report(int(indices[-1]) + 1, count)
+    return accuracy_point(correct)
 
 
 def check_names(names):

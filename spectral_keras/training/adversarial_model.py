@@ -93,13 +93,18 @@ class AdversarialModel(keras.Model):
 
     def _prepared(self, data, training):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        x, labels = self._augmented(x, training)
         if self.attack is not None and training:
             x = self.attack(self.classifier, x, y, seed_generator=self._training_seed)
         elif self.attack is not None and self.validate_on == "adversarial":
             x = self._validation_attack(self.classifier, x, y, seed_generator=self._validation_seed)
-        return keras.utils.pack_x_y_sample_weight(self._as_inputs(x), y, sample_weight)
+        return keras.utils.pack_x_y_sample_weight(self._as_inputs(x, labels), y, sample_weight)
 
-    def _as_inputs(self, images):
+    def _augmented(self, images, training):
+        """The images that are attacked, and labels of what was done to them, for `_as_inputs`."""
+        return images, None
+
+    def _as_inputs(self, images, labels):
         """What `call` gets in a training or test step."""
         return images
 

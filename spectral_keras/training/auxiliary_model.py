@@ -7,14 +7,14 @@ import keras
 from keras import ops
 
 from spectral_keras.ops.validation import check_choice, check_number
-from spectral_keras.training.adversarial_model import AdversarialModel
+from spectral_keras.training.auxiliary_loss_model import AuxiliaryLossModel
 from spectral_keras.training.decoder import build_decoder
 from spectral_keras.training.fourier_target import FourierTarget
 from spectral_keras.training.reconstruction_target import ReconstructionTarget
 
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
-class AuxiliaryModel(AdversarialModel):
+class AuxiliaryModel(AuxiliaryLossModel):
     """Trains a classifier together with a decoder of its features.
 
     "Fourier transform as an auxiliary task": a decoder of transposed convolutions on the
@@ -113,9 +113,7 @@ class AuxiliaryModel(AdversarialModel):
         if task != "none":
             self.target = self._own_target() if target is None else target
             self._attach_decoder()
-            self._image_loss = _ImageMeanSquaredError(name="auxiliary_loss")
-            self._classification_tracker = keras.metrics.Mean(name="classification_loss")
-            self._auxiliary_tracker = keras.metrics.Mean(name="auxiliary_loss")
+            self._track_losses()
 
     def _own_target(self):
         if self.task == "reconstruction":
@@ -164,7 +162,7 @@ class AuxiliaryModel(AdversarialModel):
             )
         return self.classifier.get_layer(name).output
 
-    def _as_inputs(self, images):
+    def _as_inputs(self, images, labels):
         return images if self.decoder is None else {"images": images}
 
     def call(self, inputs, training=None):
@@ -182,20 +180,8 @@ class AuxiliaryModel(AdversarialModel):
             "target": ops.stop_gradient(self.target(source)),
         }
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        if not isinstance(y_pred, dict):
-            return super().compute_loss(x, y, y_pred, sample_weight, training)
-        classification = super().compute_loss(x, y, y_pred["outputs"], sample_weight, training)
-        auxiliary = self._image_loss(y_pred["target"], y_pred["decoded"], sample_weight)
-        count = ops.shape(y_pred["decoded"])[0]
-        self._classification_tracker.update_state(classification * _replicas(), count)
-        self._auxiliary_tracker.update_state(auxiliary * _replicas(), count)
-        return classification + self.weight * auxiliary
-
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        if isinstance(y_pred, dict):
-            y_pred = y_pred["outputs"]
-        return super().compute_metrics(x, y, y_pred, sample_weight)
+    def _image_losses(self, y_pred):
+        return ops.mean(ops.square(y_pred["decoded"] - y_pred["target"]), axis=(1, 2, 3))
 
     def get_config(self):
         target = self._given_target
@@ -208,27 +194,3 @@ class AuxiliaryModel(AdversarialModel):
             "target": None if target is None else keras.saving.serialize_keras_object(target),
             "variant": self.variant,
         }
-
-
-class _ImageMeanSquaredError(keras.losses.Loss):
-    """The mean over an image, [N], so that sample weights weigh images.
-
-    A loss object, because that is what Keras scales under a distribution strategy.
-    """
-
-    def __call__(self, y_true, y_pred, sample_weight=None):
-        if sample_weight is not None:
-            sample_weight = ops.reshape(sample_weight, (-1,))
-        return super().__call__(y_true, y_pred, sample_weight)
-
-    def call(self, y_true, y_pred):
-        return ops.mean(ops.square(y_pred - y_true), axis=(1, 2, 3))
-
-
-def _replicas():
-    """Number by which Keras divides losses under a distribution strategy of TensorFlow."""
-    if keras.backend.backend() != "tensorflow":
-        return 1
-    import tensorflow as tf
-
-    return tf.distribute.get_strategy().num_replicas_in_sync

@@ -7,7 +7,9 @@ from keras import ops
 
 from spectral_keras.ops.validation import check_choice, check_number, check_positive_int
 
-SCHEDULES = ("constant", "cosine", "onecycle", "step", "plateau")
+SCHEDULES = ("constant", "cosine", "onecycle", "step", "thirds", "plateau")
+# Shares of the epochs after which the rate is divided by ten.
+_DROPS = {"step": (2 / 3, 14 / 15), "thirds": (1 / 3, 2 / 3)}
 
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
@@ -69,7 +71,8 @@ def learning_rate_schedule(name, learning_rate, epochs, steps_per_epoch, warmup_
         name: "constant" and "plateau": the rate itself (the plateau rule is a callback);
             "cosine": warm-up from 0, then half a cosine to 0; "onecycle": from 1/25 to the peak
             in the first 30 % of the steps (or `warmup_epochs`), then to 1/250 000 of it; "step":
-            divided by ten at 2/3 and at 14/15 of the epochs (Rippel et al.: 100 and 140 of 150).
+            divided by ten at 2/3 and at 14/15 of the epochs (Rippel et al.: 100 and 140 of 150);
+            "thirds": divided by ten at 1/3 and at 2/3 of them (Jia et al.: 30 and 60 of 90).
         learning_rate: peak (or constant) learning rate.
         epochs: number of epochs.
         steps_per_epoch: optimizer steps of one epoch.
@@ -94,8 +97,7 @@ def learning_rate_schedule(name, learning_rate, epochs, steps_per_epoch, warmup_
             initial=learning_rate / 25,
             final=learning_rate / 25e4,
         )
-    boundaries = [round(epochs * share) * steps_per_epoch for share in (2 / 3, 14 / 15)]
-    if boundaries[0] >= boundaries[1]:
-        boundaries = boundaries[:1]
+    # A short training has one drop, or with "thirds" of one epoch none before its end.
+    boundaries = sorted({round(epochs * share) * steps_per_epoch for share in _DROPS[name]} - {0})
     rates = [learning_rate * 0.1**power for power in range(len(boundaries) + 1)]
     return keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, rates)

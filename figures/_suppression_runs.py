@@ -1,0 +1,151 @@
+"""The trainings of the frequency-interpretation paper, which several figures share.
+
+After Jia, Bao and Ma (arXiv 1911.12044), sections 4.1 to 4.3.  An arm is what one column of a
+table does to the training of a network:
+
+- natural; suppression: power suppression of a third of the images; noise: on the spectrum of every
+  image; both: suppression, then noise;
+- attention: a channel gate after the first layer, plain on VGG and extended on ResNet-18, as in the
+  paper, without a loss of its own; +attention: with the augmentation;
+- LMH=abc, learnable: suppression and a gate with its loss, factor lambda.
+
+Suppression and noise work on the image with a zero border of four pixels, before the random crop.
+"""
+
+import numpy as np
+
+from figures._runs import trained
+from models._files import read_json
+from models._options import CommandError
+
+CONFIGURATIONS = ("111", "011", "101", "110", "001", "010", "100", "000")
+TABLES = {
+    "table1": ("natural", "suppression", "attention", "suppression+attention"),
+    "table2": ("natural", *(f"LMH={name}" for name in CONFIGURATIONS)),
+    "table3": ("natural", "suppression", "noise", "both", "both+attention"),
+    "table4": ("natural", "both+000 lambda={}", "both+learnable lambda={}"),
+}
+
+_PROBABILITY = "1/3"
+_COMMON = {"dataset": "cifar10", "precision": "float32"}
+_SMALL = _COMMON | {
+    "limit": 5000,
+    "epochs": 10,
+    "batch_size": 32,
+    "learning_rate": 0.05,
+    "schedule": "onecycle",
+}
+
+PRESETS = {
+    # A small network that the paper does not have: it compiles in seconds.
+    "smoke": {
+        "networks": {"spectral_pool_cnn": ["table1", "table4"]},
+        "options": {"spectral_pool_cnn": {"width": 0.05, "num_pairs": 2}},
+        "training": _COMMON | {"dataset": "digits", "limit": 64, "epochs": 1, "batch_size": 32},
+        "gate_hidden": 8,
+        "lambdas": [100],
+        "seeds": {"table1": [0], "table4": [0]},
+        "test_images": 6,
+    },
+    # Two of the three networks, an eighth of their filters; dropout off, as the nets are small.
+    "cpu": {
+        "networks": {"resnet18": ["table3", "table4"], "vgg16_bn": ["table1", "table2"]},
+        "options": {
+            "vgg16_bn": {"width": 0.125, "dropout_rate": 0.0, "weight_decay": 4e-4},
+            "resnet18": {"width": 0.125, "early_stopping": 0, "weight_decay": 4e-4},
+        },
+        "training": _SMALL,
+        "gate_hidden": 64,
+        "lambdas": [100],
+        "seeds": {"table1": [0, 1], "table2": [0], "table3": [0, 1], "table4": [0]},
+        "test_images": 500,
+    },
+    # The recipes of the VGG networks are the paper's; ResNet-18 differs in its first step only.
+    "paper": {
+        "networks": {
+            "vgg16": ["table1", "table2"],
+            "vgg16_bn": ["table1", "table2"],
+            "resnet18": ["table3", "table4"],
+        },
+        "options": {
+            "resnet18": {
+                "epochs": 90,
+                "schedule": "thirds",
+                "weight_decay": 5e-3,
+                "early_stopping": 0,
+            }
+        },
+        "training": _COMMON,
+        "gate_hidden": 512,
+        "lambdas": [100, 50, 10, 2],
+        "seeds": {f"table{n}": [0, 1, 2, 3] for n in (1, 2, 3, 4)},
+        "test_images": 10_000,
+    },
+}
+
+
+def arms(table, lambdas):
+    """Names of the arms of a table."""
+    return [
+        arm.format(value) if "{}" in arm else arm
+        for arm in TABLES[table]
+        for value in (lambdas if "{}" in arm else [None])
+    ]
+
+
+def arm_options(arm, network, gate_hidden):
+    """Options of the training command for an arm."""
+    gate = {
+        "gate": "extended" if network == "resnet18" else "plain",
+        "gate_hidden": gate_hidden,
+    }
+    suppression = {"suppression": _PROBABILITY, "spectral_padding": 4, "augment": "flip"}
+    noise = {"noise": 1, "spectral_padding": 4, "augment": "flip"}
+    if arm.startswith("LMH="):
+        return suppression | gate | {"attention": arm.removeprefix("LMH=")}
+    if "lambda=" in arm:
+        configuration, weight = arm.removeprefix("both+").split(" lambda=")
+        loss = {"attention": configuration, "attention_weight": weight}
+        return suppression | noise | gate | loss
+    return {
+        "natural": {"augment": "crop_flip"},
+        "suppression": suppression,
+        "attention": {"augment": "crop_flip"} | gate,
+        "suppression+attention": suppression | gate,
+        "noise": noise,
+        "both": suppression | noise,
+        "both+attention": suppression | noise | gate,
+    }[arm]
+
+
+def run_key(network, arm, seed):
+    """Key of a run, also the name of its folder."""
+    return f"{network}-{arm}-{seed}".replace("+", "-").replace("=", "").replace(" ", "-")
+
+
+def train_arm(experiment, network, arm, seed):
+    """(key, record) of one training; made, gone on with, or taken from what is there."""
+    settings = experiment.settings
+    arguments = settings["training"] | settings["options"].get(network, {})
+    arguments |= arm_options(arm, network, settings["gate_hidden"]) | {"seed": seed}
+    key = run_key(network, arm, seed)
+    return key, trained(experiment, key, network, arguments)
+
+
+def load_best(experiment, key):
+    """(best.keras of a run, its resolved options)."""
+    import keras
+
+    path = experiment.folder / key
+    if not (path / "best.keras").exists():
+        raise CommandError(f"{path / 'best.keras'} is gone: --overwrite trains again")
+    options = read_json(path / "config.json")["options"]
+    if experiment.data_dir:
+        options["data_dir"] = experiment.data_dir
+    return keras.saving.load_model(path / "best.keras"), options
+
+
+def mean_and_error(values):
+    """(mean, standard error of the mean or None) of one value a seed."""
+    error = np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else None
+    return float(np.mean(values)), None if error is None else float(error)

@@ -1,0 +1,333 @@
+"""Tables 1 to 4 of the frequency-interpretation paper: what suppression, noise and attention give.
+
+Each arm (see `figures._suppression_runs`) is trained with every seed and tested on clean images and
+under the 15 corruptions at five severities.  "Rob." is the mean accuracy over these 75 cells; mCE
+divides the errors of each corruption by those of the natural network of the same architecture, as
+in the paper, here of the same seed.  Gains are differences to the natural network of the same seed
+on the same test images.
+
+Command: python -m figures.corruption_tables --preset cpu
+"""
+
+import contextlib
+import os
+import shutil
+
+import numpy as np
+
+from figures._figure import Figure, main
+from figures._style import BLUE, GREEN, GREY, ORANGE, caption
+from figures._suppression_runs import (
+    CONFIGURATIONS,
+    PRESETS,
+    arms,
+    load_best,
+    mean_and_error,
+    run_key,
+    train_arm,
+)
+
+# Natural accuracy and Rob. in percent and mCE, of the other arms the gains in points and mCE.
+PAPER = {
+    "vgg16": {
+        "natural": (90.41, 72.80, 100),
+        "suppression": (0.23, 5.68, 79),
+        "attention": (0.00, 0.10, 100),
+        "suppression+attention": (-0.04, 4.97, 82),
+        "LMH=111": (-0.90, 7.57, 74),
+        "LMH=011": (-0.72, 4.60, 83),
+        "LMH=101": (-0.70, 5.45, 80),
+        "LMH=110": (-0.85, 4.72, 83),
+        "LMH=001": (-0.55, 4.37, 84),
+        "LMH=010": (-0.94, 3.30, 88),
+        "LMH=100": (-1.17, 5.37, 81),
+        "LMH=000": (-0.89, 4.10, 85),
+    },
+    "vgg16_bn": {
+        "natural": (91.62, 72.07, 100),
+        "suppression": (0.32, 5.12, 80),
+        "attention": (0.04, 0.38, 98),
+        "suppression+attention": (0.09, 4.29, 83),
+        "LMH=111": (0.05, 5.08, 81),
+        "LMH=011": (-0.79, 4.83, 83),
+        "LMH=101": (-0.66, 5.19, 81),
+        "LMH=110": (-1.11, 6.31, 79),
+        "LMH=001": (-0.68, 5.25, 81),
+        "LMH=010": (-0.91, 4.46, 84),
+        "LMH=100": (-1.19, 6.56, 78),
+        "LMH=000": (-0.88, 5.79, 80),
+    },
+    "resnet18": {
+        "natural": (94.58, 72.62, 100),
+        "suppression": (-0.15, 4.73, 78),
+        "noise": (-0.29, 6.60, 80),
+        "both": (-0.18, 10.16, 63),
+        "both+attention": (-0.25, 10.33, 63),
+        "both+000 lambda=100": (-0.61, 11.20, 64),
+        "both+000 lambda=50": (-0.61, 11.13, 64),
+        "both+000 lambda=10": (-0.41, 10.32, 63),
+        "both+000 lambda=2": (-0.40, 10.34, 63),
+        "both+learnable lambda=100": (-0.31, 10.78, 63),
+        "both+learnable lambda=50": (-0.22, 10.97, 62),
+        "both+learnable lambda=10": (-0.24, 10.35, 62),
+        "both+learnable lambda=2": (-0.27, 10.26, 63),
+    },
+}
+
+
+def run(experiment):
+    settings = experiment.settings
+    with _corrupted_images(experiment) as images_of:
+        for seed in sorted({seed for seeds in settings["seeds"].values() for seed in seeds}):
+            for table, network in _tables(settings):
+                for arm in arms(table, settings["lambdas"]):
+                    if seed in settings["seeds"][table]:
+                        _run_one(experiment, network, arm, seed, images_of)
+    experiment.content["tables"] = {
+        f"{table}-{network}": make_table(experiment.content["runs"], table, network, settings)
+        for table, network in _tables(settings)
+    }
+
+
+def _tables(settings):
+    return [(table, network) for network, names in settings["networks"].items() for table in names]
+
+
+def _run_one(experiment, network, arm, seed, images_of):
+    from spectral_keras.evaluation.corruption import accuracy_on_corrupted
+
+    key, record = train_arm(experiment, network, arm, seed)
+    wanted = {"images": experiment.settings["test_images"], "seed": 0}
+    if record.get("corruption", {}).get("settings") != wanted:
+        import keras
+
+        model, options = load_best(experiment, key)
+        corrupted, clean = images_of(options)
+        found = accuracy_on_corrupted(model, corrupted, "benchmark", clean=clean, batch_size=250)
+        record["corruption"] = {
+            "settings": wanted,
+            "clean": found["clean"]["accuracy"],
+            "corruptions": {
+                name: [point["accuracy"] for point in points]
+                for name, points in found["corruptions"].items()
+            },
+            "mean_accuracy": found["mean_accuracy"],
+        }
+        experiment.save()
+        keras.backend.clear_session()
+    found = record["corruption"]
+    experiment.say(
+        f"{key}: clean {100 * found['clean']:.2f} %, corrupted {100 * found['mean_accuracy']:.2f} %"
+    )
+
+
+@contextlib.contextmanager
+def _corrupted_images(experiment):
+    """Function from a run's options to its corrupted and its clean test images, made once."""
+    from models._train import load_data
+    from spectral_keras.corruptions import BENCHMARK, corrupt
+    from spectral_keras.data import load_corrupted
+
+    count = experiment.settings["test_images"]
+    folder = experiment.folder / f"corrupted-{count}"
+    kept = {}
+
+    def images_of(options):
+        if kept:
+            return kept["corrupted"], kept["clean"]
+        data, _ = load_data(options)
+        x, y = data.x_test[:count], data.y_test[:count]
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in BENCHMARK:
+            if not (folder / f"{name}.npy").exists():
+                experiment.say(f"corrupting {count} images: {name}")
+                pieces = [corrupt(x, name, severity, seed=0) for severity in range(1, 6)]
+                with open(folder / ".tmp.npy", "wb") as file:
+                    np.save(file, np.concatenate(pieces))
+                os.replace(folder / ".tmp.npy", folder / f"{name}.npy")
+        np.save(folder / "labels.npy", np.tile(y, 5))
+        kept.update(corrupted=load_corrupted(str(folder)), clean=(x, y))
+        return kept["corrupted"], kept["clean"]
+
+    yield images_of
+    kept.clear()
+    # As large as the runs themselves, and made again in a minute.
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def make_table(runs, table, network, settings):
+    """Arm -> accuracy and Rob. (percent, by seed), their gains, mCE; and the spread over arms."""
+    from spectral_keras.evaluation import mean_corruption_error
+
+    seeds = settings["seeds"][table]
+
+    def found(arm, seed):
+        return runs[run_key(network, arm, seed)]["corruption"]
+
+    def errors(arm, seed):
+        rows = found(arm, seed)["corruptions"]
+        return {name: [100 * (1 - value) for value in row] for name, row in rows.items()}
+
+    rows = {}
+    for arm in arms(table, settings["lambdas"]):
+        row = {
+            "accuracy": [100 * found(arm, seed)["clean"] for seed in seeds],
+            "robustness": [100 * found(arm, seed)["mean_accuracy"] for seed in seeds],
+            "mce": [
+                mean_corruption_error(errors(arm, seed), errors("natural", seed))["mce"]
+                for seed in seeds
+            ],
+        }
+        for quantity in ("accuracy", "robustness"):
+            natural = rows["natural"][quantity] if rows else row[quantity]
+            gains = [a - b for a, b in zip(row[quantity], natural, strict=True)]
+            mean, error = mean_and_error(gains)
+            row[f"{quantity}_gain"] = {"mean": mean, "standard_error": error, "by_seed": gains}
+        row["mce_mean"] = float(np.mean(row["mce"]))
+        rows[arm] = row
+    content = {"rows": rows}
+    if table == "table2":
+        gains = [rows[f"LMH={name}"] for name in CONFIGURATIONS]
+        # The paper's "variance" is that of the eight configurations, not of a sample.
+        content["variance"] = {
+            quantity: float(np.var([row[f"{quantity}_gain"]["mean"] for row in gains]))
+            for quantity in ("accuracy", "robustness")
+        }
+    return content
+
+
+def verdict(tables):
+    """What the tables say about the paper's claims, in sentences with numbers."""
+    lines = []
+    for name, table in tables.items():
+        number, network = name.split("-", 1)
+        rows = table["rows"]
+        natural = rows["natural"]
+        arms_ = [arm for arm in rows if arm != "natural"]
+        if number in ("table1", "table3"):
+            parts = [
+                f"{arm} {_signed(rows[arm]['robustness_gain'])} under corruptions, "
+                f"{_signed(rows[arm]['accuracy_gain'])} clean"
+                for arm in arms_
+            ]
+            lines.append(
+                f"{network} (natural: {np.mean(natural['accuracy']):.1f} % clean, "
+                f"{np.mean(natural['robustness']):.1f} % under corruptions): {'; '.join(parts)}"
+            )
+        elif number == "table2":
+            ratio = table["variance"]
+            lines.append(
+                f"{network}, eight configurations: variance of the gains {ratio['accuracy']:.2f} "
+                f"clean and {ratio['robustness']:.2f} under corruptions"
+            )
+        else:
+            best = max(arms_, key=lambda arm: rows[arm]["robustness_gain"]["mean"])
+            lines.append(
+                f"{network}, gates with their loss: at best {best}, "
+                f"{_signed(rows[best]['robustness_gain'])} under corruptions, "
+                f"{_signed(rows[best]['accuracy_gain'])} clean"
+            )
+    return ".  ".join(lines) + "."
+
+
+def _signed(gain):
+    error = gain["standard_error"]
+    return f"{gain['mean']:+.1f}" + ("" if error is None else f" ± {error:.1f}")
+
+
+_TITLES = {
+    "table1": "Table 1: suppression and a gate",
+    "table2": "Table 2: which bands the gate is told to save",
+    "table3": "Table 3: suppression and noise",
+    "table4": "Table 4: suppression, noise and a gate with its loss",
+}
+
+
+def draw(stored):
+    from matplotlib import pyplot
+    from matplotlib.lines import Line2D
+
+    tables = stored["content"]["tables"]
+    order = sorted(tables)
+    columns = 2 if len(order) > 1 else 1
+    lines = -(-len(order) // columns)
+    figure, panels = pyplot.subplots(
+        lines, columns, figsize=(14.5, 1.5 + 4.6 * lines), layout="constrained", squeeze=False
+    )
+    for panel, name in zip(panels.ravel(), order, strict=False):
+        number, network = name.split("-", 1)
+        _panel(panel, tables[name]["rows"], network)
+        panel.set_title(f"{_TITLES[number]} ({network})", loc="left")
+    for panel in panels.ravel()[len(order) :]:
+        panel.set_axis_off()
+    handles = [
+        Line2D([], [], color=BLUE, marker="o", linestyle="", label="under corruptions"),
+        Line2D([], [], color=ORANGE, marker="s", linestyle="", label="clean"),
+        Line2D([], [], color=GREY, marker=".", linestyle="", label="each seed"),
+        Line2D(
+            [], [], color=GREEN, marker="_", markersize=12, markeredgewidth=2, linestyle="",
+            label="paper (full scale)",
+        ),
+    ]  # fmt: skip
+    figure.legend(handles=handles, loc="outside upper right", ncols=4, fontsize=10)
+    figure.suptitle("Accuracy gained over natural training, in points", x=0.01, ha="left")
+    caption(figure, f"{verdict(tables)}\n{_settings_line(stored)}")
+    return figure
+
+
+def _panel(panel, rows, network):
+    names = [arm for arm in rows if arm != "natural"]
+    quantities = (("robustness", BLUE, "o", -0.15, 1), ("accuracy", ORANGE, "s", 0.15, 0))
+    for place, arm in enumerate(names):
+        for quantity, color, marker, offset, column in quantities:
+            gain = rows[arm][f"{quantity}_gain"]
+            if len(gain["by_seed"]) > 1:
+                x = [place + offset + 0.1] * len(gain["by_seed"])
+                panel.plot(x, gain["by_seed"], ".", color=GREY, markersize=5)
+            panel.plot(place + offset, gain["mean"], marker, color=color, markersize=7)
+            if arm in PAPER.get(network, {}):
+                panel.plot(
+                    place + offset, PAPER[network][arm][column], "_", color=GREEN,
+                    markersize=14, markeredgewidth=2,
+                )  # fmt: skip
+    panel.axhline(0, color="0.5", linewidth=1)
+    labels = [arm.replace("+", "\n+ ").replace(" lambda=", "\nλ = ") for arm in names]
+    panel.set_xticks(range(len(names)), labels, fontsize=9)
+    panel.set_xlim(-0.6, len(names) - 0.4)
+    panel.grid(axis="y", alpha=0.3)
+    panel.set_ylabel("points")
+
+
+def _settings_line(stored):
+    settings = stored["settings"]
+    training = settings["training"]
+    runs = stored["content"]["runs"].values()
+    images = next(iter(runs))["result"]["images"]["training"]
+    widths = ", ".join(
+        f"{network} {settings['options'].get(network, {}).get('width', 1):g}"
+        for network in settings["networks"]
+    )
+    seeds = ", ".join(
+        f"{table.removeprefix('table')}: {len(settings['seeds'][table])}"
+        for _, table in sorted((table, table) for table, _ in _tables(settings))
+    )
+    epochs = training.get("epochs")
+    return (
+        f"Preset {stored['preset']}: {training['dataset']}, {images:,} training images, "
+        f"{f'{epochs} epochs' if epochs else 'epochs of the recipes'}, times the paper's filters: "
+        f"{widths}; seeds of table {seeds}; the first {settings['test_images']:,} test images "
+        "under 15 corruptions x 5 severities.  ±: standard error of the mean over the seeds; "
+        "without it, one seed.  Frost has a procedural texture."
+    )
+
+
+FIGURE = Figure(
+    name="corruption_tables",
+    description="Power suppression, noise and attention: accuracy clean and under corruptions.",
+    presets=PRESETS,
+    run=run,
+    draw=draw,
+)
+
+if __name__ == "__main__":
+    main(FIGURE)

@@ -1,0 +1,411 @@
+"""CIFAR-10-C, and copies in its layout: from .npy files, an .npz or TensorFlow Datasets."""
+
+import contextlib
+import hashlib
+import json
+import numbers
+import os
+import zipfile
+
+import numpy as np
+
+from spectral_keras.data import arrays, tfds
+from spectral_keras.data.errors import DataError
+
+# Names of the published files: the 15 of the benchmark, then the 4 extra ones.
+NAMES = (
+    "gaussian_noise",
+    "shot_noise",
+    "impulse_noise",
+    "defocus_blur",
+    "glass_blur",
+    "motion_blur",
+    "zoom_blur",
+    "snow",
+    "frost",
+    "fog",
+    "brightness",
+    "contrast",
+    "elastic_transform",
+    "pixelate",
+    "jpeg_compression",
+    "speckle_noise",
+    "gaussian_blur",
+    "spatter",
+    "saturate",
+)
+SEVERITIES = (1, 2, 3, 4, 5)
+BUILDER = "cifar10_corrupted"
+# TFDS has its own names for two of them.
+TFDS_NAMES = {name: name for name in NAMES} | {
+    "glass_blur": "frosted_glass_blur",
+    "elastic_transform": "elastic",
+}
+# What `python -m models.corrupt` writes beside its files; the published set has none.
+MANIFEST = "corruptions.json"
+_FROM_MANIFEST = (
+    "dataset", "split", "limit", "seed", "table", "frost", "versions", "data_sha256",
+)  # fmt: skip
+_READ = 1 << 20
+
+
+class CorruptedImages:
+    """A test set under corruptions that was made before; `load_corrupted` gives one.
+
+    Nothing but the file headers and the labels is read at first; `read` then gives one corruption
+    at one severity.
+
+    Attributes:
+        names: corruptions that are there, in the order of the papers' tables.
+        severities: ascending tuple of integers.
+        labels: int32 [N], the classes, the same at each corruption and severity.
+        image_shape: (height, width, channels).
+        source: dict that says where the images come from (JSON plain): "kind" is "folder", "npz"
+            or "tfds"; files have "path", the number of "files" and, of a copy that
+            `python -m models.corrupt` wrote, "made" with its data set, seed and versions; TFDS has
+            "builder" and "version".
+    """
+
+    def __init__(self, store, names, severities, labels, chosen, image_shape, source):
+        self.names = tuple(names)
+        self.severities = tuple(severities)
+        self.labels = labels
+        self.image_shape = tuple(image_shape)
+        self.source = source
+        self._store = store
+        self._chosen = chosen  # indices within a severity; None for all
+
+    def __len__(self):
+        return len(self.labels)
+
+    def read(self, name, severity):
+        """The images of one corruption at one severity.
+
+        Args:
+            name: one of `names`.
+            severity: one of `severities`.
+
+        Returns:
+            uint8 [N, height, width, channels]; of a folder without a limit a read-only memory map.
+
+        Raises:
+            DataError: if it is not there or cannot be read.
+        """
+        self._check(name)
+        if severity not in self.severities:
+            raise DataError(
+                f"{self._store.where} has severities {', '.join(map(str, self.severities))}. "
+                f"Received: severity={severity!r}"
+            )
+        images, labels = self._store.piece(name, severity, self._chosen)
+        if labels is not None and not np.array_equal(labels, self.labels):
+            raise DataError(
+                f"{self._store.where}: {name} at severity {severity} has labels in another order "
+                "than the others: prepare it again"
+            )
+        return images
+
+    def identity(self, name):
+        """A text that tells the images of a corruption from others.
+
+        The SHA-256 of its .npy file, whether in a folder or an .npz; for TFDS builder and version.
+        """
+        self._check(name)
+        return self._store.identity(name)
+
+    def _check(self, name):
+        if name not in self.names:
+            raise DataError(f"{self._store.where} has no {name!r}: it has {', '.join(self.names)}")
+
+
+def load_corrupted(source, *, data_dir=None, limit=None):
+    """CIFAR-10-C as published, or a copy of another test set in the same layout.
+
+    A folder holds `<corruption>.npy` for some or all of the 19 corruptions, uint8
+    [5 N, height, width, channels]: N images at severity 1, the same N at severity 2, and so on;
+    and `labels.npy` with 5 N integers, the classes of the N images five times. Files of other
+    names are ignored. An .npz has the same arrays as its members. Nothing in them is executed.
+    TFDS keeps one set for each corruption and severity, whose images are the published ones in
+    another order.
+
+    Args:
+        source: folder; path of an .npz file; or "tfds" for the set `cifar10_corrupted` of
+            TensorFlow Datasets, which is downloaded if it is not prepared.
+        data_dir: where TensorFlow Datasets keeps its files; its own default if None.
+        limit: take only so many images of each severity, with the class shares of all; always the
+            same ones.
+
+    Returns:
+        A `CorruptedImages`.
+
+    Raises:
+        DataError: whatever stands between the source and usable images, in one line.
+
+    Example:
+
+    >>> import numpy as np
+    >>> images = np.zeros((10, 4, 4, 3), np.uint8)  # two images, five severities
+    >>> np.save("fog.npy", images + np.repeat(np.arange(5, dtype=np.uint8), 2)[:, None, None, None])
+    >>> np.save("labels.npy", np.tile([7, 8], 5))
+    >>> corrupted = load_corrupted(".")
+    >>> corrupted.names, len(corrupted), int(corrupted.read("fog", 3).mean())
+    (('fog',), 2, 2)
+    """
+    if limit is not None and (
+        isinstance(limit, bool) or not isinstance(limit, numbers.Integral) or limit < 1
+    ):
+        raise DataError(f"limit must be a positive integer. Received: limit={limit!r}")
+    if source == "tfds":
+        return _load_tfds(data_dir, limit)
+    if not isinstance(source, (str, os.PathLike)) or not os.fspath(source):
+        raise DataError(
+            f"corrupted images come from 'tfds', a folder or an .npz file. Received: "
+            f"source={source!r}"
+        )
+    path = os.path.expanduser(os.fspath(source))
+    if os.path.isdir(path):
+        return _load_files(_Folder(path), limit)
+    if not os.path.exists(path):
+        raise DataError(f"no such folder or file: {path}: give a folder of .npy files, or an .npz")
+    return _load_files(_Archive(path), limit)
+
+
+def _load_files(store, limit):
+    """Check what the files say of themselves, and the labels."""
+    made = store.manifest()
+    severities = SEVERITIES if made is None else made["severities"]
+    members = store.members()
+    names = [name for name in NAMES if name in members]
+    if not names:
+        raise DataError(
+            f"{store.where} holds no corrupted images: expected files such as fog.npy and "
+            f"labels.npy"
+        )
+    if "labels" not in members:
+        raise DataError(f"{store.where} has no labels.npy: expected the classes of its images")
+    shapes = {}
+    for name in names:
+        shape, dtype = store.header(name)
+        where = f"{name}.npy of {store.where}"
+        if len(shape) != 4 or shape[-1] not in (1, 3) or 0 in shape:
+            raise DataError(f"{where} has shape {shape}: expected [images, height, width, 1 or 3]")
+        if dtype != np.uint8:
+            raise DataError(f"{where} has data type {dtype}: expected uint8")
+        shapes[name] = shape
+    shape = shapes[names[0]]
+    for name in names:
+        if shapes[name] != shape:
+            raise DataError(
+                f"the files of {store.where} have different shapes: {names[0]}.npy {shape}, "
+                f"{name}.npy {shapes[name]}"
+            )
+    if shape[0] % len(severities):
+        raise DataError(
+            f"{names[0]}.npy of {store.where} has {shape[0]} images: expected {len(severities)} "
+            "times the same number, a block for each severity"
+        )
+    where = f"labels.npy of {store.where}"
+    labels = arrays.check_labels(store.labels(), shape[0], where)
+    blocks = labels.reshape(len(severities), -1)
+    if np.any(blocks != blocks[0]):
+        raise DataError(
+            f"{where} does not repeat the same labels for each of the {len(severities)} "
+            "severities: expected one block of images after the other, all in the same order"
+        )
+    labels, chosen = blocks[0], None
+    if limit is not None and limit < len(labels):
+        chosen = arrays.balanced_prefix(labels, limit)
+        labels = labels[chosen]
+    source = {"kind": store.kind, "path": store.where, "files": len(names)}
+    if made is not None:
+        source["made"] = {key: made[key] for key in _FROM_MANIFEST if key in made}
+    store.severities, store.count = tuple(severities), len(blocks[0])
+    return CorruptedImages(store, names, severities, labels, chosen, shape[1:], source)
+
+
+class _Folder:
+    """Files of a folder, mapped into memory."""
+
+    kind = "folder"
+
+    def __init__(self, path):
+        self.where = path
+
+    def members(self):
+        return {name[:-4] for name in os.listdir(self.where) if name.endswith(".npy")}
+
+    def manifest(self):
+        path = os.path.join(self.where, MANIFEST)
+        if not os.path.exists(path):
+            return None
+        with _readable(path), open(path, "rb") as file:
+            return _checked_manifest(file.read(), path)
+
+    def header(self, name):
+        array = self._array(name)
+        return array.shape, array.dtype
+
+    def labels(self):
+        return np.array(self._array("labels"))
+
+    def piece(self, name, severity, chosen):
+        start = self.severities.index(severity) * self.count
+        block = self._array(name)[start : start + self.count]
+        return (block if chosen is None else block[chosen]), None
+
+    def identity(self, name):
+        path = os.path.join(self.where, f"{name}.npy")
+        with _readable(path), open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def _array(self, name):
+        path = os.path.join(self.where, f"{name}.npy")
+        with _readable(path):
+            return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+class _Archive:
+    """Members of an .npz, of which only the needed blocks are read."""
+
+    kind = "npz"
+
+    def __init__(self, path):
+        self.where = path
+        with _readable(path), open(path, "rb") as file:
+            if not zipfile.is_zipfile(file):
+                raise DataError(
+                    f"{path} is neither a folder nor an .npz file with corrupted images"
+                )
+
+    def members(self):
+        with _readable(self.where), zipfile.ZipFile(self.where) as archive:
+            return {name[:-4] for name in archive.namelist() if name.endswith(".npy")}
+
+    def manifest(self):
+        with _readable(self.where), zipfile.ZipFile(self.where) as archive:
+            if MANIFEST not in archive.namelist():
+                return None
+            return _checked_manifest(archive.read(MANIFEST), f"{MANIFEST} of {self.where}")
+
+    def header(self, name):
+        with self._member(name) as file:
+            shape, fortran, dtype = _header(file)
+            if fortran:
+                raise DataError(
+                    f"{name}.npy of {self.where} is stored column by column: use C order"
+                )
+            return shape, dtype
+
+    def labels(self):
+        with _readable(self.where), np.load(self.where, allow_pickle=False) as archive:
+            return archive["labels"]
+
+    def piece(self, name, severity, chosen):
+        start = self.severities.index(severity) * self.count
+        with self._member(name) as file:
+            shape, _, dtype = _header(file)
+            size = int(np.prod(shape[1:]))
+            file.seek(start * size, os.SEEK_CUR)
+            data = file.read(self.count * size)
+            block = np.frombuffer(data, dtype).reshape(self.count, *shape[1:])
+        return (block if chosen is None else block[chosen]), None
+
+    def identity(self, name):
+        digest = hashlib.sha256()
+        with self._member(name) as file:
+            while data := file.read(_READ):
+                digest.update(data)
+        return digest.hexdigest()
+
+    @contextlib.contextmanager
+    def _member(self, name):
+        with (
+            _readable(f"{name}.npy of {self.where}"),
+            zipfile.ZipFile(self.where) as archive,
+            archive.open(f"{name}.npy") as file,
+        ):
+            yield file
+
+
+def _header(file):
+    """(shape, whether in Fortran order, data type); `file` then stands at the data."""
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        return np.lib.format.read_array_header_1_0(file)
+    return np.lib.format.read_array_header_2_0(file)
+
+
+def _checked_manifest(data, where):
+    content = json.loads(data)
+    severities = content.get("severities") if isinstance(content, dict) else None
+    if (
+        not isinstance(severities, list)
+        or not severities
+        or any(severity not in SEVERITIES for severity in severities)
+        or severities != sorted(set(severities))
+    ):
+        raise DataError(f"{where} names no severities: it is damaged, or of another program")
+    if content.get("format") == "png":
+        raise DataError(
+            f"{where} says that the images are PNG files: expected .npy files or an .npz "
+            "(models.corrupt without --format png)"
+        )
+    return content
+
+
+@contextlib.contextmanager
+def _readable(where):
+    """Every failure to read is a DataError."""
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:  # a damaged file raises whatever its first bad byte leads to
+        if "pickle" in str(error) or "Python objects" in str(error):
+            raise DataError(
+                f"{where} holds pickled objects or is no .npy file, and is not read for safety"
+            ) from error
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise DataError(f"{where} cannot be read ({reason})") from error
+
+
+def _load_tfds(data_dir, limit):
+    store = _Builders(data_dir, limit)
+    reader = store.reader(NAMES[0], SEVERITIES[0])
+    with tfds._quiet(store.module):
+        labels = reader.labels("test")
+    if limit is not None and limit < len(labels):
+        labels = labels[arrays.balanced_prefix(labels, limit)]
+    info = reader.builder.info
+    source = {"kind": "tfds", "builder": BUILDER, "version": str(info.version)}
+    shape = info.features["image"].shape
+    return CorruptedImages(store, NAMES, SEVERITIES, labels, None, shape, source)
+
+
+class _Builders:
+    """The 95 sets of TFDS, each prepared when it is asked for."""
+
+    where = f"the data set {BUILDER!r}"
+
+    def __init__(self, data_dir, limit):
+        self.data_dir, self.limit = data_dir, limit
+        self.module = tfds._import()
+
+    def reader(self, name, severity):
+        full = f"{BUILDER}/{TFDS_NAMES[name]}_{severity}"
+        with tfds._quiet(self.module):
+            builder = tfds._builder(self.module, full, self.data_dir)
+            keys = tfds._supervised_keys(self.module, builder, full)
+            tfds._prepare(builder, full)
+        return tfds._Reader(self.module, builder, full, *keys, None)
+
+    def piece(self, name, severity, chosen):
+        reader = self.reader(name, severity)
+        with tfds._quiet(self.module):
+            return reader.limited("test", self.limit)  # the limit chooses
+
+    def identity(self, name):
+        with tfds._quiet(self.module):
+            full = f"{BUILDER}/{TFDS_NAMES[name]}_{SEVERITIES[0]}"
+            builder = tfds._builder(self.module, full, self.data_dir)
+        return f"{BUILDER}/{TFDS_NAMES[name]}:{builder.info.version}"

@@ -1,0 +1,254 @@
+"""Attended power suppression: training that controls what a first layer listens to."""
+
+import functools
+
+import keras
+from keras import ops
+
+from spectral_keras.augmentation.open_ratio import (
+    CONFIGURATIONS,
+    basic_open_ratios,
+    open_ratio_labels,
+)
+from spectral_keras.layers import ChannelGate, FrequencyNoise, PowerSuppression
+from spectral_keras.ops.crop import random_crop, zero_pad
+from spectral_keras.ops.validation import check_bool, check_choice, check_number, check_positive_int
+from spectral_keras.training.auxiliary_loss_model import AuxiliaryLossModel
+
+
+@keras.saving.register_keras_serializable(package="spectral_keras")
+class AttendedSuppressionModel(AuxiliaryLossModel):
+    """Trains a classifier with power suppression, noise in the frequency domain and attention.
+
+    After Jia, Bao and Ma (arXiv 1911.12044).  In each step of `fit` the images first get zero
+    borders (`padding`), then lose some of their frequencies (`suppression`), then get noise
+    (`noise`), then are cropped at random to their size; each of these is optional.  With a
+    `configuration` the classifier's `ChannelGate` is told how many channels to open for a
+    suppressed image:
+
+        loss = classification loss + weight * mean over the batch of s (v - beta)^2
+
+    v is the mean of the gate, beta the label of `augmentation.open_ratio` (equations (6) to (9)),
+    and s is 1 for an image that was suppressed, 0 for the others (equation (10)).  In validation
+    and at inference nothing is done to the images and no image has a label.
+
+    `fit` logs, beside the compiled metrics, `loss`, and with a configuration `classification_loss`
+    and `auxiliary_loss` (without the factor).  Works with `fit`, `evaluate` and `predict` on
+    TensorFlow, JAX and PyTorch; with an `attack` the images are attacked after all this.
+
+    What the paper leaves open: whether the mean is over the batch or over the suppressed images
+    (`normalizer`), whether images are cut to [0, 1] after the noise (`clip`), and that suppression,
+    too, comes before the crop.
+
+    Args:
+        classifier: built `keras.Model` (functional or sequential) with one input, images in
+            [0, 1], and one output [N, K] of logits or probabilities.  For a configuration it must
+            have a `ChannelGate` with `return_open_ratio=True`: see `insert_channel_gate`.
+        suppression: `PowerSuppression` (a copy of it is used) or None.
+        noise: `FrequencyNoise` or None.
+        configuration: the paper's "LMH", three digits such as "000" or "011", "learnable" (the
+            parameters theta of equation (9) are trained along), or None for no auxiliary loss.
+        weight: lambda of equation (10), at least 0.
+        gate: name of the `ChannelGate`; None: the classifier's only one.
+        padding: width of the zero borders, in pixels; the paper's is 4.
+        clip: whether to cut what suppression and noise made to [0, 1].
+        normalizer: "batch": the mean is over all images; "suppressed": over the suppressed ones.
+        seed: integer or None, of the crops; suppression and noise have their own.
+        attack: `AdversarialExamples`, or None.
+        validate_on: "adversarial" or "clean", see `AdversarialModel`.
+        **kwargs: `name`, `dtype`.
+
+    Attributes:
+        classifier: the classifier that was passed, with the weights of the training; save this one.
+        theta: of "learnable", weight of shape (3,) for the low, medium and high band, else None.
+
+    Raises:
+        ValueError: for an argument that does not fit.
+
+    Example:
+
+    ```python
+    import keras
+    import numpy as np
+    from spectral_keras.layers import PowerSuppression
+    from spectral_keras.training import AttendedSuppressionModel, insert_channel_gate
+
+    layers = [keras.Input((16, 16, 3)), keras.layers.Conv2D(8, 3, activation="relu")]
+    layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(5)]
+    classifier = insert_channel_gate(keras.Sequential(layers), hidden=16)
+    model = AttendedSuppressionModel(classifier, PowerSuppression(1 / 3), configuration="learnable")
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss)
+    x, y = np.random.rand(16, 16, 16, 3), np.random.randint(5, size=16)
+    logs = model.fit(x, y, verbose=0).history
+    assert set(logs) == {"loss", "classification_loss", "auxiliary_loss"}
+    print(model.open_ratios())  # b of the three bands
+    ```
+    """
+
+    def __init__(
+        self,
+        classifier,
+        suppression=None,
+        noise=None,
+        *,
+        configuration=None,
+        weight=100.0,
+        gate=None,
+        padding=0,
+        clip=False,
+        normalizer="batch",
+        seed=None,
+        attack=None,
+        validate_on="adversarial",
+        **kwargs,
+    ):
+        super().__init__(classifier, attack, validate_on=validate_on, **kwargs)
+        for name, layer, kind in (
+            ("suppression", suppression, PowerSuppression),
+            ("noise", noise, FrequencyNoise),
+        ):
+            if layer is not None and not isinstance(layer, kind):
+                raise ValueError(
+                    f"`{name}` must be None or a {kind.__name__}. Received: {name}={layer!r}"
+                )
+        self._given_suppression = suppression
+        if suppression is not None:
+            suppression = PowerSuppression.from_config(
+                {**suppression.get_config(), "return_labels": True}
+            )
+        self.suppression, self.noise = suppression, noise
+        if configuration is not None:
+            check_choice("configuration", configuration, CONFIGURATIONS)
+        if configuration is not None and suppression is None:
+            raise ValueError(
+                "`configuration` needs a `suppression`: labels are those of suppressed images. "
+                f"Received: configuration={configuration!r}, suppression=None"
+            )
+        self.configuration = configuration
+        self.weight = check_number("weight", weight, low=0)
+        self.gate = gate
+        self.padding = check_positive_int("padding", padding, minimum=0)
+        self.clip = check_bool("clip", clip)
+        self.normalizer = check_choice("normalizer", normalizer, ("batch", "suppressed"))
+        self.seed = seed
+        self._crop_seed = keras.random.SeedGenerator(seed) if self.padding else None
+        self.theta = None
+        if configuration is not None:
+            self._attach_gate()
+            self._track_losses()
+
+    def _attach_gate(self):
+        gates = [layer for layer in self.classifier.layers if isinstance(layer, ChannelGate)]
+        chosen = [layer for layer in gates if self.gate in (None, layer.name)]
+        if len(chosen) != 1 or not chosen[0].return_open_ratio:
+            described = [
+                layer.name + ("" if layer.return_open_ratio else " (without open ratio)")
+                for layer in gates
+            ]
+            raise ValueError(
+                "`gate` must be the name of a ChannelGate with return_open_ratio=True, or None "
+                f"where there is just one; {self.classifier.name!r} has {described or 'none'}. "
+                f"Received: gate={self.gate!r}"
+            )
+        ratio = chosen[0].output[1]
+        # As in AuxiliaryModel: it has no layers but the classifier's.
+        observer = keras.Model(self.classifier.inputs[0], [self.classifier.outputs[0], ratio])
+        self._observe = functools.partial(observer)
+        if self.configuration == "learnable":
+            self.theta = self.add_weight(
+                shape=(3,), initializer="zeros", dtype="float32", name="theta"
+            )
+
+    def open_ratios(self):
+        """b of equation (9), the learned open ratios of the low, medium and high band.
+
+        Returns:
+            Float tensor of shape (3,).
+        """
+        if self.theta is None:
+            raise ValueError(
+                'Only configuration="learnable" has open ratios to learn. '
+                f"Received: configuration={self.configuration!r}"
+            )
+        return basic_open_ratios(self.theta)
+
+    def _augmented(self, images, training):
+        if not training:
+            return images, self._no_labels(images)
+        # Keras may hand over uint8 or float64 images.
+        images = ops.cast(images, keras.backend.result_type(self.compute_dtype, "float32"))
+        height, width = self._sides(images)
+        if self.padding:
+            images = zero_pad(images, self.padding)
+        labels = None
+        if self.suppression is not None:
+            images, labels = self.suppression(images, training=True)
+        if self.noise is not None:
+            images = self.noise(images, training=True)
+        if self.clip:
+            images = ops.clip(images, 0, 1)
+        if self.padding:
+            images = random_crop(images, height, width, self._crop_seed)
+        return images, labels
+
+    def _sides(self, images):
+        shape = tuple(images.shape)
+        return shape[1:3] if keras.config.image_data_format() == "channels_last" else shape[2:4]
+
+    def _no_labels(self, images):
+        if self.configuration is None:
+            return None
+        count = ops.shape(images)[0]
+        return {
+            "band": ops.full((count,), -1, dtype="int32"),
+            "alpha": ops.ones((count,), dtype="float32"),
+        }
+
+    def _as_inputs(self, images, labels):
+        return images if self.configuration is None else {"images": images, **labels}
+
+    def call(self, inputs, training=None):
+        # As in AuxiliaryModel: a dict asks for what the losses need.
+        if not isinstance(inputs, dict):
+            return self.classifier(inputs, training=training)
+        if self.configuration is None:
+            raise ValueError("There is no gate to look at. Received: inputs as a dict")
+        outputs, ratio = self._observe(inputs["images"], training=training)
+        beta = open_ratio_labels(
+            inputs["band"],
+            inputs["alpha"],
+            self.configuration,
+            theta=self.theta,
+            alpha_is=self.suppression.alpha_is,
+        )
+        return {
+            "outputs": outputs,
+            "open_ratio": ratio,
+            "beta": ops.cast(beta, ratio.dtype),
+            "suppressed": ops.cast(inputs["band"] >= 0, ratio.dtype),
+        }
+
+    def _image_losses(self, y_pred):
+        counted = y_pred["suppressed"]
+        losses = counted * ops.square(y_pred["open_ratio"] - y_pred["beta"])
+        if self.normalizer == "suppressed":
+            count = ops.cast(ops.shape(losses)[0], losses.dtype)
+            losses = losses * count / ops.maximum(ops.sum(counted), 1)
+        return losses
+
+    def get_config(self):
+        serialize = keras.saving.serialize_keras_object
+        suppression, noise = self._given_suppression, self.noise
+        return {
+            **super().get_config(),
+            "suppression": None if suppression is None else serialize(suppression),
+            "noise": None if noise is None else serialize(noise),
+            "configuration": self.configuration,
+            "weight": self.weight,
+            "gate": self.gate,
+            "padding": self.padding,
+            "clip": self.clip,
+            "normalizer": self.normalizer,
+            "seed": self.seed,
+        }

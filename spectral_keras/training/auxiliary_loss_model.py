@@ -1,0 +1,64 @@
+"""What models that train a classifier with a second loss have in common."""
+
+import keras
+from keras import ops
+
+from spectral_keras.training.adversarial_model import AdversarialModel
+
+
+class AuxiliaryLossModel(AdversarialModel):
+    """The loss of a classifier plus `weight` times a second loss of each image.
+
+    A subclass calls `_track_losses`, hands `call` a dict in its steps (`_as_inputs`), answers it
+    with a dict that has the classifier's output as "outputs", and computes the second loss of each
+    image from that dict in `_image_losses`.
+    """
+
+    def _track_losses(self):
+        self._image_loss = _ImageLoss(name="auxiliary_loss")
+        self._classification_tracker = keras.metrics.Mean(name="classification_loss")
+        self._auxiliary_tracker = keras.metrics.Mean(name="auxiliary_loss")
+
+    def _image_losses(self, y_pred):
+        """The second loss of each image, [N]."""
+        raise NotImplementedError
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        if not isinstance(y_pred, dict):
+            return super().compute_loss(x, y, y_pred, sample_weight, training)
+        classification = super().compute_loss(x, y, y_pred["outputs"], sample_weight, training)
+        losses = self._image_losses(y_pred)
+        auxiliary = self._image_loss(losses, losses, sample_weight)
+        count = ops.shape(y_pred["outputs"])[0]
+        self._classification_tracker.update_state(classification * _replicas(), count)
+        self._auxiliary_tracker.update_state(auxiliary * _replicas(), count)
+        return classification + self.weight * auxiliary
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        if isinstance(y_pred, dict):
+            y_pred = y_pred["outputs"]
+        return super().compute_metrics(x, y, y_pred, sample_weight)
+
+
+class _ImageLoss(keras.losses.Loss):
+    """Passes the losses of the images on, [N], so that sample weights weigh images.
+
+    A loss object, because that is what Keras scales under a distribution strategy.
+    """
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        if sample_weight is not None:
+            sample_weight = ops.reshape(sample_weight, (-1,))
+        return super().__call__(y_true, y_pred, sample_weight)
+
+    def call(self, y_true, y_pred):
+        return y_pred
+
+
+def _replicas():
+    """Number by which Keras divides losses under a distribution strategy of TensorFlow."""
+    if keras.backend.backend() != "tensorflow":
+        return 1
+    import tensorflow as tf
+
+    return tf.distribute.get_strategy().num_replicas_in_sync

@@ -1,0 +1,98 @@
+"""A channel gate after the first layer of a network that has none."""
+
+import difflib
+
+import keras
+
+from spectral_keras.layers import ChannelGate
+
+
+def first_semantic_layer(model):
+    """Name of the first convolution of a model, or of the batch normalisation on top of it.
+
+    The "initial semantic layer" of Jia, Bao and Ma (arXiv 1911.12044, section 3.2): "typically one
+    convolution layer and optional batch-normalization".
+
+    Args:
+        model: functional or sequential `keras.Model`.
+
+    Raises:
+        ValueError: if no layer of the model is a convolution of images.
+    """
+    for layer in model.layers:
+        if hasattr(layer, "kernel_size") and len(layer.output.shape) == 4:
+            break
+    else:
+        raise ValueError(
+            "`model` must have a convolution of images among its layers. "
+            f"Received: model={model.name!r}"
+        )
+    for other in model.layers:
+        if isinstance(other, keras.layers.BatchNormalization) and other.input is layer.output:
+            return other.name
+    return layer.name
+
+
+def insert_channel_gate(model, after=None, *, name="channel_gate", **options):
+    """A copy of a model with a `ChannelGate` after one of its layers.
+
+    Args:
+        model: functional or sequential `keras.Model`, built.
+        after: name of the layer whose maps are gated.  None: `first_semantic_layer(model)`.
+        name: name of the gate.
+        **options: arguments of `ChannelGate`, such as `extended=True` or `hidden=512`;
+            `return_open_ratio` is True.
+
+    Returns:
+        A functional `keras.Model` with layers of its own and the weights of `model`; the gate's
+        weights are new.  `copy.get_layer(name).output` is a pair (features, open ratio).
+
+    Raises:
+        ValueError: if there is no such layer, its output is no batch of maps, the name is taken,
+            or the model cannot be copied.
+
+    Example:
+
+    >>> import keras
+    >>> from spectral_keras.training import insert_channel_gate
+    >>> layers = [keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3, name="conv")]
+    >>> layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(10)]
+    >>> gated = insert_channel_gate(keras.Sequential(layers), hidden=16)
+    >>> [layer.name for layer in gated.layers][1:3]
+    ['conv', 'channel_gate']
+    """
+    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
+        raise ValueError(
+            f"`model` must be a functional or a built sequential keras.Model. Received: {model!r}"
+        )
+    # A sequential model has no graph of its own to copy with other calls.
+    graph = keras.Model(model.inputs, model.outputs, name=model.name)
+    after = first_semantic_layer(graph) if after is None else after
+    names = [layer.name for layer in graph.layers]
+    if after not in names:
+        near = difflib.get_close_matches(str(after), names, n=5, cutoff=0.4)
+        raise ValueError(
+            f"`after` must be the name of a layer of {model.name!r}, such as "
+            f"{', '.join(map(repr, near or names[1:4]))}. Received: after={after!r}"
+        )
+    if name in names:
+        raise ValueError(f"`name` must not be that of a layer of the model. Received: {name!r}")
+    shape = getattr(graph.get_layer(after).output, "shape", ())
+    if len(shape) != 4:
+        raise ValueError(
+            "`after` must name a layer with maps of rank 4 as its output. Received: "
+            f"after={after!r} with output shape {tuple(shape)}"
+        )
+    gate = ChannelGate(**options, return_open_ratio=True, name=name)
+
+    def call(layer, *args, **kwargs):
+        outputs = layer(*args, **kwargs)
+        return gate(outputs)[0] if layer.name == after else outputs
+
+    try:
+        copy = keras.models.clone_model(graph, call_function=call)
+    except (NotImplementedError, TypeError) as error:
+        raise ValueError(f"`model` cannot be copied: {error}. Received: {model!r}") from error
+    for layer in graph.layers:
+        copy.get_layer(layer.name).set_weights(layer.get_weights())
+    return copy
