@@ -60,7 +60,7 @@ def _frequencies(size, taps):
 @functools.lru_cache(maxsize=8)
 def _cosines(size):
     """The matrix of the DCT-I, up to its norm, and its inverse."""
-    inverse = _frequencies(size, 2 * size - 1)[:, size - 1 :].T
+    inverse = _frequencies(size, 2 * size - 1)[:, size - 1 :]
     return np.linalg.inv(inverse), inverse
 
 

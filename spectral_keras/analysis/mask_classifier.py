@@ -1,0 +1,258 @@
+"""Can a linear classifier tell a class from its Fourier masks? With a control that can fail."""
+
+import dataclasses
+
+import keras
+import numpy as np
+
+from spectral_keras.analysis.energies import check_masks
+from spectral_keras.ops.intervals import wilson_interval
+from spectral_keras.ops.validation import check_bool, check_number, check_positive_int
+
+# What the test accuracy says about the labels of one arm.
+ABOVE, AT, UNKNOWN = "above chance", "at chance", "too small to tell"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MaskClassification:
+    """Result of `classify_masks`.
+
+    Attributes:
+        report: dict of plain values (JSON), see `classify_masks`.
+        model: the trained `keras.Sequential`, from (masks, height * width) to logits; its input is
+            `numpy.fft.fftshift(masks, (-2, -1))`, flattened.
+        logits: float32 (masks, classes), of all masks, those left out by `balanced` included.
+        train, test: indices of the masks of either part.
+    """
+
+    report: dict
+    model: keras.Model
+    logits: np.ndarray
+    train: np.ndarray
+    test: np.ndarray
+
+
+def classify_masks(
+    masks,
+    labels,
+    *,
+    balanced=False,
+    train_share=0.85,
+    epochs=20,
+    batch_size=32,
+    learning_rate=1e-3,
+    weight_decay=5e-3,
+    confidence=0.95,
+    margin=0.1,
+    seed=0,
+):
+    """Train a linear classifier on masks, and once more on permuted labels.
+
+    Karantzas et al. (2022), table 3: whether the frequencies that a network needs for one image
+    are those of the image's class.  The defaults are the paper's code: Adam with weight decay
+    coupled to the gradient, one cycle of the learning rate with a warm-up of a tenth of the steps
+    (linear here), int(0.85 n) training masks.
+
+    The control trains on labels permuted across all masks, by one permutation drawn once, on the
+    same split, with the same first weights and the same batches.  The paper's code drew new
+    labels at every access, which no classifier can fit; to this one a classifier of many weights
+    fits well, and what it cannot do is carry over to the test masks, unless the test or its split
+    is at fault.
+
+    Chance is the share of the most frequent class among the masks used, which answering that
+    class always gets.  A test accuracy is "above chance" if the lower end of its Wilson interval
+    is; "at chance" if it is not and the upper end is at most chance + `margin`; otherwise the
+    test set is "too small to tell".  A control is above chance by luck for one seed in forty or
+    fewer at the default confidence.
+
+    Args:
+        masks: real array (masks, height, width) in unshifted order.
+        labels: integers (masks,): the class of each mask's image, or its predicted class.
+        balanced: True uses equally many masks of every class, as many as the smallest has.
+        train_share: share of the masks for training, in (0, 1).
+        epochs, batch_size, learning_rate, weight_decay: of the training; the rate is the peak.
+        confidence: of the Wilson intervals, in (0, 1).
+        margin: gain over chance that the test set must be able to exclude for "at chance".
+        seed: of choice, split, permutation, first weights and order, all drawn by NumPy: the same
+            on every backend.
+
+    Returns:
+        A `MaskClassification`.  Its report holds `classes` (the labels in the order of the
+        logits), `masks`, `train_masks`, `test_masks`, the arguments, and for `labels` and
+        `control` each: `train_accuracy`, `train_interval`, `test_accuracy`, `test_interval`,
+        `chance`, `reading`.  `verdict` is "separable", "not separable", "too small to tell" or
+        "control failed", and `statement` the same in one sentence with its numbers.
+
+    Raises:
+        ValueError: for an argument that does not fit.
+    """
+    masks = check_masks("masks", masks)
+    if masks.ndim != 3:
+        raise ValueError(
+            f"`masks` must have shape (masks, height, width). Received: shape {masks.shape}"
+        )
+    classes, targets = _check_labels(labels, len(masks))
+    share = check_number("train_share", train_share, 0, 1, low_open=True, high_open=True)
+    settings = {
+        "epochs": check_positive_int("epochs", epochs),
+        "batch_size": check_positive_int("batch_size", batch_size),
+        "learning_rate": check_number("learning_rate", learning_rate, 0, low_open=True),
+        "weight_decay": check_number("weight_decay", weight_decay, 0),
+        "seed": check_positive_int("seed", seed, minimum=0),
+    }
+    confidence = check_number("confidence", confidence, 0, 1, low_open=True, high_open=True)
+    margin = check_number("margin", margin, 0, 1, low_open=True, high_open=True)
+    rng = np.random.default_rng([seed, 0])
+    used = np.arange(len(masks))
+    if check_bool("balanced", balanced):
+        smallest = np.bincount(targets).min()
+        members = [np.flatnonzero(targets == label) for label in range(len(classes))]
+        used = np.concatenate([rng.choice(each, smallest, replace=False) for each in members])
+    used = rng.permutation(used)
+    count = int(share * len(used))
+    if not 0 < count < len(used):
+        raise ValueError(
+            f"`train_share` must leave at least one of the {len(used)} masks for training and for "
+            f"the test. Received: train_share={train_share!r}"
+        )
+    train, test = used[:count], used[count:]
+    permuted = targets.copy()
+    permuted[used] = targets[rng.permutation(used)]
+    x = np.fft.fftshift(masks, (-2, -1)).reshape(len(masks), -1).astype("float32")
+    chance = float(np.bincount(targets[used]).max() / len(used))
+    arms = {}
+    # The control first: one compiled model serves both, and ends as the classifier of the labels.
+    model, fit = _classifier(x.shape[1], len(classes), len(train), **settings)
+    for name, y in (("control", permuted), ("labels", targets)):
+        fit(x[train], y[train])
+        kernel, bias = model.get_weights()
+        logits = x @ kernel + bias
+        arms[name] = _arm(logits.argmax(1) == y, chance, train, test, confidence, margin)
+    verdict = _verdict(arms)
+    report = {
+        "classes": [int(label) for label in classes],
+        "masks": len(used),
+        "train_masks": len(train),
+        "test_masks": len(test),
+        "balanced": balanced,
+        "train_share": share,
+        **settings,
+        "confidence": confidence,
+        "margin": margin,
+        "labels": arms["labels"],
+        "control": arms["control"],
+        "verdict": verdict,
+        "statement": _statement(verdict, arms, len(test)),
+    }
+    return MaskClassification(report, model, logits, train, test)
+
+
+def _check_labels(labels, count):
+    labels = np.asarray(labels)
+    if labels.shape != (count,) or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"`labels` must be {count} integers, one for each mask. "
+            f"Received: {labels.dtype} of shape {labels.shape}"
+        )
+    classes, targets = np.unique(labels, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(
+            f"`labels` must hold at least two classes. Received: only {classes.tolist()}"
+        )
+    return classes, targets.astype("int32")
+
+
+def _classifier(features, classes, count, *, epochs, batch_size, learning_rate, weight_decay, seed):
+    """A linear classifier, and the function (x, y) that trains it from its first weights."""
+    # Weight decay w of an optimizer that couples it, as PyTorch's Adam does, adds w * theta to
+    # the gradient: that of w / 2 * theta^2.
+    decay = keras.regularizers.L2(weight_decay / 2) if weight_decay else None
+    layer = keras.layers.Dense(
+        classes, kernel_regularizer=decay, bias_regularizer=decay, dtype="float32", name="logits"
+    )
+    model = keras.Sequential([keras.Input((features,), dtype="float32"), layer])
+    steps = -(-count // batch_size)
+    warmup = max(1, round(0.1 * epochs * steps))
+    schedule = keras.optimizers.schedules.CosineDecay(
+        learning_rate / 25,
+        max(1, epochs * steps - warmup),
+        alpha=1 / 25e4,
+        warmup_target=learning_rate,
+        warmup_steps=warmup,
+    )
+    optimizer = keras.optimizers.Adam(schedule, epsilon=1e-8)
+    # XLA takes longer to compile on TensorFlow than the whole training takes without.
+    jit = False if keras.backend.backend() == "tensorflow" else "auto"
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer, loss, jit_compile=jit)
+
+    def fit(x, y):
+        # PyTorch's default for a linear layer, uniform within 1 / sqrt(features).
+        bound = 1 / np.sqrt(features)
+        rng = np.random.default_rng([seed, 1])
+        model.set_weights([rng.uniform(-bound, bound, w.shape) for w in model.weights])
+        for variable in optimizer.variables:
+            variable.assign(np.zeros(variable.shape, variable.dtype))
+        batches = _batches(x, y, batch_size, np.random.default_rng([seed, 2]))
+        model.fit(batches, epochs=epochs, steps_per_epoch=steps, shuffle=False, verbose=0)
+
+    return model, fit
+
+
+def _batches(x, y, batch_size, rng):
+    """Batches without end, in a new order at each pass: `fit` would draw from a global state."""
+    while True:
+        order = rng.permutation(len(x))
+        for start in range(0, len(x), batch_size):
+            chosen = order[start : start + batch_size]
+            yield x[chosen], y[chosen]
+
+
+def _arm(correct, chance, train, test, confidence, margin):
+    result = {}
+    for part, index in (("train", train), ("test", test)):
+        result[f"{part}_accuracy"] = float(correct[index].mean())
+        interval = wilson_interval(int(correct[index].sum()), len(index), confidence)
+        result[f"{part}_interval"] = list(interval)
+    result["chance"] = chance
+    result["reading"] = read_accuracy(result["test_interval"], result["chance"], margin)
+    return result
+
+
+def read_accuracy(interval, chance, margin=0.1):
+    """What the interval of a test accuracy says: above chance, at chance, or too small to tell.
+
+    >>> from spectral_keras.analysis.mask_classifier import read_accuracy
+    >>> [read_accuracy(ends, 0.2) for ends in ((0.3, 0.6), (0.15, 0.28), (0.1, 0.4))]
+    ['above chance', 'at chance', 'too small to tell']
+    """
+    low, high = interval
+    if low > chance:
+        return ABOVE
+    # With one class only in the test set, no accuracy could be above chance.
+    return AT if high <= chance + margin < 1 else UNKNOWN
+
+
+def _verdict(arms):
+    if arms["control"]["reading"] == ABOVE:
+        return "control failed"
+    reading = arms["labels"]["reading"]
+    return {ABOVE: "separable", AT: "not separable", UNKNOWN: UNKNOWN}[reading]
+
+
+_MEANING = {
+    "separable": "the classes are linearly separable by their masks beyond chance",
+    "not separable": "a linear classifier does not tell the classes apart by their masks",
+    UNKNOWN: "the test set is too small to tell whether the masks separate the classes",
+    "control failed": "the control with permuted labels is above chance, so the test is not valid",
+}
+
+
+def _statement(verdict, arms, test_masks):
+    numbers = [
+        f"{name} {arm['test_accuracy']:.3f} [{arm['test_interval'][0]:.3f}, "
+        f"{arm['test_interval'][1]:.3f}] (chance {arm['chance']:.3f}, "
+        f"training {arm['train_accuracy']:.3f})"
+        for name, arm in (("labels", arms["labels"]), ("control", arms["control"]))
+    ]
+    return f"{_MEANING[verdict]}: accuracy on {test_masks} test masks, {', '.join(numbers)}"

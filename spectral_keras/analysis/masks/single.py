@@ -1,0 +1,309 @@
+"""Masks of single images, many at once."""
+
+import collections
+import dataclasses
+
+import numpy as np
+from keras import ops
+
+from spectral_keras.analysis.masks import step as steps
+from spectral_keras.analysis.masks import store
+from spectral_keras.analysis.masks.arguments import check_problem, unmasked_cross_entropy
+from spectral_keras.analysis.masks.result import ImageMasks
+from spectral_keras.analysis.masks.schedule import GaussNewton, OneCycle
+from spectral_keras.analysis.masks.stopping import StepRule
+from spectral_keras.attacks.arguments import check_progress
+from spectral_keras.attacks.batching import pad, padded_size
+from spectral_keras.ops.validation import check_choice, check_positive_int
+
+_KIND = "a checkpoint of single-image Fourier masks"
+_TRACES = ("objective", "invariance", "sparsity")
+_STATE = ("entries", "best", "least")
+
+# Name -> (schedule, stopping rule, which mask is kept).
+PRESETS = {
+    # Adam's nominal rate 0.2 in a cycle of 20 000 * 200 steps of which at most 20 000 are taken.
+    "published": (OneCycle(peak=0.2, total_steps=4_000_000), StepRule(), "last"),
+    "fast": (
+        GaussNewton(),
+        StepRule(patience=5, invariance_tolerance=1e-5, sparsity_tolerance=2e-5, max_steps=200),
+        "best",
+    ),
+}
+
+
+def learn_masks(
+    model,
+    images,
+    *,
+    penalty=0.07,
+    p=1.0,
+    invariance="exp",
+    modulate="amplitude",
+    symmetric=False,
+    per_channel=False,
+    schedule="fast",
+    stopping=None,
+    keep=None,
+    from_logits=None,
+    batch_size=64,
+    data_format=None,
+    checkpoint=None,
+    checkpoint_every=200,
+    progress=None,
+):
+    schedule, stopping, keep, named = _plan(schedule, stopping, keep)
+    check_progress(progress)
+    checkpoint = store.check_path("checkpoint", checkpoint)
+    check_positive_int("checkpoint_every", checkpoint_every)
+    problem = check_problem(
+        model,
+        images,
+        penalty=penalty,
+        p=p,
+        invariance=invariance,
+        modulate=modulate,
+        symmetric=symmetric,
+        per_channel=per_channel,
+        from_logits=from_logits,
+        batch_size=check_positive_int("batch_size", batch_size),
+        data_format=data_format,
+    )
+    settings = {
+        "kind": "single images",
+        **problem.plain(),
+        "preset": named,
+        "schedule": {"name": type(schedule).__name__, **dataclasses.asdict(schedule)},
+        "stopping": dataclasses.asdict(stopping),
+        "keep": keep,
+        "batch_size": batch_size,
+    }
+    run = _Run(problem, schedule, stopping, keep, checkpoint, checkpoint_every, settings, progress)
+    return run.result(settings)
+
+
+def _plan(schedule, stopping, keep):
+    """(schedule, stopping rule, which mask to keep, name of the preset or None)."""
+    named = schedule if isinstance(schedule, str) else None
+    if isinstance(schedule, (OneCycle, GaussNewton)):
+        defaults = schedule, StepRule(), "best"
+    elif schedule in tuple(PRESETS):
+        defaults = PRESETS[schedule]
+    else:
+        raise ValueError(
+            f"`schedule` must be one of {', '.join(map(repr, PRESETS))}, a OneCycle or a GaussNewton. "
+            f"Received: schedule={schedule!r}"
+        )
+    if stopping is not None and not isinstance(stopping, StepRule):
+        raise ValueError(f"`stopping` must be None or a StepRule. Received: stopping={stopping!r}")
+    check_choice("keep", keep, (None, "best", "last"))
+    return defaults[0], stopping or defaults[1], keep or defaults[2], named
+
+
+class _Run:
+    """Slots at work, images that wait, and what is finished."""
+
+    def __init__(self, problem, schedule, stopping, keep, checkpoint, every, settings, progress):
+        self.problem, self.schedule, self.stopping = problem, schedule, stopping
+        self.keep, self.checkpoint, self.every = keep, checkpoint, every
+        self.progress = progress
+        self.labels = problem.logits.argmax(axis=1).astype("int32")
+        self.unmasked = unmasked_cross_entropy(problem.logits, self.labels)
+        self.step = steps.compiled_step(*problem.key(), schedule.rule)
+        self.spectra_of = steps.compiled_spectra(
+            problem.model, problem.image_shape, problem.channels_last
+        )
+        count = len(problem.images)
+        self.traces = [{name: [] for name in _TRACES} for _ in range(count)]
+        self.entries = np.zeros_like(problem.start(count))
+        self.finished = {
+            "steps": np.zeros(count, int),
+            "converged": np.zeros(count, bool),
+            "kept": np.zeros(count, bool),
+            "at": np.zeros(count, int),
+            "done": np.zeros(count, bool),
+        }
+        self.waiting = collections.deque(range(count))
+        self.index = np.zeros(0, int)  # of the image in each slot
+        self.taken = np.zeros(0, int)  # steps
+        self.counts = np.zeros(0, int)  # calm steps in a row
+        self.before = np.full((2, 0), np.nan)
+        moments = [f"moment{i}" for i in range(steps.moments(schedule.rule))]
+        self.names = (*_STATE, *moments)
+        self.state = {name: self.entries[:0] for name in self.names}
+        self.state["least"] = np.zeros(0, "float32")
+        self.spectra = np.zeros((0, 1, *self._spectra(np.zeros(0, int)).shape[1:]), "complex64")
+        self.rounds = 0
+        self.name = None
+        if checkpoint is not None:
+            self.name = store.fingerprint(problem.model, [problem.images], settings)
+            if checkpoint.exists():
+                self._restore()
+
+    def result(self, settings):
+        """Works until no image waits; an `ImageMasks`."""
+        if self.finished["done"].any():
+            self._report()
+        while self.waiting or len(self.index):
+            self._fill()
+            self._work()
+        if self.checkpoint is not None:
+            self._save()
+        amplitude, phase = self.problem.masks(self.entries)
+        history = {
+            name: [np.asarray(trace[name], "float32") for trace in self.traces] for name in _TRACES
+        }
+        at = self.finished["at"]
+        return ImageMasks(
+            masks=amplitude,
+            phase_masks=phase,
+            labels=self.labels,
+            steps=self.finished["steps"],
+            converged=self.finished["converged"],
+            kept=self.finished["kept"],
+            **{
+                name: np.array([trace[i] for trace, i in zip(history[name], at, strict=True)])
+                for name in _TRACES
+            },
+            history=history,
+            settings=settings,
+        )
+
+    def _spectra(self, index):
+        size = max(len(index), 1)
+        if len(self.problem.sizes) and self.problem.sizes[0] is not None:
+            size = padded_size(self.problem.sizes, size)
+        images = self.problem.images[index] if len(index) else self.problem.images[:1]
+        spectra = self.spectra_of(ops.convert_to_tensor(pad(images, size)))
+        return ops.convert_to_numpy(spectra)[: len(index)]
+
+    def _fill(self):
+        """Images that wait into the free slots, each at its own step 0."""
+        room = min(self.problem.sizes[-1] - len(self.index), len(self.waiting))
+        if not room:
+            return
+        fresh = np.array([self.waiting.popleft() for _ in range(room)])
+        ones = self.problem.start(room)
+        new = {name: np.zeros_like(ones) for name in self.names}
+        new |= {"entries": ones, "best": ones, "least": np.full(room, np.inf, "float32")}
+        self.state = {name: np.concatenate([self.state[name], new[name]]) for name in self.names}
+        self.spectra = np.concatenate([self.spectra, self._spectra(fresh)[:, None]])
+        self.index = np.concatenate([self.index, fresh])
+        nothing = np.zeros(room, int)
+        self.taken = np.concatenate([self.taken, nothing])
+        self.counts = np.concatenate([self.counts, nothing])
+        self.before = np.concatenate([self.before, np.full((2, room), np.nan)], axis=1)
+
+    def _work(self):
+        """Steps until a slot is free or a checkpoint is due."""
+        count = len(self.index)
+        size = padded_size(self.problem.sizes, count)
+
+        def tensor(array):
+            return ops.convert_to_tensor(pad(array, size))
+
+        state = [tensor(self.state[name]) for name in self.names]
+        weights = np.ones((count, 1), "float32")
+        batch = [
+            tensor(array)
+            for array in (
+                self.spectra, self.labels[self.index, None], self.unmasked[self.index, None], weights,
+            )
+        ]  # fmt: skip
+        recorded = []
+        while True:
+            rates = self.schedule.rates(self.taken)
+            entered = state[0]
+            *state, total, inv, sparsity, correct = self.step(*state, *batch, tensor(rates))
+            total, inv, sparsity, kept = (
+                ops.convert_to_numpy(item)[:count] for item in (total, inv, sparsity, correct)
+            )
+            recorded.append((total, inv, sparsity))
+            now = np.stack([inv, sparsity])
+            self.counts = self.stopping.calm(self.counts, self.before, now, kept[:, 0])
+            self.before = now
+            self.taken = self.taken + 1
+            self.rounds += 1
+            calm = self.counts >= self.stopping.patience
+            finished = calm | (self.taken >= self.stopping.max_steps)
+            due = self.checkpoint is not None and self.rounds % self.every == 0
+            if finished.any() or due:
+                break
+        self.state = {
+            name: ops.convert_to_numpy(value)[:count]
+            for name, value in zip(self.names, state, strict=True)
+        }
+        recorded = np.array(recorded)  # [steps, 3, slots]
+        for slot, i in enumerate(self.index):
+            for row, name in enumerate(_TRACES):
+                self.traces[i][name].extend(recorded[:, row, slot])
+        if finished.any():
+            # The mask that was judged, not the one a step later.
+            self._harvest(finished, calm, ops.convert_to_numpy(entered)[:count], kept[:, 0])
+        if due:
+            self._save()
+
+    def _harvest(self, finished, calm, entered, kept):
+        """Keep the finished masks and free their slots."""
+        for slot in np.flatnonzero(finished):
+            i = self.index[slot]
+            least = self.state["least"][slot]
+            best = self.keep == "best" and np.isfinite(least)
+            self.entries[i] = self.state["best"][slot] if best else entered[slot]
+            trace = np.asarray(self.traces[i]["objective"], "float32")
+            at = int(np.flatnonzero(trace == least)[0]) if best else len(trace) - 1
+            self.finished["at"][i] = at
+            self.finished["steps"][i] = self.taken[slot]
+            self.finished["converged"][i] = calm[slot]
+            self.finished["kept"][i] = best or kept[slot]
+            self.finished["done"][i] = True
+        stays = ~finished
+        self.state = {name: value[stays] for name, value in self.state.items()}
+        self.spectra, self.index, self.taken = (
+            self.spectra[stays],
+            self.index[stays],
+            self.taken[stays],
+        )
+        self.counts, self.before = self.counts[stays], self.before[:, stays]
+        self._report()
+
+    def _report(self):
+        if self.progress is not None:
+            self.progress(int(self.finished["done"].sum()), len(self.problem.images))
+
+    def _save(self):
+        arrays = {f"state_{name}": value for name, value in self.state.items()}
+        arrays |= {f"finished_{name}": value for name, value in self.finished.items()}
+        for name in _TRACES:
+            traces = [np.asarray(trace[name], "float32") for trace in self.traces]
+            arrays[f"trace_{name}"], arrays["lengths"] = store.pack(traces)
+        arrays |= {
+            "entries": self.entries,
+            "spectra": self.spectra,
+            "index": self.index,
+            "taken": self.taken,
+            "counts": self.counts,
+            "before": self.before,
+            "waiting": np.array(self.waiting, int),
+        }
+        store.write(self.checkpoint, _KIND, arrays, {"of": self.name, "rounds": self.rounds})
+
+    def _restore(self):
+        arrays, state = store.read(self.checkpoint, _KIND)
+        if state["of"] != self.name:
+            raise ValueError(
+                f"`checkpoint` must be a file of this model, these images and these settings, or "
+                f"not exist yet. Received: {self.checkpoint}, which belongs to others"
+            )
+        self.rounds = state["rounds"]
+        self.state = {name: arrays[f"state_{name}"] for name in self.names}
+        self.finished = {name: arrays[f"finished_{name}"] for name in self.finished}
+        for name in _TRACES:
+            rows = store.unpack(arrays[f"trace_{name}"], arrays["lengths"])
+            for trace, row in zip(self.traces, rows, strict=True):
+                trace[name] = list(row)
+        self.entries, self.spectra, self.index, self.taken, self.counts, self.before = (
+            arrays[name]
+            for name in ("entries", "spectra", "index", "taken", "counts", "before")
+        )
+        self.waiting = collections.deque(arrays["waiting"].tolist())

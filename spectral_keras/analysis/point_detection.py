@@ -1,0 +1,197 @@
+"""Images with a single frequency in one channel: point-detection maps."""
+
+import math
+
+import numpy as np
+
+from spectral_keras.ops.validation import (
+    check_choice,
+    check_data_format,
+    check_number,
+    check_positive_int,
+    check_size_pair,
+)
+
+STRENGTH = 4 * math.sqrt(2)
+RANGE_RULES = ("error", "clip", "allow")
+
+# In float64 an amplitude of exactly .5 may come out a few units in the last place larger.
+_ROUNDING = 1e-9
+
+
+def real_frequencies(size):
+    """One index [i, j] of each pair [i, j], [-i, -j]: all that a real image can hold.
+
+    Args:
+        size: image size, an integer or (height, width).
+
+    Returns:
+        Integer numpy array [F, 2] of unshifted indices, ascending by i, then j.  Of a pair it has
+        the member that comes first.  F is (H W + s) / 2 with s bins that are their own partner
+        (1, 2 or 4 of them, for zero, one or two even sides): 514 for 32 x 32.
+
+    Example:
+
+    >>> from spectral_keras.analysis import real_frequencies
+    >>> real_frequencies(3).tolist()
+    [[0, 0], [0, 1], [1, 0], [1, 1], [1, 2]]
+    >>> len(real_frequencies(32))
+    514
+    """
+    height, width = check_size_pair("size", size)
+    index = np.arange(height * width)
+    partner = (-(index // width) % height) * width + -(index % width) % width
+    first = index[index <= partner]
+    return np.stack([first // width, first % width], axis=1)
+
+
+def point_perturbation(size, frequencies=None, strength=STRENGTH, phase=0.0):
+    """Cosines of L2 norm `strength` whose spectrum is zero but at ±[i, j].
+
+        p(y, x) = A cos(2 pi (i y / H + j x / W) + phase),   A = strength sqrt(2 / (H W))
+
+    A bin that is its own partner (the mean and the Nyquist frequencies) holds one real number:
+    A = strength / sqrt(H W) there, and of the phase only the sign of its cosine counts, + for 0.
+
+    Args:
+        size: image size, an integer or (height, width).
+        frequencies: integers [F, 2], unshifted indices or signed frequencies, each in -n < k < n;
+            None for `real_frequencies(size)`.
+        strength: L2 norm of a cosine over the pixels.
+        phase: in radians, at pixel (0, 0).
+
+    Returns:
+        Float64 numpy array [F, H, W].
+
+    Raises:
+        ValueError: for an argument that does not fit.
+    """
+    height, width = size = check_size_pair("size", size)
+    strength = check_number("strength", strength, low=0)
+    phase = check_number("phase", phase)
+    index = check_frequencies(frequencies, size)
+    # The turns i y / H + j x / W are multiples of 1 / (H W): exact as integers, for any size.
+    count = height * width
+    rows = np.outer(index[:, 0], np.arange(height)) % height * width
+    columns = np.outer(index[:, 1], np.arange(width)) % width * height
+    turns = (rows[:, :, None] + columns[:, None, :]) % count
+    own_partner = ((2 * index) % size == 0).all(axis=1)
+    cosines = np.cos(2 * np.pi / count * np.arange(count) + phase)
+    perturbation = (strength * math.sqrt(2 / count)) * cosines[turns]
+    if own_partner.any():
+        # There every angle is 0 or half a turn.
+        sign = 1.0 if math.cos(phase) >= 0 else -1.0
+        signs = np.where(turns[own_partner] == 0, sign, -sign)
+        perturbation[own_partner] = strength / math.sqrt(count) * signs
+    return perturbation
+
+
+def point_detection_maps(
+    size,
+    channel=0,
+    strength=STRENGTH,
+    *,
+    channels=3,
+    phase=0.0,
+    frequencies=None,
+    out_of_range="error",
+    data_format=None,
+):
+    """Channel point-detection maps: grey images with one frequency in one channel.
+
+    Every pixel is .5, and `point_perturbation` is added to one channel: at the default strength of
+    4 sqrt 2, a cosine of amplitude .25 in images of 32 x 32, .17678 at the bins that are
+    their own partner.  Without leaving [0, 1] a strength of sqrt(H W) / (2 sqrt 2) is possible,
+    11.31 for 32 x 32.
+
+    Source: Jia, Bao and Ma, "Exploring Frequency Domain Interpretation of Convolutional Neural
+    Networks" (arXiv 1911.12044), section 3.4 and figure 5.  The phase is not stated there.
+
+    Args:
+        size: image size, an integer or (height, width).
+        channel: the channel that is perturbed.
+        strength: L2 norm of the perturbation.
+        channels: number of channels.
+        phase, frequencies: see `point_perturbation`; None gives all distinct frequencies.
+        out_of_range: what to do where the strength takes a pixel out of [0, 1]: "error"; "clip",
+            which adds other frequencies; "allow", for networks that take any value.
+        data_format: "channels_last" or "channels_first"; None: Keras' global setting.
+
+    Returns:
+        Float32 numpy array [F, H, W, channels], or [F, channels, H, W].
+
+    Raises:
+        ValueError: for an argument that does not fit, and for a strength that leaves [0, 1].
+
+    Example:
+
+    >>> from spectral_keras.analysis import point_detection_maps
+    >>> maps = point_detection_maps(32, channel=2, data_format="channels_last")
+    >>> maps.shape, float(maps.min()), float(maps.max())
+    ((514, 32, 32, 3), 0.25, 0.75)
+    """
+    data_format = check_data_format(data_format)
+    channels = check_positive_int("channels", channels)
+    channel = check_channel("channel", channel, channels)
+    perturbation = point_perturbation(size, frequencies, strength, phase)
+    perturbation = within_range(perturbation, strength, out_of_range)
+    shape = (*perturbation.shape, channels)
+    images = np.full(shape, 0.5, np.float32)
+    images[..., channel] += perturbation.astype(np.float32)
+    return images if data_format == "channels_last" else np.moveaxis(images, -1, 1).copy()
+
+
+def within_range(perturbation, strength, rule):
+    """The perturbation of a grey of .5, treated by one of `RANGE_RULES`."""
+    check_choice("out_of_range", rule, RANGE_RULES)
+    largest = float(np.abs(perturbation).max(initial=0.0))
+    if rule == "error" and largest > 0.5 + _ROUNDING:
+        raise ValueError(
+            "`strength` must keep .5 + perturbation in [0, 1]: at most "
+            f"{0.5 * strength / largest:.6g} for this size, or out_of_range 'clip' or 'allow'. "
+            f"Received: strength={strength!r}"
+        )
+    return perturbation if rule == "allow" else np.clip(perturbation, -0.5, 0.5)
+
+
+def check_channel(name, value, channels):
+    """`value` as int if it is an index of one of the channels."""
+    value = check_positive_int(name, value, minimum=0)
+    if value >= channels:
+        raise ValueError(
+            f"`{name}` must be less than the number of channels, {channels}. Received: "
+            f"{name}={value}"
+        )
+    return value
+
+
+def check_frequencies(frequencies, size):
+    """Unshifted indices as integer array [F, 2], signed frequencies wrapped around."""
+    if frequencies is None:
+        return real_frequencies(size)
+    index = np.asarray(frequencies)
+    if index.ndim != 2 or index.shape[1] != 2 or index.dtype.kind not in "iu" or not len(index):
+        raise ValueError(
+            "`frequencies` must be None or integers of shape [F, 2], at least one pair. Received: "
+            f"frequencies of shape {index.shape} and type {index.dtype}"
+        )
+    index = index.astype(np.int64)
+    if (np.abs(index) >= size).any():
+        raise ValueError(
+            f"`frequencies` must be in -n < k < n along each axis of the size {tuple(size)}. "
+            f"Received: {index[(np.abs(index) >= size).any(axis=1)][0].tolist()}"
+        )
+    return index % size
+
+
+def spectrum_from_half(values, index, size):
+    """Maps [..., H, W] in unshifted order from values [..., F] at `index` and its partners.
+
+    Frequencies that are not in `index` [F, 2] are NaN.
+    """
+    values = np.asarray(values)
+    maps = np.full((*values.shape[:-1], *size), np.nan, values.dtype)
+    i, j = np.asarray(index).T
+    maps[..., -i % size[0], -j % size[1]] = values
+    maps[..., i, j] = values
+    return maps
