@@ -31,8 +31,8 @@ _COMMON = {"dataset": "cifar10", "precision": "float32"}
 _SMALL = _COMMON | {
     "limit": 5000,
     "epochs": 10,
-    "batch_size": 32,
-    "learning_rate": 0.05,
+    "batch_size": 64,
+    "learning_rate": 0.1,
     "schedule": "onecycle",
 }
 

@@ -94,7 +94,7 @@ def _tables(settings):
 
 
 def _run_one(experiment, network, arm, seed, images_of):
-    from spectral_keras.evaluation.corruption import accuracy_on_corrupted
+    from spectral_keras.evaluation import accuracy_on_corrupted
 
     key, record = train_arm(experiment, network, arm, seed)
     wanted = {"images": experiment.settings["test_images"], "seed": 0}

@@ -81,9 +81,8 @@ def add_options(parser):
 def gated(classifier, options):
     """The network with the gate that the options ask for."""
     if options["gate"] == "none":
-        for name in ("gate_after",):
-            if options[name] is not None:
-                raise CommandError(f"--{name.replace('_', '-')} needs --gate plain or extended")
+        if options["gate_after"] is not None:
+            raise CommandError("--gate-after needs --gate plain or extended")
         return classifier
     from spectral_keras.training import insert_channel_gate
 

@@ -16,11 +16,13 @@ level of an 8-bit image is 1/255.  An eps is a number or a fraction:
     python -m models.evaluate runs/resnet18-cifar10 --attack fgsm pgd --eps 0 2/255 8/255
 
     python -m models.evaluate runs/resnet18-cifar10 --corruptions cifar10c --baseline runs/other
+    python -m models.evaluate runs/resnet18-cifar10 --corruptions --corruption-source CIFAR-10-C
 
 result.json gets the accuracies, robustness.png shows them, attacks.json keeps what became of each
 image.  Interrupted or killed, the same command goes on after the last finished eps; another call
 with other eps adds to what is there.  An image that PGD fools counts as fooled at larger eps too.
 """
+_ALIASES = {"cifar10c-extra": "extra"}
 
 
 def build_parser():
@@ -89,12 +91,19 @@ def build_parser():
     group = parser.add_argument_group("corruptions")
     group.add_argument(
         "--corruptions",
-        type=_corruptions,
+        type=corruption_group,
         nargs="*",
         metavar="NAME",
-        help="cifar10c (the benchmark's 15, made from the test images; what the option alone "
-        "means), extra (4 more), all, or names such as fog; accuracies at severities 1 to 5 go to "
-        "result.json, the picture to corruptions.png",
+        help="cifar10c (the benchmark's 15; what the option alone means), extra (4 more), all, or "
+        "names such as fog; accuracies at severities 1 to 5 go to result.json, the picture to "
+        "corruptions.png",
+    )
+    group.add_argument(
+        "--corruption-source",
+        metavar="SOURCE",
+        help="generated (default: made from the run's own test images), tfds (the published "
+        "CIFAR-10-C as cifar10_corrupted of TensorFlow Datasets), or a folder of .npy files or an "
+        ".npz: the published files, or a copy by models.corrupt",
     )
     group.add_argument(
         "--baseline",
@@ -114,9 +123,14 @@ def parse(argv=None):
         )
     if options["baseline"] is not None and options["corruptions"] is None:
         parser.error("argument --baseline: it is for --corruptions")
-    options["attack"] = _merged(options["attack"] or [])
+    if options["corruption_source"] is not None and options["corruptions"] is None:
+        parser.error("argument --corruption-source: it is for --corruptions")
+    if options["corruption_source"] == "":
+        parser.error("argument --corruption-source: expected generated, tfds, a folder or an .npz")
+    options["corruption_source"] = options["corruption_source"] or "generated"
+    options["attack"] = merged(options["attack"] or [])
     if options["corruptions"] is not None:
-        options["corruptions"] = _merged(options["corruptions"] or [_corruptions("cifar10c")])
+        options["corruptions"] = merged(options["corruptions"] or [corruption_group("cifar10c")])
     given = options["eps"]
     eps = [value for values in given for value in values] if given else EPS[options["norm"]]
     if options["norm"] == "inf" and max(eps) > 1:
@@ -128,11 +142,14 @@ def parse(argv=None):
     return options
 
 
-def _merged(lists):
+def merged(lists):
+    """The names of several lists, each once."""
     return list(dict.fromkeys(name for names in lists for name in names))
 
 
-def _corruptions(text):
+def corruption_group(text):
+    """An argparse type: names of corruptions, of a group or a single one."""
+    text = _ALIASES.get(text, text)
     if text in GROUPS:
         return list(corruption_names(GROUPS[text]))
     if text not in corruption_names("all"):

@@ -27,7 +27,8 @@ MAY_IMPORT = {
     "regularizers": _BASE,
     "layers": _OBJECTS,
     "augmentation": _OBJECTS,
-    "analysis": _OBJECTS,
+    # Learned masks take gradients by images as attacks do.
+    "analysis": _OBJECTS | {"layers", "attacks"},
     "attacks": _BASE,
     "corruptions": _BASE,
     "data": _BASE,

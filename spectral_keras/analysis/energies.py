@@ -8,8 +8,8 @@ its part there, of the mask of unit norm:
 
 Spectra are in unshifted order (DC at [0, 0]), frequencies in cycles per image height and width.
 Which frequency belongs to which band is decided with integers.  With 64 bands on 128 x 128 the
-radial edges sqrt(2) * i run through frequencies of the diagonal; in floating point 41 of the 64
-bands change.
+radial edges sqrt(2) * i run through frequencies; with float64 edges 168 of them change their band
+and 41 of the 64 bands their number.
 """
 
 import numpy as np
@@ -45,10 +45,10 @@ def radial_bands(height, width, bands=BANDS):
     >>> import numpy as np
     >>> from spectral_keras.analysis.energies import radial_bands
     >>> np.fft.fftshift(radial_bands(4, 5, bands=3))
-    array([[1, 1, 1, 1, 1],
-           [1, 1, 0, 1, 1],
+    array([[2, 2, 1, 2, 2],
+           [2, 1, 0, 1, 2],
            [1, 0, 0, 0, 1],
-           [1, 1, 0, 1, 1]])
+           [2, 1, 0, 1, 2]])
     """
     bands = check_positive_int("bands", bands)
     square = squared_radius(height, width)

@@ -93,7 +93,7 @@ def frequency_response(
     >>> model = keras.Sequential([keras.Input((8, 8, 1)), conv])
     >>> conv.set_weights([np.array([1.0, -1.0]).reshape(1, 2, 1, 1), np.zeros(1)])
     >>> maps = frequency_response(model, "conv", strength=1, data_format="channels_last")
-    >>> (8 * maps[0, 0, 0]).round(3).tolist()  # a difference: 2 |sin(pi j / 8)|
+    >>> [round(8 * float(r), 3) for r in maps[0, 0, 0]]  # a difference: 2 |sin(pi j / 8)|
     [0.0, 0.765, 1.414, 1.848, 2.0, 1.848, 1.414, 0.765]
     """
     check_choice("readout", readout, READOUTS)

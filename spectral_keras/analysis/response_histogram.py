@@ -28,7 +28,7 @@ def response_histogram(responses, *, clip_percentile=1.0, threshold=None, center
         votes[i, j] = sum over output and input channels of v[i, j]
 
     or, with a `threshold`, the number of maps with v > threshold at [i, j].  A flat map has no
-    preference and does not vote: one whose high - low is at most 1e-5 of the larger magnitude of the two.
+    preference and does not vote: one with high - low <= 1e-5 max(|low|, |high|).
 
     Source: Jia, Bao and Ma (arXiv 1911.12044), sections 3.4 and 4.1 ("only a small number of
     extremely large and small pixels are ignored in normalization"); the percentage, the scaling

@@ -6,7 +6,6 @@ from spectral_keras.corruptions import filters
 from spectral_keras.corruptions.levels import to_levels, to_unit
 from spectral_keras.corruptions.streams import draw
 
-
 _LARGE = 9  # sides of larger kernels are worth a DFT
 
 

@@ -13,7 +13,6 @@ def pixelate(images, share, rngs=None):
         share: in (0, 1].
         rngs: not used.
     """
-    from PIL import Image
 
     height, width = images.shape[1:3]
     small = (max(1, int(width * share)), max(1, int(height * share)))

@@ -1,6 +1,9 @@
 """What a trained classifier is worth on changed images, as plain dicts."""
 
 from spectral_keras.evaluation.corruption import (
+    accuracy_on_corrupted as accuracy_on_corrupted,
+)
+from spectral_keras.evaluation.corruption import (
     accuracy_under_corruption as accuracy_under_corruption,
 )
 from spectral_keras.evaluation.corruption_error import ALEXNET as ALEXNET

@@ -93,6 +93,8 @@ def insert_channel_gate(model, after=None, *, name="channel_gate", **options):
         copy = keras.models.clone_model(graph, call_function=call)
     except (NotImplementedError, TypeError) as error:
         raise ValueError(f"`model` cannot be copied: {error}. Received: {model!r}") from error
+    # Not all: Keras renames an input layer that it named itself.
     for layer in graph.layers:
-        copy.get_layer(layer.name).set_weights(layer.get_weights())
+        if layer.weights:
+            copy.get_layer(layer.name).set_weights(layer.get_weights())
     return copy

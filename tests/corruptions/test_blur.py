@@ -66,16 +66,27 @@ class TestDefocus:
         for channel in range(3):
             np.testing.assert_allclose(result[..., channel], np.floor(255 * expected), atol=1)
 
-    def test_the_border_is_mirrored_without_repetition(self):
-        images = photographs(20, 24)[:1]
-        kernel = filters.disk(3, 0.1)
+    @pytest.mark.parametrize("severity", [1, 2, 3])
+    def test_a_flat_image_stays(self, severity):
+        """Kernels of sum one; not a level lost to the rounding of floats in the large ones."""
+        for level in range(0, 256, 15):
+            result = corrupt(flat(level), "defocus_blur", severity, table="imagenet")
+            assert len(np.unique(result)) == 1
+            assert level - (severity == 1) <= result[0, 0, 0, 0] <= level
+
+    @pytest.mark.parametrize("severity", range(1, 6))
+    @pytest.mark.parametrize("size", [(20, 24), (33, 6)])
+    def test_the_border_is_mirrored_without_repetition(self, size, severity):
+        images = photographs(*size)[:1]
+        kernel = filters.disk(*TABLES["imagenet"]["defocus_blur"][severity - 1])
         reach = kernel.shape[0] // 2
         sides = ((reach, reach), (reach, reach), (0, 0))
         padded = np.pad(images[0] / 255, sides, "reflect")
         windows = np.lib.stride_tricks.sliding_window_view(padded, kernel.shape, axis=(0, 1))
         expected = np.einsum("hwcij,ij->hwc", windows, kernel)
-        result = corrupt(images, "defocus_blur", 1, table="imagenet")[0]
-        np.testing.assert_allclose(result + 0.5, 255 * expected, atol=0.5001)
+        result = corrupt(images, "defocus_blur", severity, table="imagenet")[0]
+        expected = np.minimum(255 * expected, 255.4)
+        np.testing.assert_allclose(result + 0.5, expected, atol=0.5001)
 
 
 class TestGlass:

@@ -30,6 +30,20 @@ class TestPixelate:
             expected = np.asarray(small.resize((side, side), Image.Resampling.BOX))
             np.testing.assert_array_equal(result[0], expected)
 
+    @pytest.mark.parametrize("channels", [1, 3])
+    def test_all_at_once_are_pillows_one_by_one(self, channels):
+        images = photographs(37, 52, channels)
+        for severity in range(1, 6):
+            result = corrupt(images, "pixelate", severity)
+            share = TABLES["cifar"]["pixelate"][severity - 1]
+            small = (int(52 * share), int(37 * share))
+            for image, changed in zip(images, result, strict=True):
+                picture = Image.fromarray(image[..., 0] if channels == 1 else image)
+                picture = picture.resize(small, Image.Resampling.BOX)
+                picture = picture.resize((52, 37), Image.Resampling.BOX)
+                expected = np.asarray(picture).reshape(image.shape)
+                np.testing.assert_array_equal(changed, expected)
+
     def test_a_half_is_the_mean_of_four_pixels(self):
         images = photographs(30, 44)[:2]
         result = corrupt(images, "pixelate", 2, table="imagenet")
@@ -82,11 +96,16 @@ class TestElastic:
     @pytest.mark.parametrize("size", [(8, 11), (1, 5), (2, 2)])
     def test_sampling_is_scipys(self, fold, mode, size):
         rng = np.random.default_rng(1)
-        image = rng.random(size).astype(np.float32)
-        rows, columns = (rng.uniform(-3 * side, 4 * side, size) for side in size)
-        expected = ndimage.map_coordinates(image, [rows, columns], order=1, mode=mode)
-        result = _sample(image[None, ..., None], rows[None], columns[None], fold)
-        np.testing.assert_allclose(result[0, ..., 0], expected, atol=1e-5)
+        images = rng.random((2, 3, *size)).astype(np.float32)  # [C, N, H, W]
+        rows, columns = (rng.uniform(-3 * side, 4 * side, (3, *size)) for side in size)
+        result = _sample(images, rows, columns, fold)
+        for channel in range(2):
+            for number in range(3):
+                where = [rows[number], columns[number]]
+                expected = ndimage.map_coordinates(
+                    images[channel, number], where, order=1, mode=mode
+                )
+                np.testing.assert_allclose(result[channel, number], expected, atol=1e-5)
 
     @pytest.mark.parametrize("severity", [2, 5])
     def test_each_step_is_scipys(self, severity):

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from spectral_keras.corruptions import TABLES, corrupt
+from spectral_keras.corruptions import TABLES, corrupt, noise
 from tests.corruptions.pictures import flat
 
 CASES = [(table, severity) for table in TABLES for severity in (1, 3, 5)]
@@ -23,11 +24,11 @@ def test_gaussian_noise_on_middle_grey(table, severity):
     expected = np.sqrt(deviation**2 + 1 / 12 / 255**2)
     assert result.std() == pytest.approx(expected, rel=0.015)
     # White in space and between channels.
-    noise = result - result.mean()
+    added = result - result.mean()
     for axis in (1, 2, 3):
         near = np.mean(
-            noise.take(range(1, noise.shape[axis]), axis)
-            * noise.take(range(noise.shape[axis] - 1), axis)
+            added.take(range(1, added.shape[axis]), axis)
+            * added.take(range(added.shape[axis] - 1), axis)
         )
         assert abs(near) < 0.02 * deviation**2
 
@@ -51,6 +52,24 @@ def test_shot_noise_is_poisson(table, severity):
     if photons >= 50:
         assert result.std() / 255 == pytest.approx(np.sqrt(0.2 / photons), rel=0.03)
     assert not corrupt(flat(0), "shot_noise", severity, table=table).any()
+
+
+@pytest.mark.parametrize(("table", "severity"), CASES)
+def test_shot_noise_has_the_chance_of_each_level(table, severity):
+    """The alias tables, summed up, are the chances of the Poisson law, for every old level."""
+    photons = TABLES[table]["shot_noise"][severity - 1]
+    share, other = (part.reshape(256, 256) for part in noise._alias_tables(photons))
+    assert share.min() >= -1e-9
+    chances = np.minimum(share, 1)
+    for level in (0, 1, 51, 128, 254, 255):
+        found = chances[level].copy()
+        np.add.at(found, other[level], 1 - chances[level])
+        counts = np.arange(photons + 1)
+        new = (counts / photons * 255).astype(np.uint8)
+        expected = np.zeros(256)
+        np.add.at(expected, new[:-1], stats.poisson.pmf(counts[:-1], photons * level / 255))
+        expected[255] += stats.poisson.sf(photons - 1, photons * level / 255)
+        np.testing.assert_allclose(found / 256, expected, rtol=0, atol=1e-11)
 
 
 @pytest.mark.parametrize(("table", "severity"), CASES)

@@ -15,13 +15,14 @@ import numpy as np
 import pytest
 
 from models import _evaluate_attacks, _run, _train, evaluate
+from models import corrupt as corrupt_command
 from models._evaluate_options import parse
 from models._evaluate_plot import draw_robustness, eps_text, label
 from models._files import RunFolder
 from spectral_keras.attacks import fgsm, pgd, predict_classes
 from spectral_keras.corruptions import corrupt
 from spectral_keras.corruptions import names as corruption_names
-from spectral_keras.data import load
+from spectral_keras.data import cifar10c, load
 from spectral_keras.evaluation import attack_outcomes, wilson_interval
 from tests.models.runs import write_tiny
 
@@ -255,6 +256,9 @@ BAD_OPTIONS = [
     (("--corruptions", "fgo"), "received 'fgo'; did you mean fog?"),
     (("--corruptions", "imagenetc"), "--corruptions: expected cifar10c, extra, all or"),
     (("--attack", "fgsm", "--baseline", "other"), "--baseline: it is for --corruptions"),
+    (("--attack", "fgsm", "--corruption-source", "tfds"), "--corruption-source: it is for"),
+    (("--corruptions", "--corruption-source", ""), "--corruption-source: expected generated, tfds"),
+    (("--corruptions", "--corruption-source", "no/folder"), "no such folder or file: no/folder"),
     (("--corruptions", "fog", "--baseline", "no/run"), "--baseline no/run holds no result.json"),
     (("--attack",), "--attack: expected at least one argument"),
     (("--attack", "cw"), "--attack: expected fgsm or pgd, received 'cw'"),
@@ -474,6 +478,298 @@ class TestCorruptions:
         assert len(parse(["run", "--corruptions"])["corruptions"]) == 15
         names = parse(["run", "--corruptions", "extra", "fog", "spatter"])["corruptions"]
         assert names == [*corruption_names("extra"), "fog"]
+
+
+class TestCorruptionSource:
+    """Images that were corrupted before: the same numbers, and always which ones they are of."""
+
+    NAMES = ("impulse_noise", "fog")
+    ALL = ("--corruptions", *NAMES)
+
+    @pytest.fixture
+    def copy(self, run, tmp_path):
+        """Writes a corrupted copy of the run's test images."""
+        dataset = json.loads((run / "config.json").read_text())["options"]["dataset"]
+
+        def write(name="copy", *options):
+            arguments = ["--dataset", dataset, *self.ALL, "--output", tmp_path / name, *options]
+            with pytest.raises(SystemExit) as stopped:
+                corrupt_command.main([str(argument) for argument in arguments])
+            assert stopped.value.code == 0
+            return tmp_path / name
+
+        return write
+
+    @staticmethod
+    def published(folder):
+        """Without what says who made it, as the files of CIFAR-10-C are."""
+        (folder / "corruptions.json").unlink()
+        return folder
+
+    @pytest.mark.parametrize("name", ["copy", "copy.npz"])
+    def test_a_copy_gives_the_numbers_of_generating(self, run, command, copy, name):
+        path = copy(name, "--limit", 21, "--seed", 3)
+        common = (run, *self.ALL, "--limit", 21)
+        assert command(*common, "--seed", 3)[0] == 0
+        status, out, err = command(*common, "--corruption-source", path)
+        assert (status, err) == (0, "")
+        generated, found = stored(run)["corruptions"]
+        assert found["corruptions"] == generated["corruptions"]
+        assert found["clean"] == generated["clean"] and found["images"] == 21
+        assert generated["source"] == {
+            "kind": "generated", "seed": 3, "frost": "procedural texture",
+        }  # fmt: skip
+        source = found["source"]
+        assert source["kind"] == ("npz" if name.endswith("npz") else "folder")
+        assert source["files"] == 2 and source["made"]["seed"] == 3
+        assert source["of_these_images"] is True and source["in_their_order"] is True
+        assert f"corrupted images: {path}, 2 files, made by spectral_keras" in out
+        assert "seed 3; frost with a procedural texture" in out and "note:" not in out
+        assert "nothing to compute" in command(*common, "--corruption-source", path)[1]
+        assert len(stored(run)["corruptions"]) == 2
+
+    def test_published_files(self, run, command, copy):
+        folder = self.published(copy())
+        status, out, _ = command(run, *self.ALL, "--corruption-source", folder)
+        assert status == 0 and f"corrupted images: {folder}, 2 files\n" in out
+        (found,) = stored(run)["corruptions"]
+        assert "made" not in found["source"] and found["source"]["of_these_images"] is None
+        # Some of them, chosen by the same rule as the run's images.
+        more = (run, "--corruptions", "fog", "--limit", 21, "--corruption-source", folder)
+        assert command(*more)[0] == 0
+        found = stored(run)["corruptions"][1]
+        data = load(json.loads((run / "config.json").read_text())["options"]["dataset"])
+        some = load(data.name, limit_test=21)
+        numbers = [
+            next(n for n in range(30) if np.array_equal(image, data.x_test[n]))
+            for image in some.x_test
+        ]
+        model = keras.saving.load_model(run / "best.keras")
+        for point in found["corruptions"]["fog"]:
+            images = corrupt(data.x_test, "fog", point["severity"])[numbers]
+            classes = predict_classes(model, images.astype("float32") / 255)
+            assert point["accuracy"] == np.mean(classes == some.y_test)
+
+    def test_some_severities(self, run, command, copy):
+        path = copy("copy", "--severities", 2, 5)
+        status, out, _ = command(run, *self.ALL, "--corruption-source", path)
+        assert status == 0 and "at severities 2 5" in out
+        (found,) = stored(run)["corruptions"]
+        assert [point["severity"] for point in found["corruptions"]["fog"]] == [2, 5]
+
+    def test_goes_on_and_adds(self, run, command, copy):
+        path = copy()
+        for name in self.NAMES:
+            common = (run, "--corruptions", name, "--corruption-source")
+            assert f"{name}: accuracy" in command(*common, path)[1]
+            # The place by another name.
+            again = command(*common, path.parent / "." / path.name)[1]
+            assert "nothing to compute" in again
+        (found,) = stored(run)["corruptions"]
+        assert list(found["source"]["identities"]) == list(self.NAMES)
+        clean = found["clean"]
+        assert clean["accuracy"] > 0.9
+
+    def test_other_images_at_the_same_place(self, run, command, copy):
+        path = self.published(copy())
+        common = (run, *self.ALL, "--corruption-source", path)
+        assert command(*common)[0] == 0
+        (first,) = stored(run)["corruptions"]
+        np.save(path / "fog.npy", 255 - np.load(path / "fog.npy"))
+        status, out, err = command(*common)
+        assert status == 0 and "the images of fog are others than before: run again" in err
+        assert "fog: accuracy" in out and "impulse_noise: accuracy" not in out
+        (second,) = stored(run)["corruptions"]
+        assert second["corruptions"]["fog"] != first["corruptions"]["fog"]
+        assert second["corruptions"]["impulse_noise"] == first["corruptions"]["impulse_noise"]
+
+    def test_baseline_of_the_same_images_only(self, run, command, copy, tmp_path):
+        other = tmp_path / "other"
+        shutil.copytree(run, other)
+        model = keras.saving.load_model(other / "best.keras")
+        model.set_weights([0 * weight for weight in model.get_weights()])
+        model.save(other / "best.keras")
+        path, seeded = copy(), copy("seeded", "--seed", 1)
+        assert command(other, *self.ALL)[0] == 0
+        common = (run, *self.ALL, "--corruption-source", path, "--baseline", other)
+        status, _, err = command(*common)
+        assert status == 2 and "has only accuracies on corrupted images of another source" in err
+        assert "generated by spectral_keras" in err and "corruptions" not in stored(run)
+        assert command(other, *self.ALL, "--corruption-source", seeded)[0] == 0
+        status, _, err = command(*common)
+        assert status == 2 and "was evaluated on other corrupted images" in err
+        assert "seed 1" in err and "seed 0" in err and err.count("\n") == 1
+        # The same files at another place.
+        shutil.copytree(path, tmp_path / "moved")
+        assert command(other, *self.ALL, "--corruption-source", tmp_path / "moved")[0] == 0
+        status, out, err = command(*common)
+        assert (status, err) == (0, "")
+        assert f"mCE over 2 corruptions against {other}" in out
+        found = stored(run)["corruptions"][0]
+        errors = [
+            100 * np.mean([1 - point["accuracy"] for point in found["corruptions"][name]]) / (2 / 3)
+            for name in self.NAMES  # the baseline knows class 0 alone, a third of the images
+        ]
+        assert found["mean_corruption_error"]["mce"] == pytest.approx(np.mean(errors))
+        # And a generated run against one that is of files only.
+        del (content := stored(other))["corruptions"][0]
+        (other / "result.json").write_text(json.dumps(content))
+        status, _, err = command(run, *self.ALL, "--baseline", other)
+        assert status == 2 and "of another source" in err
+
+    def test_entries_of_earlier_versions(self, run, command):
+        """They had no "source" beside their settings."""
+        assert command(run, "--corruptions", "fog", "--seed", 2)[0] == 0
+        content = stored(run)
+        assert content["corruptions"][0]["settings"]["source"].startswith("generated by")
+        del content["corruptions"][0]["source"]
+        (run / "result.json").write_text(json.dumps(content))
+        status, out, _ = command(run, "--corruptions", "fog", "--seed", 2)
+        assert status == 0 and "nothing to compute" in out
+        assert "corrupted images: generated by spectral_keras" in out and "seed 2; frost" in out
+        assert len(stored(run)["corruptions"]) == 1
+
+    def test_labels_in_another_order(self, run, command, copy):
+        path = self.published(copy())
+        order = np.random.default_rng(0).permutation(30)
+        for name in (*self.NAMES, "labels"):
+            array = np.load(path / f"{name}.npy")
+            np.save(
+                path / f"{name}.npy",
+                array.reshape(5, 30, *array.shape[1:])[:, order].reshape(array.shape),
+            )
+        assert command(run, *self.ALL)[0] == 0
+        status, out, _ = command(run, *self.ALL, "--corruption-source", path)
+        assert status == 0 and "note:" not in out
+        generated, found = stored(run)["corruptions"]
+        assert found["corruptions"] == generated["corruptions"]  # the order does not matter
+        assert found["source"]["in_their_order"] is False
+        status, out, _ = command(run, *self.ALL, "--limit", 10, "--corruption-source", path)
+        assert status == 0 and "note: the corrupted images are in another order" in out
+
+    def _labels(self, change):
+        def spoil(path):
+            labels = np.load(path / "labels.npy")
+            np.save(path / "labels.npy", change(labels.astype(int)))
+
+        return spoil
+
+    @staticmethod
+    def _images(change):
+        def spoil(path):
+            for name in TestCorruptionSource.NAMES:
+                file = path / f"{name}.npy"
+                np.save(file, np.ascontiguousarray(change(np.load(file))))
+
+        return spoil
+
+    @pytest.mark.parametrize(
+        ("kind", "change", "message"),
+        [
+            ("images", lambda x: x[:, :, :6], "has images of shape (8, 6, 3), but the run takes"),
+            ("images", lambda x: x[..., :1], "has images of shape (8, 8, 1), but the run takes"),
+            ("labels", lambda y: y + 1, "has the class 3, but the run knows 0 to 2"),
+            ("labels", lambda y: np.zeros_like(y), "has other classes than the run's test images"),
+            ("labels", lambda y: y[:-1], "has 149 labels for 150 images"),
+        ],
+    )
+    def test_images_of_another_set(self, run, command, copy, kind, change, message):
+        path = self.published(copy())
+        (self._images(change) if kind == "images" else self._labels(change))(path)
+        before = snapshot(run)
+        status, _, err = command(run, *self.ALL, "--corruption-source", path)
+        assert status == 2 and message in err and err.count("\n") == 1
+        assert snapshot(run) == before
+
+    def test_numbers_of_images_and_missing_files(self, run, command, copy):
+        path = copy("copy", "--limit", 12)
+        before = snapshot(run)
+        for more, message in (
+            (self.ALL, "has 12 images at each severity, but the run has 30 test images: give "
+             "--limit 12"),
+            ((*self.ALL, "--limit", 15), "but the run has 15 test images"),
+            (("--corruptions", "snow", "fog"), "has no snow: give --corruptions impulse_noise fog"),
+        ):  # fmt: skip
+            status, _, err = command(run, *more, "--corruption-source", path)
+            assert status == 2 and message in err and err.count("\n") == 1
+        assert snapshot(run) == before
+
+    @pytest.mark.skipif(
+        keras.backend.backend() != "tensorflow", reason="TFDS reads with TensorFlow"
+    )
+    def test_tfds(self, tmp_path, command, monkeypatch):
+        """The builder of TFDS itself, over files of this size that it finds where it downloads."""
+        tfds = pytest.importorskip("tensorflow_datasets")
+        rng = np.random.default_rng(0)
+        labels = np.arange(24) % 3
+        clean = np.clip(
+            60 * labels[:, None, None, None] + rng.integers(0, 100, (24, 32, 32, 3)), 0, 255
+        ).astype(np.uint8)
+        np.savez(tmp_path / "clean.npz", x_train=clean, y_train=labels, x_test=clean, y_test=labels)
+        run = tmp_path / "run"
+        train(
+            "spectral_pool_cnn", run, "--dataset", str(tmp_path / "clean.npz"), "--num-pairs", "1",
+            "--batch-size", "8", "--epochs", "2", "--width", "0.1",
+        )  # fmt: skip
+        published = tmp_path / "CIFAR-10-C"
+        published.mkdir()
+        blocks = {
+            name: [corrupt(clean, name, severity) for severity in range(1, 6)]
+            for name in ("glass_blur", "fog")
+        }
+        for name, parts in blocks.items():
+            np.save(published / f"{name}.npy", np.concatenate(parts))
+        np.save(published / "gaussian_noise.npy", np.concatenate([clean] * 5))
+        np.save(published / "labels.npy", np.tile(labels, 5))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                tfds.download.DownloadManager,
+                "download_and_extract",
+                lambda self, url: str(tmp_path),
+            )
+            tfds.disable_progress_bar()
+            configs = [f"{cifar10c.TFDS_NAMES[n]}_{s}" for n in blocks for s in range(1, 6)]
+            for config in ("gaussian_noise_1", *configs):
+                tfds.builder(
+                    f"cifar10_corrupted/{config}", data_dir=tmp_path / "tfds"
+                ).download_and_prepare()
+        common = (run, "--corruptions", "fog", "glass_blur")
+        source = ("--corruption-source", "tfds", "--data-dir", tmp_path / "tfds")
+        status, out, err = command(*common, *source)
+        assert (status, err) == (0, "")
+        assert "corrupted images: TFDS cifar10_corrupted 1.0.0" in out
+        assert "nothing to compute" in command(*common, *source)[1]
+        assert command(*common, "--corruption-source", published)[0] == 0
+        from_tfds, from_files = stored(run)["corruptions"]
+        assert from_tfds["corruptions"] == from_files["corruptions"]
+        assert from_tfds["source"]["identities"]["glass_blur"].startswith(
+            "cifar10_corrupted/frosted_glass_blur:1.0.0"
+        )
+        model = keras.saving.load_model(run / "best.keras")
+        for name, parts in blocks.items():
+            for point, images in zip(from_tfds["corruptions"][name], parts, strict=True):
+                right = predict_classes(model, images.astype("float32") / 255) == labels
+                assert point["correct"] == right.sum()
+        # Not prepared there, and no way to download it.
+
+        def fail(self, url):
+            raise OSError("no connection")
+
+        monkeypatch.setattr(tfds.download.DownloadManager, "download_and_extract", fail)
+        empty = ("--data-dir", tmp_path / "empty")
+        status, _, err = command(run, "--corruptions", "snow", *source[:2], *empty)
+        assert status == 2 and "cifar10_corrupted/gaussian_noise_1" in err
+        assert err.count("\n") == 1
+
+    def test_files_of_another_size(self, run, command, tmp_path):
+        """The run's images have 8 x 8 pixels."""
+        files = tmp_path / "CIFAR-10-C"
+        files.mkdir()
+        np.save(files / "fog.npy", np.zeros((150, 32, 32, 3), np.uint8))
+        np.save(files / "labels.npy", np.tile(np.arange(30) % 3, 5))
+        status, _, err = command(run, "--corruptions", "fog", "--corruption-source", files)
+        assert status == 2
+        assert "has images of shape (32, 32, 3), but the run takes (8, 8, 3)" in err
 
 
 class TestOptions:

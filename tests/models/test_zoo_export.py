@@ -21,11 +21,14 @@ OPTIONS = {
     "googlenet": {"width": 0.25},
     "efficientnet_b0": {"width": 0.5},
     "mobilenet_v2": {"width": 0.5},
+    "vgg11_bn": {"width": 0.125},
+    "vgg16": {"width": 0.125},
+    "vgg16_bn": {"width": 0.125},
 }
 
 
 def make_lively(model):
-    """Statistics and a last layer as after training: logits that depend on the image."""
+    """Statistics and dense layers as after training: logits that depend on the image."""
     rng = np.random.default_rng(0)
     normalizations = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
     for layer in normalizations:
@@ -34,9 +37,10 @@ def make_lively(model):
     for layer in normalizations:
         layer.momentum = 0.9
         layer.beta.assign(rng.uniform(-0.2, 0.2, layer.beta.shape))
-    last = model.layers[-1]
-    if isinstance(last, keras.layers.Dense):
-        last.kernel.assign(rng.normal(0, last.kernel.shape[0] ** -0.5, last.kernel.shape))
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dense):
+            spread = (2 / layer.kernel.shape[0]) ** 0.5
+            layer.kernel.assign(rng.normal(0, spread, layer.kernel.shape))
 
 
 # The backbones are one family with ordinary Keras layers: each format once is enough of them.
@@ -45,6 +49,9 @@ FORMATS = {
     "googlenet": ["saved_model"],
     "efficientnet_b0": ["saved_model"],
     "mobilenet_v2": ["litert"],
+    "vgg11_bn": ["onnx"],
+    "vgg16": ["litert"],
+    "vgg16_bn": ["saved_model"],
 }
 CASES = [(name, form) for name in registry.names() for form in FORMATS.get(name, SUFFIXES)]
 

@@ -48,6 +48,22 @@ def test_step_is_the_papers():
     assert rates(learning_rate_schedule("step", 0.1, 1, 5), [0])[0] == pytest.approx(0.1)
 
 
+def test_thirds_are_the_papers():
+    # Jia et al.: divided by ten every 30 epochs of 90 (facts.md C.3).
+    schedule = learning_rate_schedule("thirds", 0.01, epochs=90, steps_per_epoch=4)
+    values = rates(schedule, [0, 120, 121, 240, 241, 359])
+    np.testing.assert_allclose(values, [1e-2, 1e-2, 1e-3, 1e-3, 1e-4, 1e-4], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "expected"), [(1, [1]), (2, [1, 0.1]), (3, [1, 0.1, 0.01]), (4, [1, 0.1, 0.1, 0.01])]
+)
+def test_thirds_of_a_short_training(epochs, expected):
+    schedule = learning_rate_schedule("thirds", 1.0, epochs, steps_per_epoch=6)
+    last_steps = 6 * np.arange(1, epochs + 1) - 1
+    np.testing.assert_allclose(rates(schedule, last_steps), expected, rtol=1e-5)
+
+
 def test_constant_and_plateau_are_numbers():
     assert learning_rate_schedule("constant", 0.1, 2, 3) == 0.1
     assert learning_rate_schedule("plateau", 0.1, 2, 3) == 0.1

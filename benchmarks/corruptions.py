@@ -1,0 +1,260 @@
+"""Speed of the common corruptions against imagecorruptions: `python -m benchmarks.corruptions`.
+
+Images of 32x32x3, each corruption at each of the 5 severities, both sides in the same number of
+processes (one thread each), in turn.  imagecorruptions takes one image at a time and is in the
+extra "corruptions"; without it only ours is timed.
+"""
+
+import argparse
+import concurrent.futures
+import contextlib
+import multiprocessing
+import os
+import pathlib
+import statistics
+import sys
+import time
+
+IMAGES = 10_000  # of each corruption and severity, that the totals are extrapolated to
+
+
+def _integer(minimum, maximum):
+    def parse(text):
+        try:
+            value = int(text)
+        except ValueError:
+            value = minimum - 1
+        if not minimum <= value <= maximum:
+            raise argparse.ArgumentTypeError(
+                f"an integer of at least {minimum} and at most {maximum} is needed, not {text!r}"
+            )
+        return value
+
+    return parse
+
+
+def _seconds(text):
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value <= 60:
+        raise argparse.ArgumentTypeError(f"a number above 0 and up to 60 is needed, not {text!r}")
+    return value
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.corruptions", description=__doc__)
+    parser.add_argument("--output", metavar="FILE.json", help="write the numbers here")
+    parser.add_argument("--only", metavar="TEXT", default="", help="corruptions with TEXT in them")
+    parser.add_argument(
+        "--images",
+        type=_integer(2, IMAGES),
+        default=1000,
+        help="images of a repeat, ours; theirs are fewer (default: 1000)",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=_seconds,
+        default=0.3,
+        help="a repeat of theirs takes about this long (default: 0.3)",
+    )
+    parser.add_argument("--repeats", type=_integer(3, 99), default=3, help="3 to 99 (default: 3)")
+    parser.add_argument(
+        "--processes", type=_integer(1, 64), default=2, help="of both sides (default: 2)"
+    )
+    options = parser.parse_args(arguments)
+    if options.output and not options.output.endswith(".json"):
+        parser.error(f"--output must end with .json: {options.output!r}")
+    if options.output and pathlib.Path(options.output).is_dir():
+        parser.error(f"--output is a folder: {options.output!r}")
+    if options.processes > options.images:
+        parser.error(f"--images must be at least --processes: {options.images}")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+    # The library is imported only now, after the options are known to be good.
+    from benchmarks import cases_corruptions as cases
+    from spectral_keras.corruptions import SEVERITIES, names
+
+    chosen = [name for name in names("all") if options.only in name]
+    if not chosen:
+        parser.error(
+            f"--only {options.only!r} is in no corruption's name: {', '.join(names('all'))}"
+        )
+    ways = list(cases.TABLES)
+    if cases.installed():
+        ways.insert(1, cases.LIBRARY)
+    else:
+        print(f"{cases.LIBRARY} is not installed and left out: pip install -e '.[corruptions]'")
+    meaning = " (times theirs, by wall clock and by processor time)" if len(ways) > 2 else ""
+    print(f"images a second of {options.processes} processes{meaning}")
+    rows = []
+    with _Workers(options.processes, options.images) as workers:
+        print(_line("", *ways), flush=True)
+        for name in chosen:
+            new = [_measure(workers, ways, name, level, options) for level in SEVERITIES]
+            rows += new
+            print(_line(name, *(_text(_mean(new, way), _mean(new, cases.LIBRARY)) for way in ways)),
+                  flush=True)  # fmt: skip
+    totals = _totals(rows, [name for name in chosen if name in names()], ways)
+    for way, total in totals["seconds"].items():
+        print(f"{totals['what']}, {way}: {total['wall']:.0f} s ({total['cpu']:.0f} s of processor)")
+    for way, ratio in totals["speedup"].items():
+        print(f"{way}: {ratio['wall']:.1f}x ({ratio['cpu']:.1f}x by processor time)")
+    if options.output:
+        _write(options, arguments, chosen, ways, rows, totals)
+        print(f"written: {options.output}")
+    return 0
+
+
+class _Workers:
+    """Processes that each do their share of the images of one way at a time."""
+
+    def __init__(self, number, images):
+        self.number, self.images = number, images
+
+    def __enter__(self):
+        from benchmarks import cases_corruptions as cases
+
+        # One pool for each process: a job of two parts never runs in one of them.
+        self.stack = contextlib.ExitStack()
+        context = multiprocessing.get_context("spawn")
+        self.pools = [
+            self.stack.enter_context(
+                concurrent.futures.ProcessPoolExecutor(
+                    1, mp_context=context, initializer=cases.start, initargs=(self.images,)
+                )
+            )
+            for _ in range(self.number)
+        ]
+        return self
+
+    def __exit__(self, *exception):
+        return self.stack.__exit__(*exception)
+
+    def run(self, way, name, severity, count):
+        """Seconds an image, by the wall clock and by the processor, of about `count` images."""
+        from benchmarks import cases_corruptions as cases
+
+        share = -(-count // self.number)
+        begin = time.perf_counter()
+        parts = [
+            pool.submit(cases.work, way, name, severity, share * part, share)
+            for part, pool in enumerate(self.pools)
+        ]
+        cpu = sum(part.result()[1] for part in parts)
+        images = share * self.number
+        return (time.perf_counter() - begin) / images, cpu / images
+
+
+def _measure(workers, ways, name, severity, options):
+    """One row: medians over the repeats, in which the ways take turns."""
+    from benchmarks.cases_corruptions import LIBRARY
+
+    counts = {}
+    for way in ways:
+        counts[way] = options.images
+        if way == LIBRARY:
+            # Once to warm up, then enough images to fill the time.
+            workers.run(way, name, severity, 1)
+            seconds = workers.run(way, name, severity, 2 * options.processes)[0]
+            enough = round(options.seconds / seconds)
+            counts[way] = min(options.images, max(4 * options.processes, enough))
+        else:
+            workers.run(way, name, severity, 20 * options.processes)
+    times = {way: [] for way in ways}
+    for repeat in range(options.repeats):
+        # Every other round runs backwards: no way always follows the same neighbour.
+        for way in ways if repeat % 2 == 0 else reversed(ways):
+            times[way].append(workers.run(way, name, severity, counts[way]))
+    row = {"corruption": name, "severity": severity, "ways": {}}
+    for way, pairs in times.items():
+        walls, cpus = zip(*pairs, strict=True)
+        row["ways"][way] = {
+            "images": counts[way],
+            "images_per_second": 1 / statistics.median(walls),
+            "slowest": 1 / max(walls),
+            "fastest": 1 / min(walls),
+            "images_per_cpu_second": 1 / statistics.median(cpus),
+        }
+    return row
+
+
+def _mean(rows, way):
+    """Images a second over severities of as many images each, (wall, processor); or None."""
+    if any(way not in row["ways"] for row in rows):
+        return None
+    return tuple(
+        len(rows) / sum(1 / row["ways"][way][unit] for row in rows)
+        for unit in ("images_per_second", "images_per_cpu_second")
+    )
+
+
+def _text(ours, theirs):
+    if theirs is None or ours == theirs:
+        return f"{ours[0]:.0f}"
+    return f"{ours[0]:.0f} ({ours[0] / theirs[0]:.2f}x, {ours[1] / theirs[1]:.2f}x)"
+
+
+def _line(first, *others):
+    return f"{first:18}" + "".join(f"  {other:>40}" for other in others)
+
+
+def _totals(rows, names, ways):
+    """Seconds for all severities of the corruptions `names` with `IMAGES` images each."""
+    from benchmarks.cases_corruptions import LIBRARY
+
+    rows = [row for row in rows if row["corruption"] in names]
+    seconds = {
+        way: {
+            "wall": sum(IMAGES / row["ways"][way]["images_per_second"] for row in rows),
+            "cpu": sum(IMAGES / row["ways"][way]["images_per_cpu_second"] for row in rows),
+        }
+        for way in ways
+        if rows
+    }
+    speedup = {
+        way: {unit: seconds[LIBRARY][unit] / seconds[way][unit] for unit in ("wall", "cpu")}
+        for way in seconds
+        if LIBRARY in seconds and way != LIBRARY
+    }
+    what = f"{len(names)} benchmark corruptions x 5 severities x {IMAGES} images, extrapolated"
+    return {"what": what, "seconds": seconds, "speedup": speedup}
+
+
+def _write(options, arguments, names, ways, rows, totals):
+    from benchmarks import cases_corruptions as cases
+    from benchmarks import harness
+    from models._files import write_json
+
+    summary = {}
+    for name in names:
+        own = [row for row in rows if row["corruption"] == name]
+        figures = {way: _mean(own, way) for way in ways}
+        theirs = figures.get(cases.LIBRARY)
+        summary[name] = {
+            way: {"images_per_second": wall, "images_per_cpu_second": cpu}
+            | ({"speedup": wall / theirs[0], "cpu_speedup": cpu / theirs[1]} if theirs else {})
+            for way, (wall, cpu) in figures.items()
+        }
+    command = "python -m benchmarks.corruptions " + " ".join(arguments or sys.argv[1:])
+    content = {
+        "command": command.strip(),
+        "unit": "images a second of all processes together, median of interleaved repeats; a "
+        "corruption's figure is of five severities of as many images each",
+        "environment": harness.environment() | cases.versions(),
+        "shape": [cases.SIDE, cases.SIDE, 3],
+        "processes": options.processes,
+        "repeats": options.repeats,
+        "constants": cases.CONSTANTS,
+        "changes_for_new_versions": cases.shims() if cases.installed() else [],
+        "totals": totals,
+        "corruptions": summary,
+        "rows": rows,
+    }
+    pathlib.Path(options.output).parent.mkdir(parents=True, exist_ok=True)
+    write_json(options.output, content)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
