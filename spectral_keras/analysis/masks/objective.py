@@ -58,15 +58,19 @@ def cross_entropy(logits, labels):
     return ops.logsumexp(logits, axis=-1) - own
 
 
-def invariance_term(change, masked, kind):
-    """f of the change d of the cross-entropy, [N]; `masked` is the cross-entropy behind the mask."""
+def invariance_term(change, masked, kind, less_one=False):
+    """f of the change d, [N]; `masked` is the cross-entropy behind the mask.
+
+    With `less_one` exp(d^2) - 1, precise for a small d.
+    """
     if kind == "cross_entropy":
         return masked
     square = change * change
     if kind == "squared":
         return square
     capped = ops.minimum(square, _LARGEST_EXPONENT)
-    return ops.exp(capped) * (1.0 + (square - capped))
+    beyond = ops.exp(capped) * (square - capped)
+    return (ops.expm1(capped) if less_one else ops.exp(capped)) + beyond
 
 
 def invariance_derivatives(change, masked, kind):
@@ -206,8 +210,8 @@ def penalty_terms(entries, layout, objective):
     """(slopes, penalty, sparsity) of the masks.
 
     Returns:
-        slopes: derivative of ||M||_p^p by the entries, like them: at 0 the one from above, as a mask
-            cannot go below; 0 for an entry that cannot move, a phase where k = -k.
+        slopes: derivative of ||M||_p^p by the entries, like them: at 0 the one from above, as a
+            mask cannot go below; 0 for an entry that cannot move, a phase where k = -k.
         penalty: ||M||_p^p / ||1||_1, [G].
         sparsity: ||M||_1 / ||1||_1, [G].
     """

@@ -77,32 +77,31 @@ class OneCycle:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GaussNewton:
-    """Gauss-Newton steps on the change of the cross-entropy, the step falling as half a cosine.
+    """Gauss-Newton steps on the change of the cross-entropy, of a length that each image finds.
 
-    The rate is how much an entry of the mask falls in one step where the network does not need
-    it: `start` at step 0, `end` from step `steps` on.  See `step.gauss_newton`.
+    The length h is how much an entry of the mask falls in one step where the network does not need
+    it.  It grows after a step that lowered the objective and shrinks after one that did not, which
+    is taken back.  See `step.gauss_newton`.
 
     Args:
-        start, end: rates, between 0 and 1.
-        steps: length of the fall.
+        start: h of the first step.
+        largest: largest h.
+        grow, shrink: factors.
     """
 
     start: float = 0.05
-    end: float = 0.001
-    steps: int = 60
+    largest: float = 0.05
+    grow: float = 1.5
+    shrink: float = 0.4
 
     rule = "gauss_newton"
 
     def __post_init__(self):
-        for name in ("start", "end"):
+        for name in ("start", "largest"):
             check_number(name, getattr(self, name), 0, 1, low_open=True)
-        check_positive_int("steps", self.steps)
-
-    def rate(self, step):
-        """Rate of step 0, 1, ..., a number or an array of them."""
-        share = np.clip(np.asarray(step, "float64") / self.steps, 0, 1)
-        return self.end + (self.start - self.end) * (1 + np.cos(math.pi * share)) / 2
+        check_number("grow", self.grow, 1)
+        check_number("shrink", self.shrink, 0, 1, low_open=True, high_open=True)
 
     def rates(self, steps):
         """float32 [G, 3] for the compiled step."""
-        return np.repeat(self.rate(np.asarray(steps))[:, None], 3, axis=1).astype("float32")
+        return np.tile(np.float32([self.grow, self.shrink, self.largest]), (len(steps), 1))

@@ -10,7 +10,6 @@ from keras import ops
 
 from spectral_keras.analysis.masks import objective as terms
 from spectral_keras.analysis.masks.schedule import BETA2
-from spectral_keras.attacks.compiled import fixed_batch_size
 from spectral_keras.attacks.logits import logits_function, model_notes
 
 # Keras' default of 1e-7 is near the gradient of the penalty, lambda / (H W), itself.
@@ -20,27 +19,33 @@ EPSILON = 1e-8
 # A Gauss-Newton step changes an entry by at most so many times what the penalty alone would.
 _REACH = 4.0
 
+# By how much the objective has to fall to count: more than the rounding of two batch sizes.
+_SIGNIFICANT = 1e-7
+
 # Which entries are at their bounds depends on the step and the step on which they are.
 _BOUND_ROUNDS = 3
 
 
-def moments(rule):
-    """How many tensors like the entries a rule carries from step to step."""
-    return {"adam": 2, "gauss_newton": 0}[rule]
+# What a rule carries from step to step: a tensor like the entries, or one number for each mask.
+MEMORY = {
+    "adam": {"first": True, "second": True},
+    "gauss_newton": {"gradient": True, "change": False, "masked": False, "h": False},
+}
 
 
 def compiled_step(
     model, image_shape, layout, objective, per_channel, channels_last, from_logits, rule
 ):
-    """function(entries, best, least, *moments, spectra, labels, unmasked, weights, rates).
+    """function(entries, best, least, *memory, spectra, labels, unmasked, weights, rates).
 
-    Args of the function: `entries`, `best` and the moments are [G, kinds, C or 1, size]; `least`
-    [G]; `rates` [G, 3], what the schedule's `rates` gives; the others as in `network_gradient`.
+    Args of the function: `entries` and `best` are [G, kinds, C or 1, size]; `least` [G]; the memory
+    as in `MEMORY`; `rates` [G, 3], what the schedule's `rates` gives; the others as in
+    `network_gradient`.
 
     Returns of the function: entries after the step; `best` and `least` after the entries that
     came in were looked at (the entries of the lowest objective with which all images have their
-    labels); the moments after the step; and of the entries that came in: objective, invariance
-    and sparsity [G], correct [G, B].
+    labels); the memory after the step; and objective, invariance and sparsity [G] and correct
+    [G, B], with Adam of the entries that came in and with Gauss-Newton steps of the best ones.
     """
     key = (
         "mask step", image_shape, layout.symmetric, objective, per_channel, channels_last,
@@ -52,14 +57,11 @@ def compiled_step(
         logits_of, _ = logits_function(model, from_logits)
 
         def step(entries, best, least, *rest):
-            memory, batch, rates = rest[:-5], rest[-5:-1], rest[-1][:, :, None, None, None]
-            after, total, invariance, sparsity, correct = update(
-                logits_of, entries, memory, batch, rates, layout, objective, channels_last
-            )
-            better = ops.logical_and(ops.all(correct, axis=1), total < least)
-            best = ops.where(better[:, None, None, None], entries, best)
-            least = ops.where(better, total, least)
-            return after[0], best, least, *after[1:], total, invariance, sparsity, correct
+            memory, batch, rates = rest[:-5], rest[-5:-1], rest[-1]
+            return update(
+                logits_of, (entries, best, least, *memory), batch, rates, layout, objective,
+                channels_last,
+            )  # fmt: skip
 
         state = ("float32", (None, objective.kinds, per_channel or 1, layout.size))
         each = ("float32", (None, None))
@@ -70,7 +72,7 @@ def compiled_step(
                 state,
                 state,
                 ("float32", (None,)),
-                *[state] * moments(rule),
+                *(state if like else ("float32", (None,)) for like in MEMORY[rule].values()),
                 _spectra(layout, image_shape, channels_last),
                 ("int32", (None, None)),
                 each,
@@ -82,28 +84,43 @@ def compiled_step(
     return _once(model, key, build)
 
 
-def adam(logits_of, entries, memory, batch, rates, layout, objective, channels_last):
-    """((entries, *moments) after a step of Adam, *values of the entries that came in).
+def _better(entries, total, correct, best, least, significant=0.0):
+    """(whether each mask is the best one so far, best, least)."""
+    better = ops.logical_and(ops.all(correct, axis=1), total < least - significant)
+    best = ops.where(_wide(better), entries, best)
+    return better, best, ops.where(better, total, least)
+
+
+def _wide(values):
+    """[G] as [G, 1, 1, 1]."""
+    return values[:, None, None, None]
+
+
+def adam(logits_of, state, batch, rates, layout, objective, channels_last):
+    """A step of Adam, for groups of any number of images.
 
     Args:
+        state: (entries, best, least, first moment, second moment).
         rates: learning rate / (1 - beta1^t) for step t = 1, 2, ..., beta1 and sqrt(1 - BETA2^t),
             along the second axis.
     """
-    gradient, *values = terms.value_and_gradient(
+    entries, best, least, first, second = state
+    gradient, total, invariance, sparsity, correct = terms.value_and_gradient(
         logits_of, entries, batch, layout, objective, channels_last
     )
-    first, second = memory
-    size, beta1, root = rates[:, 0], rates[:, 1], rates[:, 2]
+    _, best, least = _better(entries, total, correct, best, least)
+    size, beta1, root = (_wide(rates[:, i]) for i in range(3))
     first = beta1 * first + (1.0 - beta1) * gradient
     second = BETA2 * second + (1.0 - BETA2) * gradient * gradient
     entries = entries - size * first / (ops.sqrt(second) / root + EPSILON)
-    return (ops.clip(entries, 0.0, 1.0), first, second), *values
+    entries = ops.clip(entries, 0.0, 1.0)
+    return entries, best, least, first, second, total, invariance, sparsity, correct
 
 
-def gauss_newton(logits_of, entries, memory, batch, rates, layout, objective, channels_last):
-    """((entries,) after a Gauss-Newton step, *values of the entries that came in).
+def gauss_newton(logits_of, state, batch, rates, layout, objective, channels_last):
+    """A Gauss-Newton step from the best mask so far, for groups of one image.
 
-    One image a mask.  With d linearised, d + g . D, the step D minimises
+    With d linearised, d + g . D, the step D minimises
 
         f(d) + f'(d) g . D + f''(d) (g . D)^2 / 2 + (lambda / ||1||_1) (u . D + |D|^2 / (2 h))
 
@@ -111,21 +128,48 @@ def gauss_newton(logits_of, entries, memory, batch, rates, layout, objective, ch
     entry that the network does not need falls by h u each step, while beta holds d where it is to
     be.  Adam, which sees the gradient f'(d) g only, has to find that balance entry by entry.
 
+    Where the objective fell, h grows and the next step starts there; elsewhere it starts once more
+    from the best mask with a smaller h.
+
     Args:
-        rates: h, and twice nothing, along the second axis.
+        state: (entries, best, least, and of the best: gradient and change of the cross-entropy,
+            the cross-entropy; h).
+        rates: factors of h after a step that lowered the objective and after one that did not,
+            largest h; along the second axis.
     """
+    entries, best, least, *memory, h = state
     gradient, _, change, masked, correct = terms.network_gradient(
         logits_of, entries, batch, layout, objective.modulate, channels_last, lambda c, d: c
     )
-    slopes, penalty, sparsity = terms.penalty_terms(entries, layout, objective)
-    invariance = ops.sum(terms.invariance_term(change, masked, objective.invariance), axis=1)
-    total = invariance + objective.penalty * penalty
-    # A model may have no finite gradient at a black image.
+    change, masked = change[:, 0], masked[:, 0]
+    # A network may have no finite gradient somewhere.
     gradient = ops.where(ops.isfinite(gradient), gradient, ops.zeros_like(gradient))
     gradient = gradient * ops.cast(terms.movable(layout, objective), entries.dtype)
+    _, penalty, _ = terms.penalty_terms(entries, layout, objective)
+    # Less the 1 of the exponential, where small differences would drown in rounding.
+    total = terms.invariance_term(change, masked, objective.invariance, less_one=True)
+    total = total + objective.penalty * penalty
+    at_start = ops.logical_not(ops.isfinite(least))
+    # The mask of ones is right up to rounding, which may turn a tie of two classes.
+    correct = ops.logical_or(correct, at_start[:, None])
+    better, best, least = _better(entries, total, correct, best, least, _SIGNIFICANT)
+    grown = ops.where(at_start, h, ops.minimum(h * rates[:, 0], rates[:, 2]))
+    h = ops.where(better, grown, h * rates[:, 1])
+    gradient = ops.where(_wide(better), gradient, memory[0])
+    change, masked = (
+        ops.where(better, new, old) for new, old in zip((change, masked), memory[1:], strict=True)
+    )
+    slopes, penalty, sparsity = terms.penalty_terms(best, layout, objective)
+    move = _gauss_newton_move(best, gradient, slopes, change, masked, h, layout, objective)
+    invariance = terms.invariance_term(change, masked, objective.invariance)
+    entries = ops.clip(best + move, 0.0, 1.0)
+    total, correct = invariance + objective.penalty * penalty, ops.ones_like(correct)
+    return entries, best, least, gradient, change, masked, h, total, invariance, sparsity, correct
+
+
+def _gauss_newton_move(entries, gradient, slopes, change, masked, h, layout, objective):
     slope, curve = terms.invariance_derivatives(change, masked, objective.invariance)
-    slope, curve = (ops.reshape(item, (-1, 1, 1, 1)) for item in (slope, curve))
-    h = rates[:, 0]
+    slope, curve, h = _wide(slope), _wide(curve), _wide(h)
     damping = terms.per_frequency(entries, layout, objective) / h
     counts = ops.cast(layout.multiplicity, entries.dtype)
 
@@ -137,20 +181,17 @@ def gauss_newton(logits_of, entries, memory, batch, rates, layout, objective, ch
         along, square = product(gradient * free, slopes), product(gradient * free, gradient)
         beta = (curve * h * along - slope) / (damping + curve * square)
         move = ops.clip(beta * gradient - h * slopes, -_REACH * h, _REACH * h)
-        stuck = ops.logical_or(
-            ops.logical_and(entries <= 0.0, move < 0.0), ops.logical_and(entries >= 1.0, move > 0.0)
-        )
-        free = ops.where(stuck, ops.zeros_like(entries), ops.ones_like(entries))
-    return (ops.clip(entries + move, 0.0, 1.0),), total, invariance, sparsity, correct
+        low = ops.logical_and(entries <= 0.0, move < 0.0)
+        high = ops.logical_and(entries >= 1.0, move > 0.0)
+        free = ops.cast(ops.logical_not(ops.logical_or(low, high)), entries.dtype)
+    return move
 
 
-def compiled_logits(
-    model, image_shape, layout, objective, per_channel, channels_last, from_logits
-):
+def compiled_logits(model, image_shape, layout, objective, per_channel, channels_last, from_logits):
     """function(entries [G, ...], spectra [G, B, ...]) -> logits [G * B, K] behind the masks."""
     key = (
-        "mask logits", image_shape, layout.symmetric, objective.modulate, per_channel, channels_last,
-        from_logits,
+        "mask logits", image_shape, layout.symmetric, objective.modulate, per_channel,
+        channels_last, from_logits,
     )  # fmt: skip
 
     def build():

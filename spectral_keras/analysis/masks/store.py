@@ -1,6 +1,7 @@
 """`.npz` files that appear whole or not at all and hold no pickled objects."""
 
 import hashlib
+import io
 import json
 import os
 import pathlib
@@ -34,7 +35,8 @@ def read(path, kind):
         ValueError: if the file is damaged or is of another kind.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        data = io.BytesIO(pathlib.Path(path).read_bytes())
+        with np.load(data, allow_pickle=False) as stored:
             content = {name: stored[name] for name in stored.files}
         found = content.pop(_KIND).tobytes().decode()
         state = json.loads(content.pop(_STATE).tobytes().decode())

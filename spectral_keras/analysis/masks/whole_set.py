@@ -219,13 +219,10 @@ class _Run:
         while self.waiting:
             # At most as many side by side as fit; the next ones enter when one is done.
             self._work([self.waiting[i] for i in range(min(self.slots, len(self.waiting)))])
-            self.waiting = collections.deque(
-                i for i in self.waiting if not self.found["done"][i]
-            )
+            self.waiting = collections.deque(i for i in self.waiting if not self.found["done"][i])
         amplitude, phase = self.problem.masks(self.found["entries"])
         history = {
-            name: [np.asarray(row, "float32") for row in rows]
-            for name, rows in self.traces.items()
+            name: [np.asarray(row, "float32") for row in rows] for name, rows in self.traces.items()
         }
         multiplicity = self.problem.layout.multiplicity
         sparsity = (self.found["entries"] * multiplicity).sum(-1).mean((1, 2)) / multiplicity.sum()

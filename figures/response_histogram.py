@@ -1,0 +1,200 @@
+"""Figures 1 and 6 of the frequency-interpretation paper: what a first layer listens to.
+
+Each VGG network is trained naturally, with power suppression and a gate, and with the eight
+configurations of attended power suppression (see `figures._suppression_runs`); the trainings are
+those of `figures.corruption_tables`.  The first convolution, with its batch normalisation, then
+sees every frequency in every colour channel, and each of its maps votes for those that move it.
+
+The paper reads out the mean of a map, which is the same for all frequencies (up to the border) as
+long as no rectifier comes before it; here it is the root mean square of the change.  The density of
+a band is its share of the votes over its share of the frequencies: 1 where the layer has no
+preference.
+
+Command: python -m figures.response_histogram --preset cpu
+"""
+
+import numpy as np
+
+from figures._figure import Figure, main
+from figures._style import BLUE, GREEN, ORANGE, caption
+from figures._suppression_runs import (
+    CONFIGURATIONS,
+    PRESETS,
+    load_best,
+    run_key,
+    train_arm,
+)
+
+ARMS = ("natural", "suppression+attention", *(f"LMH={name}" for name in CONFIGURATIONS))
+BANDS = ("low", "medium", "high")
+# The band that a configuration leaves its filters to: the digit that is 1 alone.
+DOMINATED = {"LMH=100": "low", "LMH=010": "medium", "LMH=001": "high"}
+
+
+def _settings(preset):
+    """Of the shared preset, the networks with Table 1, and the arms."""
+    shared = PRESETS[preset]
+    networks = [name for name, tables in shared["networks"].items() if "table1" in tables]
+    arms = ("natural", "LMH=100") if preset == "smoke" else ARMS
+    return shared | {"histograms": {name: list(arms) for name in networks}}
+
+
+def run(experiment):
+    settings = experiment.settings
+    seeds = settings["seeds"].get("table2", settings["seeds"]["table1"])
+    histograms = experiment.content.setdefault("histograms", {})
+    for seed in seeds:
+        for network, arms in settings["histograms"].items():
+            for arm in arms:
+                key, record = train_arm(experiment, network, arm, seed)
+                stored = histograms.get(key)
+                if stored is None or stored["command"] != record["command"]:
+                    histograms[key] = {"command": record["command"], **_measured(experiment, key)}
+                    experiment.save()
+                densities = ", ".join(
+                    f"{band} {histograms[key]['bands'][band]['density']:.3f}" for band in BANDS
+                )
+                experiment.say(f"{key}: density of the votes {densities}")
+    wanted = {
+        network: {
+            arm: _averaged([histograms[run_key(network, arm, seed)] for seed in seeds])
+            for arm in arms
+        }
+        for network, arms in settings["histograms"].items()
+    }
+    experiment.content["averages"] = wanted
+
+
+def _measured(experiment, key):
+    """Histogram (unshifted order) and band shares of the first layer of a run's best weights."""
+    import keras
+
+    from spectral_keras.analysis import frequency_response, response_histogram, vote_shares
+    from spectral_keras.training import first_semantic_layer
+
+    model, _ = load_best(experiment, key)
+    layer = first_semantic_layer(model)
+    responses = frequency_response(model, layer, readout="rms")
+    votes = response_histogram(responses)
+    keras.backend.clear_session()
+    maps = responses.shape[0] * responses.shape[1]
+    return {
+        "layer": layer,
+        "maps": maps,
+        # In votes a map, so that layers of other sizes compare.
+        "histogram": np.round(votes / maps, 5).tolist(),
+        "bands": vote_shares(votes),
+    }
+
+
+def _averaged(stored):
+    """Mean histogram and mean densities over the seeds, with each seed's densities."""
+    return {
+        "histogram": np.mean([one["histogram"] for one in stored], axis=0).round(5).tolist(),
+        "density": {
+            band: [one["bands"][band]["density"] for one in stored] for band in BANDS
+        },
+    }  # fmt: skip
+
+
+def verdict(averages):
+    """What the densities say about the paper's claims, in sentences with numbers."""
+    lines = []
+    for network, rows in averages.items():
+        means = {
+            arm: {band: float(np.mean(row["density"][band])) for band in BANDS}
+            for arm, row in rows.items()
+        }
+        natural = means["natural"]
+        lines.append(
+            f"{network}, natural: density of the votes {natural['low']:.2f} low, "
+            f"{natural['medium']:.2f} medium, {natural['high']:.2f} high"
+        )
+        found = []
+        for arm, band in DOMINATED.items():
+            if arm in means:
+                gain = means[arm][band] - natural[band]
+                found.append(f"{arm} {means[arm][band]:.2f} {band} ({gain:+.2f} over natural)")
+        if found:
+            grown = sum("(+" in text for text in found)
+            lines.append(
+                f"The band that a configuration leaves open gains votes in {grown} of "
+                f"{len(found)}: {', '.join(found)}"
+            )
+    return ".  ".join(lines) + "."
+
+
+def draw(stored):
+    from matplotlib import pyplot
+
+    averages = stored["content"]["averages"]
+    columns = max(len(rows) for rows in averages.values())
+    count = len(averages)
+    figure = pyplot.figure(figsize=(max(9.0, 1.75 * columns), 1.9 + 4.4 * count))
+    figure.set_layout_engine("constrained")
+    grid = figure.add_gridspec(2 * count, columns, height_ratios=[1, 1.25] * count)
+    for line, (network, rows) in enumerate(averages.items()):
+        images = {arm: np.fft.fftshift(row["histogram"]) for arm, row in rows.items()}
+        low = min(image.min() for image in images.values())
+        high = max(image.max() for image in images.values())
+        for column, (arm, image) in enumerate(images.items()):
+            panel = figure.add_subplot(grid[2 * line, column])
+            shown = panel.imshow(image, cmap="magma", vmin=low, vmax=high)
+            panel.set_title(arm.replace("+", "\n+ "), fontsize=9)
+            panel.set_xticks([])
+            panel.set_yticks([])
+            if column == 0:
+                panel.set_ylabel(network, fontsize=11)
+        figure.colorbar(shown, ax=panel, shrink=0.8).ax.tick_params(labelsize=7)
+        _bars(figure.add_subplot(grid[2 * line + 1, :]), rows)
+    figure.suptitle(
+        "Votes of the first layer's filters for the frequencies, the mean at the centre",
+        x=0.01, ha="left",
+    )  # fmt: skip
+    caption(figure, f"{verdict(averages)}\n{_settings_line(stored)}")
+    return figure
+
+
+def _bars(panel, rows):
+    for offset, band, color in zip((-0.25, 0, 0.25), BANDS, (BLUE, GREEN, ORANGE), strict=True):
+        values = [np.mean(row["density"][band]) for row in rows.values()]
+        places = np.arange(len(rows)) + offset
+        panel.bar(places, np.subtract(values, 1), 0.23, bottom=1, color=color, label=band)
+        for place, row in zip(places, rows.values(), strict=True):
+            if len(row["density"][band]) > 1:
+                panel.plot([place] * len(row["density"][band]), row["density"][band], "k.", ms=4)
+    panel.axhline(1, color="0.4", linewidth=1)
+    panel.set_xticks(range(len(rows)), [arm.replace("+", "\n+ ") for arm in rows], fontsize=9)
+    panel.set_xlim(-0.6, len(rows) - 0.4)
+    panel.set_ylabel("density of the votes")
+    panel.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=9, title="band")
+
+
+def _settings_line(stored):
+    settings = stored["settings"]
+    run_ = next(iter(stored["content"]["runs"].values()))
+    networks = ", ".join(
+        f"{network} ({settings['options'].get(network, {}).get('width', 1):g} x the filters)"
+        for network in settings["histograms"]
+    )
+    seeds = len(next(iter(next(iter(stored["content"]["averages"].values())).values()))
+                ["density"]["low"])  # fmt: skip
+    return (
+        f"Preset {stored['preset']}: {networks}, {run_['result']['images']['training']:,} training "
+        f"images, {run_['result']['epochs']} epochs, {seeds} seed(s).  Each map is scaled to "
+        "[0, 1], one percent of its values cut off at either end.  Bands: the masks of power "
+        "suppression without the mean; they overlap.  Read-out: root mean square."
+    )
+
+
+FIGURE = Figure(
+    name="response_histogram",
+    description="Which frequencies the first layer answers to, under ten kinds of training.",
+    presets={preset: _settings(preset) for preset in PRESETS},
+    run=run,
+    draw=draw,
+    runs_of="corruption_tables",
+)
+
+if __name__ == "__main__":
+    main(FIGURE)
