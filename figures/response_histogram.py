@@ -32,16 +32,18 @@ DOMINATED = {"LMH=100": "low", "LMH=010": "medium", "LMH=001": "high"}
 
 
 def _settings(preset):
-    """Of the shared preset, the networks with Table 1, and the arms."""
+    """The shared preset, and which arms of which networks: those of Table 2."""
     shared = PRESETS[preset]
-    networks = [name for name, tables in shared["networks"].items() if "table1" in tables]
-    arms = ("natural", "LMH=100") if preset == "smoke" else ARMS
+    networks = [name for name, tables in shared["networks"].items() if "table2" in tables]
+    arms = ARMS
+    if preset == "smoke":
+        networks, arms = list(shared["networks"]), ("natural", "LMH=100")
     return shared | {"histograms": {name: list(arms) for name in networks}}
 
 
 def run(experiment):
     settings = experiment.settings
-    seeds = settings["seeds"].get("table2", settings["seeds"]["table1"])
+    seeds = settings["seeds"]["table2"]
     histograms = experiment.content.setdefault("histograms", {})
     for seed in seeds:
         for network, arms in settings["histograms"].items():

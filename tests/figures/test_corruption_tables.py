@@ -1,0 +1,176 @@
+"""Tables 1 to 4 and Figures 1 and 6 of the frequency-interpretation paper: the smoke preset."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from figures import _suppression_runs as runs
+from figures import corruption_tables, response_histogram
+from models._options import parse
+from tests.figures.running import run_figure
+
+NETWORK = "spectral_pool_cnn"
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    """Both figures, with the runs in one folder as by default."""
+    folder = tmp_path_factory.mktemp("suppression")
+    output = {}
+    for name in ("corruption_tables", "response_histogram"):
+        done = run_figure(name, folder, "--preset", "smoke")
+        assert done.returncode == 0, done.stderr
+        assert (folder / f"{name}.png").exists()
+        output[name] = done.stdout
+    return folder, output
+
+
+def content(smoke, name):
+    return json.loads((smoke[0] / f"{name}.json").read_text())["content"]
+
+
+class TestArms:
+    @pytest.mark.parametrize("preset", list(runs.PRESETS))
+    def test_every_arm_is_a_command(self, preset):
+        """Each arm's options are known to the training command, and no two arms are the same."""
+        settings = runs.PRESETS[preset]
+        for network, tables in settings["networks"].items():
+            commands = set()
+            names = [arm for table in tables for arm in runs.arms(table, settings["lambdas"])]
+            for arm in set(names):
+                options = settings["training"] | settings["options"].get(network, {})
+                options |= runs.arm_options(arm, network, settings["gate_hidden"])
+                argv = [f"--{k.replace('_', '-')}={v}" for k, v in options.items()]
+                parse(network, argv)
+                commands.add(tuple(sorted(argv)))
+            assert len(commands) == len(set(names))
+
+    def test_what_the_paper_did(self):
+        settings = runs.PRESETS["paper"]
+        assert runs.arm_options("LMH=011", "vgg16", 512) == {
+            "suppression": "1/3", "spectral_padding": 4, "augment": "flip", "gate": "plain",
+            "gate_hidden": 512, "attention": "011",
+        }  # fmt: skip
+        learned = runs.arm_options("both+learnable lambda=50", "resnet18", 512)
+        assert learned["gate"] == "extended" and learned["noise"] == 1
+        assert (learned["attention"], learned["attention_weight"]) == ("learnable", "50")
+        assert "attention" not in runs.arm_options("suppression+attention", "vgg16", 512)
+        assert all(len(seeds) == 4 for seeds in settings["seeds"].values())
+        # The printed tables have a number for every arm of the paper's preset.
+        for network, tables in settings["networks"].items():
+            for table in tables:
+                for arm in runs.arms(table, settings["lambdas"]):
+                    assert len(corruption_tables.PAPER[network][arm]) == 3
+
+
+class TestTables:
+    def test_numbers_are_those_of_the_saved_network(self, smoke):
+        """Accuracies of one run, computed again from its file and from corrupted images."""
+        from spectral_keras.corruptions import BENCHMARK, corrupt
+        from spectral_keras.data import load
+
+        key = runs.run_key(NETWORK, "both+000 lambda=100", 0)
+        found = content(smoke, "corruption_tables")["runs"][key]["corruption"]
+        data = load("digits", limit=64, validation_fraction=0.1, seed=0)
+        x, y = data.x_test[:6], data.y_test[:6]
+        model = keras.saving.load_model(smoke[0] / f"runs/smoke/{key}/best.keras")
+
+        def accuracy(images):
+            logits = model.predict(images.astype("float32") / 255, verbose=0)
+            return np.mean(logits.argmax(axis=1) == y)
+
+        assert found["clean"] == pytest.approx(accuracy(x))
+        expected = {
+            name: [accuracy(corrupt(x, name, severity, seed=0)) for severity in range(1, 6)]
+            for name in BENCHMARK
+        }
+        for name, row in expected.items():
+            assert found["corruptions"][name] == pytest.approx(row), name
+        assert found["mean_accuracy"] == pytest.approx(np.mean(list(expected.values())))
+
+    def test_gains(self, smoke):
+        stored = content(smoke, "corruption_tables")
+        rows = stored["tables"][f"table4-{NETWORK}"]["rows"]
+        assert list(rows) == ["natural", "both+000 lambda=100", "both+learnable lambda=100"]
+        natural = stored["runs"][runs.run_key(NETWORK, "natural", 0)]["corruption"]
+        for arm, row in rows.items():
+            own = stored["runs"][runs.run_key(NETWORK, arm, 0)]["corruption"]
+            gain = 100 * (own["mean_accuracy"] - natural["mean_accuracy"])
+            assert row["robustness_gain"]["mean"] == pytest.approx(gain)
+            ratios = [
+                np.sum(1 - np.array(own["corruptions"][name]))
+                / np.sum(1 - np.array(natural["corruptions"][name]))
+                for name in own["corruptions"]
+            ]
+            assert row["mce_mean"] == pytest.approx(100 * np.mean(ratios))
+        assert rows["natural"]["mce_mean"] == pytest.approx(100)
+
+    def test_goes_on_without_work_done_again(self, smoke):
+        before = content(smoke, "corruption_tables")
+        done = run_figure("corruption_tables", smoke[0], "--preset", "smoke")
+        assert done.returncode == 0, done.stderr
+        assert "Epoch" not in done.stdout and "corrupting" not in done.stdout
+        assert content(smoke, "corruption_tables") == before
+
+    def test_spread_and_variance(self):
+        """Two seeds and the population variance over the eight configurations, by hand."""
+        names = [f"LMH={name}" for name in runs.CONFIGURATIONS]
+        settings = {"seeds": {"table2": [0, 1]}, "lambdas": [100]}
+        stored = {}
+        for seed in (0, 1):
+            for number, arm in enumerate(["natural", *names]):
+                row = [0.5 + 0.01 * number + 0.02 * seed * (number > 0)] * 5
+                corruptions = {name: row for name in ("fog", "frost")}
+                stored[runs.run_key("vgg16", arm, seed)] = {
+                    "corruption": {
+                        "clean": 0.8, "mean_accuracy": row[0], "corruptions": corruptions,
+                    }
+                }  # fmt: skip
+        table = corruption_tables.make_table(stored, "table2", "vgg16", settings)
+        gain = table["rows"]["LMH=011"]["robustness_gain"]
+        # The second configuration: 2 points with the first seed, 4 with the second.
+        assert gain["by_seed"] == pytest.approx([2, 4])
+        assert gain["mean"] == pytest.approx(3) and gain["standard_error"] == pytest.approx(1)
+        assert table["variance"]["robustness"] == pytest.approx(np.var(np.arange(1, 9)))
+        assert table["variance"]["accuracy"] == pytest.approx(0)
+        text = corruption_tables.verdict({"table2-vgg16": table})
+        assert "variance of the gains 0.00 clean and 5.25 under corruptions" in text
+
+
+class TestHistogram:
+    def test_trainings_of_the_other_figure_are_used(self, smoke):
+        output = smoke[1]["response_histogram"]
+        # natural was trained for the tables: its folder is read.
+        for arm, trained in (("natural", False), ("LMH=100", True)):
+            key = runs.run_key(NETWORK, arm, 0)
+            assert f"{key}: python -m models" in output
+            assert (f"curves: {smoke[0]}/runs/smoke/{key}/" in output) == trained
+
+    def test_histogram_of_the_saved_network(self, smoke):
+        """A histogram in [0, 1] votes a map, the same at a frequency and at its partner."""
+        key = runs.run_key(NETWORK, "natural", 0)
+        stored = content(smoke, "response_histogram")["histograms"][key]
+        assert stored["layer"] == "conv1"
+        histogram = np.array(stored["histogram"])
+        assert histogram.shape == (32, 32)
+        assert histogram.min() >= 0 and histogram.max() <= 1
+        mirrored = np.roll(histogram[::-1, ::-1], (1, 1), axis=(0, 1))
+        np.testing.assert_allclose(histogram, mirrored, atol=2e-5)
+        from spectral_keras.analysis import vote_shares
+
+        for band, values in vote_shares(histogram).items():
+            assert values["density"] == pytest.approx(stored["bands"][band]["density"], abs=1e-3)
+
+    def test_verdict(self):
+        def row(low, medium, high):
+            return {"density": {"low": [low], "medium": [medium], "high": [high]}}
+
+        rows = {
+            "natural": row(1.0, 1.0, 1.0), "LMH=100": row(1.5, 1, 1), "LMH=010": row(1, 0.9, 1),
+            "LMH=001": row(1, 1, 1.25),
+        }  # fmt: skip
+        text = response_histogram.verdict({"vgg16": rows})
+        assert "gains votes in 2 of 3" in text
+        assert "LMH=100 1.50 low (+0.50 over natural)" in text
