@@ -1,0 +1,302 @@
+"""Drawing of the Fourier-mask figure, from its JSON alone."""
+
+import numpy as np
+
+from figures._mask_runs import REGIMES
+from figures._mask_verdicts import TABLE1, TABLE2, TABLE3
+from figures._style import AMBER, BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, caption
+from figures._test_images import decode
+
+_COLOURS = {"A": ORANGE, "S": BLUE, "T": GREEN, "R": PURPLE}
+_CLASS_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, AMBER, SKY, BLACK, GREY)
+_TITLE = {"fontsize": 16, "weight": "bold"}
+_TEXT = 14
+
+
+def draw(stored):
+    from matplotlib import pyplot
+
+    content = stored["content"]
+    rows = len(content["examples"])
+    heights = [7.6, 4.6, 0.7 + 1.85 * rows, 4.8, 5.2]
+    figure = pyplot.figure(figsize=(16, sum(heights) + 3.4), layout="constrained")
+    parts = figure.subfigures(len(heights), 1, height_ratios=heights, hspace=0.015)
+    _draw_masks(parts[0], content)
+    _draw_energies(parts[1], content)
+    _draw_examples(parts[2], content)
+    _draw_gains(parts[3], content)
+    _draw_tables(parts[4], content)
+    caption(figure, _words(stored))
+    return figure
+
+
+def _words(stored):
+    content, settings = stored["content"], stored["settings"]
+    lines = [f"{v['claim']}: {v['verdict']}.  {v['text']}." for v in content["verdicts"]]
+    data, chosen = content["data"], content["selection"]
+    size = " x ".join(str(side) for side in data["shape"][:2])
+    converged = ", ".join(
+        f"{letter} {one['converged']} of {one['images']}"
+        for letter, one in content["single"].items()
+    )
+    empty = ", ".join(f"{letter} {one['empty']}" for letter, one in content["single"].items())
+    lines.append(
+        f"Preset {stored['preset']}: {settings['data']['source']}, {', '.join(data['classes'])}, "
+        f"grey, {size}; vgg11_bn, {settings['network'].get('width', 1):g} x the paper's filters, "
+        f"one network a regime; masks of {data['mask_images']:,} test images, {settings['bands']} "
+        f"bands.  Single images: {chosen['chosen']} of {chosen['test_images']:,} test images, "
+        f"{chosen['right_by_both']:,} right for both networks, {chosen['fooled']:,} of them fooled "
+        f"(PGD, eps {settings['attack']['eps']}); masks converged: {converged}; empty, the class "
+        f"being that of grey: {empty}.  Intervals: "
+        "95 %, Wilson's for shares, Agresti and Min's for differences of the same images."
+    )
+    return "\n".join(lines)
+
+
+def _show(axis, image, **options):
+    axis.imshow(image, interpolation="nearest", **options)
+    axis.set(xticks=[], yticks=[])
+
+
+def _draw_masks(figure, content):
+    from spectral_keras.analysis import mask_differences, scale_differences
+
+    figure.suptitle(
+        "Figure 3 and Table 1: whole-set masks (DC in the centre, black 0, white 1) and their "
+        "differences to N",
+        **_TITLE,
+    )
+    masks = {letter: np.array(entry["mask"]) for letter, entry in content["set_masks"].items()}
+    letters = list(masks)
+    others = [letter for letter in letters if letter != "N"]
+    differences = mask_differences(np.stack([masks[letter] for letter in others]), masks["N"])
+    scaled = dict(zip(others, scale_differences(differences, "symmetric"), strict=True))
+    axes = figure.subplots(2, len(letters))
+    for column, letter in enumerate(letters):
+        entry = content["set_masks"][letter]
+        _show(axes[0, column], np.fft.fftshift(masks[letter]), cmap="gray", vmin=0, vmax=1)
+        axes[0, column].set_title(f"{letter}: {REGIMES[letter]}", fontsize=_TEXT + 1)
+        lines = [f"mean {entry['sparsity']:.3f}, {100 * entry['zero_share']:.0f} % zero"]
+        for name, label in (("own", "seen"), ("others", "unseen")):
+            if entry[name]:
+                one = entry[name]
+                lines.append(f"{label} {100 * one['standard']:.1f} → {100 * one['masked']:.1f} %")
+        lines.append("paper {:.2f} → {:.2f} %".format(*TABLE1[letter]))
+        axes[0, column].set_xlabel("\n".join(lines), fontsize=_TEXT - 1)
+        if letter in scaled:
+            image = axes[1, column].imshow(
+                np.fft.fftshift(scaled[letter]), cmap="RdBu_r", vmin=-0.5, vmax=0.5,
+                interpolation="nearest",
+            )  # fmt: skip
+            axes[1, column].set(xticks=[], yticks=[])
+            axes[1, column].set_title(f"{letter} - N", fontsize=_TEXT + 1)
+    axes[1, 0].set_axis_off()
+    largest = float(np.abs(differences).max())
+    axes[1, 0].text(
+        0.0,
+        0.5,
+        "accuracy: without → with\nthe mask, on images that\nit has seen or has not\n\n"
+        f"differences: red more,\nblue less than N, white 0,\nfull colour ±{largest:.2f}",
+        transform=axes[1, 0].transAxes,
+        fontsize=_TEXT,
+        va="center",
+    )
+    bar = figure.colorbar(image, ax=list(axes[1, 1:]), ticks=[-0.5, 0, 0.5], shrink=0.8)
+    bar.ax.set_yticklabels([f"{-largest:.2f}", "0", f"{largest:.2f}"], fontsize=_TEXT - 1)
+
+
+def _draw_energies(figure, content):
+    figure.suptitle(
+        "Figure 4: energy(mask) - energy(mask of N) by bands, and mean radius of the masks",
+        **_TITLE,
+    )
+    axes = figure.subplots(1, 2)
+    masks = content["set_masks"]
+    for axis, name in zip(axes, ("radial", "angular"), strict=True):
+        for (letter, colour), marker in zip(_COLOURS.items(), "os^D", strict=True):
+            if letter not in masks:
+                continue
+            change = np.subtract(masks[letter][name], masks["N"][name])
+            radius = masks[letter]["mean_radius"] - masks["N"]["mean_radius"]
+            axis.plot(
+                change, color=colour, marker=marker, markersize=5, linewidth=2,
+                label=f"{letter}: radius {radius:+.3f}" if name == "radial" else letter,
+            )  # fmt: skip
+        _finish_bands(axis, name, len(masks["N"][name]))
+        axis.axhline(0, color="0.3", linewidth=1)
+        axis.set_ylabel("energy, less N's", fontsize=_TEXT)
+    axes[0].legend(fontsize=_TEXT - 1)
+
+
+def _finish_bands(axis, name, bands):
+    label = {
+        "radial": "ring, from DC to the corner",
+        "angular": f"wedge of {360 / bands:g}°, counter-clockwise from +x",
+    }[name]
+    axis.set_xlabel(label, fontsize=_TEXT)
+    axis.tick_params(labelsize=_TEXT - 1)
+    axis.grid(alpha=0.3)
+    axis.set_xlim(-0.7, bands - 0.3)
+
+
+_COLUMNS = {
+    "image": "X",
+    "attacked": "XA",
+    "mask": "M, of N",
+    "M(X)": "M(X)",
+    "M(XA)": "M(XA)",
+    "complement": "M'",
+    "M'(X)": "M'(X)",
+    "adversarial mask": "M, of A",
+}
+
+
+def _draw_examples(figure, content):
+    examples, classes = content["examples"], content["data"]["classes"]
+    figure.suptitle(
+        "Figures 5 and 6: masks of classes and of single images, and what passes "
+        "(drawn from least to largest)",
+        **_TITLE,
+    )
+    axes = figure.subplots(len(examples), 1 + len(_COLUMNS), squeeze=False)
+    for row, example in zip(axes, examples, strict=True):
+        number = example["class"]
+        mask = np.array(content["class_masks"]["masks"][number])
+        _show(row[0], np.fft.fftshift(mask), cmap="gray", vmin=0, vmax=1)
+        row[0].set_ylabel(classes[number], fontsize=_TEXT)
+        for axis, (name, _) in zip(row[1:], _COLUMNS.items(), strict=True):
+            picture = example["pictures"][name]
+            values = decode(picture).squeeze()
+            if name in ("mask", "complement", "adversarial mask"):
+                values = np.fft.fftshift(values)
+                _show(axis, values, cmap="gray", vmin=0, vmax=1)
+            elif name in ("image", "attacked"):
+                _show(axis, values, cmap="gray", vmin=0, vmax=1)
+            else:
+                _show(axis, values, cmap="gray")
+    for axis, title in zip(axes[0], ["class mask", *_COLUMNS.values()], strict=True):
+        axis.set_title(title, fontsize=_TEXT)
+
+
+def _draw_gains(figure, content):
+    gains = content["figure7"]
+    figure.suptitle(
+        "Figure 7: share of images whose mask has more energy under adversarial training "
+        f"({gains['radial']['images']} images, no mask empty)",
+        **_TITLE,
+    )
+    for axis, name in zip(figure.subplots(1, 2, sharey=True), ("radial", "angular"), strict=True):
+        found = gains[name]
+        share = 100 * np.array(found["share"])
+        ends = 100 * np.array([found["low"], found["high"]])
+        place = np.arange(len(share))
+        lost = 100 * np.array(found["lost"]) / found["images"]
+        axis.bar(place, share, color=SKY, label="more energy")
+        axis.errorbar(
+            place, share, np.abs(ends - share), fmt="none", color=BLACK, linewidth=1.2, label="95 %"
+        )
+        axis.plot(place, 100 - lost, "_", color=ORANGE, markersize=13, markeredgewidth=2.5,
+                  label="not less: no energy in either, too")  # fmt: skip
+        axis.axhline(50, color="0.3", linewidth=1, linestyle="--")
+        _finish_bands(axis, name, len(share))
+        axis.set_ylim(0, 122)
+        axis.set_yticks(range(0, 101, 20))
+        axis.set_ylabel("% of the images", fontsize=_TEXT)
+    axis.legend(fontsize=_TEXT - 2, loc="upper right", ncols=3)
+
+
+def _draw_tables(figure, content):
+    left, middle, right = figure.subfigures(1, 3, width_ratios=[6, 5, 5])
+    _draw_table2(left, content["table2"])
+    _draw_points(middle, content)
+    _draw_table3(right, content["table3"])
+
+
+def _bar(axis, place, count, images, width, **options):
+    from spectral_keras.ops.intervals import wilson_interval
+
+    share, ends = 100 * count / images, 100 * np.array(wilson_interval(count, images))
+    axis.bar(place, share, width, **options)
+    reach = np.abs(ends - share)[:, None]
+    axis.errorbar(place, share, reach, fmt="none", color=BLACK, linewidth=1.2)
+
+
+def _paper(axis, place, percent, first):
+    style = {"color": ORANGE, "markersize": 9, "markeredgecolor": "white", "linestyle": ""}
+    axis.plot(place, percent, "D", label="paper" if first else None, **style)
+
+
+_FORMS = {
+    "mask": (BLUE, "learned mask"),
+    "binary": (SKY, "made binary"),
+    "shuffled": (GREY, "shuffled in rings"),
+    "none": ("0.8", "without"),
+}
+
+
+def _draw_table2(figure, table):
+    figure.suptitle(f"Table 2: N on {table['images']} images", **_TITLE)
+    axis = figure.subplots()
+    names, seen = list(table["right"]), set()
+    for column, name in enumerate(names):
+        cells = table["right"][name]
+        for number, (form, count) in enumerate(cells.items()):
+            colour, label = _FORMS[form]
+            place = column + (number - (len(cells) - 1) / 2) * 0.27
+            _bar(axis, place, count, table["images"], 0.25, color=colour,
+                 label=None if form in seen else label)  # fmt: skip
+            seen.add(form)
+        if name in TABLE2:
+            _paper(axis, column, TABLE2[name], "paper" not in seen)
+            seen.add("paper")
+    axis.set_xticks(range(len(names)), names, fontsize=_TEXT)
+    axis.set_ylim(0, 138)
+    axis.set_yticks(range(0, 101, 20))
+    axis.tick_params(axis="y", labelsize=_TEXT - 1)
+    axis.set_ylabel("% right", fontsize=_TEXT)
+    axis.legend(fontsize=_TEXT - 2, ncols=2, loc="upper right")
+    axis.grid(axis="y", alpha=0.3)
+
+
+def _draw_points(figure, content):
+    found, classes = content["figure8"], content["data"]["classes"]
+    figure.suptitle(f"Figure 8: classifier's outputs, {found['method'].upper()}", **_TITLE)
+    axis = figure.subplots()
+    points, labels = np.array(found["points"]), np.array(found["labels"])
+    for label, colour in zip(np.unique(labels), _CLASS_COLOURS, strict=False):
+        for part, marker, size in (("train", ".", 30), ("test", "*", 110)):
+            chosen = np.array([i for i in found[part] if labels[i] == label], int)
+            axis.scatter(
+                *points[chosen].T, s=size, marker=marker, color=colour, alpha=0.85, linewidths=0,
+                label=str(classes[label]) if part == "train" else None,
+            )  # fmt: skip
+    axis.set(xticks=[], yticks=[])
+    axis.set_xlabel("stars: test masks", fontsize=_TEXT)
+    axis.legend(fontsize=_TEXT - 3, markerscale=2, handletextpad=0.2, labelspacing=0.3)
+
+
+def _draw_table3(figure, report):
+    figure.suptitle("Table 3: class from the mask", **_TITLE)
+    axis = figure.subplots()
+    places = {("labels", "train"): 0, ("labels", "test"): 1, ("control", "train"): 2.4,
+              ("control", "test"): 3.4}  # fmt: skip
+    for (arm, part), place in places.items():
+        images = report[f"{part}_masks"]
+        count = round(report[arm][f"{part}_accuracy"] * images)
+        _bar(axis, place, count, images, 0.8, color=BLUE if arm == "labels" else GREY)
+        paper = TABLE3[arm][part == "test"]
+        _paper(axis, place, paper, place == 0)
+    axis.axhline(
+        100 * report["labels"]["chance"], color="0.3", linestyle="--", linewidth=1, label="chance"
+    )
+    axis.set_xticks(
+        list(places.values()),
+        ["train", "test\nmasks", "train", "test\npermuted labels"],
+        fontsize=_TEXT - 1,
+    )
+    axis.set_ylim(0, 125)
+    axis.set_yticks(range(0, 101, 20))
+    axis.tick_params(axis="y", labelsize=_TEXT - 1)
+    axis.set_ylabel("% right", fontsize=_TEXT)
+    axis.grid(axis="y", alpha=0.3)
+    axis.legend(fontsize=_TEXT - 2, ncols=2, loc="upper right")

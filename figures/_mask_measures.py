@@ -1,0 +1,417 @@
+"""Masks of sets and of single images, and what is measured with them.
+
+Every function fills one entry of the figure's JSON and leaves alone what is there.  What takes long
+writes checkpoints; the masks of single images go to `masks-REGIME.npz` in the preset's folder, from
+which `spectral_keras.analysis.masks.ImageMasks.load` reads them.
+"""
+
+import numpy as np
+
+from figures._mask_runs import REGIMES, SEED, load_network, number
+from figures._test_images import encode
+from models._options import CommandError
+
+# Images of the smallest set that says anything at all.
+_FEWEST = 10
+
+# The published masks act behind the normalisation, the zoo's being (x - 0.5) / 0.25: without the
+# constant an image is grey on average, not black.
+_GREY = np.float32(0.5)
+
+
+def behind_grey(model):
+    """The network as a function of x - 0.5, which masks act on."""
+    import keras
+
+    start = keras.Input(model.input_shape[1:])
+    return keras.Model(start, model(keras.layers.Rescaling(1.0, offset=float(_GREY))(start)))
+
+
+def masked_images(x, masks):
+    """Images [N, H, W, C] whose difference to grey one mask, or each image's own, filters."""
+    from spectral_keras.analysis import filtered_images
+
+    return filtered_images(x - _GREY, masks, data_format="channels_last") + _GREY
+
+
+def measure_set(experiment, images, letter):
+    """Table 1 and figures 3 and 4: the mask of all images, for one network."""
+    from spectral_keras.analysis import angular_energies, radial_energies, zero_share
+
+    masks = experiment.content.setdefault("set_masks", {})
+    if letter in masks:
+        return
+    model, settings = load_network(experiment, letter), experiment.settings
+    learned = _learn_set(experiment, model, images, f"set-{REGIMES[letter]}", per_class=False)
+    # What is measured is what is kept: a mask of four decimals.
+    mask = np.round(learned.masks[0].astype("float64"), 4)
+    entry = {
+        "mask": mask.tolist(),
+        "epoch": int(learned.epoch[0]),
+        "converged": bool(learned.converged[0]),
+        "sparsity": float(np.abs(mask).mean()),
+        "zero_share": float(zero_share(mask)),
+        "radial": radial_energies(mask, settings["bands"]).tolist(),
+        "angular": angular_energies(mask, settings["bands"]).tolist(),
+        "mean_radius": float(mean_radius(mask)),
+        "own": _with_and_without(model, images, images.own, mask),
+        "others": _with_and_without(model, images, images.others, mask),
+    }
+    masks[letter] = entry
+    experiment.save()
+    own = entry["own"]
+    experiment.say(
+        f"{REGIMES[letter]}: sparsity {entry['sparsity']:.3f}, "
+        f"{100 * own['standard']:.2f} % without and {100 * own['masked']:.2f} % with the mask"
+    )
+
+
+def measure_classes(experiment, images):
+    """First column of figure 5: the natural network's mask of each class."""
+    if "class_masks" in experiment.content:
+        return
+    model = load_network(experiment, "N")
+    learned = _learn_set(experiment, model, images, "classes", per_class=True)
+    experiment.content["class_masks"] = {
+        "masks": np.round(learned.masks.astype("float64"), 4).tolist(),
+        "sparsity": [float(value) for value in learned.sparsity],
+        "standard": [float(value) for value in learned.unmasked_accuracy],
+        "masked": [float(value) for value in learned.accuracy],
+    }
+    experiment.save()
+
+
+def _learn_set(experiment, model, images, name, per_class):
+    from spectral_keras.analysis.masks import learn_mask
+
+    settings = experiment.settings
+    arguments = {**settings["set_mask"], "per_class": per_class, "seed": SEED}
+    if per_class:
+        arguments |= settings.get("class_mask", {})
+    data = images.x[images.own] - _GREY, images.y[images.own]
+    model = behind_grey(model)
+    digest = _fingerprint(model, data, arguments)
+    experiment.say(f"mask of {len(images.own):,} images: {name}")
+    checkpoint = experiment.folder / "checkpoints" / f"{name}-{digest[:12]}.npz"
+    try:
+        learned = learn_mask(model, data, from_logits=True, checkpoint=checkpoint, **arguments)
+    except ValueError as error:  # a damaged checkpoint
+        raise CommandError(str(error)) from error
+    return learned
+
+
+def _fingerprint(model, arrays, arguments):
+    from spectral_keras.analysis.masks.store import fingerprint
+
+    return fingerprint(model, list(arrays), arguments)
+
+
+def _with_and_without(model, images, index, mask):
+    """Accuracies, and the images that the mask makes wrong or right; None without images."""
+    if not len(index):
+        return None
+    x, y = images.x[index], images.y[index]
+    plain = _predict(model, x) == y
+    masked = _predict(model, masked_images(x, mask)) == y
+    return {
+        "images": len(index),
+        "standard": float(plain.mean()),
+        "masked": float(masked.mean()),
+        "lost": int((plain & ~masked).sum()),
+        "won": int((masked & ~plain).sum()),
+    }
+
+
+def _predict(model, x):
+    from spectral_keras.attacks.predictions import predict_classes
+
+    return predict_classes(model, x)
+
+
+def mean_radius(masks):
+    """Mean distance from DC of a mask's energy, 1 at half a cycle a pixel along an axis."""
+    height, width = masks.shape[-2:]
+    y, x = 2 * np.fft.fftfreq(height)[:, None], 2 * np.fft.fftfreq(width)
+    square = np.asarray(masks, "float64") ** 2
+    total = square.sum((-2, -1))
+    weighted = (np.hypot(y, x) * square).sum((-2, -1))
+    return np.divide(weighted, total, out=np.zeros_like(total), where=total > 0)
+
+
+class Pairs:
+    """The chosen test images, clean and attacked, of the natural and the adversarial network."""
+
+    def __init__(self, experiment, images):
+        from spectral_keras.attacks import pgd
+        from spectral_keras.data.arrays import balanced_prefix
+
+        settings = experiment.settings
+        self.models = {letter: load_network(experiment, letter) for letter in "NA"}
+        right = {key: _predict(model, images.x) == images.y for key, model in self.models.items()}
+        both = np.flatnonzero(right["N"] & right["A"])
+        sizes = {key: number(settings["attack"][key]) for key in ("eps", "step_size")}
+        attacked = pgd(
+            self.models["N"],
+            images.x[both],
+            images.y[both],
+            steps=settings["attack"]["steps"],
+            # As in the paper: a deep attack, not one that stops at the border of the class.
+            early_stop=False,
+            from_logits=True,
+            seed=SEED,
+            index=both,
+            **sizes,
+        )  # fmt: skip
+        fooled = np.flatnonzero(_predict(self.models["N"], attacked) != images.y[both])
+        labels = images.y[both[fooled]]
+        chosen = balanced_prefix(labels, settings["single_images"] or len(labels))
+        self.index = both[fooled][chosen]
+        self.x, self.y, self.attacked = (
+            images.x[self.index],
+            labels[chosen],
+            attacked[fooled][chosen],
+        )
+        self.funnel = {
+            "test_images": len(images.y),
+            "right": {letter: int(value.sum()) for letter, value in right.items()},
+            "right_by_both": len(both),
+            "fooled": len(fooled),
+            "chosen": len(self.index),
+            "of_each_class": np.bincount(self.y, minlength=1).tolist(),
+        }
+        if len(self.y) < _FEWEST or len(np.unique(self.y)) < 2:
+            raise CommandError(
+                f"only {len(self.y)} of {len(images.y)} test images are right for the natural and "
+                "the adversarial network and fooled by the attack: single-image masks need more"
+            )
+
+
+def measure_single(experiment, images):
+    """Figures 5 to 8 and tables 2 and 3."""
+    content = experiment.content
+    names = ("selection", "single", "table2", "figure7", "table3", "figure8", "examples")
+    if all(name in content for name in names):
+        return
+    pairs = Pairs(experiment, images)
+    content["selection"] = {**pairs.funnel, "index": pairs.index.tolist()}
+    experiment.save()
+    learned = {letter: _learn_single(experiment, pairs, letter) for letter in "NA"}
+    masks = {letter: result.masks for letter, result in learned.items()}
+    bands = experiment.settings["bands"]
+    content["single"] = {key: _summary(result, bands) for key, result in learned.items()}
+    content["table2"] = table2(pairs, masks["N"], bands)
+    content["figure7"] = figure7(masks["A"], masks["N"], bands)
+    experiment.save()
+    content["table3"], content["figure8"] = _classify(experiment, masks["N"], learned["N"].labels)
+    content["examples"] = _examples(pairs, masks)
+    experiment.save()
+
+
+def _learn_single(experiment, pairs, letter):
+    """`ImageMasks` of the chosen images; from the file, if it is of these."""
+    from spectral_keras.analysis.masks import ImageMasks, learn_masks
+
+    arguments = experiment.settings["single_mask"]
+    model, name = behind_grey(pairs.models[letter]), f"masks-{REGIMES[letter]}"
+    digest = _fingerprint(model, [pairs.x], arguments)
+    path = experiment.folder / f"{name}.npz"
+    if path.exists():
+        try:
+            stored = ImageMasks.load(path)
+        except ValueError:  # damaged: learned anew
+            stored = None
+        if stored is not None and stored.settings.get("fingerprint") == digest:
+            return stored
+    experiment.say(f"masks of {len(pairs.x):,} single images, {REGIMES[letter]} network")
+    try:
+        learned = learn_masks(
+            model,
+            pairs.x - _GREY,
+            from_logits=True,
+            checkpoint=experiment.folder / "checkpoints" / f"{name}-{digest[:12]}.npz",
+            **arguments,
+        )
+    except ValueError as error:  # a damaged checkpoint
+        raise CommandError(str(error)) from error
+    learned.settings["fingerprint"] = digest
+    learned.save(path)
+    experiment.say(
+        f"{REGIMES[letter]}: mean sparsity {learned.sparsity.mean():.4f}, "
+        f"{int(learned.converged.sum())} of {len(pairs.x)} converged"
+    )
+    return learned
+
+
+def _summary(learned, bands):
+    from spectral_keras.analysis import angular_energies, radial_energies, zero_share
+
+    return {
+        "images": len(learned.labels),
+        "converged": int(learned.converged.sum()),
+        "kept": int(learned.kept.sum()),
+        # A mask of zeros keeps the class if that is the network's answer to plain grey.
+        "empty": int((learned.masks == 0).all((1, 2)).sum()),
+        "mean_steps": float(learned.steps.mean()),
+        "mean_sparsity": float(learned.sparsity.mean()),
+        "mean_zero_share": float(zero_share(learned.masks).mean()),
+        "mean_radius": float(mean_radius(learned.masks).mean()),
+        "mean_radial": radial_energies(learned.masks, bands).mean(0).tolist(),
+        "mean_angular": angular_energies(learned.masks, bands).mean(0).tolist(),
+    }
+
+
+def table2(pairs, masks, bands):
+    """How many images keep their class behind their masks, with three forms of the mask.
+
+    "mask" is the learned one, "binary" 1 where that is above 0: the paper's code made the stored
+    masks binary on the way to the complement and went on with those.  "shuffled" is a control: the
+    learned values on other frequencies of the same ring, pairs kept together, DC where it was.
+    """
+    from spectral_keras.analysis import complement
+
+    forms = {
+        "mask": masks,
+        "binary": (masks > 0).astype("float64"),
+        "shuffled": shuffled_in_rings(masks, bands),
+    }
+
+    def right(x, filters=None):
+        if filters is not None:
+            x = masked_images(x, filters)
+        return _predict(pairs.models["N"], x) == pairs.y
+
+    cells = {
+        "X": {"none": right(pairs.x)},
+        "XA": {"none": right(pairs.attacked)},
+        "M(X)": {form: right(pairs.x, values) for form, values in forms.items()},
+        "M(XA)": {form: right(pairs.attacked, values) for form, values in forms.items()},
+        "M'(X)": {
+            form: right(pairs.x, complement(forms[form])) for form in ("mask", "shuffled")
+        },
+    }  # fmt: skip
+
+    def apart(row):
+        mask, control = cells[row]["mask"], cells[row]["shuffled"]
+        return {"mask": int((mask & ~control).sum()), "shuffled": int((control & ~mask).sum())}
+
+    counts = {
+        row: {form: int(value.sum()) for form, value in forms.items()}
+        for row, forms in cells.items()
+    }
+    # Images that are right with one of the two only.
+    only = {row: apart(row) for row in ("M(XA)", "M'(X)")}
+    return {"images": len(pairs.y), "right": counts, "right_with_one_only": only}
+
+
+def shuffled_in_rings(masks, bands):
+    """Masks with their values moved to other frequencies of the same ring, k and -k together."""
+    from spectral_keras.analysis import radial_bands
+
+    height, width = masks.shape[-2:]
+    index = np.arange(height * width).reshape(height, width)
+    partner = np.roll(np.flip(index), (1, 1), (0, 1)).ravel()
+    index, ring = index.ravel(), radial_bands(height, width, bands).ravel()
+    groups = [np.flatnonzero((ring == i) & (index < partner)) for i in range(bands)]
+    result = np.array(masks, "float64").reshape(len(masks), -1)
+    for number_, mask in enumerate(result):
+        rng = np.random.default_rng([SEED, number_])
+        for group in groups:
+            values = mask[rng.permutation(group)]
+            mask[group], mask[partner[group]] = values, values
+    return result.reshape(masks.shape)
+
+
+def figure7(masks, reference, bands):
+    """Share of the images whose mask of the adversarial network has more energy, by band.
+
+    Of the images with two masks that are not empty: a mask of zeros has no energy anywhere.
+    """
+    from spectral_keras.analysis import angular_energies, gain_share, radial_energies
+
+    full = masks.any((1, 2)) & reference.any((1, 2))
+    if not full.any():
+        raise CommandError("no image has a mask of both networks that is not empty")
+    masks, reference = masks[full], reference[full]
+    result = {}
+    for name, energies in (("radial", radial_energies), ("angular", angular_energies)):
+        new, old = energies(masks, bands), energies(reference, bands)
+        result[name] = gain_share(new, old)
+        # Without energy in either mask there is no gain and no loss.
+        result[name]["lost"] = [int(count) for count in (old > new).sum(0)]
+    new, old = (low_energy(radial_energies(m, bands)) for m in (masks, reference))
+    result["low"] = gain_share(new[:, None], old[:, None])
+    result["low"]["lost"] = [int((old > new).sum())]
+    result["mean_radius"] = {
+        "adversarial": float(mean_radius(masks).mean()),
+        "natural": float(mean_radius(reference).mean()),
+    }
+    return result
+
+
+def low_energy(radial):
+    """Energy in the lowest eighth of the rings."""
+    radial = np.asarray(radial)
+    return np.sqrt((radial[..., : radial.shape[-1] // 8] ** 2).sum(-1))
+
+
+def _classify(experiment, masks, labels):
+    """Table 3 and figure 8: a linear classifier of the natural network's masks."""
+    from spectral_keras.analysis import classify_masks, embed
+
+    settings = experiment.settings
+    try:
+        found = classify_masks(masks, labels, seed=SEED, **settings["classifier"])
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+    method = settings["embedding"]
+    try:
+        points = embed(found.logits, method)
+    except ImportError as error:
+        experiment.say(str(error))
+        method, points = "pca", embed(found.logits)
+    figure8 = {
+        "method": method,
+        "points": np.round(points, 4).tolist(),
+        "labels": np.asarray(labels).tolist(),
+        "train": found.train.tolist(),
+        "test": found.test.tolist(),
+    }
+    return found.report, figure8
+
+
+def _examples(pairs, masks):
+    """One image of each class, its masks and what they leave of it."""
+    from spectral_keras.analysis import complement
+
+    chosen = [int(np.flatnonzero(pairs.y == label)[0]) for label in np.unique(pairs.y)]
+    own = masks["N"][chosen]
+
+    def behind(x, filters):
+        return masked_images(x[chosen], filters)
+
+    pictures = {
+        "image": pairs.x[chosen],
+        "attacked": pairs.attacked[chosen],
+        "M(X)": behind(pairs.x, own),
+        "M(XA)": behind(pairs.attacked, own),
+        "M'(X)": behind(pairs.x, complement(own)),
+    }
+    pictures |= {
+        "mask": own[..., None],
+        "complement": complement(own)[..., None],
+        "adversarial mask": masks["A"][chosen][..., None],
+    }
+    return [
+        {
+            "class": int(pairs.y[place]),
+            "test_image": int(pairs.index[place]),
+            "pictures": {name: _encode(stack[row]) for name, stack in pictures.items()},
+        }
+        for row, place in enumerate(chosen)
+    ]
+
+
+def _encode(picture):
+    """8 bits from the smallest value, or 0, to the largest, or 1; filtered images leave [0, 1]."""
+    low, high = min(0.0, float(picture.min())), max(1.0, float(picture.max()))
+    return {**encode((picture - low) / (high - low)), "low": low, "high": high}

@@ -1,0 +1,205 @@
+"""Presets, images and networks of the Fourier-mask figure.
+
+Five classes of grey images are taken from a data set once, into a `.npz` in the preset's folder
+that the trainings read.  Five networks of one architecture differ in their training: natural,
+adversarial (PGD), and with random scales, translations and rotations on top of the same crops and
+flips.
+"""
+
+import os
+import pathlib
+
+import numpy as np
+
+from figures._runs import trained
+from models._options import CommandError
+
+# Letter of the paper -> name of the regime.
+REGIMES = {"N": "natural", "A": "adversarial", "S": "scale", "T": "translation", "R": "rotation"}
+
+PRESETS = {
+    # Scanned digits and a narrow network: seconds.
+    "smoke": {
+        "data": {
+            "source": "digits",
+            "classes": ["0", "1", "2", "3", "4"],
+            "training_images": 200,
+            "test_images": 120,
+        },
+        "network": {"width": 0.05, "dropout_rate": 0.0},
+        "training": {
+            "epochs": 12,
+            "batch_size": 20,
+            "learning_rate": 0.01,
+            "schedule": "onecycle",
+            "warmup_epochs": 1.2,
+            "precision": "float32",
+        },
+        "regimes": "NA",
+        "augment": "crop",
+        "adversarial": {"eps": 0.1, "steps": 2, "step_size": 0.1},
+        "attack": {"eps": 0.2, "steps": 4, "step_size": 0.1},
+        "bands": 16,
+        "set_mask": {"epochs": 12, "batch_size": 15, "learning_rate": 0.05, "penalty": 0.2},
+        "mask_images": 60,
+        "single_mask": {"schedule": "fast", "penalty": 0.07},
+        "single_images": 20,
+        "classifier": {"epochs": 20, "balanced": False},
+        "embedding": "pca",
+    },
+    # A quarter of the filters, rings of the paper's width sqrt(2), steeper and shorter schedules.
+    "cpu": {
+        "data": {
+            "source": "cifar10",
+            "classes": ["airplane", "automobile", "bird", "horse", "ship"],
+            "training_images": 5_000,
+            "test_images": 2_000,
+        },
+        "network": {"width": 0.25, "dropout_rate": 0.1},
+        "training": {
+            "epochs": 8,
+            "batch_size": 64,
+            "learning_rate": 0.002,
+            "schedule": "onecycle",
+            "warmup_epochs": 1.0,
+            "precision": "float32",
+        },
+        "regimes": "NASTR",
+        "augment": "crop,flip",
+        "adversarial": {"eps": "8/255", "steps": 3, "step_size": "4/255"},
+        "attack": {"eps": "8/255", "steps": 10, "step_size": "2/255"},
+        "bands": 16,
+        # Large batches or steps spoil Adam's second moments, whose memory is 1000 steps long.
+        "set_mask": {"epochs": 50, "batch_size": 10, "learning_rate": 0.002, "penalty": 0.2},
+        "class_mask": {"epochs": 60, "batch_size": 5},
+        "mask_images": 400,
+        "single_mask": {"schedule": "fast", "penalty": 0.07},
+        "single_images": 250,
+        "classifier": {"epochs": 60, "balanced": True},
+        "embedding": "pca",
+    },
+    # eps is 0.06 in the paper's units, standard deviations of 0.226; a step is an eighth of it.
+    "paper": {
+        "data": {
+            "source": "imagenette/160px-v2",
+            "classes": ["n02102040", "n03000684", "n03028079", "n03394916", "n03417042"],
+            "image_size": 128,
+        },
+        "network": {"head": "imagenet"},
+        "training": {"precision": "float32"},
+        "regimes": "NASTR",
+        "augment": "resized_crop,flip",
+        "adversarial": {"eps": 0.01356, "steps": 10, "step_size": 0.001695},
+        "attack": {"eps": 0.01356, "steps": 10, "step_size": 0.001695},
+        "bands": 64,
+        "set_mask": {"epochs": 100, "batch_size": 1, "learning_rate": 0.001, "penalty": 0.2},
+        "mask_images": None,
+        "single_mask": {"schedule": "published", "penalty": 0.07},
+        "single_images": None,
+        "classifier": {"epochs": 20, "balanced": True},
+        "embedding": "umap",
+    },
+}  # fmt: skip
+# Of the networks, the attacks' random starts and the masks' order of images.
+SEED = 0
+
+
+def number(value):
+    """A number that may be written as a fraction."""
+    top, _, bottom = str(value).partition("/")
+    return float(top) / float(bottom or 1)
+
+
+class Images:
+    """The test images, in the order of the file.
+
+    Attributes:
+        path: of the `.npz`, as the training command gets it.
+        x: float32 [N, height, width, 1] in [0, 1].
+        y: int32 [N].
+        own: indices of the images that whole-set masks are learned for, as many of each class.
+        others: indices of the rest.
+    """
+
+    def __init__(self, experiment):
+        from spectral_keras.data.arrays import balanced_prefix
+
+        self.path = prepare_images(experiment)
+        with np.load(self.path) as stored:
+            self.x = stored["x_test"].astype("float32") / np.float32(255)
+            self.y = stored["y_test"].astype("int32")
+        count = experiment.settings["mask_images"] or len(self.y)
+        self.own = balanced_prefix(self.y, count)
+        self.others = np.setdiff1d(np.arange(len(self.y)), self.own)
+
+
+def prepare_images(experiment):
+    """Path of the `.npz` of the preset's classes, made on the first call."""
+    from spectral_keras.data import DataError, load
+    from spectral_keras.data.arrays import balanced_prefix
+
+    settings = experiment.settings["data"]
+    counts = [settings.get(f"{part}_images") for part in ("training", "test")]
+    parts = [settings["source"], *settings["classes"], *counts, settings.get("image_size")]
+    # Another choice of images has another name, so that no run is taken for one on others.
+    name = "-".join(str(part).replace("/", "-") for part in parts if part is not None)
+    path = experiment.folder / f"{name}.npz"
+    if not path.exists():
+        experiment.say(f"images of {len(settings['classes'])} classes of {settings['source']}")
+        try:
+            data = load(
+                settings["source"],
+                data_dir=experiment.data_dir,
+                validation_fraction=0,
+                image_size=settings.get("image_size"),
+                grayscale=True,
+            )
+        except DataError as error:
+            raise CommandError(str(error)) from None
+        missing = [label for label in settings["classes"] if label not in data.class_names]
+        if missing:
+            raise CommandError(f"{settings['source']} has no class {', '.join(missing)}")
+        wanted = [data.class_names.index(label) for label in settings["classes"]]
+        arrays = {"class_names": np.array(settings["classes"])}
+        for part, count in zip(("train", "test"), counts, strict=True):
+            x, y = getattr(data, f"x_{part}"), getattr(data, f"y_{part}")
+            kept = np.flatnonzero(np.isin(y, wanted))
+            y = np.array([wanted.index(label) for label in y[kept]], "int32")
+            chosen = balanced_prefix(y, count or len(y))
+            arrays[f"x_{part}"], arrays[f"y_{part}"] = x[kept][chosen], y[chosen]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(".tmp.npz")
+        np.savez(temporary, **arrays)
+        os.replace(temporary, path)
+    # As seen from where the command runs: recorded commands name no folder of this machine.
+    return pathlib.Path(os.path.relpath(path)).as_posix()
+
+
+def training_options(settings, dataset, letter):
+    """Options of the training command of a regime."""
+    options = {"dataset": dataset, "augment": settings["augment"], "seed": SEED}
+    options |= settings["training"] | settings["network"]
+    if letter == "A":
+        options |= {"adversarial": "pgd", "adversarial_random_start": "true"}
+        options |= {f"adversarial_{key}": value for key, value in settings["adversarial"].items()}
+    elif letter != "N":
+        options["augment"] = f"{settings['augment']},{REGIMES[letter]}"
+    return options
+
+
+def train_regime(experiment, images, letter):
+    """Train the network of a regime, or take what is there."""
+    options = training_options(experiment.settings, images.path, letter)
+    record = trained(experiment, REGIMES[letter], "vgg11_bn", options)
+    accuracy = record["result"]["test_accuracy"]
+    experiment.say(f"{REGIMES[letter]}: {100 * accuracy:.2f} % of the test images")
+
+
+def load_network(experiment, letter):
+    """best.keras of a regime."""
+    import keras
+
+    path = experiment.folder / REGIMES[letter] / "best.keras"
+    if not path.exists():
+        raise CommandError(f"{path} is gone: delete its run from {experiment.path}")
+    return keras.saving.load_model(path, compile=False)

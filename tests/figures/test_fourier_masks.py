@@ -1,0 +1,402 @@
+"""Fourier masks of networks: numbers of the smoke preset, recomputed with NumPy, and the rules."""
+
+import json
+import math
+import shutil
+
+import numpy as np
+import pytest
+
+from figures import _figure, _mask_measures, _mask_verdicts, fourier_masks
+from figures._figure import main
+from figures._mask_runs import PRESETS, number, training_options
+from figures._test_images import decode
+
+SMOKE = PRESETS["smoke"]
+
+
+def command(capsys, *arguments):
+    """(status, last line of stderr) of the command in this process."""
+    with pytest.raises(SystemExit) as left:
+        main(fourier_masks.FIGURE, arguments)
+    return left.value.code, (capsys.readouterr().err.splitlines() or [""])[-1]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Folder with what the smoke preset leaves, runs in `runs`; without the picture."""
+    folder = tmp_path_factory.mktemp("results")
+    places = ["--results", str(folder), "--runs", str(folder / "runs")]
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as left:
+        patch.setattr(_figure, "_draw", lambda *_: None)
+        main(fourier_masks.FIGURE, ["--preset", "smoke", *places])
+    assert left.value.code == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def content(results):
+    stored = json.loads((results / "fourier_masks.json").read_text())
+    assert stored["finished"]
+    return stored["content"]
+
+
+@pytest.fixture(scope="module")
+def images(results):
+    """(x, y) of the test images."""
+    (path,) = (results / "runs" / "smoke").glob("digits-*.npz")
+    with np.load(path) as stored:
+        assert stored["x_train"].shape == (200, 32, 32, 1)
+        return stored["x_test"].astype("float64") / 255, stored["y_test"]
+
+
+@pytest.fixture(scope="module")
+def single(results):
+    """Letter -> masks of single images, as the file has them."""
+    from spectral_keras.analysis.masks import ImageMasks
+
+    names = {"N": "natural", "A": "adversarial"}
+    folder = results / "runs" / "smoke"
+    return {key: ImageMasks.load(folder / f"masks-{name}.npz") for key, name in names.items()}
+
+
+def network(results, name):
+    import keras
+
+    return keras.saving.load_model(results / "runs" / "smoke" / name / "best.keras", compile=False)
+
+
+def predict(model, x):
+    return np.asarray(model.predict(x.astype("float32"), verbose=0, batch_size=60)).argmax(1)
+
+
+def behind(x, masks):
+    """Images whose difference to grey is filtered by masks, in float64 by NumPy's FFT."""
+    masks = np.asarray(masks, "float64")
+    return 0.5 + np.fft.ifft2(masks * np.fft.fft2(x[..., 0] - 0.5)).real[..., None]
+
+
+def radial(masks, bands=16, size=32):
+    """Energies of rings of the width sqrt(2), from distances squared as integers."""
+    k = np.rint(np.fft.fftfreq(size, 1 / size)).astype(int)
+    square = k[:, None] ** 2 + k**2
+    masks = np.asarray(masks, "float64")
+    masks = masks / np.sqrt((masks**2).sum((-2, -1), keepdims=True))
+    rings = [(2 * i * i <= square) & (square < 2 * (i + 1) ** 2) for i in range(bands)]
+    return np.stack([np.sqrt((masks**2 * ring).sum((-2, -1))) for ring in rings], -1)
+
+
+def is_share(accuracy, expected, images, slack=1):
+    """Equal, but for images whose two largest outputs are the same up to rounding."""
+    return abs(accuracy * images - expected.sum()) < slack + 1e-6
+
+
+class TestSetMasks:
+    def test_table1_by_numpy(self, results, content, images):
+        x, y = images
+        from spectral_keras.data.arrays import balanced_prefix
+
+        own = balanced_prefix(y, SMOKE["mask_images"])
+        parts = {"own": own, "others": np.setdiff1d(np.arange(len(y)), own)}
+        assert set(content["set_masks"]) == {"N", "A"}
+        for letter, name in (("N", "natural"), ("A", "adversarial")):
+            entry, model = content["set_masks"][letter], network(results, name)
+            mask = np.array(entry["mask"])
+            assert mask.min() >= 0 and mask.max() <= 1 and mask.mean() < 0.999
+            for part, index in parts.items():
+                found = entry[part]
+                plain = predict(model, x[index]) == y[index]
+                masked = predict(model, behind(x[index], mask)) == y[index]
+                assert found["images"] == len(index) == 60
+                assert is_share(found["standard"], plain, 60)
+                assert is_share(found["masked"], masked, 60)
+                gain = 60 * (found["masked"] - found["standard"])
+                assert found["won"] - found["lost"] == pytest.approx(gain)
+
+    def test_energies_and_radius(self, content):
+        k = np.fft.fftfreq(32, 1 / 32)
+        for entry in content["set_masks"].values():
+            mask = np.array(entry["mask"])
+            np.testing.assert_allclose(entry["radial"], radial(mask), atol=1e-9)
+            assert np.square(entry["angular"]).sum() == pytest.approx(
+                1 - mask[0, 0] ** 2 / (mask**2).sum()
+            )
+            assert entry["sparsity"] == pytest.approx(mask.mean())
+            distance = np.sqrt(k[:, None] ** 2 + k**2) / 16
+            expected = (distance * mask**2).sum() / (mask**2).sum()
+            assert entry["mean_radius"] == pytest.approx(expected)
+
+    def test_masks_of_classes(self, content):
+        found = content["class_masks"]
+        assert np.shape(found["masks"]) == (5, 32, 32)
+        for mask, sparsity in zip(found["masks"], found["sparsity"], strict=True):
+            assert np.mean(mask) == pytest.approx(sparsity, abs=1e-4)
+
+
+class TestSingleMasks:
+    def test_selection(self, results, content, images):
+        x, y = images
+        index = np.array(content["selection"]["index"])
+        assert len(index) == content["selection"]["chosen"] >= 10
+        assert content["selection"]["of_each_class"] == np.bincount(y[index]).tolist()
+        for name in ("natural", "adversarial"):
+            assert (predict(network(results, name), x[index]) == y[index]).all()
+
+    def test_table2_by_numpy(self, results, content, images, single):
+        x, y = images
+        index = np.array(content["selection"]["index"])
+        x, y, masks = x[index], y[index], single["N"].masks
+        model, table = network(results, "natural"), content["table2"]
+        right = table["right"]
+        assert table["images"] == len(index)
+        # True by choice.
+        assert right["X"]["none"] == len(index) and right["XA"]["none"] == 0
+
+        def count(filters):
+            return predict(model, behind(x, filters)) == y
+
+        assert is_share(right["M(X)"]["mask"], count(masks), 1)
+        assert is_share(right["M(X)"]["binary"], count(masks > 0), 1)
+        assert is_share(right["M'(X)"]["mask"], count(masks == 0), 1)
+        assert 0 < (masks == 0).mean() < 1
+        # The learned mask keeps the class, up to what is counted as kept.
+        assert right["M(X)"]["mask"] == content["single"]["N"]["kept"]
+
+    def test_examples_are_attacked_within_eps(self, content, images, single):
+        x, _ = images
+        index = content["selection"]["index"]
+        assert [example["class"] for example in content["examples"]] == sorted(
+            {example["class"] for example in content["examples"]}
+        )
+        for example in content["examples"]:
+            pictures = example["pictures"]
+
+            def values(name, pictures=pictures):
+                stored = pictures[name]
+                return stored["low"] + (stored["high"] - stored["low"]) * decode(stored)
+
+            image = x[example["test_image"]]
+            change = np.abs(values("attacked") - image)
+            assert change.max() <= SMOKE["attack"]["eps"] + 1 / 255
+            assert change.max() > SMOKE["attack"]["eps"] / 2
+            mask = single["N"].masks[index.index(example["test_image"])]
+            np.testing.assert_allclose(values("mask")[..., 0], mask, atol=1 / 255)
+            np.testing.assert_array_equal(values("complement")[..., 0], mask == 0)
+            for name, filters in (("M(X)", mask), ("M'(X)", mask == 0)):
+                expected = behind(image[None], filters)[0]
+                scale = pictures[name]["high"] - pictures[name]["low"]
+                np.testing.assert_allclose(values(name), expected, atol=scale / 255)
+
+    def test_figure7_by_numpy(self, content, single):
+        masks = {letter: single[letter].masks for letter in "AN"}
+        full = masks["A"].any((1, 2)) & masks["N"].any((1, 2))
+        new, old = (radial(masks[letter][full]) for letter in "AN")
+        found = content["figure7"]["radial"]
+        assert found["images"] == full.sum() > 0
+        empty = {letter: len(one) - one.any((1, 2)).sum() for letter, one in masks.items()}
+        assert empty == {letter: content["single"][letter]["empty"] for letter in "AN"}
+        assert found["gained"] == (new > old).sum(0).tolist()
+        assert found["lost"] == (new < old).sum(0).tolist()
+        lowest = [np.hypot(values[:, 0], values[:, 1]) for values in (new, old)]
+        assert content["figure7"]["low"]["gained"] == [int((lowest[0] > lowest[1]).sum())]
+        z, n = 1.959963985, len(new)
+        for count, low, high in zip(found["gained"], found["low"], found["high"], strict=True):
+            # The ends of Wilson's interval solve (p - count / n)^2 = z^2 p (1 - p) / n.
+            for end in (low, high):
+                left, right = (end - count / n) ** 2, z * z * end * (1 - end) / n
+                assert left == pytest.approx(right, abs=1e-8)
+
+    def test_table3_and_figure8(self, content, single):
+        report, figure8 = content["table3"], content["figure8"]
+        count = len(single["N"].masks)
+        assert report["train_masks"] + report["test_masks"] == report["masks"] == count
+        assert sorted(figure8["train"] + figure8["test"]) == list(range(count))
+        assert figure8["labels"] == single["N"].labels.tolist()
+        points = np.array(figure8["points"])
+        assert points.shape == (count, 2)
+        np.testing.assert_allclose(points.mean(0), 0, atol=1e-3)
+        # Principal components: uncorrelated, the first one longer.
+        covariance = points.T @ points
+        assert abs(covariance[0, 1]) < 1e-3 * covariance[0, 0] and (
+            covariance[0, 0] >= covariance[1, 1]
+        )
+
+
+class TestShuffling:
+    def test_values_stay_in_their_ring_and_images_real(self):
+        rng = np.random.default_rng(0)
+        masks = np.abs(np.fft.fft2(rng.random((3, 16, 16)))) % 1  # even: |F(-k)| = |F(k)|
+        shuffled = _mask_measures.shuffled_in_rings(masks, 8)
+        k = np.rint(np.fft.fftfreq(16, 1 / 16)).astype(int)
+        square = k[:, None] ** 2 + k**2
+        ring = np.floor(np.sqrt(square / 2 + 1e-9))
+        for before, after in zip(masks, shuffled, strict=True):
+            assert not np.allclose(before, after)
+            for i in range(8):
+                np.testing.assert_allclose(
+                    np.sort(after[ring == i]), np.sort(before[ring == i]), atol=1e-9
+                )
+            np.testing.assert_allclose(after, np.roll(np.flip(after), (1, 1), (0, 1)), atol=1e-9)
+        np.testing.assert_array_equal(shuffled[:, 0, 0], masks[:, 0, 0])
+        # No two images are shuffled alike.
+        same = _mask_measures.shuffled_in_rings(np.repeat(masks[:1], 2, 0), 8)
+        assert not np.array_equal(same[0], same[1])
+
+    def test_mean_radius_of_one_frequency(self):
+        mask = np.zeros((8, 16))
+        mask[2, 12] = 0.3  # 2 of 4 rows and 4 of 8 columns to the Nyquist frequencies
+        assert _mask_measures.mean_radius(mask) == pytest.approx(math.sqrt(0.5))
+        assert _mask_measures.mean_radius(np.zeros((8, 16))) == 0
+
+
+def toy(**changes):
+    """Content of a run of 400 images on which every claim holds."""
+    one = {"lost": 3, "won": 1, "images": 1000}
+    entry = {"own": one, "others": one, "epoch": 9, "radial": [0.6, 0.4] + [0.1] * 14}
+    masks = {letter: dict(entry) for letter in "NA"}
+    right = {
+        "X": {"none": 400},
+        "XA": {"none": 0},
+        "M(X)": {"mask": 400, "binary": 390, "shuffled": 300},
+        "M(XA)": {"mask": 300, "binary": 250, "shuffled": 100},
+        "M'(X)": {"mask": 150, "shuffled": 350},
+    }
+    only = {
+        "M(XA)": {"mask": 210, "shuffled": 10},
+        "M'(X)": {"mask": 10, "shuffled": 210},
+    }
+    arm = {"test_accuracy": 0.8, "test_interval": [0.7, 0.88], "chance": 0.2}
+    low = {"images": 400, "share": [0.9], "low": [0.87], "high": [0.93], "lost": [40]}
+    content = {
+        "set_masks": masks,
+        "figure7": {"low": low},
+        "table2": {"images": 400, "right": right, "right_with_one_only": only},
+        "table3": {"verdict": "separable", "test_masks": 60, "labels": arm, "control": arm},
+    }
+    for path, value in changes.items():
+        *parents, last = path.split("__")
+        place = content
+        for key in parents:
+            place = place[key]
+        place[last] = value
+    return content
+
+
+class TestVerdicts:
+    CLAIMS = ("kept", "low", "complement", "reversed", "class")
+
+    def found(self, content):
+        pairs = zip(self.CLAIMS, _mask_verdicts.verdicts(content), strict=True)
+        return {name: one["verdict"] for name, one in pairs}
+
+    def test_all_hold(self):
+        assert set(self.found(toy()).values()) == {"confirmed"}
+
+    @pytest.mark.parametrize(
+        ("claim", "changes", "expected"),
+        [
+            ("kept", {"set_masks__A__others": {"lost": 90, "won": 10, "images": 1000}},
+             "not confirmed"),
+            ("kept", {"set_masks__A__others": {"lost": 30, "won": 10, "images": 1000}},
+             "undecided"),
+            # A mask of ones, kept for want of a better one, shows nothing.
+            ("kept", {"set_masks__A__epoch": 0}, "undecided"),
+            ("low", {"figure7__low__low": [0.2], "figure7__low__high": [0.3]}, "not confirmed"),
+            ("low", {"figure7__low__low": [0.45]}, "undecided"),
+            ("complement", {"table2__right": toy()["table2"]["right"] | {
+                "M'(X)": {"mask": 396, "shuffled": 398}}}, "not confirmed"),
+            # It hurts, but to lose other frequencies of the same rings hurts as much.
+            ("complement", {"table2__right_with_one_only": {
+                "M(XA)": {"mask": 1, "shuffled": 0}, "M'(X)": {"mask": 30, "shuffled": 30}}},
+             "undecided"),
+            ("reversed", {"table2__right": toy()["table2"]["right"] | {
+                "M(XA)": {"mask": 100, "shuffled": 100}}}, "not confirmed"),
+            ("class", {"table3__verdict": "not separable"}, "not confirmed"),
+            ("class", {"table3__verdict": "control failed"}, "undecided"),
+        ],
+    )  # fmt: skip
+    def test_each_can_fail(self, claim, changes, expected):
+        found = self.found(toy(**changes))
+        assert found.pop(claim) == expected
+        assert set(found.values()) == {"confirmed"}
+
+    def test_paired_interval(self):
+        low, high = _mask_verdicts.paired_interval(0, 0, 98)
+        assert low == pytest.approx(-high)
+        # By hand: (12.5 - 4.5) / 100, variance (17 - 0.64) / 100^2.
+        low, high = _mask_verdicts.paired_interval(12, 4, 98)
+        assert (low + high) / 2 == pytest.approx(0.08)
+        assert high - low == pytest.approx(2 * 1.959964 * math.sqrt(16.36) / 100, rel=1e-5)
+
+    def test_of_the_run(self, content):
+        assert content["verdicts"] == json.loads(json.dumps(_mask_verdicts.verdicts(content)))
+
+
+class TestCommand:
+    def test_the_picture_is_drawn_from_the_json_alone(self, results, tmp_path, capsys):
+        shutil.copy(results / "fourier_masks.json", tmp_path)
+        assert command(capsys, "--results", str(tmp_path))[0] == 0
+        picture = tmp_path / "fourier_masks.png"
+        assert picture.read_bytes()[:4] == b"\x89PNG" and picture.stat().st_size > 100_000
+
+    def test_an_interrupted_run_goes_on(self, results, content, capsys, monkeypatch):
+        """Single-image masks are read from their files, whole-set masks from the JSON."""
+        from spectral_keras.analysis import masks
+
+        path = results / "fourier_masks.json"
+        before = path.read_text()
+        stored = json.loads(before)
+        for name in ("table2", "figure7", "table3", "figure8", "examples", "verdicts"):
+            del stored["content"][name]
+        path.write_text(json.dumps({**stored, "finished": False}))
+        monkeypatch.setattr(masks, "learn_masks", None)
+        monkeypatch.setattr(masks, "learn_mask", None)
+        monkeypatch.setattr(_figure, "_draw", lambda *_: None)
+        places = ("--results", str(results), "--runs", str(results / "runs"))
+        assert command(capsys, "--preset", "smoke", *places)[0] == 0
+        again = json.loads(path.read_text())["content"]
+        path.write_text(before)
+        for name in ("table2", "figure7", "selection", "single", "set_masks", "runs"):
+            assert again[name] == content[name]
+
+    def test_a_wrong_json_is_one_line(self, tmp_path, capsys):
+        text = '{"figure": "fourier_masks", "preset": "cpu", "content": {}}'
+        (tmp_path / "fourier_masks.json").write_text(text)
+        status, line = command(capsys, "--results", str(tmp_path))
+        assert status == 2 and "--preset cpu goes on with it" in line
+
+
+class TestOptions:
+    def test_regimes(self):
+        settings = PRESETS["cpu"]
+        natural = training_options(settings, "x.npz", "N")
+        assert natural["augment"] == "crop,flip" and "adversarial" not in natural
+        for letter, name in (("S", "scale"), ("T", "translation"), ("R", "rotation")):
+            assert training_options(settings, "x.npz", letter) == natural | {
+                "augment": f"crop,flip,{name}"
+            }
+        adversarial = training_options(settings, "x.npz", "A")
+        assert adversarial["augment"] == natural["augment"]
+        assert adversarial["adversarial_eps"] == settings["adversarial"]["eps"] == "8/255"
+        assert adversarial["adversarial_random_start"] == "true"
+
+    @pytest.mark.parametrize("preset", list(PRESETS))
+    def test_every_option_is_one_of_the_command(self, preset):
+        from figures._runs import _as_text
+        from models._options import parse
+
+        for letter in PRESETS[preset]["regimes"]:
+            options = training_options(PRESETS[preset], "images.npz", letter)
+            argv = [text for key, value in options.items() for text in _as_text(key, value)]
+            parsed = parse("vgg11_bn", argv)
+            assert parsed["dataset"] == "images.npz" and parsed["augment"] == options["augment"]
+
+    def test_the_paper_in_units_of_the_pixels(self):
+        adversarial = PRESETS["paper"]["adversarial"]
+        assert adversarial["eps"] == pytest.approx(0.06 * 0.226)
+        assert adversarial["step_size"] == pytest.approx(0.06 * 0.226 / 8)
+        # Rings as wide as the paper's.
+        assert PRESETS["paper"]["bands"] / 128 == PRESETS["cpu"]["bands"] / 32
+
+    def test_fractions(self):
+        assert number("8/255") == 8 / 255 and number(0.1) == 0.1
