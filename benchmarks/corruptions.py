@@ -44,8 +44,13 @@ def _seconds(text):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.corruptions", description=__doc__)
-    parser.add_argument("--output", metavar="FILE.json", help="write the numbers here")
+    from benchmarks.harness import json_file
+    from models._options import OneLineParser
+
+    parser = OneLineParser(prog="python -m benchmarks.corruptions", description=__doc__)
+    parser.add_argument(
+        "--output", type=json_file, metavar="FILE.json", help="write the numbers here"
+    )
     parser.add_argument("--only", metavar="TEXT", default="", help="corruptions with TEXT in them")
     parser.add_argument(
         "--images",
@@ -64,10 +69,6 @@ def main(arguments=None):
         "--processes", type=_integer(1, 64), default=2, help="of both sides (default: 2)"
     )
     options = parser.parse_args(arguments)
-    if options.output and not options.output.endswith(".json"):
-        parser.error(f"--output must end with .json: {options.output!r}")
-    if options.output and pathlib.Path(options.output).is_dir():
-        parser.error(f"--output is a folder: {options.output!r}")
     if options.processes > options.images:
         parser.error(f"--images must be at least --processes: {options.images}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

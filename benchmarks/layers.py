@@ -9,7 +9,6 @@ zeroing of fresh pages is a large part of what is timed.  `--system-allocator` l
 import argparse
 import importlib
 import os
-import pathlib
 import sys
 
 CASE_MODULES = (
@@ -39,8 +38,13 @@ def _repeats(text):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.layers", description=__doc__)
-    parser.add_argument("--output", metavar="FILE.json", help="write the numbers here")
+    from benchmarks.harness import json_file
+    from models._options import OneLineParser
+
+    parser = OneLineParser(prog="python -m benchmarks.layers", description=__doc__)
+    parser.add_argument(
+        "--output", type=json_file, metavar="FILE.json", help="write the numbers here"
+    )
     parser.add_argument(
         "--only",
         metavar="NAME",
@@ -54,10 +58,6 @@ def main(arguments=None):
         help="leave the C allocator as it is: large blocks are mapped anew at every step",
     )
     options = parser.parse_args(arguments)
-    if options.output and not options.output.endswith(".json"):
-        parser.error(f"--output must end with .json: {options.output!r}")
-    if options.output and pathlib.Path(options.output).is_dir():
-        parser.error(f"--output is a folder: {options.output!r}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
     # TensorFlow is imported only now, after the options are known to be good.

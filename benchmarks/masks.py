@@ -42,8 +42,13 @@ def _width(text):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.masks", description=__doc__)
-    parser.add_argument("--output", metavar="FILE.json", help="write the numbers here")
+    from benchmarks.harness import json_file
+    from models._options import OneLineParser
+
+    parser = OneLineParser(prog="python -m benchmarks.masks", description=__doc__)
+    parser.add_argument(
+        "--output", type=json_file, metavar="FILE.json", help="write the numbers here"
+    )
     parser.add_argument("--dataset", default="cifar10", help="as of a training (default: cifar10)")
     parser.add_argument("--data-dir", help="folder of TensorFlow Datasets")
     for name, minimum, default, meaning in (
@@ -66,10 +71,6 @@ def _parser():
 def main(arguments=None):
     parser = _parser()
     options = parser.parse_args(arguments)
-    if options.output and not options.output.endswith(".json"):
-        parser.error(f"--output must end with .json: {options.output!r}")
-    if options.output and pathlib.Path(options.output).is_dir():
-        parser.error(f"--output is a folder: {options.output!r}")
     if options.published_images > options.images:
         parser.error("--published-images must be at most --images")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

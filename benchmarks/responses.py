@@ -29,8 +29,13 @@ def _integer(minimum, maximum=None):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.responses", description=__doc__)
-    parser.add_argument("--output", metavar="FILE.json", help="write the numbers here")
+    from benchmarks.harness import json_file
+    from models._options import OneLineParser
+
+    parser = OneLineParser(prog="python -m benchmarks.responses", description=__doc__)
+    parser.add_argument(
+        "--output", type=json_file, metavar="FILE.json", help="write the numbers here"
+    )
     parser.add_argument("--repeats", type=_integer(3), default=5, help="3 or more (default: 5)")
     parser.add_argument(
         "--images", type=_integer(1), default=16, help="images of the heat map (default: 16)"
@@ -42,10 +47,6 @@ def main(arguments=None):
         help="frequencies of the heat map, of 514 (default: 8)",
     )
     options = parser.parse_args(arguments)
-    if options.output and not options.output.endswith(".json"):
-        parser.error(f"--output must end with .json: {options.output!r}")
-    if options.output and pathlib.Path(options.output).is_dir():
-        parser.error(f"--output is a folder: {options.output!r}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
     # TensorFlow is imported only now, after the options are known to be good.

@@ -102,6 +102,10 @@ PRESETS = {
 }  # fmt: skip
 # Of the networks, the attacks' random starts and the masks' order of images.
 SEED = 0
+CIFAR10 = (
+    *("airplane", "automobile", "bird", "cat", "deer"),
+    *("dog", "frog", "horse", "ship", "truck"),
+)
 
 
 def number(value):
@@ -156,10 +160,13 @@ def prepare_images(experiment):
             )
         except DataError as error:
             raise CommandError(str(error)) from None
-        missing = [label for label in settings["classes"] if label not in data.class_names]
+        names = data.class_names
+        if settings["source"] == "cifar10" and names == [str(i) for i in range(10)]:
+            names = CIFAR10  # a copy of the set that was prepared without its labels' names
+        missing = [label for label in settings["classes"] if label not in names]
         if missing:
             raise CommandError(f"{settings['source']} has no class {', '.join(missing)}")
-        wanted = [data.class_names.index(label) for label in settings["classes"]]
+        wanted = [names.index(label) for label in settings["classes"]]
         arrays = {"class_names": np.array(settings["classes"])}
         for part, count in zip(("train", "test"), counts, strict=True):
             x, y = getattr(data, f"x_{part}"), getattr(data, f"y_{part}")

@@ -8,7 +8,7 @@ import shutil
 import zipfile
 
 from models._corrupt_pieces import ArrayPieces, PicturePieces
-from models._files import RunFolder, read_json, write_json
+from models._files import RunFolder, check_output, read_json, write_json
 from models._options import CommandError
 from spectral_keras.corruptions import names as corruption_names
 from spectral_keras.data.cifar10c import MANIFEST
@@ -42,8 +42,7 @@ class Copy:
     def check(self, resume, overwrite):
         """Refuse what this command may not write to, before any work is done."""
         path = self.folder.path
-        if path.exists() and not path.is_dir():
-            raise CommandError(f"--output {path} is not a folder")
+        check_output(path)
         if self.form == "npz" and self.output.exists():
             if self._finished_archive() is None:
                 raise CommandError(
@@ -170,7 +169,8 @@ class Copy:
         try:
             with zipfile.ZipFile(self.output) as archive:
                 return _checked(json.loads(archive.read(MANIFEST)), self.output)
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile, CommandError):
+        # RuntimeError: encrypted, of an unknown compression, or nested too deeply.
+        except (OSError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile, CommandError):
             return None
 
     def _check_same(self, stored, manifest):

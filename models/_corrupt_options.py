@@ -4,7 +4,7 @@ import argparse
 import pathlib
 
 from models._evaluate_options import corruption_group, merged
-from models._options import OneLineParser, number
+from models._options import OneLineParser, number, path
 from spectral_keras.corruptions import SEVERITIES, TABLES
 from spectral_keras.corruptions import names as corruption_names
 
@@ -38,7 +38,9 @@ def build_parser():
         help="digits (embedded, default), cifar10, cifar100, any TFDS image classification set, "
         "an .npz file or a folder of class folders",
     )
-    group.add_argument("--data-dir", help="folder of the TFDS data sets (default: TFDS' own)")
+    group.add_argument(
+        "--data-dir", type=path, help="folder of the TFDS data sets (default: TFDS' own)"
+    )
     group.add_argument(
         "--split", choices=("test", "train"), default="test", help="which images (default test)"
     )

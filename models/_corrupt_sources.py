@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections import defaultdict
 
 import numpy as np
 
@@ -183,9 +184,12 @@ def source_text(entry):
         return f"TFDS {source['builder']} {source['version']}"
     text = f"{source['path']}, {source['files']} files"
     if "made" in source:
-        made = source["made"]
+        # Read from a file that says what it likes.
+        made = defaultdict(lambda: "?", source["made"])
+        versions = made["versions"]
+        version = versions.get("spectral_keras", "?") if isinstance(versions, dict) else "?"
         text += (
-            f", made by spectral_keras {made['versions']['spectral_keras']} from {made['dataset']} "
+            f", made by spectral_keras {version} from {made['dataset']} "
             f"{made['split']}, seed {made['seed']}; frost with a {made['frost']}"
         )
     return text

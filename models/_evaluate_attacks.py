@@ -11,7 +11,14 @@ from models._evaluate_plot import eps_text
 from models._files import command_line, commit, read_json, versions, write_json
 from models._options import CommandError
 from spectral_keras.attacks import predict_classes
-from spectral_keras.evaluation import Outcome, accuracy_point, attack_outcomes, carry_over
+from spectral_keras.evaluation import (
+    ATTACKS,
+    EPS,
+    Outcome,
+    accuracy_point,
+    attack_outcomes,
+    carry_over,
+)
 
 OUTCOMES = "attacks.json"
 
@@ -231,6 +238,10 @@ def _encoded(entry):
 
 def _decoded(entry):
     count, stored = entry["images"], entry["outcomes"]
+    if not {"attack", "norm", "labels", "limit"} <= set(entry["settings"]) or count < 1:
+        raise ValueError("no settings of an attack, or no images")
+    if entry["settings"]["attack"] not in ATTACKS or entry["settings"]["norm"] not in EPS:
+        raise ValueError("no such attack")
     return {
         "settings": dict(entry["settings"]),
         "calls": list(entry["calls"]),

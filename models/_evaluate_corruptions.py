@@ -107,13 +107,31 @@ def _stored(folder):
     stored = read_json(folder / "result.json").get("corruptions", [])
     keys = set(_empty(None, None))
     if not isinstance(stored, list) or not all(
-        isinstance(entry, dict) and keys <= set(entry) and isinstance(entry["settings"], dict)
-        for entry in stored
+        isinstance(entry, dict) and keys <= set(entry) and _is_entry(entry) for entry in stored
     ):
         raise CommandError(
             f'{folder / "result.json"} is damaged: delete its "corruptions", and they are run again'
         )
     return stored
+
+
+def _is_entry(entry):
+    """Whether an entry that may have been written by anybody can be shown and added to."""
+    dicts = [entry["settings"], entry["corruptions"], entry.get("source", {})]
+    if not all(isinstance(part, dict) for part in dicts) or not isinstance(entry["calls"], list):
+        return False
+    points = [entry["clean"]] if entry["clean"] is not None or entry["corruptions"] else []
+    try:
+        for name, severities in entry["corruptions"].items():
+            if name not in corruption_names("all") or not [p["severity"] + 0 for p in severities]:
+                return False
+            points += severities
+        return all(0 <= point["accuracy"] <= 1 for point in points) and all(
+            isinstance(call, dict) and isinstance(call.get("versions", {}), dict)
+            for call in entry["calls"]
+        )
+    except (KeyError, TypeError):
+        return False
 
 
 def _drop_changed(source, entry):

@@ -4,7 +4,7 @@ import argparse
 import difflib
 
 from models._evaluate_corruptions import GROUPS
-from models._options import OneLineParser, fraction, number
+from models._options import SEEDS, OneLineParser, fraction, number, path
 from spectral_keras.corruptions import names as corruption_names
 from spectral_keras.evaluation import ATTACKS, EPS, LABELS
 
@@ -34,7 +34,7 @@ def build_parser():
     )
     parser.add_argument("run", metavar="RUN", help="run folder")
     parser.add_argument(
-        "--data-dir", help="folder of the TFDS data sets (default: that of the training)"
+        "--data-dir", type=path, help="folder of the TFDS data sets (default: that of the training)"
     )
     parser.add_argument(
         "--limit",
@@ -84,7 +84,7 @@ def build_parser():
     )
     group.add_argument(
         "--seed",
-        type=number(int, 0),
+        type=number(int, 0, high=SEEDS),
         default=0,
         help="of the random starts of pgd and of the corruptions (default 0)",
     )

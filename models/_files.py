@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import zipfile
 from importlib import metadata
 
 from models._options import CommandError
@@ -36,7 +37,7 @@ def read_json(path):
     """The content of a JSON file; a `CommandError` if it is damaged or not an object."""
     try:
         content = json.loads(pathlib.Path(path).read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CommandError(f"{path} cannot be read: {error}") from None
     if not isinstance(content, dict):
         raise CommandError(f"{path} cannot be read: expected a JSON object")
@@ -58,6 +59,35 @@ def save_model(model, path):
     temporary = path.with_name(f".tmp-{path.name}")
     model.save(temporary)
     os.replace(temporary, path)
+
+
+def load_model(path):
+    """The Keras model of a `.keras` file that may come from anywhere; nothing in it is executed.
+
+    Raises:
+        CommandError: if it is damaged, holds code (a `Lambda` layer), names a path outside itself
+            or is no model of one input and one output.
+    """
+    import keras
+
+    import spectral_keras  # noqa: F401 (registers its layers)
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+        for name in names:
+            if ".." in pathlib.PurePosixPath(name).parts or name.startswith(("/", "\\")):
+                raise CommandError(f"{path} cannot be loaded: its member {name!r} is elsewhere")
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (CommandError, MemoryError):
+        raise
+    except Exception as error:  # whatever the first bad byte leads to
+        reason = " ".join(f"{error or type(error).__name__}".split())[:300]
+        raise CommandError(f"{path} cannot be loaded: {reason}") from error
+    ends = [len(getattr(model, name, None) or ()) for name in ("inputs", "outputs")]
+    if not isinstance(model, keras.Model) or ends != [1, 1]:
+        raise CommandError(f"{path} cannot be loaded: it is no model of one input and one output")
+    return model
 
 
 def versions():
@@ -102,6 +132,21 @@ def default_folder(name, dataset):
     return pathlib.Path("runs") / f"{name}-{label}"
 
 
+def check_output(path):
+    """Refuse an --output that is no folder and cannot become one."""
+    path = pathlib.Path(path)
+    try:
+        if path.exists() and not path.is_dir():
+            raise CommandError(f"--output {path} is not a folder")
+        above = next(part for part in (path, *path.absolute().parents) if part.exists())
+    except OSError as error:  # a name that is too long
+        raise CommandError(f"--output {path}: {error.strerror}") from None
+    if not above.is_dir():
+        raise CommandError(f"--output {path}: {above} is not a folder")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise CommandError(f"--output {path}: the folder {above} cannot be written")
+
+
 class RunFolder:
     """A run folder and its lock: one process at a time works in it."""
 
@@ -118,8 +163,16 @@ class RunFolder:
 
     def check(self, resume, overwrite):
         """Refuse a folder that this command may not write into, before any work is done."""
-        if self.path.exists() and not self.path.is_dir():
-            raise CommandError(f"--output {self.path} is not a folder")
+        check_output(self.path)
+        if self.holds_run and overwrite:
+            # It deletes the folder's content: only of a folder that is ours.
+            try:
+                self.stored_options()
+            except CommandError as error:
+                raise CommandError(
+                    f"--overwrite deletes nothing in {self.path}, which may hold something else "
+                    f"than a run ({error}): name another folder with --output"
+                ) from None
         if self.holds_run and not (resume or overwrite):
             raise CommandError(
                 f"{self.path} already holds a run: go on with --resume, replace it with "

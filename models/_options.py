@@ -12,6 +12,7 @@ from models import registry
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
 PRECISIONS = ("float32", "bfloat16", "float16", "float64")
 EXPORTS = ("saved_model", "onnx", "litert")
+SEEDS = 2**32  # NumPy's global generator takes no others
 
 
 class CommandError(Exception):
@@ -27,7 +28,7 @@ class OneLineParser(argparse.ArgumentParser):
     def error(self, message):
         prefix = "unrecognized arguments: "
         if message.startswith(prefix):
-            wrong = message.removeprefix(prefix).split()[0]
+            wrong = (message.removeprefix(prefix).split() or ["''"])[0]
             known = list(self._option_string_actions)
             near = difflib.get_close_matches(wrong.partition("=")[0], known, n=1)
             hint = f"; did you mean {near[0]}?" if near else "; --help lists the options"
@@ -45,8 +46,9 @@ def number(kind, low=None, low_open=False, high=None):
         except ValueError:
             word = "an integer" if kind is int else "a number"
             raise argparse.ArgumentTypeError(f"expected {word}, received {text!r}") from None
-        too_low = low is not None and (value < low or (low_open and value == low))
-        if value != value or value in (float("inf"), -float("inf")) or too_low:
+        if value != value or value in (float("inf"), -float("inf")):
+            raise argparse.ArgumentTypeError(f"expected a finite number, received {text!r}")
+        if low is not None and (value < low or (low_open and value == low)):
             sign = ">" if low_open else ">="
             raise argparse.ArgumentTypeError(f"expected a value {sign} {low}, received {text!r}")
         if high is not None and value >= high:
@@ -82,6 +84,13 @@ def boolean(text):
     if text.lower() in ("false", "no", "0", "off"):
         return False
     raise argparse.ArgumentTypeError(f"expected true or false, received {text!r}")
+
+
+def path(text):
+    """An argparse type: a path that is not empty, as an unset shell variable would be."""
+    if not text:
+        raise argparse.ArgumentTypeError(f"expected a path, received {text!r}")
+    return text
 
 
 def _integers(text):
@@ -129,7 +138,9 @@ def build_parser(name):
         help="digits (embedded, default), cifar10, cifar100, any TFDS image classification set, "
         "an .npz file or a folder of class folders",
     )
-    data.add_argument("--data-dir", help="folder of the TFDS data sets (default: TFDS' own)")
+    data.add_argument(
+        "--data-dir", type=path, help="folder of the TFDS data sets (default: TFDS' own)"
+    )
     data.add_argument(
         "--limit", type=number(int, 1), help="train on this many images (validation included)"
     )
@@ -184,10 +195,10 @@ def build_parser(name):
         default=None,
         help="compile with XLA (default: Keras decides)",
     )
-    fit.add_argument("--seed", type=number(int, 0), default=0)
+    fit.add_argument("--seed", type=number(int, 0, high=SEEDS), default=0)
     _objectives.add_options(parser)
     run = parser.add_argument_group("run")
-    run.add_argument("--output", help=f"run folder (default runs/{name}-DATASET)")
+    run.add_argument("--output", type=path, help=f"run folder (default runs/{name}-DATASET)")
     run.add_argument("--resume", action="store_true", help="go on where the run was interrupted")
     run.add_argument("--overwrite", action="store_true", help="delete an earlier run first")
     run.add_argument("--export", choices=EXPORTS, help="also write the trained model in this form")

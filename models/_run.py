@@ -10,6 +10,7 @@ from models._files import (
     command_line,
     commit,
     draw_curves,
+    load_model,
     read_json,
     save_model,
     versions,
@@ -139,22 +140,47 @@ class Run:
             return False
         try:
             arrays = restore_checkpoint(self.model, content)
+            self._take_up(state, arrays)
+            # best.keras may be newer than the checkpoint, or lost: write it again.
+            current = self.model.get_weights()
+            self.model.set_weights(self.best.weights)
         except CheckpointError as error:
             raise CommandError(f"{self.folder.path} cannot be continued: {error}") from error
-        self.history = state["history"]
-        self.first_epoch = len(self.history)
-        self.stopped_early = state["stopped_early"]
-        self.best.score = state["best"]["score"]
-        self.best.epoch = state["best"]["epoch"]
-        self.best.weights = [arrays[key] for key in sorted(arrays)]
-        self.counters = state["counters"]
-        # best.keras may be newer than the checkpoint, or lost: write it again.
-        current = self.model.get_weights()
-        self.model.set_weights(self.best.weights)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise CommandError(
+                f"{self.folder.path} cannot be continued: its newest checkpoint is damaged "
+                f"({type(error).__name__}: {error}): delete it"
+            ) from error
         self._save_best(self.model)
         self.model.set_weights(current)
         write_history(self.folder / "history.csv", self.history)
         return True
+
+    def _take_up(self, state, arrays):
+        """The state of a checkpoint; KeyError, TypeError, ... if it is not what `checkpoint` wrote.
+
+        The weights say nothing of who wrote them: whatever the files are made of is checked here.
+        """
+        rows = state["history"]
+        columns = {"epoch", "loss", "accuracy", "seconds", "images_per_second"}
+        if [row["epoch"] for row in rows] != list(range(1, len(rows) + 1)) or not all(
+            columns <= row.keys() == rows[0].keys() and all(map(_is_number, row.values()))
+            for row in rows
+        ):
+            raise ValueError("no history of epochs")
+        for key, values in state["counters"].items():
+            if key not in self.companions or not all(
+                value is None or _is_number(value) for value in values.values()
+            ):
+                raise ValueError(f"unknown counters {key}")
+        best = state["best"]
+        if not all(best[key] is None or _is_number(best[key]) for key in ("score", "epoch")):
+            raise TypeError("the best epoch is no number")
+        self.history, self.first_epoch = rows, len(rows)
+        self.stopped_early = bool(state["stopped_early"])
+        self.best.score, self.best.epoch = best["score"], best["epoch"]
+        self.best.weights = [arrays[key] for key in sorted(arrays)]
+        self.counters = state["counters"]
 
     # --- training
 
@@ -162,6 +188,7 @@ class Run:
         """Train to the end; returns None, or the line that says why it stopped."""
         import keras
 
+        from spectral_keras.memory import is_out_of_memory
         from spectral_keras.training.non_finite import NonFiniteLossError, StopOnNonFiniteLoss
 
         recorder = _make_recorder(keras, self, batches["train"])
@@ -187,6 +214,11 @@ class Run:
             if self.best.epoch is not None:
                 saved = f"the best weights (epoch {self.best.epoch}) are in {self.folder.path}"
             return f"{error}; {saved}; try a lower --learning-rate or --precision float32"
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            size = self.options["batch_size"]
+            return f"out of memory in training: try a --batch-size below {size}"
         return None
 
     # --- evaluation
@@ -201,7 +233,7 @@ class Run:
 
     def evaluate(self, keras, test):
         """Accuracy and loss of best.keras on the test set: result.json and curves.png."""
-        model = keras.saving.load_model(self.folder / "best.keras")
+        model = load_model(self.folder / "best.keras")
         model.compile(
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
@@ -243,6 +275,10 @@ class Run:
             self.best.epoch,
         )
         return result
+
+
+def _is_number(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _plain(value):

@@ -4,7 +4,7 @@ import importlib.util
 import sys
 
 from models import registry
-from models._files import RunFolder, default_folder
+from models._files import RunFolder, default_folder, load_model
 from models._options import CommandError, parse
 from models._run import Run
 
@@ -38,10 +38,19 @@ def train(name, options, folder, argv=None, evaluate=True):
     if options["resume"] and folder.holds_run:
         folder.check_same(options)
     keras = configure(options)
+    from spectral_keras.memory import is_out_of_memory
+
     try:
         data, batches, model = _prepare(keras, name, options)
     except ValueError as error:  # a bad option or data set: the message says which
         raise CommandError(str(error)) from error
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise CommandError(
+            "the network and the data do not fit into memory: give smaller options of the network "
+            f"or a --limit ({str(error).rpartition('}} ')[2][:100]})"
+        ) from error
     use_tensorboard = _use_tensorboard(keras, options["tensorboard"])
     run = Run(name, options, folder, model, data, argv)
     folder.open(options["overwrite"])
@@ -70,7 +79,7 @@ def train(name, options, folder, argv=None, evaluate=True):
     )
     print(f"model, results and curves: {folder.path}/ (best.keras, result.json, curves.png)")
     if options["export"]:
-        _export(keras, folder, options["export"])
+        _export(folder, options["export"])
     return 0
 
 
@@ -197,10 +206,10 @@ def compile_model(keras, model, options, steps_per_epoch):
     )
 
 
-def _export(keras, folder, form):
+def _export(folder, form):
     from spectral_keras.export import ExportError, export
 
-    model = keras.saving.load_model(folder / "best.keras")
+    model = load_model(folder / "best.keras")
     names = {"saved_model": "saved_model", "onnx": "model.onnx", "litert": "model.tflite"}
     path = folder / names[form]
     try:

@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 
+from models import _files
 from models._evaluate_attacks import Entries, run_attacks
 from models._evaluate_corruptions import draw_corruptions, print_table, run_corruptions
 from models._evaluate_options import parse
@@ -133,15 +134,8 @@ def load_test(config, options):
 
 def load_model(folder, x):
     """The run's best model, which takes images such as `x`."""
-    import keras
-
-    import spectral_keras  # noqa: F401 (registers its layers)
-
     path = folder / "best.keras"
-    try:
-        model = keras.saving.load_model(path, compile=False)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise CommandError(f"{path} cannot be loaded: {error}") from error
+    model = _files.load_model(path)
     wanted = tuple(model.inputs[0].shape[1:])
     if wanted != x.shape[1:]:
         raise CommandError(

@@ -7,6 +7,9 @@ import platform
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 _LARGEST = 2**31 - 1
 
+# What a machine without enough memory raises: NumPy and Keras, TensorFlow, PyTorch.
+_OUT_OF_MEMORY = {"MemoryError", "_ArrayMemoryError", "ResourceExhaustedError", "OutOfMemoryError"}
+
 
 def keep_freed_memory():
     """Make glibc's allocator reuse large blocks instead of giving them back at once.
@@ -34,3 +37,17 @@ def keep_freed_memory():
     except (OSError, AttributeError):
         return False
     return bool(set_option(_MMAP_MAX, 0) and set_option(_TRIM_THRESHOLD, _LARGEST))
+
+
+def is_out_of_memory(error):
+    """Whether an exception says that the memory of the machine or of an accelerator is used up.
+
+    Example:
+
+    >>> from spectral_keras.memory import is_out_of_memory
+    >>> is_out_of_memory(MemoryError()), is_out_of_memory(ValueError("units"))
+    (True, False)
+    """
+    names = {kind.__name__ for kind in type(error).__mro__}
+    # JAX has one class of errors for everything.
+    return bool(names & _OUT_OF_MEMORY) or "RESOURCE_EXHAUSTED" in str(error)

@@ -7,6 +7,7 @@ import time
 import keras
 
 from models._options import CommandError
+from spectral_keras.memory import is_out_of_memory
 from spectral_keras.training.checkpoint import (
     CheckpointError,
     newest_checkpoint,
@@ -14,9 +15,6 @@ from spectral_keras.training.checkpoint import (
     save_checkpoint,
 )
 from spectral_keras.training.non_finite import NonFiniteLossError, StopOnNonFiniteLoss
-
-# What a machine without enough memory raises: NumPy and Keras, TensorFlow, PyTorch.
-_OUT_OF_MEMORY = ("MemoryError", "_ArrayMemoryError", "ResourceExhaustedError", "OutOfMemoryError")
 
 
 class Infeasible(Exception):
@@ -33,9 +31,7 @@ class Infeasible(Exception):
 
 def infeasible(error):
     """The `Infeasible` that an exception of building or training stands for, or None."""
-    names = {kind.__name__ for kind in type(error).__mro__}
-    # JAX has one class of errors for everything.
-    if names & set(_OUT_OF_MEMORY) or "RESOURCE_EXHAUSTED" in str(error):
+    if is_out_of_memory(error):
         return Infeasible(f"out of memory: {str(error)[:200]}")
     return Infeasible(error) if isinstance(error, NonFiniteLossError) else None
 
@@ -121,12 +117,15 @@ def _restore(model, folder, best):
         return []
     try:
         arrays = restore_checkpoint(model, content)
-    except CheckpointError as error:
+        if best is not None:
+            best.score, best.epoch = state["best"]["score"], state["best"]["epoch"]
+            best.weights = [arrays[key] for key in sorted(arrays)]
+        history = state["history"]
+        if [row["epoch"] for row in history] != list(range(1, len(history) + 1)):
+            raise ValueError("no history of epochs")
+    except (CheckpointError, KeyError, TypeError, ValueError) as error:
         raise CommandError(f"{folder} cannot be continued: {error}") from error
-    if best is not None:
-        best.score, best.epoch = state["best"]["score"], state["best"]["epoch"]
-        best.weights = [arrays[key] for key in sorted(arrays)]
-    return state["history"]
+    return history
 
 
 def best_row(history, monitor="val_accuracy"):

@@ -60,7 +60,9 @@ def build_parser(epilog):
         metavar="NAME=LOW,HIGH",
         help="search this option here, or NAME=A,B,C among these choices (repeat for others)",
     )
-    parser.add_argument("--output", help="search folder (default searches/MODEL-DATASET)")
+    parser.add_argument(
+        "--output", type=training.path, help="search folder (default searches/MODEL-DATASET)"
+    )
     parser.add_argument("--resume", action="store_true", help="go on where it was interrupted")
     parser.add_argument("--overwrite", action="store_true", help="delete an earlier search first")
     return parser

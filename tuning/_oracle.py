@@ -126,15 +126,23 @@ class Oracle(keras_tuner.oracles.BayesianOptimizationOracle):
 
 def trial_number(path):
     """Number of a trial, from 0, by the path of its trial.json."""
-    return int(pathlib.Path(path).parent.name.removeprefix("trial_"))
+    text = pathlib.Path(path).parent.name.removeprefix("trial_")
+    if not text.isdecimal():
+        raise CommandError(f"{path}: expected the folder trial_ and a number")
+    return int(text)
 
 
 def load_trial(path):
     """The trial of a trial.json; a `CommandError` if the file is damaged."""
+    trial_number(path)
     try:
-        return Trial.load(str(path))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        trial = Trial.load(str(path))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CommandError(f"{path} cannot be read: {error or type(error).__name__}") from None
+    # It becomes a part of the paths that are written and deleted.
+    if f"trial_{trial.trial_id}" != pathlib.Path(path).parent.name:
+        raise CommandError(f"{path} is damaged: it is of trial {trial.trial_id!r}")
+    return trial
 
 
 def _key(values):

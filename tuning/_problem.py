@@ -1,6 +1,8 @@
 """What is searched: a network of the zoo, or any function that builds a Keras model."""
 
 import importlib
+import pathlib
+import sys
 
 import keras
 import keras_tuner
@@ -166,11 +168,33 @@ def load_builder(text):
     module, _, attribute = text.partition(":")
     if not module or not attribute:
         raise CommandError(f"--build: expected package.module:function, received {text!r}")
+    if module.partition(".")[0] in sys.stdlib_module_names:
+        raise CommandError(f"--build {text}: {module} is part of Python and builds no model")
     try:
         found = importlib.import_module(module)
-    except ImportError as error:
+    except (ImportError, TypeError, ValueError) as error:
         raise CommandError(f"--build {text}: {error}") from None
     function = getattr(found, attribute, None)
     if not callable(function):
         raise CommandError(f"--build {text}: {module} has no function {attribute}")
     return function
+
+
+def load_stored_builder(text, folder):
+    """`load_builder` for the name in a search folder, which may come from somebody else.
+
+    Raises:
+        CommandError: also for a module inside the folder: nothing that came with it is executed.
+    """
+    if not isinstance(text, str):
+        raise CommandError(f"{folder}: config.json is damaged: no function {text!r}")
+    folder, parts = pathlib.Path(folder).resolve(), text.partition(":")[0].split(".")
+    for place in sys.path:
+        for count in range(1, len(parts) + 1):
+            below = pathlib.Path(place or ".", *parts[:count]).resolve()
+            if below.is_relative_to(folder):
+                raise CommandError(
+                    f"{folder}: the function {text!r} is a file of the search folder, and is not "
+                    "run for safety: move it out, or search again with --build"
+                )
+    return load_builder(text)

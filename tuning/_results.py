@@ -4,6 +4,7 @@ import json
 import pathlib
 import shlex
 
+from models import registry
 from models._files import read_json, write_json
 from models._options import CommandError
 from tuning._oracle import load_trial, trial_number
@@ -80,11 +81,24 @@ def read_results(folder):
         raise CommandError(f"{folder} holds no results of a search: expected results.json")
     config, results = read_json(folder / "config.json"), read_json(folder / "results.json")
     try:
-        ranked(results["trials"])
-        config["search"], config["arguments"], config["options"]["seed"]
-    except (KeyError, TypeError):
-        raise CommandError(f"{folder}: results.json or config.json is damaged") from None
+        best = ranked(results["trials"])
+        config["search"], config["options"]["seed"]
+        good = (
+            all(isinstance(trial["point"], dict) for trial in best)
+            and (not config.get("model") or config["model"] in registry.names())
+            and all(_is_plain(text) for text in config["arguments"])
+        )
+    except (KeyError, TypeError, AttributeError):
+        good = False
+    if not good:
+        raise CommandError(f"{folder}: results.json or config.json is damaged")
     return config, results
+
+
+def _is_plain(argument):
+    """Whether a stored argument is one of a training, and not of where it is written."""
+    own = ("--output", "--overwrite", "--resume", "--help", "-h")
+    return isinstance(argument, str) and argument.partition("=")[0] not in own
 
 
 def training_arguments(config, point):

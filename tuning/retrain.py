@@ -37,7 +37,9 @@ def main(argv=None):
         metavar="K",
         help="the K-th best trial (default 1)",
     )
-    parser.add_argument("--output", help="run folder (default runs/SEARCH-rankK)")
+    parser.add_argument(
+        "--output", type=training.path, help="run folder (default runs/SEARCH-rankK)"
+    )
     own, more = parser.parse_known_args(argv)
     try:
         status = retrain(own, more)
@@ -81,7 +83,7 @@ def _train_build(config, search_folder, trial, more, output):
     from tuning._fit import Infeasible, best_row, fit
     from tuning._options import build_options
     from tuning._oracle import load_trial, trial_number
-    from tuning._problem import BuildProblem, load_builder
+    from tuning._problem import BuildProblem, load_stored_builder
 
     flags = [flag for flag in ("--resume", "--overwrite") if flag in more]
     if len(flags) > 1:
@@ -94,7 +96,7 @@ def _train_build(config, search_folder, trial, more, output):
         raise CommandError(f"{search_folder}: the files of trial {trial['number']} are missing")
     hp = load_trial(numbers[trial["number"]]).hyperparameters
     keras = _train.configure(options)
-    problem = BuildProblem(load_builder(config["build"]))
+    problem = BuildProblem(load_stored_builder(config["build"], search_folder))
     keras.utils.set_random_seed(options["seed"])
     folder = RunFolder(output)
     folder.check("--resume" in flags, "--overwrite" in flags)

@@ -74,9 +74,10 @@ def load_folder(path, limit=None, limit_test=None, image_size=None, grayscale=Fa
 def _class_names(path):
     """Sub-folders that hold at least one image."""
     names = []
-    for entry in os.scandir(path):
-        if entry.is_dir() and not entry.name.startswith("."):
-            names.extend([entry.name] * any(map(_is_image, os.listdir(entry.path))))
+    with os.scandir(path) as entries:
+        for entry in entries:
+            if entry.is_dir() and not entry.name.startswith("."):
+                names.extend([entry.name] * any(map(_is_image, os.listdir(entry.path))))
     return sorted(names)
 
 
@@ -146,6 +147,8 @@ def _read_all(files, root, image_size, grayscale, expected_size=None):
 def _read(file, size, grayscale):
     from PIL import Image
 
+    if os.path.exists(file) and not os.path.isfile(file):  # a pipe would be waited for
+        raise DataError(f"the image {file} is not a file: remove it")
     try:
         with Image.open(file) as opened:
             if opened.mode[0] in "IF":

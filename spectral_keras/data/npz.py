@@ -17,6 +17,8 @@ def load_npz(path):
         raise DataError(f"no such file: {path}: give the path of an existing .npz file")
     if os.path.isdir(path):
         raise DataError(f"{path} is a folder: give the path of an .npz file")
+    if not os.path.isfile(path):  # a pipe would be waited for
+        raise DataError(f"{path} is not a file: give the path of an .npz file")
     stored = _read(path)
     x_train = arrays.check_images(stored["x_train"], f"x_train of {path}")
     x_test = arrays.check_images(stored["x_test"], f"x_test of {path}")

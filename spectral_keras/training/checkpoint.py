@@ -103,9 +103,16 @@ def read_checkpoint(path):
         raise CheckpointError(f"{path} is not a checkpoint of spectral_keras")
     if hashlib.sha256(payload).hexdigest().encode() != head[len(_MAGIC) :]:
         raise CheckpointError(f"{path} is damaged: its checksum does not match")
-    with np.load(io.BytesIO(payload), allow_pickle=False) as stored:
-        content = {name: stored[name] for name in stored.files}
-    return json.loads(content.pop(_STATE).tobytes().decode()), content
+    try:
+        with np.load(io.BytesIO(payload), allow_pickle=False) as stored:
+            content = {name: stored[name] for name in stored.files}
+        state = json.loads(content.pop(_STATE).tobytes().decode())
+    except Exception as error:  # made by somebody else: the checksum is no signature
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise CheckpointError(f"{path} cannot be read ({reason})") from error
+    if not isinstance(state, dict):
+        raise CheckpointError(f"{path} cannot be read: its state is no JSON object")
+    return state, content
 
 
 def newest_checkpoint(folder):
@@ -147,6 +154,8 @@ def restore_checkpoint(model, content):
                 f"the checkpoint belongs to another model: {label} has shape "
                 f"{tuple(variable.shape)}, the checkpoint {tuple(value.shape)}"
             )
+        if value.dtype.kind in "USMm":
+            raise CheckpointError(f"the checkpoint holds {value.dtype} for {label}: not numbers")
         variable.assign(value)
     return {
         name.removeprefix("array/"): value

@@ -131,7 +131,7 @@ class TestImages:
     def test_suppression_before_the_crop(self):
         """Pad, multiply the spectrum of 40 x 40, take a window: against numpy."""
         model = wrapped(padding=4, probability=0.7)
-        x = random_images((12, SIDE, SIDE, 3))
+        x = random_images((40, SIDE, SIDE, 3))
         images, labels = model._augmented(ops.convert_to_tensor(x), training=True)
         images = to_numpy(images)
         band, alpha = to_numpy(labels["band"], "int64"), to_numpy(labels["alpha"])
