@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from spectral_keras.ops.crop import random_crop, zero_pad
-from tests.oracles import compiled, random_images, to_numpy
+from tests.oracles import random_images, to_numpy
 
 
 def windows(image, height, width):
@@ -40,15 +40,14 @@ def test_each_image_is_one_of_its_windows(data_format, size):
 def test_places_are_uniform_and_drawn_at_each_call():
     ramp = np.arange(25, dtype="float32").reshape(1, 5, 5, 1).repeat(200, axis=0)
     seed = keras.random.SeedGenerator(3)
-    crop = compiled(lambda x: random_crop(x, 3, 3, seed))
-    draws = [to_numpy(crop(keras.ops.convert_to_tensor(ramp)))[:, 0, 0, 0] for _ in range(1)]
-    draws += [to_numpy(random_crop(keras.ops.convert_to_tensor(ramp), 3, 3, seed))[:, 0, 0, 0]]
+    images = keras.ops.convert_to_tensor(ramp)
+    draws = [to_numpy(random_crop(images, 3, 3, seed))[:, 0, 0, 0] for _ in range(2)]
     for corners in draws:
         values, counts = np.unique(corners, return_counts=True)
         assert list(values) == [0, 1, 2, 5, 6, 7, 10, 11, 12]
         # 200 / 9 = 22, standard deviation 4.4.
         assert counts.min() > 5 and counts.max() < 45
-    assert keras.backend.backend() == "jax" or not np.array_equal(*draws)
+    assert not np.array_equal(*draws)
 
 
 def test_border():
