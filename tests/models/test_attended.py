@@ -24,7 +24,7 @@ FIRST = {
     "generic_cnn": "conv1",
     "deep_spectral": "conv1",
     "spectral_pool_cnn": "conv1",
-    "fourier_cnn": "conv1",
+    "fourier_cnn": "conv1a",
     "resnet18": "stem_bn",
     "resnext29": "stem_bn",
     "googlenet": "stem_bn",
