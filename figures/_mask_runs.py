@@ -129,7 +129,7 @@ class Images:
         from spectral_keras.data.arrays import balanced_prefix
 
         self.path = prepare_images(experiment)
-        with np.load(self.path) as stored:
+        with np.load(self.path, allow_pickle=False) as stored:
             self.x = stored["x_test"].astype("float32") / np.float32(255)
             self.y = stored["y_test"].astype("int32")
         count = experiment.settings["mask_images"] or len(self.y)

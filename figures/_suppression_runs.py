@@ -15,7 +15,7 @@ Suppression and noise work on the image with a zero border of four pixels, befor
 import numpy as np
 
 from figures._runs import trained
-from models._files import read_json
+from models._files import load_model, read_json
 from models._options import CommandError
 
 CONFIGURATIONS = ("111", "011", "101", "110", "001", "010", "100", "000")
@@ -134,15 +134,13 @@ def train_arm(experiment, network, arm, seed):
 
 def load_best(experiment, key):
     """(best.keras of a run, its resolved options)."""
-    import keras
-
     path = experiment.folder / key
     if not (path / "best.keras").exists():
         raise CommandError(f"{path / 'best.keras'} is gone: --overwrite trains again")
     options = read_json(path / "config.json")["options"]
     if experiment.data_dir:
         options["data_dir"] = experiment.data_dir
-    return keras.saving.load_model(path / "best.keras"), options
+    return load_model(path / "best.keras"), options
 
 
 def mean_and_error(values):
