@@ -237,7 +237,7 @@ def _signed(gain):
 
 _TITLES = {
     "table1": "Table 1: suppression and a gate",
-    "table2": "Table 2: which bands the gate is told to save",
+    "table2": "Table 2: which bands are limited (0) and open (1)",
     "table3": "Table 3: suppression and noise",
     "table4": "Table 4: suppression, noise and a gate with its loss",
 }
