@@ -334,13 +334,9 @@ def figure7(masks, reference, bands):
     masks, reference = masks[full], reference[full]
     result = {}
     for name, energies in (("radial", radial_energies), ("angular", angular_energies)):
-        new, old = energies(masks, bands), energies(reference, bands)
-        result[name] = gain_share(new, old)
-        # Without energy in either mask there is no gain and no loss.
-        result[name]["lost"] = [int(count) for count in (old > new).sum(0)]
+        result[name] = gain_share(energies(masks, bands), energies(reference, bands))
     new, old = (low_energy(radial_energies(m, bands)) for m in (masks, reference))
     result["low"] = gain_share(new[:, None], old[:, None])
-    result["low"]["lost"] = [int((old > new).sum())]
     result["mean_radius"] = {
         "adversarial": float(mean_radius(masks).mean()),
         "natural": float(mean_radius(reference).mean()),

@@ -2,13 +2,12 @@
 
 import math
 import pathlib
-import re
 import zipfile
 
 import numpy as np
 
 from models._explain_options import OF_RUN
-from models._files import read_json
+from models._files import load_any_model, read_json
 from models._options import CommandError
 
 # Default batch: at most so many images, and with few images so many steps in an epoch.
@@ -63,27 +62,7 @@ def default_output(options):
 
 def load_model(path):
     """The classifier in a .keras file; nothing in the file is run as code."""
-    import keras
-
-    import spectral_keras  # noqa: F401 (registers its layers)
-
-    try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras and its layers raise whatever they like on a bad file
-        text = " ".join(str(error).split()) or type(error).__name__
-        custom = re.search(r"Could not locate \w+ '([^']+)'|Unknown layer: '?([\w.>]+)", text)
-        if custom:
-            name = custom[1] or custom[2]
-            raise CommandError(
-                f"{path} needs the custom object {name!r}, which is neither Keras' nor this "
-                "library's: save the model with registered layers only"
-            ) from None
-        if "safe_mode" in text or "unsafe" in text:
-            raise CommandError(
-                f"{path} holds Python code (a Lambda layer), which Keras' safe mode does not run: "
-                "save the model without it"
-            ) from None
-        raise CommandError(f"{path} cannot be loaded: {_cut(text)}") from None
+    model = load_any_model(path)
     _check_classifier(path, model)
     return model
 
@@ -109,10 +88,6 @@ def _check_classifier(path, model):
 
 def _shown(shapes):
     return ", ".join(map(str, shapes))
-
-
-def _cut(text, length=300):
-    return text if len(text) <= length else text[: length - 3] + "..."
 
 
 class Images:

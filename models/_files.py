@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import shlex
 import shutil
 import subprocess
@@ -62,11 +63,26 @@ def save_model(model, path):
 
 
 def load_model(path):
-    """The Keras model of a `.keras` file that may come from anywhere; nothing in it is executed.
+    """`load_any_model`, of one input and one output.
 
     Raises:
-        CommandError: if it is damaged, holds code (a `Lambda` layer), names a path outside itself
-            or is no model of one input and one output.
+        CommandError: as `load_any_model`, or if it has more of them or none.
+    """
+    import keras
+
+    model = load_any_model(path)
+    ends = [len(getattr(model, name, None) or ()) for name in ("inputs", "outputs")]
+    if not isinstance(model, keras.Model) or ends != [1, 1]:
+        raise CommandError(f"{path} cannot be loaded: it is no model of one input and one output")
+    return model
+
+
+def load_any_model(path):
+    """What a `.keras` file holds, which may come from anywhere; nothing in it is executed.
+
+    Raises:
+        CommandError: if it is damaged, holds code (a `Lambda` layer), needs classes of others or
+            names a path outside itself.
     """
     import keras
 
@@ -78,16 +94,23 @@ def load_model(path):
         for name in names:
             if ".." in pathlib.PurePosixPath(name).parts or name.startswith(("/", "\\")):
                 raise CommandError(f"{path} cannot be loaded: its member {name!r} is elsewhere")
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
     except (CommandError, MemoryError):
         raise
     except Exception as error:  # whatever the first bad byte leads to
-        reason = " ".join(f"{error or type(error).__name__}".split())[:300]
-        raise CommandError(f"{path} cannot be loaded: {reason}") from error
-    ends = [len(getattr(model, name, None) or ()) for name in ("inputs", "outputs")]
-    if not isinstance(model, keras.Model) or ends != [1, 1]:
-        raise CommandError(f"{path} cannot be loaded: it is no model of one input and one output")
-    return model
+        reason = " ".join(f"{error or type(error).__name__}".split())
+        custom = re.search(r"Could not locate \w+ '([^']+)'|Unknown layer: '?([\w.>]+)", reason)
+        if custom:
+            reason = (
+                f"it needs the custom object {custom[1] or custom[2]!r}, which is neither Keras' "
+                "nor this library's: save the model with registered layers only"
+            )
+        if "safe_mode" in reason or "unsafe" in reason:
+            reason = (
+                "it holds Python code (a Lambda layer), which Keras' safe mode does not run: "
+                f"save the model without it ({reason})"
+            )
+        raise CommandError(f"{path} cannot be loaded: {reason[:300]}") from error
 
 
 def versions():

@@ -158,12 +158,8 @@ def here(master, monkeypatch):
     def train(*arguments):
         raise AssertionError("it trains")
 
-    import tensorflow as tf
-
     monkeypatch.chdir(master)
     monkeypatch.setattr(_run.Run, "fit", train)
-    # It cannot be switched off again, and other tests draw without a global seed.
-    monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: None)
     return master
 
 
@@ -176,7 +172,7 @@ def tree(folder):
     return found
 
 
-def refuse(here, capsys, main, arguments, *parts):
+def assert_refused(here, capsys, main, arguments, *parts):
     """The command leaves with status 2 and one line with all the parts, and writes nothing."""
     before = tree(here)
     capsys.readouterr()
@@ -288,7 +284,9 @@ def test_training(here, capsys, arguments, name, received):
         _train.main("spectral_pool_cnn", argv)
 
     output = () if "--output" in arguments else ("--output", "new")
-    refuse(here, capsys, main, (*DATA, "--num-pairs", "1", *output, *arguments), name, received)
+    assert_refused(
+        here, capsys, main, (*DATA, "--num-pairs", "1", *output, *arguments), name, received
+    )
 
 
 @pytest.mark.parametrize(
@@ -303,7 +301,7 @@ def test_options_of_other_networks(here, capsys, name, arguments, part, received
     def main(argv):
         _train.main(name, argv)
 
-    refuse(here, capsys, main, (*DATA, "--output", "new", *arguments), part, received)
+    assert_refused(here, capsys, main, (*DATA, "--output", "new", *arguments), part, received)
 
 
 def test_a_network_that_does_not_fit_into_memory(here, capsys, monkeypatch):
@@ -315,7 +313,9 @@ def test_a_network_that_does_not_fit_into_memory(here, capsys, monkeypatch):
     def main(argv):
         _train.main("spectral_pool_cnn", argv)
 
-    refuse(here, capsys, main, (*DATA, "--output", "new"), "memory", "cannot allocate 3 TiB")
+    assert_refused(
+        here, capsys, main, (*DATA, "--output", "new"), "memory", "cannot allocate 3 TiB"
+    )
 
 
 # Data set, what the line names, what it shows of what came.
@@ -378,7 +378,7 @@ def test_dataset(here, capsys, dataset, name, received):
     def main(argv):
         _train.main("spectral_pool_cnn", argv)
 
-    refuse(here, capsys, main, ("--dataset", dataset, "--output", "new"), name, received)
+    assert_refused(here, capsys, main, ("--dataset", dataset, "--output", "new"), name, received)
 
 
 def test_data_that_work(here, monkeypatch):
@@ -440,7 +440,7 @@ EVALUATE = [
 
 @pytest.mark.parametrize(("arguments", "name", "received"), EVALUATE)
 def test_evaluate(here, capsys, arguments, name, received):
-    refuse(here, capsys, evaluate.main, arguments, name, received)
+    assert_refused(here, capsys, evaluate.main, arguments, name, received)
 
 
 COPY = [
@@ -469,7 +469,9 @@ COPY = [
 
 @pytest.mark.parametrize(("arguments", "name", "received"), COPY)
 def test_corrupt(here, capsys, arguments, name, received):
-    refuse(here, capsys, corrupt.main, (*DATA, "--output", "new", *arguments), name, received)
+    assert_refused(
+        here, capsys, corrupt.main, (*DATA, "--output", "new", *arguments), name, received
+    )
 
 
 SEARCH = [
@@ -512,14 +514,14 @@ class TestTuning:
 
         model = () if "--model" in arguments else ("--model", "spectral_pool_cnn")
         base = (*model, *DATA, "--output", "new")
-        refuse(here, capsys, search.main, (*base, *arguments), name, received)
+        assert_refused(here, capsys, search.main, (*base, *arguments), name, received)
 
     @pytest.mark.parametrize(("build", "received"), BUILDS)
     def test_build(self, here, capsys, build, received):
         from tuning import search
 
         arguments = ("--build", build, *DATA, "--output", "new")
-        refuse(here, capsys, search.main, arguments, "--build", received)
+        assert_refused(here, capsys, search.main, arguments, "--build", received)
 
     @pytest.mark.parametrize(
         ("arguments", "name", "received"),
@@ -546,7 +548,7 @@ class TestTuning:
             config |= {"options": {"seed": 0}, "search": {}}
             (folder / "config.json").write_text(json.dumps(config))
             (folder / "results.json").write_text(json.dumps({"trials": [_SCORED]}))
-        refuse(here, capsys, retrain.main, arguments, name, received)
+        assert_refused(here, capsys, retrain.main, arguments, name, received)
 
 
 @pytest.mark.parametrize(
@@ -565,7 +567,7 @@ def test_figure(here, capsys, arguments, name, received):
     if not pathlib.Path("cut").exists():
         pathlib.Path("cut").mkdir()
         pathlib.Path("cut/made_up.json").write_text("{")
-    refuse(here, capsys, lambda argv: _figure.main(figure, argv), arguments, name, received)
+    assert_refused(here, capsys, lambda argv: _figure.main(figure, argv), arguments, name, received)
 
 
 BENCHMARKS = [
@@ -591,14 +593,14 @@ def test_benchmark(here, capsys, monkeypatch, name, arguments, part, received):
     import importlib
 
     main = importlib.import_module(f"benchmarks.{name}").main
-    refuse(here, capsys, main, arguments, part, received)
+    assert_refused(here, capsys, main, arguments, part, received)
 
 
 def test_list_of_the_zoo(here, capsys, monkeypatch):
     from models import __main__ as zoo
 
     monkeypatch.setattr("sys.argv", ["models", "resnet18"])
-    refuse(
+    assert_refused(
         here, capsys, lambda argv: exit_with(zoo.main()), (), "unexpected argument", "'resnet18'"
     )
 

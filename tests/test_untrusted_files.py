@@ -490,9 +490,6 @@ class TestRunFolders:
     )
     def test_checkpoint_of_a_training(self, tmp_path, capsys, monkeypatch, change):
         """What --resume would take up: refused, and the folder stays as it is."""
-        import tensorflow as tf
-
-        monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: None)
         arguments = ["--dataset", write_tiny(tmp_path / "tiny.npz"), "--num-pairs", "1"]
         arguments += ["--output", str(tmp_path / "run"), "--augment", "none"]
 

@@ -193,7 +193,7 @@ def filtered_images(images, masks, *, data_format=None, batch_size=64):
     return result
 
 
-def gain_share(energies, reference, confidence=0.95):
+def gain_share(energies, reference, confidence=0.95, tolerance=1e-6):
     """Share of the images whose mask has more energy in a band than its reference (figure 7).
 
     Args:
@@ -201,11 +201,14 @@ def gain_share(energies, reference, confidence=0.95):
             adversarially trained network.
         reference: real array (images, bands): the same images' masks of the other network.
         confidence: of the Wilson intervals, in (0, 1).
+        tolerance: number of at least 0: up to this difference energies count as equal.  Energies
+            of masks are shares of 1, and two masks that are zero outside a band have all of theirs
+            in it but for rounding.
 
     Returns:
         dict of plain values: `images`, their number; `gained`, `share`, `low` and `high`, lists
-        with one entry a band: how many images gained (strictly), their share and the ends of its
-        interval.
+        with one entry a band: how many images gained, their share and the ends of its interval;
+        `lost`, how many have less.
 
     Example:
 
@@ -223,8 +226,9 @@ def gain_share(energies, reference, confidence=0.95):
             f"`reference` must have the shape {energies.shape} of `energies`. "
             f"Received: reference of shape {reference.shape}"
         )
-    images = len(energies)
-    gained = [int(count) for count in (energies > reference).sum(0)]
+    tolerance = check_number("tolerance", tolerance, 0)
+    images, change = len(energies), energies - reference
+    gained = [int(count) for count in (change > tolerance).sum(0)]
     ends = [wilson_interval(count, images, confidence) for count in gained]
     return {
         "images": images,
@@ -232,6 +236,7 @@ def gain_share(energies, reference, confidence=0.95):
         "share": [count / images for count in gained],
         "low": [low for low, _ in ends],
         "high": [high for _, high in ends],
+        "lost": [int(count) for count in (change < -tolerance).sum(0)],
     }
 
 

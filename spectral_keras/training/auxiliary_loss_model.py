@@ -7,7 +7,7 @@ from spectral_keras.training.adversarial_model import AdversarialModel
 
 
 class AuxiliaryLossModel(AdversarialModel):
-    """The loss of a classifier plus `weight` times a second loss of each image.
+    """Abstract: the loss of a classifier plus `weight` times a second loss of each image.
 
     A subclass calls `_track_losses`, hands `call` a dict in its steps (`_as_inputs`), answers it
     with a dict that has the classifier's output as "outputs", and computes the second loss of each
@@ -20,8 +20,8 @@ class AuxiliaryLossModel(AdversarialModel):
         self._auxiliary_tracker = keras.metrics.Mean(name="auxiliary_loss")
 
     def _image_losses(self, y_pred):
-        """The second loss of each image, [N]."""
-        raise NotImplementedError
+        """The second loss of each image, [N]; every subclass has its own."""
+        raise NotImplementedError("abstract: AuxiliaryModel and others define it")
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         if not isinstance(y_pred, dict):

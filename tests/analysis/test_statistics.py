@@ -133,7 +133,7 @@ class TestGainShare:
     def test_counts(self):
         reference = np.zeros((20, 3))
         energies = np.zeros((20, 3))
-        energies[:15, 0] = 1e-9  # the least gain counts
+        energies[:15, 0] = 2e-6  # a small gain counts
         energies[:5, 2] = -1
         result = gain_share(energies, reference)
         assert result["images"] == 20
@@ -143,6 +143,13 @@ class TestGainShare:
         assert result["high"][1] == pytest.approx(0.1611, abs=5e-5) and result["low"][1] == 0
         assert result["low"][0] < 0.75 < result["high"][0]
         assert json.loads(json.dumps(result)) == result
+
+    def test_rounding_is_no_gain(self):
+        energies = np.array([[1.0, 0.5], [1.0, 0.5]])
+        nearly = energies + [[2e-16, 2e-6], [-2e-16, -2e-6]]
+        result = gain_share(nearly, energies)
+        assert result["gained"] == result["lost"] == [0, 1]
+        assert gain_share(nearly, energies, tolerance=0)["gained"] == [1, 1]
 
     def test_errors(self):
         with pytest.raises(ValueError, match=r"`reference` must have the shape \(2, 3\)"):

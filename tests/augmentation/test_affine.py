@@ -1,4 +1,4 @@
-"""Scalings, translations, rotations and resized crops (facts.md D.2)."""
+"""Scalings, translations, rotations and resized crops of the Fourier-masks paper."""
 
 import math
 
@@ -15,6 +15,7 @@ from spectral_keras.augmentation.affine import (
     translation,
 )
 from spectral_keras.augmentation.image import ATOMS, build_augmentation, flip
+from tests.augmentation.contract import AugmentationContract
 
 STEPS = [scale, translation, rotation, resized_crop]
 
@@ -68,52 +69,19 @@ def linear(image, top, left, height, width):
     return result
 
 
-class TestContract:
-    @pytest.mark.parametrize("step", STEPS)
-    @pytest.mark.parametrize("shape", [(5, 8, 10, 3), (4, 7, 5, 1), (2, 1, 1, 4), (0, 8, 8, 3)])
-    def test_new_float32_images_of_the_same_shape(self, step, shape):
-        original = np.random.default_rng(1).random(shape).astype(np.float32)
-        kept = original.copy()
-        result = step(original, np.random.default_rng(2))
-        assert result.shape == shape and result.dtype == np.float32
-        assert np.all((result >= 0) & (result <= 1))
-        np.testing.assert_array_equal(original, kept)
-        assert not np.shares_memory(result, original) or result.size == 0
+class TestContract(AugmentationContract):
+    images = staticmethod(images)
 
-    @pytest.mark.parametrize("step", STEPS)
-    def test_a_function_of_the_generator_alone(self, step):
-        batch = images(16)
-        first = step(batch, np.random.default_rng(3))
-        np.testing.assert_array_equal(first, step(batch, np.random.default_rng(3)))
-        assert not np.array_equal(first, step(batch, np.random.default_rng(4)))
+    @pytest.fixture(params=STEPS)
+    def step(self, request):
+        return request.param
 
-    @pytest.mark.parametrize("step", STEPS)
-    def test_uint8_equals_floats_divided_by_255(self, step):
-        batch = np.random.default_rng(0).integers(0, 256, (6, 9, 8, 3), dtype=np.uint8)
-        np.testing.assert_allclose(
-            step(batch, np.random.default_rng(5)),
-            step(batch.astype(np.float64) / 255, np.random.default_rng(5)),
-            atol=1e-6,
-        )
-
-    @pytest.mark.parametrize("step", STEPS)
-    def test_out_may_be_another_array_or_the_images_themselves(self, step):
-        batch = images(6)
-        expected = step(batch, np.random.default_rng(3))
-        other = np.full_like(batch, np.nan)
-        assert step(batch, np.random.default_rng(3), out=other) is other
-        np.testing.assert_array_equal(other, expected)
-        assert step(batch, np.random.default_rng(3), out=batch) is batch
-        np.testing.assert_array_equal(batch, expected)
-
-    @pytest.mark.parametrize("step", STEPS)
     def test_working_in_chunks_changes_nothing(self, step, monkeypatch):
         batch = images(11)
         whole = step(batch, np.random.default_rng(3))
         monkeypatch.setattr(affine, "_CHUNK", 3 * 8 * 10)
         np.testing.assert_array_equal(step(batch, np.random.default_rng(3)), whole)
 
-    @pytest.mark.parametrize("step", STEPS)
     def test_images_of_a_batch_are_drawn_independently(self, step):
         batch = np.repeat(images(1, 32, 32), 64, axis=0)
         result = step(batch, np.random.default_rng(0)).reshape(64, -1)
@@ -150,7 +118,6 @@ class TestContract:
         with pytest.raises(ValueError, match="within the images. Received"):
             resize_boxes(images(2), *box)
 
-    @pytest.mark.parametrize("step", STEPS)
     def test_bad_images_are_named(self, step):
         with pytest.raises(ValueError, match="`images` must"):
             step(np.zeros((2, 4, 4, 3), np.int32), np.random.default_rng(0))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from figures import _blue_shift_drawing, _figure, blue_shift
-from figures._figure import main
+from tests.figures.running import run_here, smoke_results
 
 SETTINGS = blue_shift.PRESETS["smoke"]
 # Folded harmonics of 1/h^2 at 2048 / 3 samples a period, and rounding to float32 elsewhere.
@@ -15,22 +15,13 @@ CLOSE = 2e-5
 
 def command(capsys, *arguments):
     """(status, last line of stderr) of the command in this process."""
-    with pytest.raises(SystemExit) as left:
-        main(blue_shift.FIGURE, arguments)
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) <= 1, lines
-    return left.value.code, lines[0] if lines else ""
+    return run_here(blue_shift.FIGURE, capsys, *arguments)
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     """Folder with what the smoke preset leaves."""
-    folder = tmp_path_factory.mktemp("results")
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as left:
-        patch.setattr(_figure, "_draw", lambda *_: None)
-        main(blue_shift.FIGURE, ["--preset", "smoke", "--results", str(folder)])
-    assert left.value.code == 0
-    return folder
+    return smoke_results(blue_shift.FIGURE, tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

@@ -78,7 +78,7 @@ class TestSmoke:
         stored = json.loads((folder / "convergence.json").read_text())
         assert stored["finished"] and stored["preset"] == "smoke"
         runs, content = stored["content"]["runs"], stored["content"]
-        # Under SGD with the unitary DFT the two parametrisations are one (facts.md A.4); frequency
+        # Under SGD with the unitary DFT the two parametrisations are one; frequency
         # dropout is on in this network, so its draws are shared too.
         difference = content["control"]["largest_relative_difference"]
         assert difference["spectral"] < 1e-9 < difference["hermitian"]

@@ -195,10 +195,11 @@ class TestSingleMasks:
         assert found["images"] == full.sum() > 0
         empty = {letter: len(one) - one.any((1, 2)).sum() for letter, one in masks.items()}
         assert empty == {letter: content["single"][letter]["empty"] for letter in "AN"}
-        assert found["gained"] == (new > old).sum(0).tolist()
-        assert found["lost"] == (new < old).sum(0).tolist()
+        # Masks whose energy lies in one band are equal there, up to rounding.
+        assert found["gained"] == (new - old > 1e-6).sum(0).tolist()
+        assert found["lost"] == (old - new > 1e-6).sum(0).tolist()
         lowest = [np.hypot(values[:, 0], values[:, 1]) for values in (new, old)]
-        assert content["figure7"]["low"]["gained"] == [int((lowest[0] > lowest[1]).sum())]
+        assert content["figure7"]["low"]["gained"] == [int((lowest[0] - lowest[1] > 1e-6).sum())]
         z, n = 1.959963985, len(new)
         for count, low, high in zip(found["gained"], found["low"], found["high"], strict=True):
             # The ends of Wilson's interval solve (p - count / n)^2 = z^2 p (1 - p) / n.

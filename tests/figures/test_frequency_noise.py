@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from figures import _figure, _test_images, frequency_noise
-from figures._figure import main
 from figures._test_images import decode, read_test_images
+from tests.figures.running import run_here, smoke_results
 from tests.figures.test_power_suppression import real_images
 
 SMOKE = frequency_noise.PRESETS["smoke"]
@@ -16,22 +16,13 @@ SMOKE = frequency_noise.PRESETS["smoke"]
 
 def command(capsys, *arguments):
     """(status, last line of stderr) of the command in this process."""
-    with pytest.raises(SystemExit) as left:
-        main(frequency_noise.FIGURE, arguments)
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) <= 1, lines
-    return left.value.code, lines[0] if lines else ""
+    return run_here(frequency_noise.FIGURE, capsys, *arguments)
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     """Folder with what the smoke preset leaves."""
-    folder = tmp_path_factory.mktemp("results")
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as left:
-        patch.setattr(_figure, "_draw", lambda *_: None)
-        main(frequency_noise.FIGURE, ["--preset", "smoke", "--results", str(folder)])
-    assert left.value.code == 0
-    return folder
+    return smoke_results(frequency_noise.FIGURE, tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

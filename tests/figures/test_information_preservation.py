@@ -8,32 +8,23 @@ import numpy as np
 import pytest
 
 from figures import _figure, _pooling_loss, information_preservation
-from figures._figure import main
 from models._options import CommandError
 from spectral_keras.data import load
 from spectral_keras.ops.resize import NYQUIST_RULES
+from tests.figures.running import run_here, smoke_results
 
 SPECTRAL = [f"spectral_{rule}" for rule in NYQUIST_RULES]
 
 
 def command(capsys, *arguments):
     """(status, last line of stderr) of the command in this process."""
-    with pytest.raises(SystemExit) as left:
-        main(information_preservation.FIGURE, arguments)
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) <= 1, lines
-    return left.value.code, lines[0] if lines else ""
+    return run_here(information_preservation.FIGURE, capsys, *arguments)
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     """Folder with what the smoke preset leaves."""
-    folder = tmp_path_factory.mktemp("results")
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as left:
-        patch.setattr(_figure, "_draw", lambda *_: None)
-        main(information_preservation.FIGURE, ["--preset", "smoke", "--results", str(folder)])
-    assert left.value.code == 0
-    return folder
+    return smoke_results(information_preservation.FIGURE, tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

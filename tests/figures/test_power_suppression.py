@@ -8,32 +8,23 @@ import numpy as np
 import pytest
 
 from figures import _figure, _test_images, power_suppression
-from figures._figure import main
 from figures._test_images import decode, encode, read_test_images
 from models._options import CommandError
 from spectral_keras.data import load
+from tests.figures.running import run_here, smoke_results
 
 NAMES = ("low", "medium", "high", "high as printed")
 
 
 def command(capsys, *arguments):
     """(status, last line of stderr) of the command in this process."""
-    with pytest.raises(SystemExit) as left:
-        main(power_suppression.FIGURE, arguments)
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) <= 1, lines
-    return left.value.code, lines[0] if lines else ""
+    return run_here(power_suppression.FIGURE, capsys, *arguments)
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     """Folder with what the smoke preset leaves."""
-    folder = tmp_path_factory.mktemp("results")
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as left:
-        patch.setattr(_figure, "_draw", lambda *_: None)
-        main(power_suppression.FIGURE, ["--preset", "smoke", "--results", str(folder)])
-    assert left.value.code == 0
-    return folder
+    return smoke_results(power_suppression.FIGURE, tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

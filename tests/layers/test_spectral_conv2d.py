@@ -139,7 +139,7 @@ class TestCorrectness:
 
     @pytest.mark.parametrize("momentum", [0.0, 0.9])
     def test_sgd_is_the_same_training_as_in_space(self, momentum):
-        # facts.md A.4: with the unitary DFT and the full table every SGD step is the same.
+        # With the unitary DFT and the full table every SGD step is the same.
         x, y = random_images((16, 8, 8, 3)), random_images((16, 6, 6, 4), seed=1)
         kernels = []
         for layer in twins({"kernel_size": 3}):

@@ -1,6 +1,5 @@
 """Fixtures of the tests that run the training command."""
 
-import keras
 import pytest
 
 from models import _train
@@ -14,13 +13,8 @@ def npz(tmp_path):
 
 
 @pytest.fixture
-def command(capsys, monkeypatch):
+def command(capsys):
     """Runs a training command in this process; returns (status, stdout, stderr)."""
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        # It cannot be switched off again, and other tests draw without a global seed.
-        monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: None)
 
     def run(*arguments, name="spectral_pool_cnn"):
         with pytest.raises(SystemExit) as stopped:

@@ -1,4 +1,4 @@
-"""The five backbones of the auxiliary Fourier task (facts.md B.2, B.3, E.0)."""
+"""The five backbones of the auxiliary Fourier task."""
 
 import functools
 import inspect

@@ -1,4 +1,4 @@
-"""The VGG networks (facts.md C.3, D.2): sizes, and the very numbers that PyTorch's layers give."""
+"""The VGG networks: sizes, and the very numbers that PyTorch's layers give."""
 
 import inspect
 

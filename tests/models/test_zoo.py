@@ -51,7 +51,7 @@ class TestEveryNetwork:
         )
 
     def test_last_layer_has_no_activation(self, name):
-        # Logits behind a ReLU die: the loss then stays at ln 10 (facts.md E.1).
+        # Logits behind a ReLU die: the loss then stays at ln 10.
         model = registry.build(name)
         logits = to_numpy(model(random_images((16, 32, 32, 3)), training=False))
         assert (logits < 0).any() and (logits > 0).any()
@@ -96,7 +96,7 @@ class TestSizes:
         assert model.count_params() == SPECTRAL_POOL_COUNTS[num_pairs - 1]
 
     def test_spectral_pool_sides_and_dropout(self):
-        # facts.md A.2: floor(.85 h) from 32; A.3: the floors of alpha = .30, beta = .15.
+        # floor(.85 h) from 32; the floors of alpha = .30, beta = .15.
         model = registry.build("spectral_pool_cnn", num_pairs=6)
         pools = [model.get_layer(f"pool{m}") for m in range(1, 7)]
         assert [pool.output.shape[1] for pool in pools] == [27, 22, 18, 15, 12, 10]

@@ -49,7 +49,7 @@ def test_hermitian_coefficients_are_those_of_the_fft():
 
 
 def test_known_spectra():
-    # facts of the plain DFT (facts.md E.1), divided by sqrt(9): the transform is unitary.
+    # facts of the plain DFT, divided by sqrt(9): the transform is unitary.
     real, imag = kernel_spectrum(np.ones((3, 3, 1, 1), "float32"))
     assert abs(to_numpy(real)[0, 0, 0, 0] - 3) < 1e-6
     assert np.abs(to_numpy(real).ravel()[1:]).max() < 1e-6

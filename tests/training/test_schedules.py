@@ -29,7 +29,7 @@ def test_warmup_rises_to_the_peak_and_ends_at_zero():
 
 def test_onecycle_has_the_constants_of_pytorch():
     # torch.optim.lr_scheduler.OneCycleLR(max_lr=1, total_steps=1000, pct_start=.1): 1/25 -> 1 ->
-    # 1/250 000, cosine; facts.md D.1 (lr .2 over 4 000 000 steps).
+    # 1/250 000, cosine (lr .2 over 4 000 000 steps).
     schedule = WarmupCosine(1.0, 1000, 100, initial=1 / 25, final=1 / 25e4)
     values = rates(schedule, [0, 50, 100, 999])
     np.testing.assert_allclose(values, [0.04, 0.52, 1.0, 4e-6], rtol=1e-5, atol=1e-8)
@@ -49,7 +49,7 @@ def test_step_is_the_papers():
 
 
 def test_thirds_are_the_papers():
-    # Jia et al.: divided by ten every 30 epochs of 90 (facts.md C.3).
+    # Jia et al.: divided by ten every 30 epochs of 90.
     schedule = learning_rate_schedule("thirds", 0.01, epochs=90, steps_per_epoch=4)
     values = rates(schedule, [0, 120, 121, 240, 241, 359])
     np.testing.assert_allclose(values, [1e-2, 1e-2, 1e-3, 1e-3, 1e-4, 1e-4], rtol=1e-5)

@@ -44,8 +44,6 @@ def command(capsys, monkeypatch):
 
     from tuning import retrain, search
 
-    # It cannot be switched off again, and other tests draw without a global seed.
-    monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: None)
     monkeypatch.setattr(sys, "argv", ["test"])
     # Tracing takes most of the time of such small trainings.
     tf.config.run_functions_eagerly(True)
