@@ -82,19 +82,22 @@ def measure_classes(experiment, images):
 
 
 def _learn_set(experiment, model, images, name, per_class):
-    from spectral_keras.analysis.masks import learn_mask
+    from spectral_keras.analysis.masks import EpochRule, learn_mask
 
     settings = experiment.settings
     arguments = {**settings["set_mask"], "per_class": per_class, "seed": SEED}
     if per_class:
         arguments |= settings.get("class_mask", {})
+    rule = EpochRule(accuracy_ratio=arguments.pop("accuracy_ratio", EpochRule.accuracy_ratio))
     data = images.x[images.own] - _GREY, images.y[images.own]
     model = behind_grey(model)
-    digest = _fingerprint(model, data, arguments)
+    digest = _fingerprint(model, data, {**arguments, "accuracy_ratio": rule.accuracy_ratio})
     experiment.say(f"mask of {len(images.own):,} images: {name}")
     checkpoint = experiment.folder / "checkpoints" / f"{name}-{digest[:12]}.npz"
     try:
-        learned = learn_mask(model, data, from_logits=True, checkpoint=checkpoint, **arguments)
+        learned = learn_mask(
+            model, data, from_logits=True, stopping=rule, checkpoint=checkpoint, **arguments
+        )
     except ValueError as error:  # a damaged checkpoint
         raise CommandError(str(error)) from error
     return learned

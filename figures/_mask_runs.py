@@ -52,7 +52,7 @@ PRESETS = {
         "data": {
             "source": "cifar10",
             "classes": ["airplane", "automobile", "bird", "horse", "ship"],
-            "training_images": 5_000,
+            "training_images": 10_000,
             "test_images": 2_000,
         },
         "network": {"width": 0.25, "dropout_rate": 0.1},
@@ -69,9 +69,16 @@ PRESETS = {
         "adversarial": {"eps": "8/255", "steps": 3, "step_size": "4/255"},
         "attack": {"eps": "8/255", "steps": 10, "step_size": "2/255"},
         "bands": 16,
-        # Large batches or steps spoil Adam's second moments, whose memory is 1000 steps long.
-        "set_mask": {"epochs": 50, "batch_size": 10, "learning_rate": 0.002, "penalty": 0.2},
-        "class_mask": {"epochs": 60, "batch_size": 5},
+        # 3,000 steps at a mean rate of 0.01 for the paper's 197,300 at 0.0005.  1 % of these images
+        # is 3 of them: masks count that keep 95 % of the accuracy, in place of 99 %.
+        "set_mask": {
+            "epochs": 75,
+            "batch_size": 10,
+            "learning_rate": 0.02,
+            "penalty": 0.2,
+            "accuracy_ratio": 0.95,
+        },
+        "class_mask": {"epochs": 120, "batch_size": 5},
         "mask_images": 400,
         "single_mask": {"schedule": "fast", "penalty": 0.07},
         "single_images": 250,
