@@ -195,10 +195,11 @@ class _Run:
         self.index = np.zeros(0, int)  # of the image in each slot
         self.taken = np.zeros(0, int)  # steps
         self.counts = np.zeros(0, int)  # calm steps in a row
+        self.right = np.zeros(0, int)  # the last step with the image's own label
         self.before = np.full((2, 0), np.nan)
         self.memory = steps.MEMORY[schedule.rule]
         self.names = (*_STATE, *self.memory)
-        numbers = [name for name, like_entries in self.memory.items() if not like_entries]
+        numbers = [name for name, (like_entries, _) in self.memory.items() if not like_entries]
         self.state = {name: self.entries[:0] for name in self.names}
         self.state |= {name: np.zeros(0, "float32") for name in ("least", *numbers)}
         self.spectra = np.zeros((0, 1, *self._spectra(np.zeros(0, int)).shape[1:]), "complex64")
@@ -253,8 +254,10 @@ class _Run:
             return
         fresh = np.array([self.waiting.popleft() for _ in range(room)])
         ones = self.problem.start(room)
-        new = {name: np.zeros_like(ones) for name in self.names}
-        new |= {name: np.zeros(room, "float32") for name, like in self.memory.items() if not like}
+        new = {
+            name: np.full(ones.shape if like_entries else room, first, "float32")
+            for name, (like_entries, first) in self.memory.items()
+        }
         new |= {"entries": ones, "best": ones, "least": np.full(room, np.inf, "float32")}
         if "h" in new:
             new["h"] += np.float32(self.schedule.start)
@@ -264,6 +267,7 @@ class _Run:
         nothing = np.zeros(room, int)
         self.taken = np.concatenate([self.taken, nothing])
         self.counts = np.concatenate([self.counts, nothing])
+        self.right = np.concatenate([self.right, nothing])
         self.before = np.concatenate([self.before, np.full((2, room), np.nan)], axis=1)
 
     def _work(self):
@@ -297,6 +301,7 @@ class _Run:
             now = np.stack([inv, sparsity])
             self.counts = self.stopping.calm(self.counts, self.before, now, kept[:, 0])
             self.before = now
+            self.right = np.where(kept[:, 0], self.taken, self.right)
             self.taken = self.taken + 1
             self.rounds += 1
             calm = self.counts >= self.stopping.patience
@@ -327,8 +332,10 @@ class _Run:
             self.entries[i] = self.state["best"][slot] if best else entered[slot]
             trace = np.asarray(self.traces[i]["objective"], "float32")
             at = len(trace) - 1
-            if best and self.schedule.rule == "adam":  # the other's trace is of its best masks
-                at = int(np.flatnonzero(trace == least)[0])
+            if best:
+                # The trace of Gauss-Newton steps is of masks that were the best, if right.
+                adam = self.schedule.rule == "adam"
+                at = int(np.flatnonzero(trace == least)[0] if adam else self.right[slot])
             self.finished["at"][i] = at
             self.finished["steps"][i] = self.taken[slot]
             self.finished["converged"][i] = calm[slot]
@@ -341,7 +348,8 @@ class _Run:
             self.index[stays],
             self.taken[stays],
         )
-        self.counts, self.before = self.counts[stays], self.before[:, stays]
+        self.counts, self.right = self.counts[stays], self.right[stays]
+        self.before = self.before[:, stays]
         self._report()
 
     def _report(self):
@@ -360,6 +368,7 @@ class _Run:
             "index": self.index,
             "taken": self.taken,
             "counts": self.counts,
+            "right": self.right,
             "before": self.before,
             "waiting": np.array(self.waiting, int),
         }
@@ -379,7 +388,6 @@ class _Run:
             rows = store.unpack(arrays[f"trace_{name}"], arrays["lengths"])
             for trace, row in zip(self.traces, rows, strict=True):
                 trace[name] = list(row)
-        self.entries, self.spectra, self.index, self.taken, self.counts, self.before = (
-            arrays[name] for name in ("entries", "spectra", "index", "taken", "counts", "before")
-        )
+        for name in ("entries", "spectra", "index", "taken", "counts", "right", "before"):
+            setattr(self, name, arrays[name])
         self.waiting = collections.deque(arrays["waiting"].tolist())

@@ -26,10 +26,24 @@ _SIGNIFICANT = 1e-7
 _BOUND_ROUNDS = 3
 
 
-# What a rule carries from step to step: a tensor like the entries, or one number for each mask.
+# Where the steps that fall have become this share of the longest, masks with another label than
+# their image's give way to the best one with its label.
+_SHORT = 0.02
+
+# What a rule carries from step to step: (whether it is a tensor like the entries or one number for
+# each mask, its first value).
 MEMORY = {
-    "adam": {"first": True, "second": True},
-    "gauss_newton": {"gradient": True, "change": False, "masked": False, "h": False},
+    "adam": {"first": (True, 0.0), "second": (True, 0.0)},
+    "gauss_newton": {
+        "base": (True, 0.0),
+        "lowest": (False, float("inf")),
+        "flipped": (False, 0.0),
+        "strict": (False, 0.0),
+        "gradient": (True, 0.0),
+        "change": (False, 0.0),
+        "masked": (False, 0.0),
+        "h": (False, 0.0),
+    },
 }
 
 
@@ -45,7 +59,7 @@ def compiled_step(
     Returns of the function: entries after the step; `best` and `least` after the entries that
     came in were looked at (the entries of the lowest objective with which all images have their
     labels); the memory after the step; and objective, invariance and sparsity [G] and correct
-    [G, B], with Adam of the entries that came in and with Gauss-Newton steps of the best ones.
+    [G, B], with Adam of the entries that came in and with Gauss-Newton steps of the base.
     """
     key = (
         "mask step", image_shape, layout.symmetric, objective, per_channel, channels_last,
@@ -72,7 +86,7 @@ def compiled_step(
                 state,
                 state,
                 ("float32", (None,)),
-                *(state if like else ("float32", (None,)) for like in MEMORY[rule].values()),
+                *(state if like else ("float32", (None,)) for like, _ in MEMORY[rule].values()),
                 _spectra(layout, image_shape, channels_last),
                 ("int32", (None, None)),
                 each,
@@ -82,13 +96,6 @@ def compiled_step(
         )
 
     return _once(model, key, build)
-
-
-def _better(entries, total, correct, best, least, significant=0.0):
-    """(whether each mask is the best one so far, best, least)."""
-    better = ops.logical_and(ops.all(correct, axis=1), total < least - significant)
-    best = ops.where(_wide(better), entries, best)
-    return better, best, ops.where(better, total, least)
 
 
 def _wide(values):
@@ -108,7 +115,8 @@ def adam(logits_of, state, batch, rates, layout, objective, channels_last):
     gradient, total, invariance, sparsity, correct = terms.value_and_gradient(
         logits_of, entries, batch, layout, objective, channels_last
     )
-    _, best, least = _better(entries, total, correct, best, least)
+    better = ops.logical_and(ops.all(correct, axis=1), total < least)
+    best, least = ops.where(_wide(better), entries, best), ops.where(better, total, least)
     size, beta1, root = (_wide(rates[:, i]) for i in range(3))
     first = beta1 * first + (1.0 - beta1) * gradient
     second = BETA2 * second + (1.0 - BETA2) * gradient * gradient
@@ -118,7 +126,7 @@ def adam(logits_of, state, batch, rates, layout, objective, channels_last):
 
 
 def gauss_newton(logits_of, state, batch, rates, layout, objective, channels_last):
-    """A Gauss-Newton step from the best mask so far, for groups of one image.
+    """A Gauss-Newton step from the base, the mask of the lowest objective, for one image a group.
 
     With d linearised, d + g . D, the step D minimises
 
@@ -129,15 +137,19 @@ def gauss_newton(logits_of, state, batch, rates, layout, objective, channels_las
     be.  Adam, which sees the gradient f'(d) g only, has to find that balance entry by entry.
 
     Where the objective fell, h grows and the next step starts there; elsewhere it starts once more
-    from the best mask with a smaller h.
+    from the base with a smaller h.
+
+    The base may have another label than the image: where two classes nearly tie, the way to a good
+    mask leads through such masks.  Where it comes to rest on one, it goes back to the best mask
+    with the image's label, and from then on no other is taken ("strict").
 
     Args:
-        state: (entries, best, least, and of the best: gradient and change of the cross-entropy,
-            the cross-entropy; h).
+        state: (entries, best, least, base, its objective, whether its label is another, strict,
+            gradient and change of the cross-entropy at the base, the cross-entropy; h).
         rates: factors of h after a step that lowered the objective and after one that did not,
             largest h; along the second axis.
     """
-    entries, best, least, *memory, h = state
+    entries, best, least, base, lowest, flipped, strict, *memory, h = state
     gradient, _, change, masked, correct = terms.network_gradient(
         logits_of, entries, batch, layout, objective.modulate, channels_last, lambda c, d: c
     )
@@ -149,22 +161,33 @@ def gauss_newton(logits_of, state, batch, rates, layout, objective, channels_las
     # Less the 1 of the exponential, where small differences would drown in rounding.
     total = terms.invariance_term(change, masked, objective.invariance, less_one=True)
     total = total + objective.penalty * penalty
-    at_start = ops.logical_not(ops.isfinite(least))
+    at_start = ops.logical_not(ops.isfinite(lowest))
     # The mask of ones is right up to rounding, which may turn a tie of two classes.
-    correct = ops.logical_or(correct, at_start[:, None])
-    better, best, least = _better(entries, total, correct, best, least, _SIGNIFICANT)
-    grown = ops.where(at_start, h, ops.minimum(h * rates[:, 0], rates[:, 2]))
-    h = ops.where(better, grown, h * rates[:, 1])
+    right = ops.logical_or(ops.all(correct, axis=1), at_start)
+    better = ops.logical_and(total < lowest - _SIGNIFICANT, ops.logical_or(right, strict < 0.5))
+    base, lowest = ops.where(_wide(better), entries, base), ops.where(better, total, lowest)
+    flipped = ops.where(better, ops.cast(ops.logical_not(right), flipped.dtype), flipped)
     gradient = ops.where(_wide(better), gradient, memory[0])
     change, masked = (
         ops.where(better, new, old) for new, old in zip((change, masked), memory[1:], strict=True)
     )
-    slopes, penalty, sparsity = terms.penalty_terms(best, layout, objective)
-    move = _gauss_newton_move(best, gradient, slopes, change, masked, h, layout, objective)
+    grown = ops.where(at_start, h, ops.minimum(h * rates[:, 0], rates[:, 2]))
+    h = ops.where(better, grown, h * rates[:, 1])
+    better = ops.logical_and(better, ops.logical_and(right, total < least))
+    best, least = ops.where(_wide(better), entries, best), ops.where(better, total, least)
+
+    slopes, penalty, sparsity = terms.penalty_terms(base, layout, objective)
     invariance = terms.invariance_term(change, masked, objective.invariance)
-    entries = ops.clip(best + move, 0.0, 1.0)
-    total, correct = invariance + objective.penalty * penalty, ops.ones_like(correct)
-    return entries, best, least, gradient, change, masked, h, total, invariance, sparsity, correct
+    reported = invariance + objective.penalty * penalty, invariance, sparsity
+    move = _gauss_newton_move(base, gradient, slopes, change, masked, h, layout, objective)
+    entries = ops.clip(base + move, 0.0, 1.0)
+    back = ops.logical_and(flipped > 0.5, h < _SHORT * rates[:, 2])
+    # The best mask is looked at once more, for its gradient, as the first one was.
+    entries = ops.where(_wide(back), best, entries)
+    lowest = ops.where(back, ops.full_like(lowest, float("inf")), lowest)
+    h, strict = ops.where(back, rates[:, 2], h), ops.where(back, ops.ones_like(strict), strict)
+    memory = base, lowest, flipped, strict, gradient, change, masked, h
+    return entries, best, least, *memory, *reported, (flipped < 0.5)[:, None]
 
 
 def _gauss_newton_move(entries, gradient, slopes, change, masked, h, layout, objective):

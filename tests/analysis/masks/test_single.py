@@ -90,7 +90,7 @@ def test_the_objectives_of_the_two_schedules(net):
     assert fast.objective.mean() - published.objective.mean() < 0.02 * 0.07
     assert fast.steps.mean() < 0.4 * published.steps.mean()
     for row in fast.history["objective"]:
-        assert (np.diff(row) <= 0).all()
+        assert (np.diff(row) > 1e-6).sum() <= 1
     assert fast.kept.all()
     for learned in (fast, published):
         filtered = np.concatenate(
@@ -98,6 +98,39 @@ def test_the_objectives_of_the_two_schedules(net):
         )
         kept = classes(net, filtered.astype("float32")) == learned.labels
         np.testing.assert_array_equal(kept, learned.kept)
+
+
+def test_near_a_tie_of_two_classes():
+    """The way down leads through masks of the other class, and may end there."""
+    net = conv_net()
+    x = images(60, seed=5)
+    near, far = x[:30], x[30:]
+    other = classes(net, near) != classes(net, far)
+    start, near, far = near[other], near[other], far[other]
+    label = classes(net, near)
+    for _ in range(12):
+        middle = (near + far) / 2
+        same = (classes(net, middle) == label)[:, None, None, None]
+        near, far = np.where(same, middle, near), np.where(same, far, middle)
+    near = (near + 0.03 * (start - near)).astype("float32")
+    logits = np.sort(keras.ops.convert_to_numpy(net(near)), axis=1)
+    assert ((logits[:, -1] - logits[:, -2]) < 0.01).all()
+    learned = learn_masks(net, near)
+    assert learned.kept.all() and learned.converged.all()
+    np.testing.assert_array_equal(learned.labels, label)
+    filtered = np.concatenate(
+        [numpy_images(near[i : i + 1], mask, None) for i, mask in enumerate(learned.masks)]
+    )
+    np.testing.assert_array_equal(classes(net, filtered.astype("float32")), label)
+    rises = [np.diff(row) > 1e-6 for row in learned.history["objective"]]
+    assert {row.sum() for row in rises} == {0, 1}  # back to the best mask of the image's class
+    # Steps that may not pass through the other class stop at 0.0299 with the third image.
+    assert learned.objective[2] - 1 < 0.015
+    # What is reported is of the mask that is returned.
+    np.testing.assert_allclose(learned.sparsity, learned.masks.mean((1, 2)), rtol=1e-5)
+    few = learn_masks(net, near, stopping=StepRule(max_steps=45))
+    np.testing.assert_allclose(few.sparsity, few.masks.mean((1, 2)), rtol=1e-5)
+    assert few.kept.all()
 
 
 def test_alone_and_in_company(net):
