@@ -19,7 +19,13 @@ SEED = 0
 # An entry counts as found above it.
 THRESHOLD = 0.5
 
-_TRAINING = {"batch_size": 50, "learning_rate": 0.003, "precision": "float32", "seed": SEED}
+_TRAINING = {
+    "augment": "none",
+    "batch_size": 50,
+    "learning_rate": 0.003,
+    "precision": "float32",
+    "seed": SEED,
+}
 PRESETS = {
     "smoke": {
         "variants": ["radial"],
