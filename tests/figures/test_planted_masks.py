@@ -80,8 +80,8 @@ def test_single_images_keep_their_own_band(found):
     assert single["energy_in_own_band"] <= single["energy_in_all_bands"] <= 1
 
 
-def test_drawn_again_and_nothing_done_twice(results, capsys):
-    (results / "planted_masks.png").unlink()
+def test_drawn_from_the_json(results, capsys):
+    (results / "planted_masks.png").unlink(missing_ok=True)
     status, _ = run_here(planted_masks.FIGURE, capsys, "--results", str(results))
     assert status == 0
     assert (results / "planted_masks.png").stat().st_size > 10_000
