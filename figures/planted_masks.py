@@ -49,7 +49,7 @@ PRESETS = {
         },
         "mask_images": 400,
         "penalties": [0.003, 0.01, 0.03, 0.1, 0.3, 1.0],
-        "set_mask": {"epochs": 75, "batch_size": 20, "learning_rate": 0.05},
+        "set_mask": {"epochs": 30, "batch_size": 20, "learning_rate": 0.05},
         "class_mask": {"batch_size": 5},
         "class_penalty": 0.1,
         "single_images": 40,
