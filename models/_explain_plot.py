@@ -51,7 +51,8 @@ def draw_page(path, report, found):
         for part, row in zip(parts[2 + class_rows :], rows, strict=True):
             _draw_examples(part, row, found, report["settings"]["pixel_range"], row is rows[0])
         name, dataset = report["model"], report["data"]["dataset"]
-        figure.suptitle(f"{_short(name)} on {_short(dataset)}", fontsize=_TITLE + 2)
+        title = f"{_short(name)} on {_short(dataset, 1)}"
+        figure.suptitle(textwrap.fill(title, 60), fontsize=_TITLE + 2)
         figure.supxlabel(_caption(report, rows), fontsize=13, ha="left", x=0.01, color="0.25")
         temporary = pathlib.Path(path).with_name(f".{pathlib.Path(path).name}")
         figure.savefig(temporary, dpi=100)

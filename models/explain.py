@@ -37,8 +37,8 @@ _EXAMPLES = 16
 # The mask is finished when its sparsity moves by at most this much for so many epochs.
 _STILL, _STILL_EPOCHS = 5e-4, 3
 _SHOWN = (
-    "penalty", "single_penalty", "epochs", "batch_size", "learning_rate", "seed", "per_class",
-    "single", "images", "split", "pixel_range", "heat_map", "heat_map_images", "heat_map_norm",
+    "penalty", "single_penalty", "invariance", "epochs", "batch_size", "learning_rate", "seed",
+    "per_class", "single", "images", "split", "pixel_range", "heat_map", "heat_map_images", "heat_map_norm",
 )  # fmt: skip
 _DATA = (
     "dataset", "data_dir", "limit", "image_size", "grayscale", "validation_fraction", "split_seed",
@@ -143,6 +143,7 @@ class _Work:
                 (images.x, images.y),
                 per_class=per_class,
                 penalty=options["penalty"],
+                invariance=options["invariance"],
                 learning_rate=rate,
                 epochs=options["epochs"],
                 batch_size=options["batch_size"],
@@ -165,6 +166,7 @@ class _Work:
                     self.model,
                     self.images.x[self.chosen],
                     penalty=self.options["single_penalty"],
+                    invariance=self.options["invariance"],
                     data_format="channels_last",
                     checkpoint=self.folder.checkpoint("single_masks.npz"),
                     checkpoint_every=50,
