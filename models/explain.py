@@ -38,7 +38,8 @@ _EXAMPLES = 16
 _STILL, _STILL_EPOCHS = 5e-4, 3
 _SHOWN = (
     "penalty", "single_penalty", "invariance", "epochs", "batch_size", "learning_rate", "seed",
-    "per_class", "single", "images", "split", "pixel_range", "heat_map", "heat_map_images", "heat_map_norm",
+    "per_class", "single", "images", "split", "pixel_range", "heat_map", "heat_map_images",
+    "heat_map_norm",
 )  # fmt: skip
 _DATA = (
     "dataset", "data_dir", "limit", "image_size", "grayscale", "validation_fraction", "split_seed",
