@@ -92,7 +92,7 @@ def load_folder(
             "kind": "folder",
             "path": path,
             "test": test_name,
-            "stream": how | {"format": "files", "shards": len(files)},
+            "stream": how | {"format": "image", "shards": len(files)},
         },
     }
 
