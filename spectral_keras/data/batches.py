@@ -59,7 +59,8 @@ class Batches(keras.utils.PyDataset):
 
     Attributes:
         epoch: the epoch whose batches are given out, from 0.
-        error: the last error of a batch, or None: what `fit` raises does not always show it.
+        error: the last error of a batch, also of one computed ahead, or None: what `fit` raises
+            does not always show it.
 
     Example:
 

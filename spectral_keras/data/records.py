@@ -77,6 +77,8 @@ class ArrayRecords:
         for number, path in enumerate(self.paths):
             try:
                 reader = ArrayRecordReader(path, options)
+                if not reader.ok():
+                    raise RecordError("it is damaged")
                 count = reader.num_records()
                 self._firsts.append(len(labels))
                 for start in range(0, count, 64):

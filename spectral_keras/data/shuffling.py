@@ -11,8 +11,8 @@ def epoch_order(count, rng, buffer=None, shards=None):
     Without a buffer this is `rng.permutation(count)`. With one, the files are put into a random
     order, 16 of them are read by turns, each from front to back, and what this gives is shuffled:
     the image at place i gets the key i + u, u uniform in [0, buffer), and the keys are sorted. So
-    an image moves by less than `buffer` places either way, like in a shuffle buffer of that size;
-    but nothing has to be held in memory for it, since only indices are shuffled.
+    an image moves by about `buffer / 2` places either way and always by less than `buffer`, as
+    in a shuffle buffer; but nothing is held in memory for it, since only indices are shuffled.
 
     Args:
         count: number of images.
