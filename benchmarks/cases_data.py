@@ -176,8 +176,8 @@ def _epoch(data):
     return step
 
 
-def _training(name, size, batch, steps, **options):
-    """`steps` training steps of a network of the zoo with Adam."""
+def _training(name, size, batch, **options):
+    """A training step of a network of the zoo with Adam."""
 
     def factory():
         import keras
@@ -194,16 +194,12 @@ def _training(name, size, batch, steps, **options):
         x = rng.random((batch, size, size, 3), dtype=np.float32)
         y = rng.integers(0, CLASSES, batch).astype("int32")
 
-        def step():
-            for _ in range(steps):
-                model.train_on_batch(x, y)
-
-        return step
+        return lambda: model.train_on_batch(x, y)
 
     return factory
 
 
-def _case(name, folder, form, stored, size, batch, count, augment, network):
+def _case(name, folder, form, stored, size, batch, count, augment):
     images = encoded_images(min(count, 256), stored, form)
     folder = pathlib.Path(folder, form)
     builder = write_tfds(folder / "tfds", images, count, form, stored)
@@ -227,36 +223,38 @@ def _case(name, folder, form, stored, size, batch, count, augment, network):
         ways["tf.data, resize without antialias"] = _tf_data(builder, batch, size, crops, False)
         ways["tf.data, resize with antialias"] = _tf_data(builder, batch, size, crops, True)
     ways["image_dataset_from_directory"] = _keras_folder(folder / "folder", batch, size, crops)
-    pipelines = Case(
+    return Case(
         name=name,
         shape=f"{count} images, batches [{batch},{size},{size},3], {augment}",
         reference="tf.data" if form == "PNG" else "tf.data, resize with antialias",
         ways=ways,
         targets={"streamed TFRecord, 2 workers": "faster than the training step"},
     )
-    label, options = network
-    step = Case(
-        name=f"{name}: training step",
-        shape=f"{batch} images, forward, backward and Adam, float32",
+
+
+def _step(name, label, network, size, batch, **options):
+    return Case(
+        name=name,
+        shape=f"[{batch},{size},{size},3], forward, backward and Adam, float32",
         reference=label,
-        ways={label: _training(batch=batch, size=size, steps=1, **options)},
+        ways={label: _training(network, size, batch, **options)},
     )
-    return (pipelines, count), (step, batch)
 
 
 def cases(folder, count=512):
-    """[(Case, images of a step)]: JPEGs of 160 pixels at 128, and PNGs of 32 pixels.
+    """name -> function that gives (Case, images of a step): JPEGs of 160 pixels, PNGs of 32.
 
     A step of a pipeline is a whole epoch with threads that start idle: what was prepared while
     another way was being timed would flatter it.
     """
-    return [
-        *_case(
-            "JPEG 160 to 128 pixels", folder, "JPEG", 160, 128, 32, count, "crop_flip",
-            ("ResNet-18 of width 0.25", {"name": "resnet18", "width": 0.25}),
+    jpeg, png = "JPEG 160 to 128 pixels", "PNG 32 pixels"
+    steps = {name: f"training step after {name}" for name in (jpeg, png)}
+    return {
+        jpeg: lambda: (_case(jpeg, folder, "JPEG", 160, 128, 32, count, "crop_flip"), count),
+        steps[jpeg]: lambda: (
+            _step(steps[jpeg], "ResNet-18 of width 0.25", "resnet18", 128, 8, width=0.25),
+            8,
         ),
-        *_case(
-            "PNG 32 pixels", folder, "PNG", 32, 32, 128, 4 * count, "crop_flip",
-            ("deep_spectral", {"name": "deep_spectral"}),
-        ),
-    ]  # fmt: skip
+        png: lambda: (_case(png, folder, "PNG", 32, 32, 128, 4 * count, "crop_flip"), 4 * count),
+        steps[png]: lambda: (_step(steps[png], "deep_spectral", "deep_spectral", 32, 32), 32),
+    }

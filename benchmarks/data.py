@@ -57,34 +57,44 @@ def main(arguments=None):
         default=300,
         help="memory that its epoch may take (default: 300)",
     )
-    parser.add_argument("--only", metavar="TEXT", default="", help="cases with TEXT in their name")
+    parser.add_argument(
+        "--only",
+        metavar="TEXT",
+        default="",
+        help="cases with TEXT in their name: JPEG, PNG, memory, ...",
+    )
     options = parser.parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
     # TensorFlow is imported only now, after the options are known to be good.
     from benchmarks import cases_data, harness
     from models._files import write_json
+    from spectral_keras.memory import keep_freed_memory
 
+    kept = keep_freed_memory()  # as the training command does
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for case, images in cases_data.cases(folder, options.images):
-            if options.only not in case.name:
+        for name, build in cases_data.cases(folder, options.images).items():
+            if options.only not in name:
                 continue
+            case, images = build()
             measured = harness.measure(case, repeats=options.repeats, warmup=1)
             print(harness.format_rows(measured), flush=True)
             for row in measured:
                 speed = 1e3 * images / row.milliseconds
                 rows.append(dataclasses.asdict(row) | {"images_per_second": speed})
                 rows[-1]["images_per_cpu_second"] = 1e3 * images / row.cpu_milliseconds
-                print(f"  {row.way}: {speed:,.0f} images/s")
-        memory = _memory(folder, options) if options.memory_mib else None
+                print(f"  {row.way}: {speed:,.0f} images/s", flush=True)
+        memory = None
+        if options.memory_mib and options.only in "memory":
+            memory = _memory(folder, options)
     if options.output:
         command = "python -m benchmarks.data " + " ".join(arguments or sys.argv[1:])
         content = {
             "command": command.strip(),
             "unit": "milliseconds an epoch of the pipelines and a training step, median of "
             "interleaved repeats; memory in MiB",
-            "environment": harness.environment(),
+            "environment": harness.environment() | {"freed_memory_kept": kept},
             "rows": rows,
             "memory": memory,
         }
@@ -115,7 +125,8 @@ def _memory(folder, options):
         print(
             f"{way}: {found[way]['before_mib']:,.0f} MiB once TFDS is imported, at most "
             f"{found[way]['peak_mib']:,.0f} MiB in loading and an epoch of {count:,} images "
-            f"({found['decoded_mib']:,.0f} MiB decoded): {found[way]['increase_mib']:,.0f} MiB more"
+            f"({found['decoded_mib']:,.0f} MiB decoded): {found[way]['increase_mib']:,.0f} more",
+            flush=True,
         )
     return found
 

@@ -22,6 +22,9 @@ def main(folder, way):
     from benchmarks.data import BATCH, SIDE
     from spectral_keras.augmentation.image import build_augmentation
     from spectral_keras.data import Batches, load
+    from spectral_keras.memory import keep_freed_memory
+
+    keep_freed_memory()  # as the training command does
 
     def batches(limit):
         data = load(
@@ -37,7 +40,7 @@ def main(folder, way):
             data.y_train,
             BATCH,
             shuffle=True,
-            augment=build_augmentation("crop_flip"),
+            augment=build_augmentation("flip"),
             workers=2,
         )
 

@@ -30,7 +30,10 @@ def decode(source, mode, size=None):
     """
     from PIL import Image
 
-    with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+    if not isinstance(source, bytes):
+        with open(source, "rb", buffering=0) as file:  # at once: Pillow would take it in bits
+            source = file.read()
+    with Image.open(io.BytesIO(source)) as image:
         if image.mode[0] in "IF":
             raise DataError("more than 8 bits a channel: convert it")
         if size is not None:

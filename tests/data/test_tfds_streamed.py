@@ -112,6 +112,8 @@ class TestContract:
         StreamedNoTest(data_dir=tmp_path).download_and_prepare()
         (names,) = tmp_path.rglob("label.labels.txt")
         names.write_text("ant\nbee\n")
+        (features,) = tmp_path.rglob("features.json")
+        features.write_text(features.read_text().replace('"numClasses": "3"', '"numClasses": "2"'))
         for stream in (True, False):
             with pytest.raises(DataError, match="label 2, out of range for 2 classes"):
                 load("streamed_no_test", data_dir=tmp_path, stream=stream)
