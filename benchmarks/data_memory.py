@@ -1,4 +1,4 @@
-"""Memory of one epoch: `python -m benchmarks.data_memory FOLDER streamed|"in memory"`.
+"""Memory of one streamed epoch: `python -m benchmarks.data_memory FOLDER`.
 
 A process of its own for `benchmarks.data`, whose peak nothing else has raised.
 """
@@ -17,7 +17,7 @@ def _status(key):
     raise OSError(f"/proc/self/status has no {key}")
 
 
-def main(folder, way):
+def main(folder):
     from benchmarks.cases_data import NAME
     from benchmarks.data import BATCH, SIDE
     from spectral_keras.augmentation.image import build_augmentation
@@ -32,7 +32,7 @@ def main(folder, way):
             data_dir=folder,
             image_size=SIDE,
             validation_fraction=0,
-            stream=way == "streamed",
+            stream=True,
             limit=limit,
         )
         return Batches(
