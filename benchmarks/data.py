@@ -122,7 +122,7 @@ def _memory(folder, options):
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     found |= json.loads(done.stdout.splitlines()[-1])
     print(
-        f"memory: {found['before_mib']:,.0f} MiB once TFDS is imported, at most "
+        f"memory: {found['before_mib']:,.0f} MiB after four batches of a part, at most "
         f"{found['peak_mib']:,.0f} MiB in opening the set and in an epoch of {count:,} images "
         f"({found['decoded_mib']:,.0f} MiB decoded): {found['increase_mib']:,.0f} MiB more, "
         f"bound {options.bound_mib} MiB"

@@ -1,6 +1,7 @@
 """Memory of one streamed epoch: `python -m benchmarks.data_memory FOLDER`.
 
-A process of its own for `benchmarks.data`, whose peak nothing else has raised.
+A process of its own for `benchmarks.data`, whose peak nothing else has raised.  The increase is
+over what the process holds after four batches of a limited set.
 """
 
 import json
@@ -44,7 +45,8 @@ def main(folder):
             workers=2,
         )
 
-    # TensorFlow, TFDS and Pillow are loaded, and have made their first buffers.
+    # TensorFlow, TFDS and Pillow are loaded, and the buffers of a few batches made: what the
+    # epoch takes more is what grows with the set.
     first = batches(4 * BATCH)
     for index in range(len(first)):
         first[index]
