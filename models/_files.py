@@ -18,7 +18,7 @@ from models._options import CommandError
 
 # What may differ between a run and its continuation: none of it changes the weights.
 FREE_OPTIONS = (
-    "resume", "overwrite", "export", "workers", "tensorboard", "data_dir", "output",
+    "resume", "overwrite", "export", "workers", "stream", "tensorboard", "data_dir", "output",
 )  # fmt: skip
 
 

@@ -86,6 +86,17 @@ def boolean(text):
     raise argparse.ArgumentTypeError(f"expected true or false, received {text!r}")
 
 
+def stream(text):
+    """An argparse type: true, false or auto."""
+    if text.lower() == "auto":
+        return "auto"
+    try:
+        return boolean(text)
+    except argparse.ArgumentTypeError:
+        message = f"expected true, false or auto, received {text!r}"
+        raise argparse.ArgumentTypeError(message) from None
+
+
 def path(text):
     """An argparse type: a path that is not empty, as an unset shell variable would be."""
     if not text:
@@ -164,7 +175,23 @@ def build_parser(name):
         "--workers",
         type=number(int, 0),
         default=1,
-        help="threads for batches (default 1)",
+        help="threads for batches (default 1); those of a streamed set decode its images",
+    )
+    data.add_argument(
+        "--stream",
+        type=stream,
+        default="auto",
+        metavar="true|false|auto",
+        help="leave the images of a folder or a TFDS set in their files and decode them when they "
+        "are used; auto (default): where, decoded, they would take more than a quarter of the free "
+        "memory. The batches are the same either way",
+    )
+    data.add_argument(
+        "--shuffle-buffer",
+        type=number(int, 1),
+        metavar="N",
+        help="shuffle the files and within N neighbouring images, for slow disks (default: "
+        "over the whole training set)",
     )
     fit = parser.add_argument_group("training")
     fit.add_argument("--epochs", type=number(int, 1), default=recipe.epochs)

@@ -215,6 +215,10 @@ class Run:
                 saved = f"the best weights (epoch {self.best.epoch}) are in {self.folder.path}"
             return f"{error}; {saved}; try a lower --learning-rate or --precision float32"
         except Exception as error:
+            # What the backend makes of an image that cannot be read may be a page long.
+            broken = _data_error(batches)
+            if broken is not None:
+                return f"{broken}; --resume goes on after epoch {len(self.history)}"
             if not is_out_of_memory(error):
                 raise
             size = self.options["batch_size"]
@@ -238,7 +242,13 @@ class Run:
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         )
-        scores = model.evaluate(test, verbose=0, return_dict=True)
+        try:
+            scores = model.evaluate(test, verbose=0, return_dict=True)
+        except Exception:
+            broken = _data_error({"test": test})
+            if broken is None:
+                raise
+            raise CommandError(f"{broken}; --resume evaluates again") from broken
         speeds = [row["images_per_second"] for row in self.history]
         result = {
             "model": self.name,
@@ -275,6 +285,14 @@ class Run:
             self.best.epoch,
         )
         return result
+
+
+def _data_error(batches):
+    """The DataError that broke one of the batches, or None."""
+    from spectral_keras.data import DataError
+
+    errors = [part.error for part in batches.values() if part is not None]
+    return next((error for error in errors if isinstance(error, DataError)), None)
 
 
 def _is_number(value):

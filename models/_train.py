@@ -63,6 +63,9 @@ def train(name, options, folder, argv=None, evaluate=True):
         f"{keras.backend.backend()}, {options['precision']}; {folder.path}",
         flush=True,
     )
+    how = described_stream(data, options)
+    if how:
+        print(f"{name}: {how}", flush=True)
     if run.first_epoch:
         print(f"{name}: going on after epoch {run.first_epoch} of {options['epochs']}", flush=True)
     if run.first_epoch < options["epochs"] and not run.stopped_early:
@@ -144,10 +147,31 @@ def load_data(options):
             seed=options["seed"],
             image_size=options["image_size"],
             grayscale=options["grayscale"],
+            stream=options["stream"],
         )
         return data, make_batches(data, options)
     except ValueError as error:
         raise CommandError(str(error)) from error
+
+
+def described_stream(data, options):
+    """How the images of a folder or a TFDS set are read, in a line; None for other sets."""
+    how = data.source.get("stream")
+    if how is None:
+        return None
+    size = f"{how['decoded_bytes'] / 2**20:,.1f} MiB decoded"
+    if "bound_bytes" in how and how["bound_bytes"] is not None:
+        relation = "above" if how["streamed"] else "within"
+        size += f", {relation} the bound of {how['bound_bytes'] / 2**20:,.1f} MiB"
+    if not how["streamed"]:
+        return f"images in memory ({size})"
+    buffer = options["shuffle_buffer"]
+    shuffled = "the whole training set" if buffer is None else f"a buffer of {buffer:,} images"
+    return (
+        f"images streamed ({size}) from {how['shards']:,} {how['format']} "
+        f"{'files' if how['format'] == 'image' else 'shards'}, {options['workers']} threads, "
+        f"shuffled over {shuffled}"
+    )
 
 
 def make_batches(data, options):
@@ -168,12 +192,14 @@ def make_batches(data, options):
         augment=augment,
         seed=options["seed"],
         workers=options["workers"],
+        shuffle_buffer=options["shuffle_buffer"],
     )
     evaluation = max(size, 250)
+    workers = options["workers"] if train.streamed else 1
     validation = None
     if len(data.y_validation):
-        validation = Batches(data.x_validation, data.y_validation, evaluation)
-    test = Batches(data.x_test, data.y_test, evaluation)
+        validation = Batches(data.x_validation, data.y_validation, evaluation, workers=workers)
+    test = Batches(data.x_test, data.y_test, evaluation, workers=workers)
     return {"train": train, "validation": validation, "test": test}
 
 

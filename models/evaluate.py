@@ -118,7 +118,9 @@ def load_test(config, options):
             seed=trained["seed"],
             image_size=trained["image_size"],
             grayscale=trained["grayscale"],
+            stream="auto",  # large training images stay in their files; the test images are read
         )
+        x_test = np.asarray(data.x_test)
     except KeyError as error:
         raise CommandError(f"config.json of the run has no option {error}") from None
     except ValueError as error:
@@ -129,7 +131,7 @@ def load_test(config, options):
             "data set?"
         )
     # As the training's batches do it.
-    return np.multiply(data.x_test, np.float32(1 / 255), dtype=np.float32), data.y_test
+    return np.multiply(x_test, np.float32(1 / 255), dtype=np.float32), data.y_test
 
 
 def load_model(folder, x):

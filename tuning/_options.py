@@ -14,11 +14,11 @@ _NOT_HERE = ("export", "tensorboard", "early_stopping")
 # What is left of the training command for --build, whose function compiles its own model.
 BUILD_OPTIONS = (
     "dataset", "data_dir", "limit", "image_size", "grayscale", "validation_fraction", "augment",
-    "workers", "epochs", "batch_size", "precision", "seed",
+    "workers", "stream", "shuffle_buffer", "epochs", "batch_size", "precision", "seed",
 )  # fmt: skip
 
 # What may differ between a search and its continuation: none of it changes a trial.
-FREE_OPTIONS = ("trials", "workers", "data_dir")
+FREE_OPTIONS = ("trials", "workers", "stream", "data_dir")
 
 
 def build_parser(epilog):

@@ -7,7 +7,12 @@ import threading
 import keras
 import numpy as np
 
+from spectral_keras.data.shuffling import epoch_order
+from spectral_keras.data.streamed import StreamedImages
 from spectral_keras.ops.validation import check_bool, check_positive_int
+
+# Batches of a stream that wait for their use.
+AHEAD = 2
 
 
 class Batches(keras.utils.PyDataset):
@@ -17,7 +22,8 @@ class Batches(keras.utils.PyDataset):
     `order = numpy.random.default_rng([seed, epoch]).permutation(N)`, augmented with
     `numpy.random.default_rng([seed, epoch, index, 1])`. Nothing else enters, neither earlier
     batches nor the number of threads, so a resumed training sees what the uninterrupted one
-    would have seen.
+    would have seen. With a `shuffle_buffer` the order is that of
+    `spectral_keras.data.shuffling.epoch_order`.
 
     Set `epoch` before each epoch, in `on_epoch_begin` of a callback: `fit` draws its first
     batch of an epoch after the callbacks. Call `fit(..., shuffle=False)`: its default would
@@ -28,9 +34,14 @@ class Batches(keras.utils.PyDataset):
     because that queue hands batches left over from one epoch to the next. Here a
     batch is only ever taken for the epoch that it was computed for.
 
+    Streamed images are decoded by `workers` threads together, a batch at a time: besides the
+    batch in use there are at most `AHEAD` = 2 finished ones and 2 in work, so the memory needed
+    is 5 batches of float32 and 2 of uint8, however large the set is and however many threads
+    there are.
+
     Args:
         images: array of shape `[N, height, width, channels]`, uint8 in [0, 255] or floats in
-            [0, 1].
+            [0, 1]; or `StreamedImages`, which are uint8.
         labels: integer array of shape `[N]`.
         batch_size: positive integer.
         shuffle: True for a new order at each epoch.
@@ -41,9 +52,15 @@ class Batches(keras.utils.PyDataset):
         seed: integer of at least 0.
         drop_remainder: True leaves out a last batch smaller than `batch_size`.
         workers: threads that compute ahead; 0 computes each batch when it is asked for.
+        shuffle_buffer: None shuffles over the whole set. An integer K shuffles the files of a
+            streamed set and within about K neighbouring images, so that files on a slow disk are
+            read from front to back. Images that are files of their own (a folder), and arrays,
+            are one such file in stored order.
 
     Attributes:
         epoch: the epoch whose batches are given out, from 0.
+        error: the last error of a batch, also of one computed ahead, or None: what `fit` raises
+            does not always show it.
 
     Example:
 
@@ -69,9 +86,11 @@ class Batches(keras.utils.PyDataset):
         seed=0,
         drop_remainder=False,
         workers=1,
+        shuffle_buffer=None,
     ):
         super().__init__(workers=1, use_multiprocessing=False)
-        self.images = np.asarray(images)
+        self.streamed = isinstance(images, StreamedImages)
+        self.images = images if self.streamed else np.asarray(images)
         self.labels = np.asarray(labels)
         if self.images.ndim != 4 or self.images.dtype.kind not in "uf":
             raise ValueError(
@@ -97,7 +116,11 @@ class Batches(keras.utils.PyDataset):
         self.seed = check_positive_int("seed", seed, minimum=0)
         self.drop_remainder = check_bool("drop_remainder", drop_remainder)
         self.threads = check_positive_int("workers", workers, minimum=0)
+        if shuffle_buffer is not None:
+            shuffle_buffer = check_positive_int("shuffle_buffer", shuffle_buffer)
+        self.shuffle_buffer = shuffle_buffer
         self.epoch = 0
+        self.error = None
         if len(self) == 0:
             raise ValueError(
                 f"`images` must fill at least one batch of {batch_size}. "
@@ -105,7 +128,10 @@ class Batches(keras.utils.PyDataset):
             )
         self._order = (None, None)
         self._lock = threading.Lock()
-        self._executor = None
+        self._executor = self._decoders = None
+        # Arrays: each thread makes a batch.  Streams: the threads share one, and two more put
+        # together what they decode, so that one batch is augmented while the next is decoded.
+        self._number_ahead = AHEAD if self.streamed else 2 * self.threads
         self._ahead = {}  # (epoch, index) -> future
         self._last = None
 
@@ -125,12 +151,12 @@ class Batches(keras.utils.PyDataset):
             in_order = index == 0 or self._last == (epoch, index - 1)
             self._last = (epoch, index)
             future = self._ahead.pop((epoch, index), None)
-            stop = min(index + 1 + 2 * self.threads, len(self)) if in_order else index + 1
+            stop = min(index + 1 + self._number_ahead, len(self)) if in_order else index + 1
             wanted = [(epoch, number) for number in range(index + 1, stop)]
             for key in [key for key in self._ahead if key not in wanted]:
                 self._ahead.pop(key).cancel()
             if self._executor is None:
-                self._executor = concurrent.futures.ThreadPoolExecutor(self.threads, "Batches")
+                self._start_threads()
             for key in wanted:
                 if key not in self._ahead:
                     self._ahead[key] = self._executor.submit(self.batch, *key)
@@ -142,7 +168,11 @@ class Batches(keras.utils.PyDataset):
         chosen = slice(start, start + self.batch_size)
         if self.shuffle:
             chosen = self._epoch_order(epoch)[chosen]
-        images = self.images[chosen]
+        try:
+            images = self._pixels(chosen)
+        except Exception as error:
+            self.error = error
+            raise
         if images.dtype == np.uint8:
             images = np.multiply(images, np.float32(1 / 255), dtype=np.float32)
         else:
@@ -154,10 +184,26 @@ class Batches(keras.utils.PyDataset):
             images = np.asarray(self.augment(images, rng, **out), np.float32)
         return images, self.labels[chosen]
 
+    def _pixels(self, chosen):
+        if self.streamed:
+            return self.images.read(chosen, self._decoders, self.threads)
+        return self.images[chosen]
+
+    def _start_threads(self):
+        pool = concurrent.futures.ThreadPoolExecutor
+        if not self.streamed:
+            self._executor = pool(self.threads, "Batches")
+            return
+        self._executor = pool(min(2, self.threads), "Batches")
+        if self.threads > 1:
+            self._decoders = pool(self.threads, "decode")
+
     def _epoch_order(self, epoch):
         known, order = self._order  # one assignment each way: safe between threads
         if known != epoch:
-            order = np.random.default_rng([self.seed, epoch]).permutation(len(self.images))
+            rng = np.random.default_rng([self.seed, epoch])
+            shards = self.images.shards if self.streamed else None
+            order = epoch_order(len(self.images), rng, self.shuffle_buffer, shards)
             self._order = (epoch, order)
         return order
 

@@ -12,6 +12,7 @@ from spectral_keras.data.errors import DataError
 from spectral_keras.data.folder import is_class_folder, load_folder
 from spectral_keras.data.npz import load_npz
 from spectral_keras.data.planted import load_planted
+from spectral_keras.data.streamed import StreamedImages
 from spectral_keras.data.tfds import load_tfds
 
 _PLANTED = {"planted": "radial", "planted_oriented": "oriented"}
@@ -19,11 +20,12 @@ _PLANTED = {"planted": "radial", "planted_oriented": "oriented"}
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
-    """Training, validation and test images in memory.
+    """Training, validation and test images, in memory or streamed.
 
     Attributes:
         name: the name that was asked for.
-        x_train, x_validation, x_test: uint8 arrays of shape `[N, height, width, channels]`.
+        x_train, x_validation, x_test: uint8 arrays of shape `[N, height, width, channels]`, or
+            `StreamedImages`, which give such arrays when they are indexed.
         y_train, y_validation, y_test: int32 arrays of shape `[N]`, from 0 to `num_classes - 1`.
         class_names: list of `num_classes` strings.
         source: dict that says where the data came from and how they were split (JSON plain).
@@ -58,6 +60,8 @@ def load(
     seed=0,
     image_size=None,
     grayscale=False,
+    stream=False,
+    stream_above=None,
 ):
     """Load an image classification data set.
 
@@ -80,6 +84,13 @@ def load(
         image_size: integer or pair (height, width); resizes with an antialiasing filter.
             Needed where images differ in size.
         grayscale: True turns colour images into one channel (ITU-R 601 luma).
+        stream: False reads all images into memory. True leaves them in their files: what is read
+            is where each of them lies, and their labels; `Batches` then decodes them ahead in
+            threads. `"auto"` streams a folder or a TFDS set whose images, decoded, would take
+            more than `stream_above` bytes. Either way the images, their order and the splits are
+            the same, to the last bit. TFDS sets need TFRecord (or ArrayRecord) files in a local
+            folder for it; `.npz` files and the synthetic sets are always read.
+        stream_above: bytes; None means a quarter of the memory that is available.
 
     Returns:
         A `Dataset`.
@@ -116,8 +127,12 @@ def load(
         raise DataError(f"data_dir must be a path. Received: data_dir={data_dir!r}")
     if not isinstance(grayscale, bool):
         raise DataError(f"grayscale must be True or False. Received: grayscale={grayscale!r}")
+    if stream is not True and stream is not False and stream != "auto":
+        raise DataError(f"stream must be True, False or 'auto'. Received: stream={stream!r}")
+    stream_above = _check_limit("stream_above", stream_above)
+    streaming = {"stream": stream, "stream_above": stream_above}
     try:
-        parts = _read(name, data_dir, limit, limit_test, image_size, grayscale)
+        parts = _read(name, data_dir, limit, limit_test, image_size, grayscale, streaming)
         parts = _limit_and_convert(parts, limit, limit_test, image_size, grayscale)
     except MemoryError as error:
         raise DataError(
@@ -162,8 +177,14 @@ def _check_image_size(value):
     return int(pair[0]), int(pair[1])
 
 
-def _read(name, data_dir, limit, limit_test, image_size, grayscale):
+def _read(name, data_dir, limit, limit_test, image_size, grayscale, streaming):
     """Choose the reader by what `name` is: digits, planted, file, folder, or a TFDS name."""
+    if streaming["stream"] is True and (
+        name == "digits" or name in _PLANTED or name.lower().endswith(".npz")
+    ):
+        raise DataError(
+            f"{name!r} cannot be streamed: only folders of class folders and TFDS sets can"
+        )
     if name == "digits":
         return load_digits()
     if name in _PLANTED:
@@ -174,17 +195,20 @@ def _read(name, data_dir, limit, limit_test, image_size, grayscale):
     path = os.path.expanduser(name)
     looks_like_path = name.startswith((".", "~")) or os.path.isabs(path)
     if os.path.isdir(path) and (looks_like_path or is_class_folder(path)):
-        return load_folder(name, limit, limit_test, image_size, grayscale)
+        return load_folder(name, limit, limit_test, image_size, grayscale, **streaming)
     if os.path.isfile(path):
         raise DataError(f"{name} is neither an .npz file nor a folder: convert it to .npz")
     if looks_like_path:
         raise DataError(f"no such file or folder: {name}: give an .npz file or a folder of classes")
-    return load_tfds(name, data_dir, limit, limit_test, image_size)
+    return load_tfds(name, data_dir, limit, limit_test, image_size, **streaming)
 
 
 def _limit_and_convert(parts, limit, limit_test, image_size, grayscale):
     for part, count in (("train", limit), ("test", limit_test)):
         images, labels = parts[f"x_{part}"], parts[f"y_{part}"]
+        if isinstance(images, StreamedImages):  # chosen and resized already
+            parts[f"x_{part}"] = images.as_grayscale() if grayscale else images
+            continue
         if count is not None and count < len(labels):
             chosen = arrays.balanced_prefix(labels, count)
             images, labels = images[chosen], labels[chosen]
@@ -216,7 +240,8 @@ def _split(name, parts, limit, limit_test, fraction, seed):
         )
     train, validation = arrays.stratified_split(y_train, count, np.random.default_rng(seed))
     # Without a validation set the arrays stay as they are, and nothing is copied.
-    x_rest = x_train[train] if count else x_train
+    take = x_train.subset if isinstance(x_train, StreamedImages) else x_train.__getitem__
+    x_rest = take(train) if count else x_train
     source = dict(parts["source"])
     source.update(
         train_images=len(train),
@@ -231,7 +256,7 @@ def _split(name, parts, limit, limit_test, fraction, seed):
         name=name,
         x_train=x_rest,
         y_train=y_train[train],
-        x_validation=x_train[validation],
+        x_validation=take(validation),
         y_validation=y_train[validation],
         x_test=parts["x_test"],
         y_test=parts["y_test"],

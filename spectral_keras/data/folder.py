@@ -6,7 +6,9 @@ import os
 import numpy as np
 
 from spectral_keras.data import arrays
+from spectral_keras.data.decode import MODES, decode, described
 from spectral_keras.data.errors import DataError
+from spectral_keras.data.streamed import StreamedImages, different_sizes, streams
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif")
 TEST_FOLDERS = ("test", "validation", "val")
@@ -20,7 +22,15 @@ def is_class_folder(path):
     )
 
 
-def load_folder(path, limit=None, limit_test=None, image_size=None, grayscale=False):
+def load_folder(
+    path,
+    limit=None,
+    limit_test=None,
+    image_size=None,
+    grayscale=False,
+    stream=False,
+    stream_above=None,
+):
     """Read every image below `path` as RGB (or grey); class names are the folder names.
 
     With train/ and test/ (or validation/, val/) these are the two sets; without, the fifth
@@ -59,15 +69,31 @@ def load_folder(path, limit=None, limit_test=None, image_size=None, grayscale=Fa
         test_name = "a fifth of every class, by a hash of the path"
     train_files, y_train = _limited(train_files, y_train, limit)
     test_files, y_test = _limited(test_files, y_test, limit_test)
-    x_train = _read_all(train_files, path, image_size, grayscale)
-    x_test = _read_all(test_files, path, image_size, grayscale, x_train.shape[1:3])
+    files = train_files + test_files
+    source = _Files(files, path, image_size, grayscale)
+    shape = source.decode(0).shape
+    images = StreamedImages(source, shape, np.arange(len(files)))
+    streamed, how = streams(stream, stream_above, len(files), shape)
+    if streamed and image_size is None:
+        source.check_some(shape)
+    x_train, x_test = (
+        images.subset(slice(len(train_files))),
+        images.subset(slice(len(train_files), None)),
+    )
+    if not streamed:
+        x_train, x_test = np.asarray(x_train), np.asarray(x_test)
     return {
         "x_train": x_train,
         "y_train": y_train,
         "x_test": x_test,
         "y_test": y_test,
         "class_names": class_names,
-        "source": {"kind": "folder", "path": path, "test": test_name},
+        "source": {
+            "kind": "folder",
+            "path": path,
+            "test": test_name,
+            "stream": how | {"format": "image", "shards": len(files)},
+        },
     }
 
 
@@ -126,41 +152,36 @@ def _limited(files, labels, limit):
     return [files[index] for index in chosen], labels[chosen]
 
 
-def _read_all(files, root, image_size, grayscale, expected_size=None):
-    """The images of `files`, resized to `image_size`, or as they are if all of one size."""
-    images = None
-    for index, file in enumerate(files):
-        image = _read(file, image_size, grayscale)
-        if images is None:
-            expected_size = expected_size or image.shape[:2]
-            images = arrays.allocate(len(files), (*expected_size, image.shape[-1]), root)
-        if image.shape[:2] != expected_size:
-            sizes = ["x".join(map(str, size)) for size in (image.shape[:2], expected_size)]
+class _Files:
+    """What `StreamedImages` reads: image `index` is the file of that number."""
+
+    shards = None  # each image is a file of its own
+
+    def __init__(self, files, root, size, grayscale):
+        self.files = files
+        self.name = root
+        self._size = size
+        self._mode = MODES[1 if grayscale else 3]
+
+    def describe(self, index):
+        return self.files[index]
+
+    def decode(self, index):
+        file = self.files[index]
+        if os.path.exists(file) and not os.path.isfile(file):  # a pipe would be waited for
+            raise DataError(f"the image {file} is not a file: remove it")
+        try:
+            return decode(file, self._mode, self._size)
+        except DataError as error:
+            raise DataError(f"the image {file} has {error}") from error
+        except Exception as error:  # Pillow's decoders raise many types on damaged files
             raise DataError(
-                f"the images of {root} have different sizes ({file} is {sizes[0]}, others are "
-                f"{sizes[1]}): give image_size to resize them all"
-            )
-        images[index] = image
-    return images
+                f"the image {file} cannot be read ({described(error)}): repair or remove it"
+            ) from error
 
-
-def _read(file, size, grayscale):
-    from PIL import Image
-
-    if os.path.exists(file) and not os.path.isfile(file):  # a pipe would be waited for
-        raise DataError(f"the image {file} is not a file: remove it")
-    try:
-        with Image.open(file) as opened:
-            if opened.mode[0] in "IF":
-                raise DataError(f"the image {file} has more than 8 bits a channel: convert it")
-            image = opened.convert("L" if grayscale else "RGB")
-    except DataError:
-        raise
-    except Exception as error:  # Pillow's decoders raise many types on damaged files
-        raise DataError(
-            f"the image {file} cannot be read ({type(error).__name__}): repair or remove it"
-        ) from error
-    if size is not None and image.size != (size[1], size[0]):
-        image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    pixels = np.asarray(image, np.uint8)
-    return pixels[..., np.newaxis] if grayscale else pixels
+    def check_some(self, shape, count=32):
+        """Refuse different sizes before a training, as far as some of the images show them."""
+        for index in np.unique(np.linspace(0, len(self.files) - 1, count).astype(int)):
+            found = self.decode(index).shape
+            if found != shape:
+                raise different_sizes(self, index, found, shape)

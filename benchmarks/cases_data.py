@@ -1,0 +1,260 @@
+"""Input pipelines: images from files to batches, and the training step that waits for them."""
+
+import contextlib
+import io
+import pathlib
+
+import numpy as np
+
+from benchmarks.harness import Case
+
+CLASSES = 10
+NAME = "generated_images"  # of the TFDS set that `write_tfds` prepares
+
+
+def encoded_images(count, side, form, seed=0):
+    """`count` different encoded images: soft blobs with noise, `side` pixels high.
+
+    JPEGs (quality 90) differ in their widths, `side` to 1.5 `side`, as photographs do; PNGs are
+    square.
+    """
+    from PIL import Image
+
+    rng = np.random.default_rng(seed)
+    images = []
+    for _ in range(count):
+        width = side if form == "PNG" else int(rng.integers(side, 3 * side // 2 + 1))
+        blobs = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
+        pixels = np.asarray(blobs.resize((width, side), Image.Resampling.BICUBIC), np.int16)
+        noisy = np.clip(pixels + rng.integers(-8, 9, pixels.shape, np.int16), 0, 255)
+        file = io.BytesIO()
+        Image.fromarray(noisy.astype(np.uint8)).save(file, form, quality=90)
+        images.append(file.getvalue())
+    return images
+
+
+def write_tfds(folder, images, count, form, side, shards=8, test=20):
+    """Prepare a TFDS set of `count` training images in TFRecord shards, of `images` by turns."""
+    import tensorflow_datasets as tfds
+
+    shape = (side, side, 3) if form == "PNG" else (None, None, 3)
+
+    # Not registered: there may be several of this name, each in its folder.
+    with tfds.core.registered.skip_registration():
+
+        class GeneratedImages(tfds.core.GeneratorBasedBuilder):
+            VERSION = tfds.core.Version("1.0.0")
+            pkg_dir_path = None
+
+            def _info(self):
+                return self.dataset_info_from_configs(
+                    features=tfds.features.FeaturesDict(
+                        {
+                            "image": tfds.features.Image(shape=shape, encoding_format=form.lower()),
+                            "label": tfds.features.ClassLabel(num_classes=CLASSES),
+                        }
+                    ),
+                    supervised_keys=("image", "label"),
+                )
+
+            def _split_generators(self, dl_manager):
+                return {
+                    "train": self._generate_examples(count),
+                    "test": self._generate_examples(test),
+                }
+
+            def _generate_examples(self, number):
+                for index in range(number):
+                    image = io.BytesIO(images[index % len(images)])
+                    yield index, {"image": image, "label": index % CLASSES}
+
+    tfds.disable_progress_bar()
+    builder = GeneratedImages(data_dir=folder)
+    with contextlib.redirect_stdout(io.StringIO()):
+        config = tfds.download.DownloadConfig(num_shards=shards)
+        builder.download_and_prepare(download_config=config)
+    return builder
+
+
+def write_folder(folder, images, count, form, test=20):
+    """The same images as files: train/CLASS/ and test/CLASS/."""
+    suffix = {"JPEG": "jpg", "PNG": "png"}[form]
+    for split, number in (("train", count), ("test", test)):
+        for index in range(number):
+            path = pathlib.Path(folder, split, f"class{index % CLASSES}", f"{index}.{suffix}")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(images[index % len(images)])
+
+
+def _ours(name, batch, size, workers, augment, **options):
+    """One epoch of the batches of the training command."""
+
+    def factory():
+        from spectral_keras.augmentation.image import build_augmentation
+        from spectral_keras.data import Batches, load
+
+        data = load(name, validation_fraction=0, image_size=size, **options)
+        batches = Batches(
+            data.x_train,
+            data.y_train,
+            batch,
+            shuffle=True,
+            augment=build_augmentation(augment),
+            workers=workers,
+        )
+
+        def step():
+            for index in range(len(batches)):
+                batches[index]
+            batches.epoch += 1
+
+        return step
+
+    return factory
+
+
+def _augmented(tf, size):
+    """Pad 4, crop, flip in tf.image, one image at a time, as tutorials do; then to [0, 1]."""
+
+    def augment(image, label):
+        image = tf.image.resize_with_crop_or_pad(image, size + 8, size + 8)
+        image = tf.image.random_crop(image, (size, size, 3))
+        return tf.image.random_flip_left_right(image), label
+
+    return augment
+
+
+def _tf_data(builder, batch, size, augment, antialias, threads=None):
+    """One epoch of a plain tf.data pipeline over the TFDS set."""
+
+    def factory():
+        import tensorflow as tf
+
+        def prepare(image, label):
+            image = tf.cast(image, tf.float32) / 255
+            if antialias is not None:
+                image = tf.image.resize(image, (size, size), antialias=antialias)
+            return image, label
+
+        auto = tf.data.AUTOTUNE
+        data = builder.as_dataset(split="train", shuffle_files=True, as_supervised=True)
+        data = data.shuffle(1000).map(prepare, num_parallel_calls=auto)
+        if augment:
+            data = data.map(_augmented(tf, size), num_parallel_calls=auto)
+        return _epoch(data.batch(batch).prefetch(auto))
+
+    return factory
+
+
+def _keras_folder(folder, batch, size, augment):
+    """One epoch of keras.utils.image_dataset_from_directory over the folder."""
+
+    def factory():
+        import keras
+        import tensorflow as tf
+
+        data = keras.utils.image_dataset_from_directory(
+            pathlib.Path(folder, "train"),
+            image_size=(size, size),
+            batch_size=None if augment else batch,
+            verbose=False,
+        )
+        auto = tf.data.AUTOTUNE
+        data = data.map(lambda image, label: (image / 255, label), num_parallel_calls=auto)
+        if augment:
+            data = data.map(_augmented(tf, size), num_parallel_calls=auto).batch(batch)
+        return _epoch(data.prefetch(auto))
+
+    return factory
+
+
+def _epoch(data):
+    def step():
+        for images, _ in data:
+            images.numpy()
+
+    return step
+
+
+def _training(name, size, batch, **options):
+    """A training step of a network of the zoo with Adam."""
+
+    def factory():
+        import keras
+
+        from models import registry
+
+        model = registry.build(name, (size, size, 3), CLASSES, **options)
+        model.compile(
+            keras.optimizers.Adam(1e-4),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            jit_compile=False,
+        )
+        rng = np.random.default_rng(0)
+        x = rng.random((batch, size, size, 3), dtype=np.float32)
+        y = rng.integers(0, CLASSES, batch).astype("int32")
+
+        return lambda: model.train_on_batch(x, y)
+
+    return factory
+
+
+def _case(name, folder, form, stored, size, batch, count, augment):
+    images = encoded_images(min(count, 256), stored, form)
+    folder = pathlib.Path(folder, form)
+    builder = write_tfds(folder / "tfds", images, count, form, stored)
+    write_folder(folder / "folder", images, count, form)
+    resize = None if form == "PNG" else size
+    tfds = {"data_dir": folder / "tfds", "stream": True}
+    ways = {
+        f"streamed TFRecord, {workers} workers": _ours(
+            NAME, batch, resize, workers, augment, **tfds
+        )
+        for workers in (0, 1, 2)
+    }
+    ways["streamed folder, 2 workers"] = _ours(
+        str(folder / "folder"), batch, resize, 2, augment, stream=True
+    )
+    ways["in memory, 1 worker"] = _ours(NAME, batch, resize, 1, augment, data_dir=folder / "tfds")
+    crops = augment != "none"
+    if form == "PNG":
+        ways["tf.data"] = _tf_data(builder, batch, size, crops, None)
+    else:
+        ways["tf.data, resize without antialias"] = _tf_data(builder, batch, size, crops, False)
+        ways["tf.data, resize with antialias"] = _tf_data(builder, batch, size, crops, True)
+    ways["image_dataset_from_directory"] = _keras_folder(folder / "folder", batch, size, crops)
+    return Case(
+        name=name,
+        shape=f"{count} images, batches [{batch},{size},{size},3], {augment}",
+        reference="tf.data" if form == "PNG" else "tf.data, resize with antialias",
+        ways=ways,
+        targets={"streamed TFRecord, 2 workers": "faster than the training step"},
+    )
+
+
+def _step(name, label, network, size, batch, **options):
+    return Case(
+        name=name,
+        shape=f"[{batch},{size},{size},3], forward, backward and Adam, float32",
+        reference=label,
+        ways={label: _training(network, size, batch, **options)},
+    )
+
+
+def cases(folder, count=512):
+    """name -> function that gives (Case, images of a step): JPEGs of 160 pixels, PNGs of 32.
+
+    A step of a pipeline is a whole epoch with threads that start idle: what was prepared while
+    another way was being timed would flatter it.
+    """
+    jpeg, png = "JPEG 160 to 128 pixels", "PNG 32 pixels"
+    steps = {name: f"training step after {name}" for name in (jpeg, png)}
+    return {
+        jpeg: lambda: (_case(jpeg, folder, "JPEG", 160, 128, 32, count, "crop_flip"), count),
+        steps[jpeg]: lambda: (
+            _step(steps[jpeg], "ResNet-18 of width 0.25", "resnet18", 128, 8, width=0.25),
+            8,
+        ),
+        png: lambda: (_case(png, folder, "PNG", 32, 32, 128, 4 * count, "crop_flip"), 4 * count),
+        steps[png]: lambda: (_step(steps[png], "deep_spectral", "deep_spectral", 32, 32), 32),
+    }
