@@ -125,7 +125,7 @@ class Experiment:
 
 
 def main(figure, argv=None):
-    """The command of a figure; leaves with status 0, 2 (bad input), 130 (Ctrl-C) or 143 (SIGTERM)."""
+    """The command of a figure; leaves with status 0, 2 (bad input), 130 or 143 (SIGTERM)."""
     options = _parse(figure, argv)
     path = pathlib.Path(options.results) / f"{figure.name}.json"
     try:
