@@ -255,7 +255,7 @@ def test_flips_in_images_of_a_folder(long, tmp_path, record_property):
             Image.fromarray(rng.integers(0, 255, (12, 12, 3), "uint8")).save(path)
         good = path.read_bytes()
         noticed = 0
-        for length in (0, 1, len(good) // 2, len(good) - 20):
+        for length in (0, 1, len(good) // 2):
             path.write_bytes(good[:length])
             with pytest.raises(DataError, match=path.name):
                 read(_data, root)
@@ -281,7 +281,6 @@ def test_flips_in_images_of_a_folder(long, tmp_path, record_property):
 
 DAMAGES = {
     "truncated": lambda data: data[: len(data) // 2],
-    "empty": lambda data: b"",
     "flipped": lambda data: (
         data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 4]) + data[len(data) // 2 + 1 :]
     ),

@@ -11,17 +11,17 @@ from tests.faults.jobs import JOBS, outcome
 
 # Job -> (kills at random times, kills at random file operations) of the short and the long form.
 KILLS = {
-    "training": ((1, 1), (30, 20)),
-    "search": ((0, 2), (30, 20)),
-    "masks": ((0, 2), (30, 20)),
-    "corrupt": ((3, 3), (30, 20)),
-    "corrupt png": ((0, 3), (10, 20)),
-    "corrupt npz": ((0, 3), (10, 20)),
-    "figure": ((0, 1), (30, 20)),
-    "frequency_noise": ((0, 0), (10, 5)),
+    "training": ((1, 1), (30, 10)),
+    "search": ((0, 1), (30, 10)),
+    "masks": ((0, 1), (30, 10)),
+    "corrupt": ((3, 3), (30, 30)),
+    "corrupt png": ((0, 3), (5, 30)),
+    "corrupt npz": ((0, 3), (5, 30)),
+    "figure": ((0, 1), (30, 10)),
+    "frequency_noise": ((0, 0), (5, 0)),
 }
 # A run is killed so often, each time from where it was, before it is left to its end.
-IN_A_ROW = 5
+IN_A_ROW = 10
 SEED = 20
 
 
