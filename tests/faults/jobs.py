@@ -13,7 +13,7 @@ from tests.models.runs import write_tiny
 # Of the clock, of the place, or of the files that hold them.
 _FREE = {
     "seconds", "images_per_second", "command", "training_command", "history_sha256", "sha256",
-    "model_sha256", "output",
+    "model_sha256", "output", "resume", "overwrite", "commit",
 }  # fmt: skip
 
 

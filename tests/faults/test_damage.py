@@ -146,7 +146,7 @@ READERS = {
     "copy/labels.npy": (_copy, DataError, 60, 300),
     "copy/corruptions.json": (_copy, DataError, 60, 600),
     "copy.npz": (_copy, DataError, 100, 600),
-    "best.keras": (_model, CommandError, 30, 300),
+    "best.keras": (_model, CommandError, 30, 200),
 }
 
 
