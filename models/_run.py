@@ -227,9 +227,12 @@ class Run:
 
     def _evaluations(self):
         """What `models.evaluate` has added to result.json; it knows which weights it is of."""
+        if not (self.folder / "result.json").exists():
+            return {}
         try:
             stored = read_json(self.folder / "result.json")
-        except CommandError:  # none yet, or damaged: it is written anew
+        except CommandError as error:
+            print(f"{self.name}: {error}; it is written anew", file=sys.stderr)
             return {}
         return {key: stored[key] for key in ("attacks", "corruptions") if key in stored}
 
