@@ -183,7 +183,7 @@ def _draw(figure, path):
         raise CommandError(f"{path} holds no results of figures.{figure.name}")
     try:
         picture = figure.draw(stored)
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         state = "damaged" if stored.get("finished") else "unfinished"
         raise CommandError(
             f"{path} is {state} ({error!r}): --preset {stored.get('preset')} goes on with it, "

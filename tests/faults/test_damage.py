@@ -217,6 +217,15 @@ def test_the_checkpoint_before_is_used(files, tmp_path):
     assert state == {"history": [1]} and len(damaged) == 1 and str(newest) in damaged[0]
 
 
+@pytest.mark.parametrize("state", ["[" * 100_000, "3", "{"])
+def test_masks_with_a_damaged_header(tmp_path, state):
+    path = tmp_path / "masks.npz"
+    packed = {"kind": "masks", "state": state}
+    np.savez(path, **{name: np.frombuffer(text.encode(), "u1") for name, text in packed.items()})
+    with pytest.raises(ValueError, match="masks.npz cannot be read as masks"):
+        store.read(path, "masks")
+
+
 def test_flips_in_a_copy_that_goes_on(files, tmp_path, capsys, long, record_property):
     """--resume makes a damaged piece anew, says so, and ends with the same bytes."""
     from models import corrupt
