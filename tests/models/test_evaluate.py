@@ -425,16 +425,17 @@ class TestCorruptions:
         assert stored(run)["corruptions"][:1] == first
         assert [entry["images"] for entry in stored(run)["corruptions"]] == [21, 6]
 
-    def test_resume_of_the_training_keeps_the_evaluations(self, run, command):
+    def test_resume_of_the_training_keeps_the_evaluations(self, run, command, capsys):
         command(run, *self.TWO)
         command(run, "--attack", "fgsm", *FAST, "--eps", "0.1")
         before = stored(run)
-        finished = SimpleNamespace(folder=RunFolder(run))
+        finished = SimpleNamespace(name="run", folder=RunFolder(run))
         kept = _run.Run._evaluations(finished)
         assert kept == {key: before[key] for key in ("attacks", "corruptions")}
         # A damaged or missing file is written anew.
         (run / "result.json").write_text("{")
         assert _run.Run._evaluations(finished) == {}
+        assert "result.json cannot be read" in capsys.readouterr().err
         (run / "result.json").unlink()
         assert _run.Run._evaluations(finished) == {}
 
