@@ -11,7 +11,7 @@ from tests.faults.jobs import JOBS, outcome
 
 # Job -> (kills at random times, kills at random file operations) of the short and the long form.
 KILLS = {
-    "training": ((1, 1), (30, 10)),
+    "training": ((0, 1), (30, 10)),
     "search": ((0, 1), (30, 10)),
     "masks": ((0, 1), (30, 10)),
     "corrupt": ((3, 3), (30, 30)),

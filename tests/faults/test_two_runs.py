@@ -9,7 +9,7 @@ import pytest
 from tests.faults.jobs import JOBS, outcome
 
 NAMES = ["training", "search", "masks", "corrupt"]
-SHORT = {"training", "corrupt"}
+SHORT = {"corrupt"}
 
 
 def stopped_at(forker, job, place, operation):
