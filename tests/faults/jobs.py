@@ -134,7 +134,8 @@ def outcome(folder):
     paths = [folder] if folder.is_file() else sorted(folder.rglob("*"))
     for path in paths:
         name = str(path.relative_to(folder.parent))
-        if path.is_file() and path.name != ".lock" and "tensorboard" not in path.parts:
+        # oracle.json is Keras Tuner's: of this process alone, and read by nothing here.
+        if path.is_file() and path.name not in (".lock", "oracle.json"):
             found[name] = content(path)
     return found
 
