@@ -18,7 +18,7 @@ from models import _evaluate_attacks, _run, _train, evaluate
 from models import corrupt as corrupt_command
 from models._evaluate_options import parse
 from models._evaluate_plot import draw_robustness, eps_text, label
-from models._files import RunFolder
+from models._files import RunFolder, read_json
 from spectral_keras.attacks import fgsm, pgd, predict_classes
 from spectral_keras.corruptions import corrupt
 from spectral_keras.corruptions import names as corruption_names
