@@ -70,7 +70,7 @@ def command(capsys):
 
 
 def stored(folder):
-    return json.loads((folder / "result.json").read_text())
+    return read_json(folder / "result.json")
 
 
 def numbers(folder):
