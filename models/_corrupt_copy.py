@@ -38,7 +38,7 @@ class Copy:
 
     @property
     def begun(self):
-        return (self.folder / MANIFEST).exists()
+        return os.path.exists(self.folder / MANIFEST)
 
     def check(self, resume, overwrite):
         """Refuse what this command may not write to, before any work is done."""

@@ -204,7 +204,8 @@ class RunFolder:
 
     @property
     def holds_run(self):
-        return (self.path / "config.json").exists()
+        # False where pathlib would raise: a name that is too long, a folder that may not be read.
+        return os.path.exists(self.path / "config.json")
 
     def check(self, resume, overwrite):
         """Refuse a folder that this command may not write into, before any work is done."""
