@@ -11,13 +11,14 @@ PYTEST_FLAGS ?=
 
 SOURCES := spectral_keras models tuning figures benchmarks tests
 
-.PHONY: demo test lint format clean
+.PHONY: demo test faults lint format clean
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help:
 	@echo "make demo    make .venv, train deep_spectral on the embedded digits"
 	@echo "make test    make .venv, run all tests (PYTEST_FLAGS=\"-k pool\" for some)"
+	@echo "make faults  kill, fill the disk, flip bits: the long form of tests/faults (docs/faults.md)"
 	@echo "make lint    check style and formatting"
 	@echo "make format  format the code"
 	@echo "make clean   remove .venv, caches and build files; runs/ stays"
@@ -28,6 +29,9 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+faults: $(VENV)/.installed-test
+	$(BIN)/python -m pytest tests/faults --faults $(PYTEST_FLAGS)
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

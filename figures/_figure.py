@@ -13,7 +13,15 @@ import sys
 import time
 from collections.abc import Callable
 
-from models._files import command_line, commit, read_json, versions, write_json
+from models._files import (
+    check_output,
+    command_line,
+    commit,
+    read_json,
+    versions,
+    write_json,
+)
+from models._leave import told
 from models._options import CommandError, OneLineParser
 
 PRESETS = ("smoke", "cpu", "paper")
@@ -74,8 +82,11 @@ class Experiment:
                 f"{self.path} holds results of the preset {stored.get('preset')}: --overwrite "
                 "replaces them, --results names another folder"
             )
-        self.content = stored.get("content", {})
-        self._seconds = stored.get("seconds", 0.0)
+        content, seconds = stored.get("content", {}), stored.get("seconds", 0.0)
+        good = isinstance(content, dict) and isinstance(content.get("runs", {}), dict)
+        if not good or isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+            raise CommandError(f"{self.path} is damaged: --overwrite makes it anew")
+        self.content, self._seconds = content, seconds
         if stored.get("settings") != self.settings:
             # A run is known by its whole command, so those that are still wanted stay good.
             self.content = {"runs": self.content.get("runs", {})}
@@ -89,7 +100,8 @@ class Experiment:
 
     def save(self, finished=False):
         """Write the JSON: all that is known so far."""
-        seconds = self._seconds + time.perf_counter() - self._begin
+        # A clock that was set back takes nothing away.
+        seconds = self._seconds + max(0.0, time.perf_counter() - self._begin)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_json(
             self.path,
@@ -113,22 +125,20 @@ class Experiment:
 
 
 def main(figure, argv=None):
-    """The command of a figure; leaves with status 0, 2 (bad input) or 130 (Ctrl-C)."""
+    """The command of a figure; leaves with status 0, 2 (bad input), 130 or 143 (SIGTERM)."""
     options = _parse(figure, argv)
     path = pathlib.Path(options.results) / f"{figure.name}.json"
     try:
+        check_output(options.results, "--results")
         if options.preset:
+            check_output(options.runs, "--runs")
             _run(figure, options, path)
         elif not path.exists():
             raise CommandError(f"{path} does not exist: --preset smoke, cpu or paper makes it")
         _draw(figure, path)
         status = 0
-    except (CommandError, OSError) as error:
-        print(f"figures.{figure.name}: error: {' '.join(str(error).split())}", file=sys.stderr)
-        status = 2
-    except KeyboardInterrupt:
-        print(f"\nfigures.{figure.name}: interrupted; the same command goes on", file=sys.stderr)
-        status = 130
+    except (CommandError, OSError, KeyboardInterrupt) as error:
+        status = told(f"figures.{figure.name}", error, "the same command goes on")
     sys.exit(status)
 
 
@@ -173,7 +183,7 @@ def _draw(figure, path):
         raise CommandError(f"{path} holds no results of figures.{figure.name}")
     try:
         picture = figure.draw(stored)
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         state = "damaged" if stored.get("finished") else "unfinished"
         raise CommandError(
             f"{path} is {state} ({error!r}): --preset {stored.get('preset')} goes on with it, "

@@ -12,6 +12,7 @@ import pathlib
 import numpy as np
 
 from figures._runs import trained
+from models._files import load_model
 from models._options import CommandError
 
 # Letter of the paper -> name of the regime.
@@ -213,9 +214,7 @@ def train_regime(experiment, images, letter):
 
 def load_network(experiment, letter):
     """best.keras of a regime."""
-    import keras
-
     path = experiment.folder / REGIMES[letter] / "best.keras"
     if not path.exists():
         raise CommandError(f"{path} is gone: delete its run from {experiment.path}")
-    return keras.saving.load_model(path, compile=False)
+    return load_model(path)

@@ -4,7 +4,7 @@ import csv
 import gc
 import shutil
 
-from models._files import RunFolder, command_line, read_json
+from models._files import RunFolder, command_line, file_hash, load_model, read_json
 from models._options import CommandError, parse
 from models._train import load_data, train
 
@@ -35,7 +35,7 @@ def trained(experiment, key, model, arguments, *, evaluate=True, training_error=
     command = command_line(f"models.{model}", argv)
     runs = experiment.content.setdefault("runs", {})
     experiment.used_runs.add(key)
-    if key in runs and runs[key]["command"] == command:
+    if key in runs and isinstance(runs[key], dict) and runs[key].get("command") == command:
         return runs[key]
     runs.pop(key, None)
     experiment.say(f"{key}: {command}")
@@ -45,13 +45,17 @@ def trained(experiment, key, model, arguments, *, evaluate=True, training_error=
     # Another figure's, perhaps; without its checkpoints it could not be gone on with.
     files = all((folder / name).exists() for name in ("result.json", "best.keras", "history.csv"))
     if files and evaluate and not (stale or training_error or experiment.overwrite):
-        runs[key] = {
-            "command": command,
-            "history": read_history(folder / "history.csv"),
-            "result": read_json(folder / "result.json"),
-        }
-        experiment.save()
-        return runs[key]
+        result = _read_result(folder)
+        # With a damaged history the run is gone on with, which writes it again.
+        if result is not None:
+            runs[key] = {
+                "command": command,
+                "history": read_history(folder / "history.csv"),
+                "result": result,
+            }
+            experiment.save()
+            return runs[key]
+        experiment.say(f"{key}: its history.csv or result.json is damaged")
     place = ["--output", str(folder.path), "--overwrite" if stale else "--resume"]
     if experiment.data_dir:
         place += ["--data-dir", experiment.data_dir]
@@ -66,7 +70,7 @@ def trained(experiment, key, model, arguments, *, evaluate=True, training_error=
         raise CommandError(f"the run {key} stopped: its folder is {folder.path}")
     record = {"command": command, "history": read_history(folder / "history.csv")}
     if evaluate:
-        record["result"] = read_json(folder / "result.json")
+        record["result"] = _read_result(folder)
         if training_error:
             record["result"]["train_error_percent"] = _training_error(options, folder)
     runs[key] = record
@@ -76,6 +80,16 @@ def trained(experiment, key, model, arguments, *, evaluate=True, training_error=
     return record
 
 
+def _read_result(folder):
+    """result.json, without the checksum of the history; None if one of the two is damaged."""
+    try:
+        result = read_json(folder / "result.json")
+        known = result.pop("history_sha256", None)
+        return result if known in (None, file_hash(folder / "history.csv")) else None
+    except (CommandError, OSError):
+        return None
+
+
 def _training_error(options, folder):
     """Error in percent of best.keras on the training images."""
     import keras
@@ -83,7 +97,7 @@ def _training_error(options, folder):
     from spectral_keras.data import Batches
 
     data, _ = load_data(options)
-    model = keras.saving.load_model(folder / "best.keras")
+    model = load_model(folder / "best.keras")
     model.compile(
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],

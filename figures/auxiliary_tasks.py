@@ -20,7 +20,7 @@ import numpy as np
 from figures._figure import Figure, main
 from figures._runs import trained
 from figures._style import BLACK, BLUE, GREEN, ORANGE, caption
-from models._files import read_json
+from models._files import load_model, read_json
 from models._options import CommandError
 
 TASKS = ("none", "reconstruction", "fourier")
@@ -134,8 +134,6 @@ def _run_one(experiment, backbone, training, task, seed):
 
 def _under_attack(experiment, key, settings):
     """Accuracy of best.keras on the first test images: clean, under FGSM, under PGD."""
-    import keras
-
     from models._train import load_data
     from spectral_keras.attacks import fgsm, pgd
 
@@ -148,7 +146,7 @@ def _under_attack(experiment, key, settings):
     data, _ = load_data(options)
     x = data.x_test[: settings["images"]].astype("float32") / 255
     y = data.y_test[: settings["images"]]
-    model = keras.saving.load_model(path / "best.keras")
+    model = load_model(path / "best.keras")
 
     def accuracy(images):
         logits = model.predict(images, batch_size=250, verbose=0)

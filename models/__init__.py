@@ -5,6 +5,12 @@ import os
 import sys
 import tempfile
 
+from models._leave import watch_signals
+
+# Only of a command, whose argv[0] is that while its package is imported.
+if sys.argv[:1] == ["-m"]:
+    watch_signals()
+
 
 @contextlib.contextmanager
 def _without_native_chatter():

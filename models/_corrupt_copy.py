@@ -11,6 +11,7 @@ from models._corrupt_pieces import ArrayPieces, PicturePieces
 from models._files import RunFolder, check_output, read_json, write_json
 from models._options import CommandError
 from spectral_keras.corruptions import names as corruption_names
+from spectral_keras.data.checksums import without_checksum
 from spectral_keras.data.cifar10c import MANIFEST
 
 # What makes the pixels; a copy is continued with the same of all of these.
@@ -37,7 +38,7 @@ class Copy:
 
     @property
     def begun(self):
-        return (self.folder / MANIFEST).exists()
+        return os.path.exists(self.folder / MANIFEST)
 
     def check(self, resume, overwrite):
         """Refuse what this command may not write to, before any work is done."""
@@ -168,7 +169,8 @@ class Copy:
         """The manifest within a finished .npz; None if it is something else."""
         try:
             with zipfile.ZipFile(self.output) as archive:
-                return _checked(json.loads(archive.read(MANIFEST)), self.output)
+                content = without_checksum(json.loads(archive.read(MANIFEST)))
+                return _checked(content, self.output)
         # RuntimeError: encrypted, of an unknown compression, or nested too deeply.
         except (OSError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile, CommandError):
             return None

@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 
 from models._evaluate_plot import eps_text
-from models._files import command_line, commit, read_json, versions, write_json
+from models._files import command_line, commit, file_hash, read_json, versions, write_json
 from models._options import CommandError
 from spectral_keras.attacks import predict_classes
 from spectral_keras.evaluation import (
@@ -191,11 +191,6 @@ class _Line:
         if self.length:
             print("\r" + " " * self.length + "\r", end="", flush=True)
             self.length = 0
-
-
-def file_hash(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def data_hash(x, y):

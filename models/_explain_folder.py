@@ -22,7 +22,7 @@ class Folder(RunFolder):
 
     @property
     def holds_run(self):
-        return (self.path / SETTINGS).exists()
+        return os.path.exists(self.path / SETTINGS)
 
     @property
     def finished(self):

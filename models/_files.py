@@ -1,6 +1,7 @@
 """The run folder: its files, written whole or not at all."""
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -15,6 +16,7 @@ import zipfile
 from importlib import metadata
 
 from models._options import CommandError
+from spectral_keras.data.checksums import CHECKSUM, json_checksum, without_checksum
 
 # What may differ between a run and its continuation: none of it changes the weights.
 FREE_OPTIONS = (
@@ -31,18 +33,31 @@ def write_text(path, text):
 
 
 def write_json(path, content):
-    write_text(path, json.dumps(content, indent=1) + "\n")
+    """A JSON object in a file, with the SHA-256 of the rest as its last entry."""
+    write_text(path, json.dumps(with_checksum(content), indent=1) + "\n")
+
+
+def with_checksum(content):
+    """A JSON-plain dict with its checksum, which `read_json` looks at."""
+    return content | {CHECKSUM: json_checksum(content)}
 
 
 def read_json(path):
-    """The content of a JSON file; a `CommandError` if it is damaged or not an object."""
+    """The content of a JSON file, without its checksum.
+
+    Raises:
+        CommandError: if it is damaged, does not fit its checksum or is not an object.
+    """
     try:
-        content = json.loads(pathlib.Path(path).read_text())
+        return without_checksum(json.loads(pathlib.Path(path).read_text()))
     except (OSError, ValueError, RecursionError) as error:
         raise CommandError(f"{path} cannot be read: {error}") from None
-    if not isinstance(content, dict):
-        raise CommandError(f"{path} cannot be read: expected a JSON object")
-    return content
+
+
+def file_hash(path):
+    """SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_history(path, rows):
@@ -91,9 +106,12 @@ def load_any_model(path):
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
+            damaged = archive.testzip()
         for name in names:
             if ".." in pathlib.PurePosixPath(name).parts or name.startswith(("/", "\\")):
                 raise CommandError(f"{path} cannot be loaded: its member {name!r} is elsewhere")
+        if damaged is not None:
+            raise CommandError(f"{path} cannot be loaded: its member {damaged!r} is damaged")
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except (CommandError, MemoryError):
         raise
@@ -155,19 +173,23 @@ def default_folder(name, dataset):
     return pathlib.Path("runs") / f"{name}-{label}"
 
 
-def check_output(path):
-    """Refuse an --output that is no folder and cannot become one."""
+def check_output(path, option="--output"):
+    """Refuse an --output (or another option) that is no folder and cannot become one."""
     path = pathlib.Path(path)
     try:
         if path.exists() and not path.is_dir():
-            raise CommandError(f"--output {path} is not a folder")
+            raise CommandError(f"{option} {path} is not a folder")
         above = next(part for part in (path, *path.absolute().parents) if part.exists())
     except OSError as error:  # a name that is too long
-        raise CommandError(f"--output {path}: {error.strerror}") from None
+        raise CommandError(f"{option} {path}: {error.strerror}") from None
     if not above.is_dir():
-        raise CommandError(f"--output {path}: {above} is not a folder")
+        raise CommandError(f"{option} {path}: {above} is not a folder")
     if not os.access(above, os.W_OK | os.X_OK):
-        raise CommandError(f"--output {path}: the folder {above} cannot be written")
+        raise CommandError(f"{option} {path}: the folder {above} cannot be written")
+
+
+# What is there before config.json, which a process that was killed may leave.
+_BEGINNING = {".lock", ".config.json.tmp"}
 
 
 class RunFolder:
@@ -182,7 +204,8 @@ class RunFolder:
 
     @property
     def holds_run(self):
-        return (self.path / "config.json").exists()
+        # False where pathlib would raise: a name that is too long, a folder that may not be read.
+        return os.path.exists(self.path / "config.json")
 
     def check(self, resume, overwrite):
         """Refuse a folder that this command may not write into, before any work is done."""
@@ -201,7 +224,7 @@ class RunFolder:
                 f"{self.path} already holds a run: go on with --resume, replace it with "
                 "--overwrite, or name another folder with --output"
             )
-        if not self.holds_run and self.path.is_dir() and any(self.path.iterdir()):
+        if not self.holds_run and self.path.is_dir() and set(os.listdir(self.path)) - _BEGINNING:
             raise CommandError(
                 f"{self.path} is not empty and holds no run: name another folder with --output"
             )
@@ -241,8 +264,9 @@ class RunFolder:
             raise CommandError(f"{self.path} is in use by another process") from None
         if overwrite and self.holds_run:
             # Under the lock, and without its file: another process may still write into the folder.
+            # config.json comes last: until then the folder is known as a run.
             try:
-                for entry in self.path.iterdir():
+                for entry in sorted(self.path.iterdir(), key=lambda e: e.name == "config.json"):
                     if entry.is_dir() and not entry.is_symlink():
                         shutil.rmtree(entry)
                     elif entry.name != ".lock":

@@ -10,6 +10,7 @@ from models._files import (
     command_line,
     commit,
     draw_curves,
+    file_hash,
     load_model,
     read_json,
     save_model,
@@ -134,8 +135,9 @@ class Run:
         )
 
         state, content, damaged = newest_checkpoint(self.folder / "checkpoints")
+        instead = "training begins anew" if state is None else "the checkpoint before it is used"
         for message in damaged:
-            print(f"{self.name}: {message}; the checkpoint before it is used", file=sys.stderr)
+            print(f"{self.name}: {message}; {instead}", file=sys.stderr)
         if state is None:
             return False
         try:
@@ -229,9 +231,12 @@ class Run:
 
     def _evaluations(self):
         """What `models.evaluate` has added to result.json; it knows which weights it is of."""
+        if not (self.folder / "result.json").exists():
+            return {}
         try:
             stored = read_json(self.folder / "result.json")
-        except CommandError:  # none yet, or damaged: it is written anew
+        except CommandError as error:
+            print(f"{self.name}: {error}; it is written anew", file=sys.stderr)
             return {}
         return {key: stored[key] for key in ("attacks", "corruptions") if key in stored}
 
@@ -275,6 +280,7 @@ class Run:
             "command": self.command,
             "versions": versions(),
             "commit": commit(),
+            "history_sha256": file_hash(self.folder / "history.csv"),
         }
         write_json(self.folder / "result.json", result | self._evaluations())
         draw_curves(
@@ -331,8 +337,10 @@ def _make_recorder(keras, run, train):
             row["learning_rate"] = float(
                 keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
             )
-            row["seconds"] = round(end - self._begin, 3)
-            row["images_per_second"] = round(len(run.data.y_train) / trained, 1)
+            # A clock that was set back gives no rate; 0 stands for none.
+            row["seconds"] = round(max(0.0, end - self._begin), 3)
+            rate = len(run.data.y_train) / trained if trained > 0 else 0.0
+            row["images_per_second"] = round(rate, 1)
             run.history.append(row)
             run.stopped_early = bool(self.model.stop_training)
             write_history(run.folder / "history.csv", run.history)

@@ -5,24 +5,20 @@ import sys
 
 from models import registry
 from models._files import RunFolder, default_folder, load_model
+from models._leave import told
 from models._options import CommandError, parse
 from models._run import Run
 
 
 def main(name, argv=None):
-    """Run the command and leave with its status: 0, 1 (stopped), 2 (bad input) or 130 (Ctrl-C)."""
+    """Run the command and leave with its status: 0, 1 (stopped), 2 (bad input), 130 or 143."""
     options = parse(name, argv)
     folder = RunFolder(options["output"] or default_folder(name, options["dataset"]))
     try:
         status = train(name, options, folder, argv)
-    except (CommandError, OSError) as error:
-        line = " ".join(str(error).split())
-        print(f"models.{name}: error: {line}", file=sys.stderr)
-        status = 2
-    except KeyboardInterrupt:
-        goes_on = f"; --resume goes on in {folder.path}" if folder.holds_run else ""
-        print(f"\nmodels.{name}: interrupted{goes_on}", file=sys.stderr)
-        status = 130
+    except (CommandError, OSError, KeyboardInterrupt) as error:
+        goes_on = f"--resume goes on in {folder.path}" if folder.holds_run else ""
+        status = told(f"models.{name}", error, goes_on)
     finally:
         folder.close()
     sys.exit(status)
@@ -54,6 +50,10 @@ def train(name, options, folder, argv=None, evaluate=True):
     use_tensorboard = _use_tensorboard(keras, options["tensorboard"])
     run = Run(name, options, folder, model, data, argv)
     folder.open(options["overwrite"])
+    # Once more under the lock: another process may have been here since.
+    folder.check(options["resume"], options["overwrite"])
+    if options["resume"] and folder.holds_run:
+        folder.check_same(options)
     resumed = run.restore() if options["resume"] else False
     if not resumed:
         run.write_config()

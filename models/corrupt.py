@@ -1,5 +1,6 @@
 """A corrupted copy of a data set, in the layout of CIFAR-10-C: `python -m models.corrupt ...`."""
 
+import hashlib
 import sys
 import time
 from importlib import metadata
@@ -9,6 +10,7 @@ import numpy as np
 from models._corrupt_copy import Copy
 from models._corrupt_options import parse
 from models._evaluate_attacks import data_hash
+from models._leave import told
 from models._options import CommandError
 from spectral_keras.corruptions import corrupt, table_for
 
@@ -17,19 +19,14 @@ _CHUNK = 1 << 20
 
 
 def main(argv=None):
-    """Run the command and leave with its status: 0, 2 (bad input) or 130 (Ctrl-C)."""
+    """Run the command and leave with its status: 0, 2 (bad input) 130 or 143."""
     options = parse(argv)
     copy = Copy(options["output"], options["format"])
     try:
         write_copy(options, copy)
         status = 0
-    except (CommandError, OSError) as error:
-        print(f"models.corrupt: error: {' '.join(str(error).split())}", file=sys.stderr)
-        status = 2
-    except KeyboardInterrupt:
-        goes_on = "; --resume goes on" if copy.begun else ""
-        print(f"\nmodels.corrupt: interrupted{goes_on}", file=sys.stderr)
-        status = 130
+    except (CommandError, OSError, KeyboardInterrupt) as error:
+        status = told("models.corrupt", error, "--resume goes on" if copy.begun else "")
     finally:
         copy.close()
     sys.exit(status)
@@ -117,6 +114,7 @@ def _manifest(options, images, labels, class_names):
         "image_shape": list(images.shape[1:]),
         "class_names": list(class_names),
         "data_sha256": data_hash(images, labels),
+        "labels_sha256": hashlib.sha256(np.asarray(labels, np.int64).tobytes()).hexdigest(),
         "seed": options["seed"],
         "table": options["table"] or table_for(*images.shape[1:3]),
         "frost": "procedural texture",

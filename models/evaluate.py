@@ -10,22 +10,19 @@ from models._evaluate_corruptions import draw_corruptions, print_table, run_corr
 from models._evaluate_options import parse
 from models._evaluate_plot import draw_robustness, eps_text, label
 from models._files import RunFolder, read_json, write_json
+from models._leave import told
 from models._options import CommandError
 
 
 def main(argv=None):
-    """Run the command and leave with its status: 0, 2 (bad input) or 130 (Ctrl-C)."""
+    """Run the command and leave with its status: 0, 2 (bad input) 130 or 143."""
     options = parse(argv)
     folder = RunFolder(options["run"])
     try:
         evaluate(options, folder, argv)
         status = 0
-    except (CommandError, OSError) as error:
-        print(f"models.evaluate: error: {' '.join(str(error).split())}", file=sys.stderr)
-        status = 2
-    except KeyboardInterrupt:
-        print("\nmodels.evaluate: interrupted; the same command goes on", file=sys.stderr)
-        status = 130
+    except (CommandError, OSError, KeyboardInterrupt) as error:
+        status = told("models.evaluate", error, "the same command goes on")
     finally:
         folder.close()
     sys.exit(status)

@@ -29,6 +29,7 @@ from models._explain_source import (
     resolve,
 )
 from models._files import command_line, commit, versions, write_json, write_text
+from models._leave import told
 from models._options import CommandError
 from models._train import configure
 
@@ -47,19 +48,14 @@ _DATA = (
 
 
 def main(argv=None):
-    """Run the command and leave with its status: 0, 2 (bad input) or 130 (Ctrl-C)."""
+    """Run the command and leave with its status: 0, 2 (bad input) 130 or 143."""
     options = parse(argv)
     folder = Folder(options["output"] or default_output(options))
     try:
         explain(options, folder, argv)
         status = 0
-    except (CommandError, OSError) as error:
-        print(f"models.explain: error: {' '.join(str(error).split())}", file=sys.stderr)
-        status = 2
-    except KeyboardInterrupt:
-        goes_on = "; --resume goes on" if folder.holds_run else ""
-        print(f"\nmodels.explain: interrupted{goes_on}", file=sys.stderr)
-        status = 130
+    except (CommandError, OSError, KeyboardInterrupt) as error:
+        status = told("models.explain", error, "--resume goes on" if folder.holds_run else "")
     finally:
         folder.close()
     sys.exit(status)

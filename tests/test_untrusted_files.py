@@ -24,7 +24,7 @@ from spectral_keras.training.checkpoint import (
     restore_checkpoint,
     save_checkpoint,
 )
-from tests.models.runs import write_tiny
+from tests.models.runs import by_hand, write_tiny
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 DEEP = "[" * 100_000
@@ -530,7 +530,7 @@ def test_manifest_of_a_copy_that_goes_on(tmp_path, capsys, change):
     with pytest.raises(SystemExit):
         corrupt.main(arguments)
     manifest = json.loads((copy / "corruptions.json").read_text()) | change
-    (copy / "corruptions.json").write_text(json.dumps(manifest))
+    (copy / "corruptions.json").write_text(by_hand(manifest))
     err = refused(corrupt.main, [*arguments, "--resume"], capsys, tmp_path)
     assert "corruptions.json is damaged" in err
 

@@ -86,6 +86,10 @@ def run(problem, data, batches, folder, config, *, resume=False, overwrite=False
         if resume:
             folder.check_same(config)
         folder.open(overwrite)
+        # Once more under the lock: another process may have been here since.
+        folder.check(resume, overwrite)
+        if folder.holds_run:
+            folder.check_same(config)
         write_json(folder / "config.json", _described(config, data))
 
     def ended(trial):

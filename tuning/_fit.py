@@ -69,7 +69,7 @@ def fit(model, batches, epochs, folder, *, best=None, on_epoch=None, monitor="va
         def on_epoch_end(self, epoch, logs=None):
             row = {"epoch": epoch + 1}
             row |= {key: float(value) for key, value in logs.items()}
-            row["seconds"] = round(time.perf_counter() - self.begin, 3)
+            row["seconds"] = round(max(0.0, time.perf_counter() - self.begin), 3)
             if monitor not in row:
                 raise CommandError(
                     f"the model measures {', '.join(logs)}, not {monitor}: compile it with "
@@ -111,8 +111,9 @@ def fit(model, batches, epochs, folder, *, best=None, on_epoch=None, monitor="va
 def _restore(model, folder, best):
     """The history up to the newest good checkpoint, whose state the model takes up."""
     state, content, damaged = newest_checkpoint(folder)
+    instead = "the trial begins anew" if state is None else "the checkpoint before it is used"
     for message in damaged:
-        print(f"{message}; the checkpoint before it is used", file=sys.stderr)
+        print(f"{message}; {instead}", file=sys.stderr)
     if state is None:
         return []
     try:
@@ -135,7 +136,7 @@ def best_row(history, monitor="val_accuracy"):
 
 def duration(seconds):
     """Seconds for people: 48 s, 3 min 20 s, 2 h 05 min."""
-    seconds = math.ceil(seconds)
+    seconds = max(0, math.ceil(seconds))
     if seconds < 60:
         return f"{seconds} s"
     if seconds < 3600:

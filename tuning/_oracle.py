@@ -1,5 +1,6 @@
 """Keras Tuner's Bayesian optimisation, with its seeds and without its repeated points."""
 
+import json
 import math
 import os
 import pathlib
@@ -10,6 +11,7 @@ import numpy as np
 from keras_tuner.engine.trial import Trial
 from threadpoolctl import threadpool_limits
 
+from models._files import read_json, with_checksum
 from models._options import CommandError
 
 # Random draws before the space counts as exhausted.
@@ -103,7 +105,7 @@ class Oracle(keras_tuner.oracles.BayesianOptimizationOracle):
         # Keras Tuner writes the file in place: killed in between, it would lose the trial.
         folder = pathlib.Path(self._get_trial_dir(trial.trial_id))
         temporary = folder / "trial.json.tmp"
-        trial.save(str(temporary))
+        temporary.write_text(json.dumps(with_checksum(trial.get_state())))
         os.replace(temporary, folder / "trial.json")
 
     def reload(self):
@@ -135,9 +137,10 @@ def trial_number(path):
 def load_trial(path):
     """The trial of a trial.json; a `CommandError` if the file is damaged."""
     trial_number(path)
+    state = read_json(path)
     try:
-        trial = Trial.load(str(path))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        trial = Trial.from_state(state)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CommandError(f"{path} cannot be read: {error or type(error).__name__}") from None
     # It becomes a part of the paths that are written and deleted.
     if f"trial_{trial.trial_id}" != pathlib.Path(path).parent.name:

@@ -17,12 +17,13 @@ import sys
 import tuning  # noqa: F401  (before Keras: silences TensorFlow's start-up)
 from models import _options as training
 from models._files import RunFolder, save_model, versions, write_history, write_json
+from models._leave import told
 from models._options import CommandError
 from tuning._results import ranked, read_results, training_arguments
 
 
 def main(argv=None):
-    """Run the command and leave with its status: 0, 1, 2 (bad input) or 130 (Ctrl-C)."""
+    """Run the command and leave with its status: 0, 1, 2 (bad input) 130 or 143."""
     parser = training.OneLineParser(
         prog="tuning.retrain",
         description=__doc__.partition("\n")[0],
@@ -43,12 +44,8 @@ def main(argv=None):
     own, more = parser.parse_known_args(argv)
     try:
         status = retrain(own, more)
-    except (CommandError, OSError) as error:
-        print(f"tuning.retrain: error: {' '.join(str(error).split())}", file=sys.stderr)
-        status = 2
-    except KeyboardInterrupt:
-        print("\ntuning.retrain: interrupted", file=sys.stderr)
-        status = 130
+    except (CommandError, OSError, KeyboardInterrupt) as error:
+        status = told("tuning.retrain", error)
     sys.exit(status)
 
 

@@ -38,6 +38,7 @@ import sys
 import tuning  # noqa: F401  (before Keras: silences TensorFlow's start-up)
 from models import _train
 from models._files import command_line, default_folder
+from models._leave import told
 from models._options import CommandError
 from tuning import _cluster
 from tuning._options import parse
@@ -46,7 +47,7 @@ from tuning._options import parse
 def main(argv=None):
     """Run the command and leave with its status.
 
-    0, 1 (no trial was completed), 2 (bad input) or 130 (Ctrl-C).
+    0, 1 (no trial was completed), 2 (bad input), 130 (Ctrl-C) or 143 (SIGTERM).
     """
     from tuning._engine import SearchFolder
 
@@ -57,13 +58,9 @@ def main(argv=None):
         folder = SearchFolder(own["output"] or _default_folder(label, options["dataset"]))
         results = search(own, options, arguments, given, folder, argv)
         status = 1 if results and results["best"] is None else 0
-    except (CommandError, OSError) as error:
-        print(f"tuning.search: error: {' '.join(str(error).split())}", file=sys.stderr)
-        status = 2
-    except KeyboardInterrupt:
-        goes_on = f"; --resume goes on in {folder.path}" if folder and folder.holds_run else ""
-        print(f"\ntuning.search: interrupted{goes_on}", file=sys.stderr)
-        status = 130
+    except (CommandError, OSError, KeyboardInterrupt) as error:
+        goes_on = f"--resume goes on in {folder.path}" if folder and folder.holds_run else ""
+        status = told("tuning.search", error, goes_on)
     finally:
         if folder:
             folder.close()

@@ -10,6 +10,7 @@ import zipfile
 import numpy as np
 
 from spectral_keras.data import arrays, tfds
+from spectral_keras.data.checksums import without_checksum
 from spectral_keras.data.errors import DataError
 
 # Names of the published files: the 15 of the benchmark, then the 4 extra ones.
@@ -213,6 +214,8 @@ def _load_files(store, limit):
             "severities: expected one block of images after the other, all in the same order"
         )
     labels, chosen = blocks[0], None
+    made_of = {} if made is None else made
+    _check_sum(labels.astype(np.int64), made_of.get("labels_sha256"), where)
     if limit is not None and limit < len(labels):
         chosen = arrays.balanced_prefix(labels, limit)
         labels = labels[chosen]
@@ -220,6 +223,7 @@ def _load_files(store, limit):
     if made is not None:
         source["made"] = {key: made[key] for key in _FROM_MANIFEST if key in made}
     store.severities, store.count = tuple(severities), len(blocks[0])
+    store.digests = made_of.get("pieces", {})
     return CorruptedImages(store, names, severities, labels, chosen, shape[1:], source)
 
 
@@ -251,6 +255,7 @@ class _Folder:
     def piece(self, name, severity, chosen):
         start = self.severities.index(severity) * self.count
         block = self._array(name)[start : start + self.count]
+        _check_piece(self, name, severity, block)
         return (block if chosen is None else block[chosen]), None
 
     def identity(self, name):
@@ -308,6 +313,7 @@ class _Archive:
             file.seek(start * size, os.SEEK_CUR)
             data = file.read(self.count * size)
             block = np.frombuffer(data, dtype).reshape(self.count, *shape[1:])
+        _check_piece(self, name, severity, block)
         return (block if chosen is None else block[chosen]), None
 
     def identity(self, name):
@@ -335,9 +341,22 @@ def _header(file):
     return np.lib.format.read_array_header_2_0(file)
 
 
+def _check_piece(store, name, severity, block):
+    """Compare a block with what the manifest says of it; the published files have none."""
+    pieces = store.digests.get(name) if isinstance(store.digests, dict) else None
+    if isinstance(pieces, dict):
+        where = f"{name}.npy of {store.where}, severity {severity},"
+        _check_sum(block, pieces.get(str(severity)), where)
+
+
+def _check_sum(array, wanted, where):
+    if wanted is not None and hashlib.sha256(np.ascontiguousarray(array)).hexdigest() != wanted:
+        raise DataError(f"{where} is damaged: its checksum does not match; prepare it again")
+
+
 def _checked_manifest(data, where):
-    content = json.loads(data)
-    severities = content.get("severities") if isinstance(content, dict) else None
+    content = without_checksum(json.loads(data))
+    severities = content.get("severities")
     if (
         not isinstance(severities, list)
         or not severities

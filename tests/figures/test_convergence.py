@@ -8,6 +8,7 @@ import pytest
 
 from figures import convergence
 from tests.figures.running import run_figure
+from tests.models.runs import by_hand
 
 # Error 0.9 at epoch 0, then a straight line down by 0.1 an epoch.
 LINE = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
@@ -107,7 +108,7 @@ class TestSmoke:
         stored = json.loads(path.read_text())
         lost = stored["content"]["runs"].pop("generic-3x3-spectral-1")
         stored["finished"] = False
-        path.write_text(json.dumps(stored))
+        path.write_text(by_hand(stored))
         done = run_figure("convergence", folder, "--preset", "smoke")
         assert done.returncode == 0, done.stderr
         assert done.stdout.count("python -m models.") == 1
@@ -123,12 +124,12 @@ class TestSmoke:
         path = folder / "convergence.json"
         stored = json.loads(path.read_text())
         del stored["content"]["runs"]["generic-3x3-spatial-0"]
-        path.write_text(json.dumps(stored))
+        path.write_text(by_hand(stored))
         config = folder / "runs/smoke/generic-3x3-spatial-0/config.json"
         other = json.loads(config.read_text())
         other["command"] = other["command"].replace("--epochs 2", "--epochs 3")
         other["options"]["epochs"] = 3
-        config.write_text(json.dumps(other))
+        config.write_text(by_hand(other))
         done = run_figure("convergence", folder, "--preset", "smoke")
         assert done.returncode == 0, done.stderr
         runs = json.loads(path.read_text())["content"]["runs"]

@@ -6,6 +6,7 @@ import pytest
 
 from figures._figure import Figure, main
 from figures._style import settings_line
+from tests.models.runs import by_hand
 
 
 def make(settings=None, run=None):
@@ -24,7 +25,7 @@ def make(settings=None, run=None):
 
 def call(figure, folder, *arguments):
     with pytest.raises(SystemExit) as left:
-        main(figure, ["--results", str(folder), *arguments])
+        main(figure, ["--results", str(folder), *map(str, arguments)])
     return left.value.code
 
 
@@ -87,6 +88,39 @@ def test_bad_input_is_one_line_and_loses_nothing(figure, arguments, message, tmp
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
     assert (tmp_path / "made_up.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "change", [{"seconds": "x"}, {"seconds": None}, {"content": 3}, {"content": {"runs": [1]}}]
+)
+def test_entries_of_wrong_types_are_one_line(change, tmp_path, capsys):
+    call(make(), tmp_path, "--preset", "smoke")
+    path = tmp_path / "made_up.json"
+    path.write_text(by_hand(read(tmp_path) | change))
+    before = path.read_bytes()
+    capsys.readouterr()
+    assert call(make(), tmp_path, "--preset", "smoke") == 2
+    error = capsys.readouterr().err
+    assert f"{path} is damaged: --overwrite" in error and error.count("\n") == 1
+    assert path.read_bytes() == before
+    assert call(make(), tmp_path, "--preset", "smoke", "--overwrite") == 0
+
+
+def test_a_number_that_was_changed_is_noticed(tmp_path, capsys):
+    call(make(), tmp_path, "--preset", "smoke")
+    path = tmp_path / "made_up.json"
+    path.write_text(path.read_text().replace('"sum": 1', '"sum": 3'))
+    assert call(make(), tmp_path) == 2
+    error = capsys.readouterr().err
+    assert "its checksum does not match" in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", ["--results", "--runs"])
+def test_a_file_in_the_place_of_a_folder_is_named(option, tmp_path, capsys):
+    (tmp_path / "file").write_text("text")
+    assert call(make(), tmp_path, "--preset", "smoke", option, tmp_path / "file") == 2
+    error = capsys.readouterr().err
+    assert f"{option} {tmp_path / 'file'} is not a folder" in error and error.count("\n") == 1
 
 
 @pytest.mark.parametrize(

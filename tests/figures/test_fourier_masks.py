@@ -11,6 +11,7 @@ from figures import _figure, _mask_measures, _mask_verdicts, fourier_masks
 from figures._figure import main
 from figures._mask_runs import PRESETS, number, training_options
 from figures._test_images import decode
+from tests.models.runs import by_hand
 
 SMOKE = PRESETS["smoke"]
 
@@ -349,7 +350,7 @@ class TestCommand:
         stored = json.loads(before)
         for name in ("table2", "figure7", "table3", "figure8", "examples", "verdicts"):
             del stored["content"][name]
-        path.write_text(json.dumps({**stored, "finished": False}))
+        path.write_text(by_hand({**stored, "finished": False}))
         monkeypatch.setattr(masks, "learn_masks", None)
         monkeypatch.setattr(masks, "learn_mask", None)
         monkeypatch.setattr(_figure, "_draw", lambda *_: None)

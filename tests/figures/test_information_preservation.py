@@ -12,6 +12,7 @@ from models._options import CommandError
 from spectral_keras.data import load
 from spectral_keras.ops.resize import NYQUIST_RULES
 from tests.figures.running import run_here, smoke_results
+from tests.models.runs import by_hand
 
 SPECTRAL = [f"spectral_{rule}" for rule in NYQUIST_RULES]
 
@@ -141,7 +142,7 @@ class TestCommand:
         stored = json.loads((results / "information_preservation.json").read_text())
         target = tmp_path / "information_preservation.json"
         half = {"loss": {"max": content["loss"]["max"]}}
-        target.write_text(json.dumps({**stored, "finished": False, "content": half}))
+        target.write_text(by_hand({**stored, "finished": False, "content": half}))
         status, line = command(capsys, "--results", str(tmp_path))
         assert status == 2 and "--preset smoke goes on with it" in line
         measured = []

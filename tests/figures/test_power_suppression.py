@@ -12,6 +12,7 @@ from figures._test_images import decode, encode, read_test_images
 from models._options import CommandError
 from spectral_keras.data import load
 from tests.figures.running import run_here, smoke_results
+from tests.models.runs import by_hand
 
 NAMES = ("low", "medium", "high", "high as printed")
 
@@ -165,7 +166,7 @@ class TestCommand:
         stored = json.loads((results / "power_suppression.json").read_text())
         target = tmp_path / "power_suppression.json"
         half = {"measured": {"low": content["measured"]["low"]}}
-        target.write_text(json.dumps({**stored, "finished": False, "content": half}))
+        target.write_text(by_hand({**stored, "finished": False, "content": half}))
         status, line = command(capsys, "--results", str(tmp_path))
         assert status == 2 and "--preset smoke goes on with it" in line
         measure, asked = power_suppression.measure, set()

@@ -18,13 +18,13 @@ from models import _evaluate_attacks, _run, _train, evaluate
 from models import corrupt as corrupt_command
 from models._evaluate_options import parse
 from models._evaluate_plot import draw_robustness, eps_text, label
-from models._files import RunFolder
+from models._files import RunFolder, read_json
 from spectral_keras.attacks import fgsm, pgd, predict_classes
 from spectral_keras.corruptions import corrupt
 from spectral_keras.corruptions import names as corruption_names
 from spectral_keras.data import cifar10c, load
 from spectral_keras.evaluation import attack_outcomes, wilson_interval
-from tests.models.runs import write_tiny
+from tests.models.runs import by_hand, write_tiny
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FAST = ("--limit", "21", "--steps", "2")
@@ -70,7 +70,7 @@ def command(capsys):
 
 
 def stored(folder):
-    return json.loads((folder / "result.json").read_text())
+    return read_json(folder / "result.json")
 
 
 def numbers(folder):
@@ -167,7 +167,7 @@ def test_calls_add_up(run, trained, tmp_path, command):
     # The training command writes result.json anew: what is known comes back.
     content = stored(run)
     del content["attacks"]
-    (run / "result.json").write_text(json.dumps(content))
+    (run / "result.json").write_text(by_hand(content))
     command(run, "--attack", "pgd", *FAST, "--eps", "0.1")
     assert len(numbers(run)) == 5
 
@@ -290,7 +290,7 @@ def _change(**changes):
     def change(run):
         config = json.loads((run / "config.json").read_text())
         config["options"] |= changes
-        (run / "config.json").write_text(json.dumps(config))
+        (run / "config.json").write_text(by_hand(config))
 
     return change
 
@@ -332,7 +332,7 @@ class TestBadInput:
         assert command(run, "--attack", "fgsm", *FAST, "--eps", "0.1")[0] == 0
         content = json.loads((run / "attacks.json").read_text())
         content["entries"][0]["outcomes"][0]["correct"] = "f0"
-        (run / "attacks.json").write_text(json.dumps(content))
+        (run / "attacks.json").write_text(by_hand(content))
         before = snapshot(run)
         status, _, err = command(run, "--attack", "fgsm", *FAST, "--eps", "0.1")
         assert status == 2 and "attacks.json is damaged: delete it" in err
@@ -354,7 +354,7 @@ class TestBadInput:
 def test_numbers_of_other_test_images_are_not_mixed(run, command, tmp_path):
     config = json.loads((run / "config.json").read_text())
     config["options"]["dataset"] = write_tiny(tmp_path / "data.npz")
-    (run / "config.json").write_text(json.dumps(config))
+    (run / "config.json").write_text(by_hand(config))
     for more in (("--attack", "fgsm", "--eps", "0.1"), ("--corruptions", "fog")):
         assert command(run, *more)[0] == 0
     write_tiny(tmp_path / "data.npz", seed=1)
@@ -396,7 +396,7 @@ class TestCorruptions:
         whole = stored(run)["corruptions"][0]["corruptions"]
         result = stored(run)
         del result["corruptions"][0]["corruptions"]["impulse_noise"]
-        (run / "result.json").write_text(json.dumps(result))
+        (run / "result.json").write_text(by_hand(result))
         status, out, _ = command(run, *self.TWO)
         assert status == 0 and "impulse_noise: accuracy" in out and "fog: accuracy" not in out
         assert stored(run)["corruptions"][0]["corruptions"] == whole
@@ -425,16 +425,17 @@ class TestCorruptions:
         assert stored(run)["corruptions"][:1] == first
         assert [entry["images"] for entry in stored(run)["corruptions"]] == [21, 6]
 
-    def test_resume_of_the_training_keeps_the_evaluations(self, run, command):
+    def test_resume_of_the_training_keeps_the_evaluations(self, run, command, capsys):
         command(run, *self.TWO)
         command(run, "--attack", "fgsm", *FAST, "--eps", "0.1")
         before = stored(run)
-        finished = SimpleNamespace(folder=RunFolder(run))
+        finished = SimpleNamespace(name="run", folder=RunFolder(run))
         kept = _run.Run._evaluations(finished)
         assert kept == {key: before[key] for key in ("attacks", "corruptions")}
         # A damaged or missing file is written anew.
         (run / "result.json").write_text("{")
         assert _run.Run._evaluations(finished) == {}
+        assert "result.json cannot be read" in capsys.readouterr().err
         (run / "result.json").unlink()
         assert _run.Run._evaluations(finished) == {}
 
@@ -607,7 +608,7 @@ class TestCorruptionSource:
         assert found["mean_corruption_error"]["mce"] == pytest.approx(np.mean(errors))
         # And a generated run against one that is of files only.
         del (content := stored(other))["corruptions"][0]
-        (other / "result.json").write_text(json.dumps(content))
+        (other / "result.json").write_text(by_hand(content))
         status, _, err = command(run, *self.ALL, "--baseline", other)
         assert status == 2 and "of another source" in err
 
@@ -617,7 +618,7 @@ class TestCorruptionSource:
         content = stored(run)
         assert content["corruptions"][0]["settings"]["source"].startswith("generated by")
         del content["corruptions"][0]["source"]
-        (run / "result.json").write_text(json.dumps(content))
+        (run / "result.json").write_text(by_hand(content))
         status, out, _ = command(run, "--corruptions", "fog", "--seed", 2)
         assert status == 0 and "nothing to compute" in out
         assert "corrupted images: generated by spectral_keras" in out and "seed 2; frost" in out

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from spectral_keras.data import load
+from tests.models.runs import by_hand
 from tests.tuning.builders import nine
 from tests.tuning.conftest import write_npz
 from tuning import _tuner
@@ -106,7 +107,7 @@ class TestCommand:
         # A search of a version that did not have an option yet goes on.
         config = json.loads((folder / "config.json").read_text())
         del config["options"]["aux"]
-        (folder / "config.json").write_text(json.dumps(config))
+        (folder / "config.json").write_text(by_hand(config))
         assert command("search", *arguments, "--resume")[0] == 0
         (folder / "trials" / "trial_1" / "trial.json").write_text("{")
         status, _, err = command("search", *arguments, "--resume")

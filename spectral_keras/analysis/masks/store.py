@@ -5,7 +5,6 @@ import io
 import json
 import os
 import pathlib
-import zipfile
 
 import keras
 import numpy as np
@@ -42,8 +41,11 @@ def read(path, kind):
         state = json.loads(content.pop(_STATE).tobytes().decode())
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, KeyError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} cannot be read as {kind}: {error}") from error
+    except Exception as error:  # a damaged file raises whatever its first bad byte leads to
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise ValueError(f"{path} cannot be read as {kind} ({reason}): delete it") from error
+    if not isinstance(state, dict):
+        raise ValueError(f"{path} cannot be read as {kind}: its state is no JSON object")
     if found != kind:
         raise ValueError(f"{path} holds {found}, not {kind}")
     return {name.removeprefix("a_"): value for name, value in content.items()}, state

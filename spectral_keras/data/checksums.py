@@ -1,0 +1,28 @@
+"""The checksum that a JSON file of ours carries of itself."""
+
+import hashlib
+import json
+
+# Name of the entry; the other entries are what it is of.
+CHECKSUM = "sha256"
+
+
+def json_checksum(content):
+    """SHA-256 of a JSON-plain dict, the same before it was written and after it was read."""
+    return hashlib.sha256(json.dumps(content, indent=1).encode()).hexdigest()
+
+
+def without_checksum(content):
+    """A dict that was read, without its checksum, which files of older versions lack.
+
+    Raises:
+        ValueError: if it is no dict, or the checksum is of something else.
+    """
+    if not isinstance(content, dict):
+        raise ValueError("expected a JSON object")
+    plain = {name: value for name, value in content.items() if name != CHECKSUM}
+    if CHECKSUM in content and content[CHECKSUM] != json_checksum(plain):
+        raise ValueError(
+            f"its checksum does not match (if it was changed by hand, delete its {CHECKSUM!r})"
+        )
+    return plain

@@ -1,0 +1,1 @@
+"""Faults: kills, full disks, damaged files, clocks, signals.  `make faults` runs the long form."""
