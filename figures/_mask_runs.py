@@ -84,7 +84,7 @@ PRESETS = {
         "class_mask": {"epochs": 120, "batch_size": 5},
         "mask_images": 400,
         "single_mask": {"schedule": "fast", "penalty": 0.07},
-        "single_images": 250,
+        "single_images": 1000,
         "classifier": {"epochs": 60, "balanced": True},
         "embedding": "pca",
     },
