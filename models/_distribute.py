@@ -241,17 +241,9 @@ class _Strategy(Devices):
         return fed
 
     def callbacks(self, keras):
-        from spectral_keras.training.distribution import average_over_replicas
+        from spectral_keras.training.distribution import AverageOverReplicas
 
-        class Average(keras.callbacks.Callback):
-            def on_test_begin(self, logs=None):
-                average_over_replicas(self.model)
-
-            def on_epoch_end(self, epoch, logs=None):
-                if "val_loss" not in (logs or {}):
-                    average_over_replicas(self.model)
-
-        return [Average()]
+        return [AverageOverReplicas()]
 
     def _refuse_jit(self, options):
         if options["jit"]:
@@ -310,10 +302,13 @@ class MultiWorker(_Strategy):
                 f"the workers of TF_CONFIG cannot be connected: {_short(error)}"
             ) from error
         self.count = self.strategy.num_replicas_in_sync
+
+        def total(numbers):
+            # The copy is on the device of the replica.
+            return tf.distribute.get_replica_context().all_reduce("SUM", tf.identity(numbers))
+
         self._sum = tf.function(
-            lambda x: self.strategy.run(
-                lambda: tf.distribute.get_replica_context().all_reduce("SUM", x)
-            )
+            lambda numbers: self.strategy.run(total, args=(numbers,)), autograph=False
         )
 
     @contextlib.contextmanager

@@ -128,25 +128,50 @@ class PaddedBatches(keras.utils.PyDataset):
         return array[np.where(chosen < len(array), chosen, 0)]
 
 
-def average_over_replicas(model):
-    """Give every replica the mean of the moving averages (of batch normalisation) of all.
+class AverageOverReplicas(keras.callbacks.Callback):
+    """Gives every replica the mean of the moving averages (of batch normalisation) of all.
 
     Each replica of a TensorFlow strategy normalises its own part of the batch and has moving
-    averages of that.  Call it, on all workers, before the model is evaluated or saved.
+    averages of that.  They are averaged before the model is evaluated, and at the end of an epoch
+    without evaluation; all workers need this callback, before those that save.
     """
-    strategy = model.distribute_strategy
-    for variable in model.non_trainable_variables:
-        if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(variable.dtype)):
-            continue
-        value = variable.value
-        mean = strategy.run(lambda value=value: _mean(value))
-        variable.assign(strategy.experimental_local_results(mean)[0])
 
+    def __init__(self):
+        super().__init__()
+        self._average = None
+        self._averaged = False
 
-def _mean(value):
-    import tensorflow as tf
+    def on_epoch_begin(self, epoch, logs=None):
+        self._averaged = False
 
-    return tf.distribute.get_replica_context().all_reduce("MEAN", value.read_value())
+    def on_test_begin(self, logs=None):
+        self._run()
+
+    def on_epoch_end(self, epoch, logs=None):
+        if not self._averaged:
+            self._run()
+
+    def _run(self):
+        self._averaged = True
+        variables = [
+            variable
+            for variable in self.model.non_trainable_variables
+            if keras.backend.is_float_dtype(keras.backend.standardize_dtype(variable.dtype))
+        ]
+        if not variables:
+            return
+        import tensorflow as tf
+
+        strategy = self.model.distribute_strategy
+        if self._average is None:
+
+            def average():
+                values = [tf.identity(variable.value) for variable in variables]
+                return tf.distribute.get_replica_context().all_reduce("MEAN", values)
+
+            self._average = tf.function(lambda: strategy.run(average))
+        for variable, mean in zip(variables, self._average(), strict=True):
+            variable.assign(strategy.experimental_local_results(mean)[0])
 
 
 def is_lost_worker(error):
