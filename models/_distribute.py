@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import sys
 import traceback
 import zlib
@@ -432,7 +433,8 @@ NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
 def _short(error):
     """The first words of an exception that holds pages."""
-    return " ".join(str(error).split())[:120] or type(error).__name__
+    text = re.sub(r"\{\{.*?\}\}", " ", str(error))  # names of nodes of TensorFlow's graph
+    return " ".join(text.split())[:120] or type(error).__name__
 
 
 def _integer(name, low=0, high=None):

@@ -60,7 +60,7 @@ def adversarial():
     return AdversarialModel(network(), attack)
 
 
-def attended(normalizer="batch"):
+def attended():
     return AttendedSuppressionModel(
         insert_channel_gate(network(), hidden=8),
         PowerSuppression(0.5, seed=1),
@@ -69,18 +69,11 @@ def attended(normalizer="batch"):
         weight=10.0,
         padding=1,
         seed=3,
-        normalizer=normalizer,
+        normalizer="suppressed",
     )
 
 
-def attended_mean():
-    return attended("suppressed")
-
-
-MODELS = {
-    make.__name__: make
-    for make in (plain, normalized, auxiliary, adversarial, attended, attended_mean)
-}
+MODELS = {make.__name__: make for make in (plain, normalized, auxiliary, adversarial, attended)}
 
 
 def prepare(kind, count):

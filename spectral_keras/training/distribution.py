@@ -9,6 +9,7 @@ same, image by image, on any number of devices.
 import collections
 import concurrent.futures
 import itertools
+import re
 
 import keras
 import numpy as np
@@ -185,9 +186,16 @@ def is_lost_worker(error):
     >>> is_lost_worker(ValueError("`units` must be positive"))
     False
     """
-    names = {kind.__name__ for kind in type(error).__mro__}
-    if names & set(_LOST):
-        return True
-    text = str(error).lower()
-    known = names & {"RuntimeError", "OpError", "JaxRuntimeError", "XlaRuntimeError"}
-    return bool(known) and any(word in text for word in _LOST_WORDS)
+    while error is not None:
+        names = {kind.__name__ for kind in type(error).__mro__}
+        if names & set(_LOST):
+            return True
+        text = str(error).lower()
+        if "RuntimeError" in names and any(word in text for word in _LOST_WORDS):
+            return True
+        # Where JAX moves an array it turns its errors into a ValueError.
+        if "ValueError" in names and re.search(r"(gloo|nccl)\b.*failed", text):
+            return True
+        # What Keras does after the failure of a step may fail as well.
+        error = error.__cause__ or error.__context__
+    return False
