@@ -492,7 +492,10 @@ def _worker_of_tf_config():
 
 def _tf_config_of_slurm(tf):
     """TF_CONFIG as the allocation of Slurm has it; sets CUDA_VISIBLE_DEVICES of this task."""
-    gpus = {} if tf.config.list_physical_devices("GPU") else {"gpus_per_node": 0}
+    gpus = {}
+    if not tf.config.list_physical_devices("GPU"):
+        # The resolver asks nvidia-smi for them, and cannot count with none.
+        gpus = {"gpus_per_node": _slurm_tasks(), "gpus_per_task": 1, "auto_set_gpu": False}
     # Two jobs on a node do not meet.
     port = 15000 + int(os.environ.get("SLURM_JOB_ID") or 0) % 10000
     try:
