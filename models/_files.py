@@ -18,9 +18,11 @@ from importlib import metadata
 from models._options import CommandError
 from spectral_keras.data.checksums import CHECKSUM, json_checksum, without_checksum
 
-# What may differ between a run and its continuation: none of it changes the weights.
+# What may differ between a run and its continuation: none of it changes the weights (another number
+# of devices: by rounding, and by batch normalisation).
 FREE_OPTIONS = (
     "resume", "overwrite", "export", "workers", "stream", "tensorboard", "data_dir", "output",
+    "distribute",
 )  # fmt: skip
 
 

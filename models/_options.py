@@ -132,7 +132,7 @@ def _option_type(annotation):
 
 def build_parser(name):
     """The parser of `python -m models.NAME`."""
-    from models import _objectives
+    from models import _distribute, _objectives
 
     recipe = registry.recipe(name)
     first_line, _, rest = (registry.module(name).__doc__ or "").partition("\n")
@@ -225,6 +225,7 @@ def build_parser(name):
     fit.add_argument("--seed", type=number(int, 0, high=SEEDS), default=0)
     _objectives.add_options(parser)
     run = parser.add_argument_group("run")
+    _distribute.add_options(run)
     run.add_argument("--output", type=path, help=f"run folder (default runs/{name}-DATASET)")
     run.add_argument("--resume", action="store_true", help="go on where the run was interrupted")
     run.add_argument("--overwrite", action="store_true", help="delete an earlier run first")

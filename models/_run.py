@@ -6,6 +6,7 @@ import statistics
 import sys
 import time
 
+from models._distribute import Devices
 from models._files import (
     command_line,
     commit,
@@ -24,10 +25,11 @@ from models._options import CommandError
 class Run:
     """State of a run: what was done, and what a checkpoint has to hold."""
 
-    def __init__(self, name, options, folder, model, data, argv=None):
+    def __init__(self, name, options, folder, model, data, argv=None, devices=None):
         from spectral_keras.training.best_weights import BestWeights
 
         self.name, self.options, self.folder = name, options, folder
+        self.devices = Devices() if devices is None else devices
         self.command = command_line(f"models.{name}", argv)
         self.model, self.data = model, data
         # The network itself, where the model that trains is one around it.
@@ -89,6 +91,7 @@ class Run:
                 "model": self.name,
                 "command": self.command,
                 "options": self.options,
+                "devices": self.devices.describe(),
                 "data": self.data.source,
                 "class_names": self.data.class_names,
                 "versions": versions(),
@@ -99,6 +102,8 @@ class Run:
     def _save_best(self, model):
         import keras
 
+        if not self.devices.chief:
+            return
         # A second model over the same layers: saved without the optimizer's state.
         network = self.classifier
         save_model(
@@ -109,6 +114,8 @@ class Run:
     def checkpoint(self, finished):
         from spectral_keras.training.checkpoint import save_checkpoint
 
+        if not self.devices.chief:
+            return
         counters = {
             key: {name: _plain(getattr(callback, name)) for name in names}
             for key, (callback, names) in self.companions.items()
@@ -136,7 +143,7 @@ class Run:
 
         state, content, damaged = newest_checkpoint(self.folder / "checkpoints")
         instead = "training begins anew" if state is None else "the checkpoint before it is used"
-        for message in damaged:
+        for message in damaged if self.devices.chief else ():
             print(f"{self.name}: {message}; {instead}", file=sys.stderr)
         if state is None:
             return False
@@ -155,7 +162,8 @@ class Run:
             ) from error
         self._save_best(self.model)
         self.model.set_weights(current)
-        write_history(self.folder / "history.csv", self.history)
+        if self.devices.chief:
+            write_history(self.folder / "history.csv", self.history)
         return True
 
     def _take_up(self, state, arrays):
@@ -194,7 +202,7 @@ class Run:
         from spectral_keras.training.non_finite import NonFiniteLossError, StopOnNonFiniteLoss
 
         recorder = _make_recorder(keras, self, batches["train"])
-        callbacks = [StopOnNonFiniteLoss(), self.best]
+        callbacks = [*self.devices.callbacks(keras), StopOnNonFiniteLoss(), self.best]
         callbacks += [callback for callback, _ in self.companions.values()]
         if tensorboard:
             callbacks.append(
@@ -202,15 +210,15 @@ class Run:
             )
         callbacks.append(recorder)
         try:
-            self.model.fit(
-                batches["train"],
-                validation_data=batches["validation"],
-                epochs=self.options["epochs"],
-                initial_epoch=self.first_epoch,
-                callbacks=callbacks,
-                shuffle=False,  # Batches shuffles; Keras would draw from the global generator
-                verbose=1 if sys.stdout.isatty() else 2,
-            )
+            with self.devices.fitting():
+                self.model.fit(
+                    **self.devices.feed(self.model, batches, self.first_epoch),
+                    epochs=self.options["epochs"],
+                    initial_epoch=self.first_epoch,
+                    callbacks=callbacks,
+                    shuffle=False,  # Batches shuffles; Keras would draw from the global generator
+                    verbose=(1 if sys.stdout.isatty() else 2) if self.devices.chief else 0,
+                )
         except NonFiniteLossError as error:
             saved = "no epoch was finished before"
             if self.best.epoch is not None:
@@ -221,7 +229,7 @@ class Run:
             broken = _data_error(batches)
             if broken is not None:
                 return f"{broken}; --resume goes on after epoch {len(self.history)}"
-            if not is_out_of_memory(error):
+            if not is_out_of_memory(error) or self.devices.lost(error):
                 raise
             size = self.options["batch_size"]
             return f"out of memory in training: try a --batch-size below {size}"
@@ -275,6 +283,7 @@ class Run:
             "seconds": round(sum(row["seconds"] for row in self.history), 1),
             "images_per_second": round(statistics.median(speeds), 1),
             "precision": self.options["precision"],
+            **self.devices.describe(),
             "backend": keras.backend.backend(),
             "seed": self.options["seed"],
             "command": self.command,
@@ -343,7 +352,8 @@ def _make_recorder(keras, run, train):
             row["images_per_second"] = round(rate, 1)
             run.history.append(row)
             run.stopped_early = bool(self.model.stop_training)
-            write_history(run.folder / "history.csv", run.history)
+            if run.devices.chief:
+                write_history(run.folder / "history.csv", run.history)
             run.checkpoint(run.stopped_early)
             with contextlib.suppress(OSError):
                 sys.stdout.flush()

@@ -3,8 +3,8 @@
 import importlib.util
 import sys
 
-from models import registry
-from models._files import RunFolder, default_folder, load_model
+from models import _distribute, registry
+from models._files import FREE_OPTIONS, RunFolder, default_folder, load_model
 from models._leave import told
 from models._options import CommandError, parse
 from models._run import Run
@@ -13,31 +13,49 @@ from models._run import Run
 def main(name, argv=None):
     """Run the command and leave with its status: 0, 1 (stopped), 2 (bad input), 130 or 143."""
     options = parse(name, argv)
+    devices = _distribute.Devices()
     folder = RunFolder(options["output"] or default_folder(name, options["dataset"]))
     try:
-        status = train(name, options, folder, argv)
+        devices = _distribute.plan(options)
+        status = train(name, options, folder, argv, devices=devices)
     except (CommandError, OSError, KeyboardInterrupt) as error:
         goes_on = f"--resume goes on in {folder.path}" if folder.holds_run else ""
         status = told(f"models.{name}", error, goes_on)
+    except Exception as error:
+        line = devices.lost(error)
+        if line is None:
+            devices.crash()
+            raise
+        print(f"models.{name}: stopped: {line}", file=sys.stderr)
+        status = 1
     finally:
         folder.close()
-    sys.exit(status)
+    devices.leave(status)
 
 
-def train(name, options, folder, argv=None, evaluate=True):
+def train(name, options, folder, argv=None, evaluate=True, devices=None):
     """Train as `options` say (see `models._options`); returns the exit status.
 
     `argv` is the command line that the files name, None for the process' own; without `evaluate`
-    the test set stays untouched and no result.json is written.
+    the test set stays untouched and no result.json is written.  `devices`, of
+    `models._distribute.plan`, are by default what the options and the environment ask for.
     """
-    folder.check(options["resume"], options["overwrite"])
-    if options["resume"] and folder.holds_run:
-        folder.check_same(options)
+    devices = _distribute.plan(options) if devices is None else devices
+    if devices.workers == 1:
+        _check_folder(folder, options)
     keras = configure(options)
+    devices = devices.connect(keras, options)
+    if devices.workers > 1:
+        devices.together(_check_folder, folder, options, chief_only=True)
+        common = {key: value for key, value in options.items() if key not in FREE_OPTIONS}
+        devices.check_same("the options", common)
     from spectral_keras.memory import is_out_of_memory
 
     try:
-        data, batches, model = _prepare(keras, name, options)
+        data, batches = devices.together(load_data, options)
+        devices.check_data(len(data.y_train), options["batch_size"])
+        with devices.scope():
+            model = build_model(name, data, options, len(batches["train"]), devices)
     except ValueError as error:  # a bad option or data set: the message says which
         raise CommandError(str(error)) from error
     except Exception as error:
@@ -48,42 +66,67 @@ def train(name, options, folder, argv=None, evaluate=True):
             f"or a --limit ({str(error).rpartition('}} ')[2][:100]})"
         ) from error
     use_tensorboard = _use_tensorboard(keras, options["tensorboard"])
-    run = Run(name, options, folder, model, data, argv)
-    folder.open(options["overwrite"])
-    # Once more under the lock: another process may have been here since.
-    folder.check(options["resume"], options["overwrite"])
-    if options["resume"] and folder.holds_run:
-        folder.check_same(options)
-    resumed = run.restore() if options["resume"] else False
+    run = Run(name, options, folder, model, data, argv, devices)
+    devices.together(_open_folder, folder, options, chief_only=True)
+    resumed = False
+    if options["resume"]:
+        with devices.scope():
+            resumed = devices.together(run.restore)
+        devices.check_same("the checkpoints", run.history)
     if not resumed:
-        run.write_config()
-    print(
+        devices.together(run.write_config, chief_only=True)
+    say = print if devices.chief else _say_nothing
+    say(
         f"{name}: {run.described_size()}; {data.name}: {len(data.y_train):,} training, "
         f"{len(data.y_validation):,} validation and {len(data.y_test):,} test images; "
-        f"{keras.backend.backend()}, {options['precision']}; {folder.path}",
+        f"{keras.backend.backend()}, {options['precision']}; "
+        + (f"{devices}; " if devices.kind != "none" else "")
+        + f"{folder.path}",
         flush=True,
     )
     how = described_stream(data, options)
     if how:
-        print(f"{name}: {how}", flush=True)
+        say(f"{name}: {how}", flush=True)
     if run.first_epoch:
-        print(f"{name}: going on after epoch {run.first_epoch} of {options['epochs']}", flush=True)
+        say(f"{name}: going on after epoch {run.first_epoch} of {options['epochs']}", flush=True)
     if run.first_epoch < options["epochs"] and not run.stopped_early:
-        failure = run.fit(batches, use_tensorboard)
+        failure = run.fit(batches, use_tensorboard and devices.chief)
         if failure is not None:
             print(f"models.{name}: stopped: {failure}", file=sys.stderr)
             return 1
     if not evaluate:
         return 0
-    result = run.evaluate(keras, batches["test"])
+    devices.together(_conclude, keras, run, batches["test"], chief_only=True)
+    return 0
+
+
+def _check_folder(folder, options):
+    folder.check(options["resume"], options["overwrite"])
+    if options["resume"] and folder.holds_run:
+        folder.check_same(options)
+
+
+def _open_folder(folder, options):
+    folder.open(options["overwrite"])
+    # Once more under the lock: another process may have been here since.
+    _check_folder(folder, options)
+
+
+def _conclude(keras, run, test):
+    with run.devices.alone(keras):
+        result = run.evaluate(keras, test)
+    path = run.folder.path
     print(
         f"test accuracy {result['test_accuracy']:.4f}, loss {result['test_loss']:.4f} "
         f"(best epoch {result['best_epoch']} of {result['epochs']})"
     )
-    print(f"model, results and curves: {folder.path}/ (best.keras, result.json, curves.png)")
-    if options["export"]:
-        _export(folder, options["export"])
-    return 0
+    print(f"model, results and curves: {path}/ (best.keras, result.json, curves.png)")
+    if run.options["export"]:
+        _export(run.folder, run.options["export"])
+
+
+def _say_nothing(*_, **__):
+    """Instead of `print`, where another process prints."""
 
 
 def configure(options):
@@ -105,13 +148,7 @@ def configure(options):
     return keras
 
 
-def _prepare(keras, name, options):
-    """Data, batches and compiled model; nothing is written."""
-    data, batches = load_data(options)
-    return data, batches, build_model(name, data, options, len(batches["train"]))
-
-
-def build_model(name, data, options, steps_per_epoch):
+def build_model(name, data, options, steps_per_epoch, devices=None):
     """The compiled model that `fit` trains: the network, or a model around it.
 
     A model around it, of an auxiliary task, of adversarial training or of power suppression, has
@@ -126,6 +163,8 @@ def build_model(name, data, options, steps_per_epoch):
     classifier = registry.build(name, data.input_shape, data.num_classes, **network)
     classifier = gated(classifier, options)
     model = training_model(classifier, options)
+    if devices is not None:
+        model = devices.trainable(model)
     compile_model(keras, model, options, steps_per_epoch)
     return model
 

@@ -8,6 +8,7 @@ from keras import ops
 from spectral_keras.attacks import arguments
 from spectral_keras.attacks.compiled import attack_step
 from spectral_keras.attacks.logits import logits_function
+from spectral_keras.ops.global_batch import global_draw
 from spectral_keras.ops.validation import check_bool, check_positive_int
 
 
@@ -141,12 +142,12 @@ def _labels(logits_of, x, y):
 def _start(x, eps, norm, seed):
     shape = ops.shape(x)
     if norm == "inf":
-        return x + eps * keras.random.uniform(shape, -1.0, 1.0, seed=seed)
+        return x + eps * global_draw(keras.random.uniform, shape, -1.0, 1.0, seed=seed)
     axes = tuple(range(1, len(x.shape)))
-    noise = keras.random.normal(shape, seed=seed)
+    noise = global_draw(keras.random.normal, shape, seed=seed)
     length = ops.sqrt(ops.sum(ops.square(noise), axis=axes, keepdims=True))
     size = 1
     for side in x.shape[1:]:
         size *= side
-    radius = keras.random.uniform((shape[0], *[1] * len(axes)), seed=seed) ** (1.0 / size)
-    return x + eps * radius * noise / length
+    radius = global_draw(keras.random.uniform, (shape[0], *[1] * len(axes)), seed=seed)
+    return x + eps * radius ** (1.0 / size) * noise / length

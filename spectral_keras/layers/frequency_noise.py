@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from spectral_keras.ops.global_batch import global_draw
 from spectral_keras.ops.mask_curves import (
     LARGEST_NOISE_SIZE,
     NOISE_BANDS,
@@ -184,7 +185,9 @@ class FrequencyNoise(keras.layers.Layer):
         amplitudes = normal * ops.expand_dims(deviation, 1)
         if self.probability < 1:
             shape = (batch_size, 1, 1, 1)
-            uniform = keras.random.uniform(shape, dtype="float32", seed=self.seed_generator)
+            uniform = global_draw(
+                keras.random.uniform, shape, dtype="float32", seed=self.seed_generator
+            )
             amplitudes = amplitudes * ops.cast(uniform < self.probability, "float32")
         return amplitudes
 

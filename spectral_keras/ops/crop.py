@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from spectral_keras.ops.global_batch import global_draw
 from spectral_keras.ops.validation import check_data_format
 
 
@@ -37,7 +38,9 @@ def random_crop(images, height, width, seed, data_format=None):
             )
         if rest == 0:
             continue
-        start = keras.random.randint((ops.shape(images)[0], 1), 0, rest + 1, "int32", seed)
+        start = global_draw(
+            keras.random.randint, (ops.shape(images)[0], 1), 0, rest + 1, "int32", seed
+        )
         index = ops.arange(size, dtype="int32")[None] + start
         shape = [1] * 4
         shape[0], shape[axis] = -1, size

@@ -12,6 +12,7 @@ from keras import ops
 
 from spectral_keras.ops.dft import real_basis
 from spectral_keras.ops.frequencies import ceil_of_fraction, signed_frequencies
+from spectral_keras.ops.global_batch import global_draw
 from spectral_keras.ops.resize import choose_implementation, resampling_matrix, resize_by_fft
 from spectral_keras.ops.separable import apply_separable
 from spectral_keras.ops.validation import (
@@ -72,8 +73,10 @@ def draw_side(size, min_fraction, seed, batch_size=None):
         int32 tensor of shape () or (batch_size,).
     """
     n = max(size)
-    shape = () if batch_size is None else (batch_size,)
-    return keras.random.randint(shape, smallest_side(n, min_fraction), n + 1, "int32", seed)
+    arguments = (smallest_side(n, min_fraction), n + 1, "int32", seed)
+    if batch_size is None:
+        return keras.random.randint((), *arguments)
+    return global_draw(keras.random.randint, (batch_size,), *arguments)
 
 
 def axis_side(side, n, size):

@@ -6,6 +6,7 @@ from keras import ops
 
 from spectral_keras.ops.fft import irfft2_last, rfft2_last
 from spectral_keras.ops.frequencies import signed_frequencies
+from spectral_keras.ops.global_batch import global_draw
 from spectral_keras.ops.mask_curves import NOISE_BANDS, VARIANTS, noise_masks
 from spectral_keras.ops.symmetry import symmetrize_half_spectrum
 from spectral_keras.ops.validation import check_choice
@@ -29,8 +30,10 @@ def draw_control(batch_size, seed, uniform_bands=1):
         float32 tensor of shape (batch_size, 5).
     """
     shape = (batch_size, len(NOISE_BANDS))
-    order = ops.argsort(keras.random.uniform(shape, dtype="float32", seed=seed), axis=-1)
-    drawn = keras.random.uniform(shape, dtype="float32", seed=seed)
+    order = ops.argsort(
+        global_draw(keras.random.uniform, shape, dtype="float32", seed=seed), axis=-1
+    )
+    drawn = global_draw(keras.random.uniform, shape, dtype="float32", seed=seed)
     # A permutation is below n at n places, each set of places with equal chance.
     return ops.where(order < uniform_bands, drawn, ops.floor(2 * drawn))
 
@@ -80,7 +83,9 @@ def draw_even(batch_size, channels, height, width, seed):
         float32 tensor of shape (batch_size, channels, height, width//2 + 1).
     """
     columns = width // 2 + 1
-    drawn = keras.random.normal((batch_size, channels, height, columns), dtype="float32", seed=seed)
+    drawn = global_draw(
+        keras.random.normal, (batch_size, channels, height, columns), dtype="float32", seed=seed
+    )
     rows = np.abs(signed_frequencies(height))
     paired = _self_paired(width)[:columns]
     return ops.where(paired, ops.take(drawn, rows, axis=-2), drawn)

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from spectral_keras.ops.fft import irfft2_last, rfft2_last
+from spectral_keras.ops.global_batch import global_draw
 from spectral_keras.ops.mask_curves import BANDS, suppression_masks
 from spectral_keras.ops.validation import (
     check_choice,
@@ -43,9 +44,11 @@ def draw_suppression(batch_size, probability, alpha, seed, *, alpha_is="kept"):
     """
     low, high = alpha
     shape = (batch_size,)
-    chosen = keras.random.uniform(shape, dtype="float32", seed=seed) < probability
-    band = keras.random.randint(shape, 0, len(BANDS), "int32", seed)
-    drawn = low + (high - low) * keras.random.uniform(shape, dtype="float32", seed=seed)
+    chosen = global_draw(keras.random.uniform, shape, dtype="float32", seed=seed) < probability
+    band = global_draw(keras.random.randint, shape, 0, len(BANDS), "int32", seed)
+    drawn = low + (high - low) * global_draw(
+        keras.random.uniform, shape, dtype="float32", seed=seed
+    )
     return (
         ops.where(chosen, band, ops.full_like(band, -1)),
         ops.where(chosen, drawn, ops.full_like(drawn, identity_alpha(alpha_is))),

@@ -6,6 +6,7 @@ from keras import ops
 
 from spectral_keras.attacks import arguments, perturb
 from spectral_keras.attacks.logits import logits_function
+from spectral_keras.ops.global_batch import global_sum, own_share
 from spectral_keras.ops.validation import (
     check_bool,
     check_choice,
@@ -36,7 +37,8 @@ class AdversarialExamples:
         step_size: length of a step, as `eps`; None for `eps` (one step) or 2.5 * eps / steps.
         norm: "inf" or "l2".
         share: share of each batch that is replaced, in [0, 1]: its first round(share * N) images
-            (half to even), of each replica where there are several.  Shuffle the data.
+            (half to even); where replicas share the batch each attacks its part of these.  Shuffle
+            the data.
         labels: "given" to attack the label, "predicted" to attack the model's own prediction,
             which keeps the label from leaking into the image.
         random_start: whether to start at a random point of the ball.
@@ -165,9 +167,11 @@ class AdversarialExamples:
         return ops.concatenate([attacked, x[rows:]], axis=0)
 
     def _count(self, x):
-        if x.shape[0] is not None:
-            return round(self.share * x.shape[0])
-        return ops.cast(ops.round(self.share * ops.cast(ops.shape(x)[0], "float32")), "int32")
+        total = global_sum(ops.shape(x)[0])
+        if isinstance(total, int):
+            return round(self.share * total)
+        count = ops.cast(ops.round(self.share * ops.cast(total, "float32")), "int32")
+        return ops.minimum(own_share(count), ops.shape(x)[0])
 
     def _attack(self, model, x, y, seed_generator):
         if self.training_mode:

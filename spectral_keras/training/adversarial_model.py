@@ -1,8 +1,10 @@
 """Adversarial training with `fit`."""
 
 import keras
+from keras import ops
 
 from spectral_keras.attacks.logits import logits_function
+from spectral_keras.ops.global_batch import part_of_global_mean
 from spectral_keras.ops.validation import check_choice
 from spectral_keras.training.adversarial_examples import AdversarialExamples
 
@@ -54,6 +56,8 @@ class AdversarialModel(keras.Model):
             )
         self.attack = attack
         self.validate_on = check_choice("validate_on", validate_on, ("adversarial", "clean"))
+        # ("train" or "test", size with padding, size): see `training.distribution.PaddedBatches`.
+        self.padded_batches = ()
         self._training_seed = self._validation_seed = self._validation_attack = None
         if attack is not None:
             # Found out here, not inside of the first step's trace.
@@ -76,12 +80,17 @@ class AdversarialModel(keras.Model):
     def test_step(self, *args):
         return self._step(super().test_step, args, training=False)
 
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+        return part_of_global_mean(loss, ops.shape(keras.tree.flatten(y_pred)[0])[0])
+
     def _step(self, step, args, training):
         """Keras' own step on prepared data: (data) or, on JAX, (state, data)."""
         if keras.backend.backend() != "jax":
             (data,) = args
             return step(self._prepared(data, training))
         state, data = args
+        data = self._without_padding(data, training)
         trainable, non_trainable, *others = state
         variables = [*self.trainable_variables, *self.non_trainable_variables]
         mapping = list(zip(variables, [*trainable, *non_trainable], strict=True))
@@ -99,6 +108,14 @@ class AdversarialModel(keras.Model):
         elif self.attack is not None and self.validate_on == "adversarial":
             x = self._validation_attack(self.classifier, x, y, seed_generator=self._validation_seed)
         return keras.utils.pack_x_y_sample_weight(self._as_inputs(x, labels), y, sample_weight)
+
+    def _without_padding(self, data, training):
+        """The images of a batch that was padded to a size that all devices of JAX divide."""
+        size = keras.tree.flatten(data)[0].shape[0]
+        role = "train" if training else "test"
+        padded = {(name, larger): real for name, larger, real in self.padded_batches}
+        count = padded.get((role, size), size)
+        return data if count == size else keras.tree.map_structure(lambda x: x[:count], data)
 
     def _augmented(self, images, training):
         """The images that are attacked, and labels of what was done to them, for `_as_inputs`."""

@@ -12,6 +12,7 @@ from spectral_keras.augmentation.open_ratio import (
 )
 from spectral_keras.layers import ChannelGate, FrequencyNoise, PowerSuppression
 from spectral_keras.ops.crop import random_crop, zero_pad
+from spectral_keras.ops.global_batch import global_sum
 from spectral_keras.ops.validation import check_bool, check_choice, check_number, check_positive_int
 from spectral_keras.training.auxiliary_loss_model import AuxiliaryLossModel
 
@@ -233,8 +234,9 @@ class AttendedSuppressionModel(AuxiliaryLossModel):
         counted = y_pred["suppressed"]
         losses = counted * ops.square(y_pred["open_ratio"] - y_pred["beta"])
         if self.normalizer == "suppressed":
-            count = ops.cast(ops.shape(losses)[0], losses.dtype)
-            losses = losses * count / ops.maximum(ops.sum(counted), 1)
+            # Of the whole batch, also where replicas share it.
+            count = global_sum(ops.cast(ops.shape(losses)[0], losses.dtype))
+            losses = losses * count / ops.maximum(global_sum(ops.sum(counted)), 1)
         return losses
 
     def get_config(self):

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from spectral_keras.ops.global_batch import number_of_replicas, part_of_global_mean
 from spectral_keras.training.adversarial_model import AdversarialModel
 
 
@@ -28,10 +29,12 @@ class AuxiliaryLossModel(AdversarialModel):
             return super().compute_loss(x, y, y_pred, sample_weight, training)
         classification = super().compute_loss(x, y, y_pred["outputs"], sample_weight, training)
         losses = self._image_losses(y_pred)
-        auxiliary = self._image_loss(losses, losses, sample_weight)
         count = ops.shape(y_pred["outputs"])[0]
-        self._classification_tracker.update_state(classification * _replicas(), count)
-        self._auxiliary_tracker.update_state(auxiliary * _replicas(), count)
+        auxiliary = self._image_loss(losses, losses, sample_weight)
+        auxiliary = part_of_global_mean(auxiliary, count)
+        replicas = number_of_replicas()
+        self._classification_tracker.update_state(classification * replicas, count)
+        self._auxiliary_tracker.update_state(auxiliary * replicas, count)
         return classification + self.weight * auxiliary
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
@@ -53,12 +56,3 @@ class _ImageLoss(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         return y_pred
-
-
-def _replicas():
-    """Number by which Keras divides losses under a distribution strategy of TensorFlow."""
-    if keras.backend.backend() != "tensorflow":
-        return 1
-    import tensorflow as tf
-
-    return tf.distribute.get_strategy().num_replicas_in_sync

@@ -1,0 +1,201 @@
+"""Batches for several devices: the same global batch, and each device its part of it.
+
+`batches` is anything with `len()` and a method `batch(epoch, index)` that gives (images, labels),
+a function of (epoch, index) alone, such as `spectral_keras.data.Batches`.  Each process computes
+the whole batch, augmentation included, and keeps its part: that is what makes the global batch the
+same, image by image, on any number of devices.
+"""
+
+import collections
+import concurrent.futures
+import itertools
+import re
+
+import keras
+import numpy as np
+
+# What TensorFlow and JAX say when another process of a training is gone.
+_LOST = (
+    "UnavailableError", "AbortedError", "CancelledError", "DeadlineExceededError",
+)  # fmt: skip
+_LOST_WORDS = (
+    "gloo", "connection reset", "connection closed", "socket closed", "heartbeat", "coordination",
+    "unavailable:", "aborted:", "deadline_exceeded", "cancelled:", "nccl",
+)  # fmt: skip
+
+
+def strategy_batches(strategy, batches, *, first_epoch=0, threads=1):
+    """The batches of all epochs, without end, for `fit` under a TensorFlow strategy.
+
+    Replica r of R gets the images r, r + R, r + 2 R, ... of each batch: the parts differ by one
+    image at most.  Give `fit` the number of batches as `steps_per_epoch` (or `validation_steps`).
+
+    Args:
+        strategy: `tf.distribute.MirroredStrategy` or `MultiWorkerMirroredStrategy`.
+        batches: see above.
+        first_epoch: the epoch to begin with, of a training that goes on.
+        threads: how many batches are computed at a time.
+
+    Returns:
+        `tf.distribute.DistributedDataset`.
+    """
+    import tensorflow as tf
+
+    images, labels = batches.batch(first_epoch, 0)
+    specs = tuple(
+        tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in (images, labels)
+    )
+    total = strategy.num_replicas_in_sync
+
+    def dataset(context):
+        local = total // context.num_input_pipelines
+        first = context.input_pipeline_id * local
+
+        def parts():
+            for x, y in _computed_ahead(batches, first_epoch, max(threads, 1)):
+                for replica in range(first, first + local):
+                    yield x[replica::total], y[replica::total]
+
+        elements = tf.data.Dataset.from_generator(parts, output_signature=specs)
+        # Without an end no replica has to ask the others before each step whether there is more.
+        endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
+        return elements.apply(endless).prefetch(local)
+
+    return strategy.distribute_datasets_from_function(dataset)
+
+
+def _computed_ahead(batches, first_epoch, threads):
+    """The batches of all epochs in order; the next ones are computed while one is used."""
+    steps = len(batches)
+    numbers = itertools.count(first_epoch * steps)
+    with concurrent.futures.ThreadPoolExecutor(threads, "batches") as pool:
+        ahead = collections.deque()
+        while True:
+            while len(ahead) <= threads:
+                ahead.append(pool.submit(batches.batch, *divmod(next(numbers), steps)))
+            yield ahead.popleft().result()
+
+
+class PaddedBatches(keras.utils.PyDataset):
+    """Batches of a size that all devices of JAX divide, and of them what this process feeds.
+
+    JAX puts equal parts on all devices.  A batch of another size gets copies of its first image
+    at its end, which `AdversarialModel` takes off again on the devices when its attribute
+    `padded_batches` has been set to `padding` of the training and of the validation batches.
+
+    Args:
+        batches: `Batches`, or another `keras.utils.PyDataset`.
+        size, last: number of images of a batch and of the last one.
+        devices: number of devices, of all processes.
+        process, processes: index of this process and number of processes.
+
+    Attributes:
+        padding: dict, size with padding -> size, of those that differ.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from spectral_keras.data import Batches
+    >>> from spectral_keras.training.distribution import PaddedBatches
+    >>> batches = Batches(np.zeros((7, 2, 2, 1)), np.arange(7), 4)
+    >>> padded = PaddedBatches(batches, 4, 3, devices=2)
+    >>> padded.padding, padded[1][1].tolist()
+    ({6: 3}, [4, 5, 6, 4, 4, 4])
+    """
+
+    def __init__(self, batches, size, last, *, devices, process=0, processes=1):
+        super().__init__()
+        self.batches = batches
+        self._process, self._processes = process, processes
+        self._larger = {}
+        for real in dict.fromkeys((size, last)):
+            larger = -(-real // devices) * devices
+            # A size stands for one number of images.
+            while larger in self._larger.values():
+                larger += devices
+            self._larger[real] = larger
+        self.padding = {larger: real for real, larger in self._larger.items() if larger != real}
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, index):
+        return tuple(self._part(array) for array in self.batches[index])
+
+    def _part(self, array):
+        larger = self._larger[len(array)]
+        rows = larger // self._processes
+        chosen = np.arange(self._process * rows, (self._process + 1) * rows)
+        return array[np.where(chosen < len(array), chosen, 0)]
+
+
+class AverageOverReplicas(keras.callbacks.Callback):
+    """Gives every replica the mean of the moving averages (of batch normalisation) of all.
+
+    Each replica of a TensorFlow strategy normalises its own part of the batch and has moving
+    averages of that.  They are averaged before the model is evaluated, and at the end of an epoch
+    without evaluation; all workers need this callback, before those that save.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self._average = None
+        self._averaged = False
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._averaged = False
+
+    def on_test_begin(self, logs=None):
+        self._run()
+
+    def on_epoch_end(self, epoch, logs=None):
+        if not self._averaged:
+            self._run()
+
+    def _run(self):
+        self._averaged = True
+        variables = [
+            variable
+            for variable in self.model.non_trainable_variables
+            if keras.backend.is_float_dtype(keras.backend.standardize_dtype(variable.dtype))
+        ]
+        if not variables:
+            return
+        import tensorflow as tf
+
+        strategy = self.model.distribute_strategy
+        if self._average is None:
+
+            def average():
+                values = [tf.identity(variable.value) for variable in variables]
+                return tf.distribute.get_replica_context().all_reduce("MEAN", values)
+
+            self._average = tf.function(lambda: strategy.run(average))
+        for variable, mean in zip(variables, self._average(), strict=True):
+            variable.assign(strategy.experimental_local_results(mean)[0])
+
+
+def is_lost_worker(error):
+    """Whether an exception says that another process of the training cannot be reached.
+
+    Example:
+
+    >>> from spectral_keras.training.distribution import is_lost_worker
+    >>> is_lost_worker(RuntimeError("Gloo all-reduce failed: Connection closed by peer"))
+    True
+    >>> is_lost_worker(ValueError("`units` must be positive"))
+    False
+    """
+    while error is not None:
+        names = {kind.__name__ for kind in type(error).__mro__}
+        if names & set(_LOST):
+            return True
+        text = str(error).lower()
+        if "RuntimeError" in names and any(word in text for word in _LOST_WORDS):
+            return True
+        # Where JAX moves an array it turns its errors into a ValueError.
+        if "ValueError" in names and re.search(r"(gloo|nccl)\b.*failed", text):
+            return True
+        # What Keras does after the failure of a step may fail as well.
+        error = error.__cause__ or error.__context__
+    return False
