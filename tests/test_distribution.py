@@ -66,8 +66,6 @@ def environment(worker=None, ports=(), **others):
             "KERAS_DISTRIBUTION_PROCESS_ID": str(worker),
             "JAX_CPU_COLLECTIVES_IMPLEMENTATION": "gloo",
         }
-    # Compiling costs more than these trainings.
-    clean["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
     return clean | others
 
 

@@ -11,6 +11,9 @@ from models._files import write_json
 from tuning import _cluster
 from tuning._fit import Infeasible, best_row, duration, fit
 
+# Of trials, in Keras Tuner.
+_ENDED = ("COMPLETED", "FAILED", "INVALID")
+
 
 class Tuner(keras_tuner.Tuner):
     """Runs the trials that the oracle proposes.
@@ -40,6 +43,9 @@ class Tuner(keras_tuner.Tuner):
         self._worker = self.oracle is not oracle  # Keras Tuner put a client in its place
         if resume and not self._worker:
             oracle.reload()
+            for trial in oracle.trials.values():
+                if trial.status in _ENDED:  # of a process that was killed just then
+                    self._drop_checkpoints(trial)
 
     def save(self):
         # The oracle saves each trial, and this class has no other state.  Without a file of its
@@ -94,7 +100,7 @@ class Tuner(keras_tuner.Tuner):
 
     def on_trial_end(self, trial):
         super().on_trial_end(trial)
-        shutil.rmtree(self._folder(trial) / "checkpoints", ignore_errors=True)
+        self._drop_checkpoints(trial)
         # The graphs of finished trials would pile up.
         keras.backend.clear_session()  # collects garbage, too
         self._ended += 1
@@ -117,6 +123,9 @@ class Tuner(keras_tuner.Tuner):
             f"  trial {self._number(trial)} epoch {row['epoch']}/{self.epochs}: loss "
             f"{row['loss']:.4f}, val_accuracy {row['val_accuracy']:.4f}, {row['seconds']:.1f} s"
         )
+
+    def _drop_checkpoints(self, trial):
+        shutil.rmtree(self._folder(trial) / "checkpoints", ignore_errors=True)
 
     @staticmethod
     def _number(trial):

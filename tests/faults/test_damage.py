@@ -299,6 +299,7 @@ DAMAGES = {
 FAR = {"training": 0.75, "search": 0.6, "masks": 0.5, "corrupt": 0.6, "corrupt png": 0.6,
        "corrupt npz": 0.6, "figure": 0.7}  # fmt: skip
 SHORT = {"corrupt", "corrupt png", "corrupt npz"}
+RECORDED = {"best.keras", "config.json", "history.csv", "result.json", "curves.png"}
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -327,7 +328,12 @@ def test_going_on(forker, inputs, wholes, long, tmp_path, record_property, name,
         done = forker.run(job.main, job.argv(resume=True), folder, eager=job.eager)
         assert done.status in (0, 2) and "Traceback" not in done.err, (relative, done.err)
         if done.status == 0:
-            assert outcome(folder / job.output) == whole.outcome, relative
+            expected = dict(whole.outcome)
+            if name == "figure" and relative.name in RECORDED:
+                # Of a training whose record the figure has: nothing reads it any more.
+                path.unlink(missing_ok=True)
+                expected.pop(str(relative), None)
+            assert outcome(folder / job.output) == expected, relative
         else:
             refused += 1
             lines = [line for line in done.err.splitlines() if line.strip()]

@@ -18,7 +18,8 @@ WORDS = {"full": "No space left on device", "read_only": "Read-only file system"
 
 
 def assert_one_line(done, words):
-    lines = [line for line in done.err.splitlines() if "UserWarning" not in line]
+    noise = ("UserWarning", "WARNING:tensorflow")  # of TensorFlow: many models in one process
+    lines = [line for line in done.err.splitlines() if not any(word in line for word in noise)]
     lines = [line for line in lines if line.strip() and line.strip() != "warnings.warn("]
     assert done.status == 2, done.err
     assert len(lines) == 1 and words in lines[0] and "Traceback" not in done.err, done.err
@@ -46,6 +47,9 @@ def test_at_a_file_operation(forker, inputs, wholes, long, tmp_path, record_prop
         inject["at"] = draw.randint(1, len(whole.operations) - 2)
         argv = job.argv()
         failed = forker.run(job.main, argv, folder, eager=job.eager, inject=inject)
+        if failed.status == 0:  # rubbish could not be removed: all was done before
+            assert outcome(folder / job.output) == whole.outcome
+            continue
         assert_one_line(failed, WORDS[kind])
         before = finished_files(folder)
         finished = forker.run(job.main, job.argv(resume=True), folder, eager=job.eager)
