@@ -27,9 +27,6 @@ def _layers():
     return {
         "Conv2D 3x3": lambda n: keras.layers.Conv2D(CHANNELS, 3, **same),
         "SpectralConv2D 3x3": lambda n: layers.SpectralConv2D(CHANNELS, 3, **same),
-        "SpectralConv2D 3x3 hermitian": lambda n: layers.SpectralConv2D(
-            CHANNELS, 3, parametrization="hermitian", **same
-        ),
         "FFTConv2D 7x7 matmul": lambda n: layers.FFTConv2D(
             CHANNELS, 7, implementation="matmul", **same
         ),
@@ -45,7 +42,6 @@ def _layers():
         "FrequencyNoise": lambda n: layers.FrequencyNoise(),
         "ChannelGate": lambda n: layers.ChannelGate(64),
         "MaxPooling2D": lambda n: keras.layers.MaxPooling2D(2),
-        "AveragePooling2D": lambda n: keras.layers.AveragePooling2D(2),
         "BatchNormalization": lambda n: keras.layers.BatchNormalization(),
         "ReLU": lambda n: keras.layers.ReLU(),
     }
@@ -80,26 +76,25 @@ class Job:
 
 
 def jobs():
-    """All jobs: every layer at every size on maps of 16 and 64 MB, and networks."""
+    """All jobs: every layer at every size on maps of 16 MB, networks over size, width and batch."""
     found = []
-    for name in _layers():
-        for size in SIZES:
-            # 2^22 numbers a batch, and four times as many.
-            batch = max(1, round(2**22 / (size * size * CHANNELS)))
-            found.append(Job(name, size, (batch, 4 * batch)))
+    for size in SIZES:
+        batch = max(1, round(2**22 / (size * size * CHANNELS)))
+        batches = (batch // 4, batch) if size == SIZES[0] else (batch,)
+        found += [Job(name, size, batches) for name in _layers()]
     half = (("width", 0.5),)
     for name in ("deep_spectral", "spectral_pool_cnn", "resnet18", "vgg11_bn"):
         found += [
-            Job(name, 32, (8, 32), True),
-            Job(name, 32, (8, 32), True, half),
-            Job(name, 64, (2, 8), True),
-            Job(name, 128, (2,), True),
-            Job(name, 224, (2,), True, half),
+            Job(name, 32, (4, 16), True),
+            Job(name, 32, (16,), True, half),
+            Job(name, 64, (4,), True),
+            Job(name, 128, (2,), True, half),
+            Job(name, 224, (2,), True, (("width", 0.25),)),
         ]
     # Without a width; beyond 128 the spectra of its kernels take gigabytes.
     found += [
-        Job("fourier_cnn", 32, (8, 32), True),
-        Job("fourier_cnn", 64, (2, 8), True),
+        Job("fourier_cnn", 32, (4, 16), True),
+        Job("fourier_cnn", 64, (4,), True),
         Job("fourier_cnn", 128, (2,), True),
     ]
     return found

@@ -4,6 +4,7 @@ The measured tables come from the JSON file of `python -m benchmarks.scaling`; t
 from the counts of the layers and from data sheets (benchmarks/machines.py).
 """
 
+import functools
 import json
 import os
 import pathlib
@@ -18,20 +19,20 @@ LARGEST_BATCH = 256
 
 # The zoo, and two variants whose heads or kernels change what is exchanged.
 IMAGENET = (
-    ("deep_spectral", {}),
-    ("spectral_pool_cnn", {}),
-    ("fourier_cnn", {}),
-    ("resnet18", {}),
-    ("resnext29", {}),
-    ("googlenet", {}),
-    ("efficientnet_b0", {}),
-    ("mobilenet_v2", {}),
-    ("vgg11_bn", {}),
-    ("vgg11_bn", {"head": "imagenet"}),
-    ("vgg16", {}),
-    ("vgg16_bn", {}),
-    ("vgg16", {"head": "imagenet"}),
-    ("generic_cnn", {}),
+    ("deep_spectral", ()),
+    ("spectral_pool_cnn", ()),
+    ("fourier_cnn", ()),
+    ("resnet18", ()),
+    ("resnext29", ()),
+    ("googlenet", ()),
+    ("efficientnet_b0", ()),
+    ("mobilenet_v2", ()),
+    ("vgg11_bn", ()),
+    ("vgg11_bn", (("head", "imagenet"),)),
+    ("vgg16", ()),
+    ("vgg16_bn", ()),
+    ("vgg16", (("head", "imagenet"),)),
+    ("generic_cnn", ()),
 )
 
 
@@ -53,7 +54,7 @@ def _short(value):
 
 
 def _label(name, options):
-    return name + "".join(f", {value}" for value in options.values())
+    return name + "".join(f", {value}" for _, value in options)
 
 
 # Tables of measurements.
@@ -67,6 +68,8 @@ def table_constants(results):
         ("FFTs", f"{1e-9 / constants['transform']:.2f} GFLOP/s"),
         ("memory", f"{1e-9 / constants['byte']:.2f} GB/s"),
         ("each kernel", f"{1e6 * constants['kernel']:.0f} µs"),
+        ("peak memory, times what is counted", f"{results['summary']['memory']['factor']:.2f}"),
+        ("and beside it", f"{results['summary']['memory']['base_bytes'] / 1e6:.0f} MB"),
     ]
     return _table(("constant", "one core"), rows)
 
@@ -149,21 +152,27 @@ def table_networks(results):
 # Tables of predictions.
 
 
+@functools.cache
+def _imagenet_model(name, options):
+    from benchmarks import model_costs
+
+    return model_costs.build(name, (SIDE, SIDE, 3), CLASSES, **dict(options))
+
+
+@functools.cache
 def _imagenet_cost(name, options, batch):
     from benchmarks import model_costs
 
-    model = model_costs.build(name, (SIDE, SIDE, 3), CLASSES, **options)
-    return model_costs.model_cost(model, batch)
+    return model_costs.model_cost(_imagenet_model(name, options), batch)
 
 
 def _fitting(name, options, machine):
     """`ModelCost` of the largest power of two, up to `LARGEST_BATCH`, that fits, or None."""
-    from benchmarks import machines, model_costs
+    from benchmarks import machines
 
-    model = model_costs.build(name, (SIDE, SIDE, 3), CLASSES, **options)
     batch = LARGEST_BATCH
     while batch:
-        cost = model_costs.model_cost(model, batch)
+        cost = _imagenet_cost(name, options, batch)
         needed = cost.weight_bytes() + cost.activation_bytes(2)
         if needed <= machines.MEMORY_FILLED * machine.memory:
             return cost
@@ -366,7 +375,7 @@ def table_pooling(results):
             _pool_seconds("fft", n, seconds) / _pool_seconds("matmul", n, seconds) for n in sizes
         ]
         rows.append((label, *(f"{ratio:.2f}" for ratio in ratios)))
-    return _table(("FFT over matmul", *sizes), rows)
+    return _table(("FFT over matmul", *map(str, sizes)), rows)
 
 
 def _convolution_seconds(layer, seconds):
@@ -411,11 +420,14 @@ def table_traffic(_):
     rows = []
     choices = {"spatial": "Conv2D", "hermitian": "hermitian", "spectral": "full"}
     for name, others in (
-        ("deep_spectral", {}), ("spectral_pool_cnn", {}), ("resnet18", {}), ("vgg16", {}),
-        ("vgg16", {"head": "imagenet"}),
-    ):  # fmt: skip
+        ("deep_spectral", ()),
+        ("spectral_pool_cnn", ()),
+        ("resnet18", ()),
+        ("vgg16", ()),
+        ("vgg16", (("head", "imagenet"),)),
+    ):
         for choice, label in choices.items():
-            cost = _imagenet_cost(name, {"conv": choice, **others}, 1)
+            cost = _imagenet_cost(name, (("conv", choice), *others), 1)
             bytes_ = cost.gradient_bytes()
             times = [
                 machines.all_reduce_time(bytes_, gpus, machine)
@@ -458,16 +470,13 @@ def hiding_batch(cost_of, machine, gpus, precision="bfloat16"):
 
 def table_hiding(_):
     """Batch for each GPU from which the backward pass hides the all-reduce."""
-    from benchmarks import machines, model_costs
+    from benchmarks import machines
 
     settings = ((8, machines.H100), (64, machines.H100), (64, machines.H100_ETHERNET))
     rows = []
     for name, options in IMAGENET:
-        model = model_costs.build(name, (SIDE, SIDE, 3), CLASSES, **options)
-        found = [
-            hiding_batch(lambda batch, m=model: model_costs.model_cost(m, batch), machine, gpus)
-            for gpus, machine in settings
-        ]
+        cost_of = functools.partial(_imagenet_cost, name, options)
+        found = [hiding_batch(cost_of, machine, gpus) for gpus, machine in settings]
         rows.append(
             (_label(name, options), *("more than 16,384" if b is None else b for b in found))
         )

@@ -7,6 +7,7 @@ layers at two sizes; its errors on the other layers and on the networks are prin
 """
 
 import argparse
+import json
 import math
 import multiprocessing
 import os
@@ -49,17 +50,21 @@ def main(arguments=None):
     parser.add_argument(
         "--seconds",
         type=_number(float, 0, 60),
-        default=0.5,
-        help="a case repeats its step for this long, at least twice (default: 0.5)",
+        default=0.3,
+        help="a case repeats its step for this long, at least twice (default: 0.3)",
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="keep the rows of FILE.json, measure what is missing"
     )
     options = parser.parse_args(arguments)
+    if options.resume and not options.output:
+        parser.error("--resume needs --output, the file to go on with")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
     # TensorFlow is imported only now, after the options are known to be good.
     import keras
 
     from benchmarks import cases_scaling, harness
-    from models._files import write_json
 
     if keras.backend.backend() != "tensorflow":
         parser.error(f"needs the TensorFlow backend of Keras, not {keras.backend.backend()!r}")
@@ -69,45 +74,68 @@ def main(arguments=None):
         jobs = [job for job in jobs if any(part in job.label for part in options.only)]
         if not jobs:
             parser.error(f"--only {options.only} matches none of: {', '.join(labels)}")
+    content = {
+        "command": "python -m benchmarks.scaling " + " ".join(arguments or sys.argv[1:]),
+        "unit": "milliseconds a training step, processor time of all threads, median",
+        "environment": harness.environment() | {"threads": options.threads},
+        "summary": None,
+        "rows": _rows_so_far(parser, options),
+    }
+    rows = content["rows"]
+    done = {row["case"] for row in rows}
     # A server that has imported everything, and run nothing, forks the processes of the cases.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tensorflow", "benchmarks.cases_scaling", "models.registry"])
-    rows = []
     for job in jobs:
+        if job.label in done:
+            continue
         rows += (new := _run(job, options, context))
         for row in new:
             print(_line(row), flush=True)
-    summary = None
+        _write(options.output, content)
     if sum(row["fitted"] for row in rows) >= 2 * len(CONSTANTS):
-        summary = fit(rows)
-        print("\n".join(summary_lines(summary)))
+        content["summary"] = fit(rows)
+        print("\n".join(summary_lines(content["summary"])))
     else:
         print("too few cases to fit the model")
     if options.output:
-        command = "python -m benchmarks.scaling " + " ".join(arguments or sys.argv[1:])
-        content = {
-            "command": command.strip(),
-            "unit": "milliseconds a training step, processor time of all threads, median",
-            "environment": harness.environment() | {"threads": options.threads},
-            "summary": summary,
-            "rows": rows,
-        }
-        pathlib.Path(options.output).parent.mkdir(parents=True, exist_ok=True)
-        write_json(options.output, content)
+        _write(options.output, content)
         print(f"written: {options.output}")
     return 0
 
 
+def _rows_so_far(parser, options):
+    """The rows of an interrupted run, by the same number of threads."""
+    path = pathlib.Path(options.output or "")
+    if not options.resume or not path.exists():
+        return []
+    try:
+        content = json.loads(path.read_text())
+        threads, rows = content["environment"]["threads"], content["rows"]
+    except (OSError, ValueError, KeyError, TypeError):
+        parser.error(f"--output {options.output!r} is no file to go on with")
+    if threads != options.threads:
+        parser.error(f"--threads {options.threads}: {options.output!r} has {threads}")
+    return rows
+
+
+def _write(path, content):
+    from models._files import write_json
+
+    if path:
+        pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, content)
+
+
 def _run(job, options, context):
     """Measured rows of a job, with the counts of the model."""
-    from benchmarks import cases_scaling, machines
+    from benchmarks import cases_scaling
 
+    load = os.getloadavg()[0]
     with context.Pool(1) as pool:
         measured = pool.apply(cases_scaling.measure, (job, options.threads, options.seconds))
     rows = []
     for found in measured:
-        cost = cases_scaling.cost(job, found["batch"])
-        counts = dict(zip(COUNTS, machines.amounts(cost), strict=True))
         rows.append(
             {
                 "case": job.label,
@@ -115,15 +143,25 @@ def _run(job, options, context):
                 "network": job.network,
                 "options": dict(job.options),
                 "size": job.size,
-                "batch": found["batch"],
                 "fitted": job.fitted,
-                **counts,
-                "weights": cost.weights,
-                "predicted_peak_bytes": cases_scaling.peak_bytes(job, cost),
-                **{key: value for key, value in found.items() if key != "batch"},
+                "load_average": load,
+                **found,
+                **counted(job, found["batch"]),
             }
         )
     return rows
+
+
+def counted(job, batch):
+    """What the model counts for a row."""
+    from benchmarks import cases_scaling, machines
+
+    cost = cases_scaling.cost(job, batch)
+    return {
+        **dict(zip(COUNTS, machines.amounts(cost), strict=True)),
+        "weights": cost.weights,
+        "counted_peak_bytes": cases_scaling.peak_bytes(job, cost),
+    }
 
 
 COUNTS = ("products", "transforms", "bytes", "kernels")
@@ -133,32 +171,49 @@ CONSTANTS = ("product", "transform", "byte", "kernel")
 def fit(rows):
     """The constants by the fitted rows, predictions for all (into the rows), and the errors.
 
-    The squared logarithm of predicted over measured is minimised, so that short and long steps
-    count alike; its tails count linearly, so that one odd kernel does not move the rest.
-
     Returns:
-        dict with "constants" (seconds), "errors" and "memory_errors".
+        dict with "constants" (seconds), "memory" (a factor on the counted bytes, and bytes that
+        every case takes), "errors" and "memory_errors".
+    """
+    used = [row for row in rows if row["fitted"]]
+    # The starts are typical of a processor's core.
+    constants = _fitted(
+        [[row[key] for key in COUNTS] for row in used],
+        [row["cpu_milliseconds"] / 1e3 for row in used],
+        [2e-11, 1e-10, 2e-10, 2e-5],
+    )
+    grown = [row for row in used if row["peak_bytes"]]
+    factor, base = _fitted(
+        [[row["counted_peak_bytes"], 1] for row in grown],
+        [row["peak_bytes"] for row in grown],
+        [1, 1e7],
+    )
+    for row in rows:
+        predicted = sum(c * row[key] for c, key in zip(constants, COUNTS, strict=True))
+        row["predicted_milliseconds"] = 1e3 * predicted
+        row["predicted_peak_bytes"] = factor * row["counted_peak_bytes"] + base
+    return {
+        "constants": dict(zip(CONSTANTS, constants, strict=True)),
+        "memory": {"factor": factor, "base_bytes": base},
+        "errors": _errors(rows, "predicted_milliseconds", "cpu_milliseconds"),
+        "memory_errors": _errors(rows, "predicted_peak_bytes", "peak_bytes"),
+    }
+
+
+def _fitted(table, values, start):
+    """Positive factors of the columns of a table whose sums come near the values.
+
+    The squared logarithm of the quotient is minimised, so that small and large values count alike;
+    its tails count linearly, so that one odd case does not move the rest.
     """
     import numpy as np
     from scipy.optimize import least_squares
 
-    used = [row for row in rows if row["fitted"]]
-    table = np.array([[row[key] for key in COUNTS] for row in used], float)
-    seconds = np.array([row["cpu_milliseconds"] for row in used]) / 1e3
-    # Typical of a processor's core: the start only.
-    start = np.log([2e-11, 1e-10, 2e-10, 2e-5])
+    table, values = np.array(table, float), np.array(values, float)
     found = least_squares(
-        lambda logs: np.log(table @ np.exp(logs)) - np.log(seconds), start, loss="soft_l1"
+        lambda logs: np.log(table @ np.exp(logs)) - np.log(values), np.log(start), loss="soft_l1"
     )
-    constants = np.exp(found.x)
-    for row in rows:
-        predicted = sum(c * row[key] for c, key in zip(constants, COUNTS, strict=True))
-        row["predicted_milliseconds"] = 1e3 * float(predicted)
-    return {
-        "constants": dict(zip(CONSTANTS, map(float, constants), strict=True)),
-        "errors": _errors(rows, "predicted_milliseconds", "cpu_milliseconds"),
-        "memory_errors": _errors(rows, "predicted_peak_bytes", "peak_bytes"),
-    }
+    return [float(value) for value in np.exp(found.x)]
 
 
 def _errors(rows, predicted, measured):
@@ -198,7 +253,7 @@ def _line(row):
         f"{row['case']}, batch {row['batch']}: {row['cpu_milliseconds']:.1f} ms "
         f"({row['milliseconds']:.1f} wall), {row['products'] / 1e9:.2f} GF, "
         f"{row['bytes'] / 1e9:.2f} GB, "
-        f"peak {peak} MB (model {row['predicted_peak_bytes'] / 1e6:.0f})"
+        f"peak {peak} MB ({row['counted_peak_bytes'] / 1e6:.0f} counted)"
     )
 
 
@@ -207,7 +262,9 @@ def summary_lines(summary):
     lines = [
         f"matrix products {1e-9 / constants['product']:.1f} GFLOP/s, "
         f"FFTs {1e-9 / constants['transform']:.2f} GFLOP/s, "
-        f"memory {1e-9 / constants['byte']:.2f} GB/s, kernel {1e6 * constants['kernel']:.0f} us"
+        f"memory {1e-9 / constants['byte']:.2f} GB/s, kernel {1e6 * constants['kernel']:.0f} us",
+        f"peak memory: {summary['memory']['factor']:.2f} times what is counted "
+        f"and {summary['memory']['base_bytes'] / 1e6:.0f} MB",
     ]
     for what in ("errors", "memory_errors"):
         for name, error in summary[what].items():

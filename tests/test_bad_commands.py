@@ -589,6 +589,7 @@ BENCHMARKS = [
     ("scaling", ("--seconds", "nan"), "--seconds", "'nan'"),
     ("scaling", ("--output", "x.csv"), "--output", "'x.csv'"),
     ("scaling", ("--only", "no such case"), "--only", "no such case"),
+    ("scaling", ("--resume",), "--resume", "--output"),
     ("cost_model", ("--table", "made_up"), "--table", "'made_up'"),
     ("cost_model", ("--results", "missing.json"), "--results", "'missing.json'"),
     ("cost_model", ("--network", "resnet18", "--batch-size", "0"), "--batch-size", "0"),
