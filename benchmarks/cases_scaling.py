@@ -75,21 +75,33 @@ class Job:
         return f"{self.name}{options} {self.size}x{self.size}"
 
 
+# Layers that are measured at all sizes; the others at the smallest and the largest.
+_MAIN = (
+    "Conv2D 3x3",
+    "SpectralConv2D 3x3",
+    "FFTConv2D 7x7 matmul",
+    "FFTConv2D 7x7 fft",
+    "SpectralPool matmul",
+    "SpectralPool fft",
+)
+
+
 def jobs():
-    """All jobs: every layer at every size on maps of 16 MB, networks over size, width and batch."""
+    """All jobs: layers over size on maps of 16 MB, networks over size, width and batch."""
     found = []
     for size in SIZES:
         batch = max(1, round(2**22 / (size * size * CHANNELS)))
         batches = (batch // 4, batch) if size == SIZES[0] else (batch,)
-        found += [Job(name, size, batches) for name in _layers()]
-    half = (("width", 0.5),)
+        names = _layers() if size in (SIZES[0], SIZES[-1]) else _MAIN
+        found += [Job(name, size, batches) for name in names]
+    half, quarter = (("width", 0.5),), (("width", 0.25),)
     for name in ("deep_spectral", "spectral_pool_cnn", "resnet18", "vgg11_bn"):
         found += [
             Job(name, 32, (4, 16), True),
             Job(name, 32, (16,), True, half),
             Job(name, 64, (4,), True),
             Job(name, 128, (2,), True, half),
-            Job(name, 224, (2,), True, (("width", 0.25),)),
+            Job(name, 224, (2,), True, quarter),
         ]
     # Without a width; beyond 128 the spectra of its kernels take gigabytes.
     found += [

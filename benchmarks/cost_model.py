@@ -114,7 +114,7 @@ def _layer_table(results, measured, predicted, unit):
     for name in dict.fromkeys(row["name"] for row in rows):
         found = [largest.get((name, size)) for size in sizes]
         lines.append((name, *(_cell(row, measured, predicted, unit) for row in found)))
-    batches = [largest[rows[0]["name"], size]["batch"] for size in sizes]
+    batches = [max(row["batch"] for row in rows if row["size"] == size) for size in sizes]
     pairs = zip(sizes, batches, strict=True)
     return _table(("layer", *(f"{size}x{size}, batch {batch}" for size, batch in pairs)), lines)
 

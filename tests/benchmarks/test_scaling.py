@@ -112,7 +112,7 @@ def test_the_committed_counts_are_those_of_the_model():
     """The rows hold what the model counted; a change of the model has to be seen there."""
     content = json.loads(COMMITTED.read_text())
     jobs = {job.label: job for job in cases_scaling.jobs()}
-    assert set(jobs) == {row["case"] for row in content["rows"]}
+    assert {row["case"] for row in content["rows"]} <= set(jobs)
     for row in content["rows"]:
         for key, value in scaling.counted(jobs[row["case"]], row["batch"]).items():
             assert row[key] == pytest.approx(value, rel=1e-9), (row["case"], key)
