@@ -25,7 +25,7 @@ CONV_IMPLEMENTATIONS = ("auto", "direct", "matmul", "fft")
 CONV_POOL_IMPLEMENTATIONS = ("auto", "matmul", "fft")
 
 # From this side on the FFT transforms a whole map faster than matrices do.
-_FFT_SIDE = 128
+FFT_SIDE = 128
 
 
 def fft_conv2d(
@@ -181,7 +181,7 @@ def fft_conv_pool2d(
         for numbers in zip(size, kernel.shape[:2], output_size, strict=True)
     ]
     if implementation == "auto":
-        implementation = "fft" if min(output_size) >= _FFT_SIDE else "matmul"
+        implementation = "fft" if min(output_size) >= FFT_SIDE else "matmul"
     convolve = convolve_by_fft if implementation == "fft" else convolve_by_matmul
     groups = channels // kernel.shape[2]
     return _in_spectral_dtype(

@@ -198,21 +198,53 @@ def _direct_cost(shape):
     return _DIRECT_PRODUCT * products + _DIRECT_NUMBER * numbers
 
 
-def _product_cost(shape, frequencies, batch):
-    pairs = 2 * (shape.channels + shape.filters) * frequencies
+@dataclasses.dataclass(frozen=True)
+class SpectralWork:
+    """What a convolution in the frequency domain does for one image.
+
+    Attributes:
+        products: multiplications of the product of the spectra.
+        transforms: multiplications of the images' DFTs by matrices, there and back.
+        numbers: real numbers of the images' spectra, input and output.
+        kernel_numbers: real numbers of the kernel's spectrum, which serves the whole batch.
+    """
+
+    products: int
+    transforms: int
+    numbers: int
+    kernel_numbers: int
+
+
+def _spectral_work(shape, frequencies, transforms):
     products = 4 * frequencies * shape.channels // shape.groups * shape.filters
-    return _PRODUCT * products + _KERNEL_NUMBER * products / batch, pairs
+    numbers = 2 * (shape.channels + shape.filters) * frequencies
+    return SpectralWork(products, transforms, numbers, kernel_numbers=products)
 
 
-def _matmul_cost(shape, axis_h, axis_w, batch):
+def matmul_work(shape, axis_h, axis_w):
+    """`SpectralWork` with DFT matrices, on the axes of an image or of a tile."""
     rows, columns = len(axis_h.half), len(axis_w.full)
-    cost, numbers = _product_cost(shape, rows * columns, batch)
     transforms = shape.channels * (
         2 * rows * axis_h.size * axis_w.size + 4 * rows * columns * axis_w.size
     ) + shape.filters * (
         2 * rows * axis_h.size_out * axis_w.size_out + 4 * rows * columns * axis_w.size_out
     )
-    return cost + _PRODUCT * transforms + _SPECTRUM_NUMBER * numbers
+    return _spectral_work(shape, rows * columns, transforms)
+
+
+def fft_work(shape, axis_h, axis_w):
+    """`SpectralWork` with the backend's FFT, whose own operations are not counted."""
+    return _spectral_work(shape, len(axis_h.full) * len(axis_w.half), 0)
+
+
+def _product_cost(work, batch):
+    return _PRODUCT * work.products + _KERNEL_NUMBER * work.kernel_numbers / batch
+
+
+def _matmul_cost(shape, axis_h, axis_w, batch):
+    work = matmul_work(shape, axis_h, axis_w)
+    cost = _product_cost(work, batch)
+    return cost + _PRODUCT * work.transforms + _SPECTRUM_NUMBER * work.numbers
 
 
 def _tiled_cost(shape, tilings, axes, batch):
@@ -225,9 +257,8 @@ def _tiled_cost(shape, tilings, axes, batch):
 
 
 def _fft_cost(shape, batch):
-    axes = [convolution_axis(*numbers, smooth=True) for numbers in shape.axes()]
-    cost, numbers = _product_cost(shape, len(axes[0].full) * len(axes[1].half), batch)
-    return cost + _FFT_NUMBER * numbers
+    work = fft_work(shape, *(convolution_axis(*numbers, smooth=True) for numbers in shape.axes()))
+    return _product_cost(work, batch) + _FFT_NUMBER * work.numbers
 
 
 @functools.lru_cache(maxsize=256)

@@ -14,12 +14,12 @@ from spectral_keras.ops.validation import check_data_format
 # Up to this many channels the product along the width of channels-last images, C numbers side by
 # side, is slower than two transposes and the channels-first products (1.2 to 2.7 times at 1 and 3
 # channels, about equal at 8).
-_FEW_CHANNELS = 4
+FEW_CHANNELS = 4
 
 # From this size on, products that shrink an axis to its half are bound by arithmetic rather than
 # by memory, and leaving out the columns that are an identity pays (1.1 times faster at 112, 1.3 at
 # 224, 1.4 times slower at 32).
-_HALVING_SIZE = 96
+HALVING_SIZE = 96
 
 
 def apply_separable(x, matrix_h, matrix_w, data_format=None):
@@ -93,7 +93,7 @@ def _apply(x, matrix_h, matrix_w, data_format):
         return x
     if data_format == "channels_last":
         channels = x.shape[-1]
-        if channels is not None and channels <= _FEW_CHANNELS:
+        if channels is not None and channels <= FEW_CHANNELS:
             x = _apply(_to_channels_first(x), matrix_h, matrix_w, "channels_first")
             return _to_channels_last(x)
         steps = {"h": _height_channels_last, "w": _width_channels_last}
@@ -186,7 +186,7 @@ def _is_halving(matrix):
     the ideal low-pass is zero but for the sample itself.
     """
     size_out, size_in = matrix.shape
-    if size_in != 2 * size_out or size_in < _HALVING_SIZE:
+    if size_in != 2 * size_out or size_in < HALVING_SIZE:
         return False
     return bool(np.allclose(matrix[:, ::2], matrix[0, 0] * np.eye(size_out), rtol=0, atol=1e-12))
 
