@@ -247,9 +247,22 @@ def irfft2_last(z, width, *, norm="backward", assume_hermitian=False):
     if keras.backend.backend() == "tensorflow":
         x = _tf_irfft2(z, width, assume_hermitian)
         return _scaled(x, _tf_scale(plane, norm, inverse=True))
-    if not assume_hermitian:
+    if not assume_hermitian or _is_split_over_cpus():
         z = symmetrize_half_spectrum(z, width)
     return _native_fft().irfft2(z, plane, norm=norm)
+
+
+def _is_split_over_cpus():
+    """Whether XLA may split a step over several CPU devices.
+
+    Its compiler (JAX 0.10) then hands a product of spectra to the complex-to-real FFT in a memory
+    order that its CPU runtime refuses; what the symmetrisation gives comes in the right one.
+    """
+    if keras.backend.backend() != "jax":
+        return False
+    import jax
+
+    return jax.device_count() > 1 and jax.default_backend() == "cpu"
 
 
 def fftshift2_last(x):
