@@ -61,6 +61,7 @@ class TestContract:
             (example(7, 1), "record 0 is no Example"),
             (b"\xff" * 20, "record 0 is no Example"),
         ],
+        ids=["no image", "no label", "float label", "number for an image", "no protocol buffer"],
     )
     def test_records_of_something_else(self, tmp_path, record, message):
         path = write(tmp_path / "a.tfrecord", [record])
