@@ -18,7 +18,13 @@ import keras
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "CONTRIBUTING.md", "docs/scaling.md")
+PAGES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/scaling.md",
+    "docs/distributed.md",
+    "docs/faults.md",
+)
 
 _FENCE = re.compile(
     r"^(?P<indent>[ \t]*)```(?P<language>\w*)[^\n]*\n(?P<body>.*?)^(?P=indent)```[ \t]*$",
