@@ -54,6 +54,7 @@ def trained(experiment, key, model, arguments, *, evaluate=True, training_error=
                 "result": result,
             }
             experiment.save()
+            _drop_checkpoints(folder.path)
             return runs[key]
         experiment.say(f"{key}: its history.csv or result.json is damaged")
     place = ["--output", str(folder.path), "--overwrite" if stale else "--resume"]
@@ -75,9 +76,13 @@ def trained(experiment, key, model, arguments, *, evaluate=True, training_error=
             record["result"]["train_error_percent"] = _training_error(options, folder)
     runs[key] = record
     experiment.save()
-    # The largest part of a run folder; a finished run needs none.
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    _drop_checkpoints(folder.path)
     return record
+
+
+def _drop_checkpoints(folder):
+    """The largest part of a run folder; a finished run needs none."""
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
 
 
 def _read_result(folder):

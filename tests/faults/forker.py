@@ -87,7 +87,9 @@ class _Started:
 
     def wait(self, timeout=300):
         status, seconds = self.forker._ask({"do": "wait", "pid": self.pid, "timeout": timeout})
-        out, err = (pathlib.Path(file).read_text(errors="replace") for file in self.files)
+        # A process that was killed at once has not opened them.
+        paths = (pathlib.Path(file) for file in self.files)
+        out, err = (p.read_text(errors="replace") if p.exists() else "" for p in paths)
         return Finished(status, seconds, out, err)
 
 
