@@ -43,7 +43,8 @@ def trained(experiment, key, model, arguments, *, evaluate=True, training_error=
     # A run of other settings that went by this name is of no use any more.
     stale = folder.holds_run and read_json(folder / "config.json").get("command") != command
     # Another figure's, perhaps; without its checkpoints it could not be gone on with.
-    files = all((folder / name).exists() for name in ("result.json", "best.keras", "history.csv"))
+    whole = ("result.json", "best.keras", "history.csv", "curves.png")
+    files = all((folder / name).exists() for name in whole)
     if files and evaluate and not (stale or training_error or experiment.overwrite):
         result = _read_result(folder)
         # With a damaged history the run is gone on with, which writes it again.
