@@ -10,6 +10,7 @@ from figures import _figure, _test_images, frequency_noise
 from figures._test_images import decode, read_test_images
 from tests.figures.running import run_here, smoke_results
 from tests.figures.test_power_suppression import real_images
+from tests.models.runs import by_hand
 
 SMOKE = frequency_noise.PRESETS["smoke"]
 
@@ -211,7 +212,7 @@ class TestCommand:
     def test_an_unfinished_json_is_one_line(self, results, tmp_path, capsys):
         stored = json.loads((results / "frequency_noise.json").read_text())
         del stored["content"]["pictures"]
-        text = json.dumps({**stored, "finished": False})
+        text = by_hand({**stored, "finished": False})
         (tmp_path / "frequency_noise.json").write_text(text)
         status, line = command(capsys, "--results", str(tmp_path))
         assert status == 2 and "--preset smoke goes on with it" in line

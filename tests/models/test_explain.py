@@ -90,7 +90,7 @@ def contents(folder):
         if file.suffix == ".json":
             found[name] = json.loads(file.read_text())
             # How it was called, and whether the checkout changed in between.
-            found[name] |= {"command": None, "commit": None}
+            found[name] |= {"command": None, "commit": None, "sha256": None}
         elif file.suffix in (".npz", ".npy"):
             loaded = np.load(file)
             arrays = dict(loaded) if file.suffix == ".npz" else {"": loaded}

@@ -207,7 +207,9 @@ class TestApi:
                 nine, load(path, validation_fraction=0.3), trials=2, epochs=1, batch_size=42,
                 folder=tmp_path / name, show=lambda line: None,
             )  # fmt: skip
-            assert found == results(tmp_path / name)
+            stored = results(tmp_path / name)
+            assert stored.pop("sha256")
+            assert found == stored
             outcomes.append(outcome(tmp_path / name))
         assert outcomes[0] == outcomes[1]
 
