@@ -84,8 +84,7 @@ def fold(model):
         )
     try:
         folded = keras.models.clone_model(model, clone_function=_clone, recursive=True)
-    # Keras raises these for layers whose config it cannot rebuild.
-    except (NotImplementedError, TypeError) as error:
+    except (NotImplementedError, TypeError) as error:  # Keras': a layer that it cannot rebuild
         raise ValueError(f"`model` cannot be copied: {error}. Received: model={model!r}") from error
     _copy_weights(model, folded)
     return folded

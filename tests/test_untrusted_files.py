@@ -374,7 +374,7 @@ def run(tmp_path, good):
     return folder
 
 
-def refused(main, arguments, capsys, folder):
+def assert_refused(main, arguments, capsys, folder):
     """The one line of a command that leaves with status 2 and writes nothing."""
 
     def tree():
@@ -439,7 +439,7 @@ class TestRunFolders:
     @pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
     def test_json(self, run, capsys, tmp_path, name, text):
         (run / name).write_text(text)
-        err = refused(evaluate.main, (run, *ATTACK), capsys, tmp_path)
+        err = assert_refused(evaluate.main, (run, *ATTACK), capsys, tmp_path)
         assert f"{name} cannot be read" in err
 
     @pytest.mark.parametrize(("option", "value"), OPTIONS)
@@ -447,7 +447,7 @@ class TestRunFolders:
         config = json.loads((run / "config.json").read_text())
         config["options"][option] = value
         (run / "config.json").write_text(json.dumps(config))
-        refused(evaluate.main, (run, *ATTACK), capsys, tmp_path)
+        assert_refused(evaluate.main, (run, *ATTACK), capsys, tmp_path)
 
     @pytest.mark.parametrize("number", range(len(OUTCOMES)))
     def test_outcomes(self, run, capsys, tmp_path, number):
@@ -455,7 +455,7 @@ class TestRunFolders:
 
         content = {"model_sha256": file_hash(run / "best.keras"), "entries": OUTCOMES[number]}
         (run / "attacks.json").write_text(json.dumps(content))
-        err = refused(evaluate.main, (run, *ATTACK), capsys, tmp_path)
+        err = assert_refused(evaluate.main, (run, *ATTACK), capsys, tmp_path)
         assert "attacks.json is damaged" in err
 
     @pytest.mark.parametrize("number", range(len(CORRUPTIONS)))
@@ -467,12 +467,12 @@ class TestRunFolders:
             if isinstance(entry, dict) and entry:
                 entry["model_sha256"] = file_hash(run / "best.keras")
         (run / "result.json").write_text(json.dumps({"corruptions": entries}))
-        err = refused(evaluate.main, (run, "--corruptions", "fog"), capsys, tmp_path)
+        err = assert_refused(evaluate.main, (run, "--corruptions", "fog"), capsys, tmp_path)
         assert "result.json is damaged" in err
 
     def test_model(self, run, capsys, tmp_path, marker, good):
         with_config(good, run / "best.keras", named("os", "function", "system"))
-        err = refused(evaluate.main, (run, *ATTACK), capsys, tmp_path)
+        err = assert_refused(evaluate.main, (run, *ATTACK), capsys, tmp_path)
         assert "best.keras cannot be loaded" in err
 
     @pytest.mark.parametrize(
@@ -510,7 +510,7 @@ class TestRunFolders:
         def main(argv):
             _train.main("spectral_pool_cnn", argv)
 
-        err = refused(main, [*arguments, "--resume"], capsys, tmp_path)
+        err = assert_refused(main, [*arguments, "--resume"], capsys, tmp_path)
         assert "cannot be continued: its newest checkpoint is damaged" in err
 
 
@@ -531,7 +531,7 @@ def test_manifest_of_a_copy_that_goes_on(tmp_path, capsys, change):
         corrupt.main(arguments)
     manifest = json.loads((copy / "corruptions.json").read_text()) | change
     (copy / "corruptions.json").write_text(by_hand(manifest))
-    err = refused(corrupt.main, [*arguments, "--resume"], capsys, tmp_path)
+    err = assert_refused(corrupt.main, [*arguments, "--resume"], capsys, tmp_path)
     assert "corruptions.json is damaged" in err
 
 
@@ -582,7 +582,7 @@ class TestSearches:
         from tuning import retrain
 
         folder = self.folder(tmp_path, *SEARCHES[number])
-        refused(retrain.main, (folder, "--output", tmp_path / "out"), capsys, tmp_path)
+        assert_refused(retrain.main, (folder, "--output", tmp_path / "out"), capsys, tmp_path)
 
     def trial(self, folder, name="trial_0", **changes):
         path = folder / "trials" / name / "trial.json"
@@ -617,7 +617,7 @@ class TestSearches:
 
         folder = self.folder(tmp_path, {"model": None, "build": build})
         self.trial(folder)
-        refused(retrain.main, (folder, "--output", tmp_path / "out"), capsys, tmp_path)
+        assert_refused(retrain.main, (folder, "--output", tmp_path / "out"), capsys, tmp_path)
 
     @pytest.mark.parametrize("build", ["found.evil:build", "found:build", "found.evil.x:build"])
     def test_modules_of_the_folder_are_not_imported(
@@ -631,7 +631,7 @@ class TestSearches:
         self.trial(folder)
         for name in ("evil.py", "__init__.py"):
             (folder / name).write_text(f"import pathlib; pathlib.Path({str(marker)!r}).touch()")
-        err = refused(retrain.main, (folder, "--output", tmp_path / "out"), capsys, tmp_path)
+        err = assert_refused(retrain.main, (folder, "--output", tmp_path / "out"), capsys, tmp_path)
         assert "not run for safety" in err
 
 

@@ -91,8 +91,7 @@ def insert_channel_gate(model, after=None, *, name="channel_gate", **options):
 
     try:
         copy = keras.models.clone_model(graph, call_function=call)
-    # Keras raises these for layers whose config it cannot rebuild.
-    except (NotImplementedError, TypeError) as error:
+    except (NotImplementedError, TypeError) as error:  # Keras': a layer that it cannot rebuild
         raise ValueError(f"`model` cannot be copied: {error}. Received: {model!r}") from error
     # Not all: Keras renames an input layer that it named itself.
     for layer in graph.layers:
