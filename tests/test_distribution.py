@@ -26,8 +26,6 @@ from tests.models.runs import write_tiny
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BACKEND = keras.backend.backend()
 MODELS = ("plain", "auxiliary", "adversarial", "attended")
-# Two processes cost twice as much.
-MODELS_OF_WORKERS = ("plain", "attended")
 KIND = {"tensorflow": "mirrored", "jax": "data_parallel"}.get(BACKEND)
 LIMIT = 600  # seconds; a test takes a small part of it
 
@@ -130,13 +128,12 @@ def runs(tmp_path_factory):
     """The same trainings on one device, on two and on two workers."""
     folder = tmp_path_factory.mktemp("runs")
     names = (*MODELS, "normalized")
-    others = (*MODELS_OF_WORKERS, "normalized")
     flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"} if BACKEND == "jax" else {}
     several = "multiworker" if BACKEND == "tensorflow" else KIND
     return {
         "one": train(folder / "one", "none", names),
         "two": train(folder / "two", KIND, names, count=2, **flags),
-        "workers": train(folder / "workers", several, others, workers=2),
+        "workers": train(folder / "workers", several, names, workers=2),
     }
 
 
@@ -150,7 +147,7 @@ def test_two_devices_give_what_one_gives(runs, name):
 
 
 @on_two
-@pytest.mark.parametrize("name", MODELS_OF_WORKERS)
+@pytest.mark.parametrize("name", MODELS)
 def test_two_workers_give_what_one_device_gives(runs, name):
     one = result(runs["one"], name)
     for worker in range(2):
