@@ -1,15 +1,23 @@
 """The zoo: networks that train with one command, `python -m models.NAME`."""
 
 import contextlib
+import logging
 import os
 import sys
 import tempfile
 
 from models._leave import watch_signals
 
+
+def _says_more_than_retracing(record):
+    """Not TensorFlow's advice about functions that it traces again: each network has its own."""
+    return "tf.function retracing" not in str(record.msg)
+
+
 # Only of a command, whose argv[0] is that while its package is imported.
 if sys.argv[:1] == ["-m"]:
     watch_signals()
+    logging.getLogger("tensorflow").addFilter(_says_more_than_retracing)
 
 
 @contextlib.contextmanager

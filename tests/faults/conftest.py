@@ -75,6 +75,13 @@ def copied(inputs, folder):
     return folder
 
 
+def own_lines(done):
+    """What the command itself says on stderr, without warnings of TensorFlow."""
+    noise = ("UserWarning", "warnings.warn(", "WARNING:tensorflow")
+    lines = [line for line in done.err.splitlines() if line.strip()]
+    return [line for line in lines if not any(word in line for word in noise)]
+
+
 @pytest.fixture(scope="session")
 def wholes(forker, inputs, tmp_path_factory):
     """Function of a job's name: what it leaves undisturbed, its seconds and its operations."""

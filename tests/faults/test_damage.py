@@ -23,7 +23,7 @@ from spectral_keras.training.checkpoint import (
     read_checkpoint,
     save_checkpoint,
 )
-from tests.faults.conftest import copied
+from tests.faults.conftest import copied, own_lines
 from tests.faults.jobs import JOBS, content, outcome
 from tests.faults.test_disk import finished_files
 from tests.models.runs import write_tiny
@@ -336,8 +336,7 @@ def test_going_on(forker, inputs, wholes, long, tmp_path, record_property, name,
             assert outcome(folder / job.output) == expected, relative
         else:
             refused += 1
-            lines = [line for line in done.err.splitlines() if line.strip()]
-            assert len([line for line in lines if "arn" not in line]) == 1, done.err
+            assert len(own_lines(done)) == 1, done.err
             assert path.name in done.err or path.parent.name in done.err, done.err
             assert all(other.read_bytes() == data for other, data in before.items())
     record_property(f"faults: {damage} files, {name}", len(paths))

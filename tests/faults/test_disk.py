@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from tests.faults.conftest import copied
+from tests.faults.conftest import copied, own_lines
 from tests.faults.jobs import JOBS, outcome
 
 # Moments of each kind of fault in the short and the long form.
@@ -18,9 +18,7 @@ WORDS = {"full": "No space left on device", "read_only": "Read-only file system"
 
 
 def assert_one_line(done, words):
-    noise = ("UserWarning", "WARNING:tensorflow")  # of TensorFlow: many models in one process
-    lines = [line for line in done.err.splitlines() if not any(word in line for word in noise)]
-    lines = [line for line in lines if line.strip() and line.strip() != "warnings.warn("]
+    lines = own_lines(done)
     assert done.status == 2, done.err
     assert len(lines) == 1 and words in lines[0] and "Traceback" not in done.err, done.err
 

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.faults.conftest import copied
+from tests.faults.conftest import copied, own_lines
 from tests.faults.jobs import JOBS, outcome
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -21,8 +21,7 @@ MOMENTS = {"training": ((1, 0), (2, 2)), "search": ((0, 0), (1, 1)), "masks": ((
 
 
 def assert_interrupted(done, name):
-    lines = [line for line in done.err.splitlines() if line.strip()]
-    lines = [line for line in lines if "arn" not in line]  # of TensorFlow, about eager tf.data
+    lines = own_lines(done)
     assert done.status == STATUS[name], (done.status, done.err)
     assert len(lines) == 1 and "interrupted" in lines[0], done.err
 

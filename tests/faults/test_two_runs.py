@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from tests.faults.conftest import own_lines
 from tests.faults.jobs import JOBS, outcome
 
 NAMES = ["training", "search", "masks", "corrupt"]
@@ -25,7 +26,7 @@ def stopped_at(forker, job, place, operation):
 
 
 def assert_refused(done, *words):
-    lines = [line for line in done.err.splitlines() if line.strip() and "arn" not in line]
+    lines = own_lines(done)
     assert done.status == 2 and len(lines) == 1, done.err
     assert any(word in lines[0] for word in words), done.err
 
