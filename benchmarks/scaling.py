@@ -88,6 +88,9 @@ def main(arguments=None):
     context.set_forkserver_preload(["tensorflow", "benchmarks.cases_scaling", "models.registry"])
     for job in jobs:
         if job.label in done:
+            for row in rows:
+                if row["case"] == job.label:
+                    row.update(counted(job, row["batch"]))  # the model may have changed
             continue
         rows += (new := _run(job, options, context))
         for row in new:
@@ -160,7 +163,9 @@ def counted(job, batch):
     return {
         **dict(zip(COUNTS, machines.amounts(cost), strict=True)),
         "weights": cost.weights,
-        "counted_peak_bytes": cases_scaling.peak_bytes(job, cost),
+        "counted_peak_bytes": (peak := cases_scaling.peak_bytes(job, cost)),
+        # Of these what one layer has in hand, which its kernels may copy.
+        "counted_layer_bytes": 4 * cost.transient if job.network else peak,
     }
 
 
@@ -172,8 +177,8 @@ def fit(rows):
     """The constants by the fitted rows, predictions for all (into the rows), and the errors.
 
     Returns:
-        dict with "constants" (seconds), "memory" (a factor on the counted bytes, and bytes that
-        every case takes), "errors" and "memory_errors".
+        dict with "constants" (seconds), "memory" (a factor on the counted bytes of one layer, and
+        bytes that every case takes), "errors" and "memory_errors".
     """
     used = [row for row in rows if row["fitted"]]
     # The starts are typical of a processor's core.
@@ -191,7 +196,8 @@ def fit(rows):
     for row in rows:
         predicted = sum(c * row[key] for c, key in zip(constants, COUNTS, strict=True))
         row["predicted_milliseconds"] = 1e3 * predicted
-        row["predicted_peak_bytes"] = factor * row["counted_peak_bytes"] + base
+        copies = (factor - 1) * row["counted_layer_bytes"]
+        row["predicted_peak_bytes"] = row["counted_peak_bytes"] + copies + base
     return {
         "constants": dict(zip(CONSTANTS, constants, strict=True)),
         "memory": {"factor": factor, "base_bytes": base},
@@ -263,8 +269,8 @@ def summary_lines(summary):
         f"matrix products {1e-9 / constants['product']:.1f} GFLOP/s, "
         f"FFTs {1e-9 / constants['transform']:.2f} GFLOP/s, "
         f"memory {1e-9 / constants['byte']:.2f} GB/s, kernel {1e6 * constants['kernel']:.0f} us",
-        f"peak memory: {summary['memory']['factor']:.2f} times what is counted "
-        f"and {summary['memory']['base_bytes'] / 1e6:.0f} MB",
+        f"peak memory: what is counted, {summary['memory']['factor']:.2f} times for the layer in "
+        f"hand, and {summary['memory']['base_bytes'] / 1e6:.0f} MB",
     ]
     for what in ("errors", "memory_errors"):
         for name, error in summary[what].items():

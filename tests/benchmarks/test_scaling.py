@@ -27,7 +27,9 @@ def _rows(noise=0.0, count=60):
             "bytes": 10 ** generator.uniform(6, 9),
             "kernels": generator.randint(2, 200),
             "counted_peak_bytes": (counted := 10 ** generator.uniform(7, 9)),
-            "peak_bytes": 1.5 * counted + 3e7,
+            # A layer has all of its tensors in hand, a network those of one layer.
+            "counted_layer_bytes": (layer := counted / 4 if index % 5 == 4 else counted),
+            "peak_bytes": counted + 0.5 * layer + 3e7,
         }
         seconds = sum(
             TRUE[c] * row[k] for c, k in zip(scaling.CONSTANTS, scaling.COUNTS, strict=True)
