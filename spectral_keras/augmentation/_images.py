@@ -1,4 +1,4 @@
-"""What the augmentations take and return."""
+"""What the augmentations take, draw and return."""
 
 import numpy as np
 
@@ -28,3 +28,24 @@ def as_result(images, out):
     elif images is not out:
         out[...] = images
     return out
+
+
+def drawn(draw, images, part):
+    """The draws of these images: one for each along the last axis.
+
+    Args:
+        draw: function of a number of images that gives their draws.
+        images: images, as many as draws are wanted.
+        part: None, or (count, rows): the images are `rows` of a batch of `count`, for all of which
+            it is drawn, so that they get what they would get there.
+    """
+    if part is None:
+        return draw(len(images))
+    count, rows = part
+    draws = draw(count)[..., rows]
+    if draws.shape[-1] != len(images):
+        raise ValueError(
+            f"`part` must name {len(images)} rows, one for each image. "
+            f"Received: {draws.shape[-1]} rows of a batch of {count}"
+        )
+    return draws

@@ -9,7 +9,8 @@ linearly.
 Every function takes images `[N, height, width, channels]`, uint8 in [0, 255] or floats in [0, 1],
 and a `numpy.random.Generator`, draws independently for each image, and returns float32 images of
 the same shape in [0, 1]: new ones, or as in NumPy `out`, a contiguous float32 array, which may be
-the images themselves.  They run on NumPy alone; nothing loops over the images of a batch.
+the images themselves.  `part` is that of `spectral_keras.augmentation.image`.  They run on NumPy
+alone; nothing loops over the images of a batch.
 
 Example:
 
@@ -25,7 +26,7 @@ array([[0., 0., 1., 2.],
 
 import numpy as np
 
-from spectral_keras.augmentation._images import as_result
+from spectral_keras.augmentation._images import as_result, drawn
 from spectral_keras.ops.validation import check_number
 
 # The paper's magnitudes.
@@ -42,21 +43,22 @@ ATTEMPTS = 10
 _CHUNK = 1 << 14
 
 
-def scale(images, rng, low=SCALE[0], high=SCALE[1], out=None):
+def scale(images, rng, low=SCALE[0], high=SCALE[1], out=None, part=None):
     """Enlarge or shrink about the centre by a factor drawn from [low, high].
 
     Args:
         images: images (see above).
         rng: `numpy.random.Generator`.
         low, high: ends of the uniform distribution, above 0.
-        out: where to write the result (see above).
+        out, part: where to write, and the batch that the images are a part of (see above).
     """
     low = check_number("low", low, low=0, low_open=True)
     high = check_number("high", high, low=low)
-    return transform(images, scale=rng.uniform(low, high, len(images)), out=out)
+    factors = drawn(lambda n: rng.uniform(low, high, n), images, part)
+    return transform(images, scale=factors, out=out)
 
 
-def translation(images, rng, fraction=TRANSLATION, out=None):
+def translation(images, rng, fraction=TRANSLATION, out=None, part=None):
     """Move by whole pixels, at most `fraction` of the size on each axis; black comes into view.
 
     The shift is a number drawn from [-fraction * size, fraction * size], rounded.  `translate` of
@@ -66,30 +68,31 @@ def translation(images, rng, fraction=TRANSLATION, out=None):
         images: images (see above).
         rng: `numpy.random.Generator`.
         fraction: number in [0, 1].
-        out: where to write the result (see above).
+        out, part: where to write, and the batch that the images are a part of (see above).
     """
     fraction = check_number("fraction", fraction, low=0, high=1)
     result = as_result(images, out)
-    count, height, width, _ = result.shape
+    _, height, width, _ = result.shape
     farthest = fraction * np.array([width, height])[:, np.newaxis]
-    shift = np.round(rng.uniform(-farthest, farthest, (2, count)))
+    shift = np.round(drawn(lambda n: rng.uniform(-farthest, farthest, (2, n)), result, part))
     return transform(result, translation=shift, out=result)
 
 
-def rotation(images, rng, degrees=DEGREES, out=None):
+def rotation(images, rng, degrees=DEGREES, out=None, part=None):
     """Turn about the centre by an angle drawn from [-degrees, degrees].
 
     Args:
         images: images (see above).
         rng: `numpy.random.Generator`.
         degrees: largest angle, in [0, 180].
-        out: where to write the result (see above).
+        out, part: where to write, and the batch that the images are a part of (see above).
     """
     degrees = check_number("degrees", degrees, low=0, high=180)
-    return transform(images, angle=rng.uniform(-degrees, degrees, len(images)), out=out)
+    angles = drawn(lambda n: rng.uniform(-degrees, degrees, n), images, part)
+    return transform(images, angle=angles, out=out)
 
 
-def resized_crop(images, rng, area=AREA, ratio=RATIO, out=None):
+def resized_crop(images, rng, area=AREA, ratio=RATIO, out=None, part=None):
     """Cut out a random box and enlarge it to the size of the image.
 
     The share of the area is uniform, the ratio of width to height log-uniform; sides are rounded.
@@ -101,12 +104,18 @@ def resized_crop(images, rng, area=AREA, ratio=RATIO, out=None):
         rng: `numpy.random.Generator`.
         area: (low, high), share of the image's area, in (0, 1].
         ratio: (low, high), width over height of the box, above 0.
-        out: where to write the result (see above).
+        out, part: where to write, and the batch that the images are a part of (see above).
     """
     area = _interval("area", area, most=1)
     ratio = _interval("ratio", ratio)
     result = as_result(images, out)
-    count, height, width, _ = result.shape
+    _, height, width, _ = result.shape
+    boxes = drawn(lambda n: _boxes(rng, n, height, width, area, ratio), result, part)
+    return resize_boxes(result, *boxes, out=result)
+
+
+def _boxes(rng, count, height, width, area, ratio):
+    """Integers [4, count]: top, left, height and width of the boxes of `resized_crop`."""
     areas = height * width * rng.uniform(*area, (ATTEMPTS, count))
     ratios = np.exp(rng.uniform(*np.log(ratio), (ATTEMPTS, count)))
     widths = np.round(np.sqrt(areas * ratios)).astype(int)
@@ -124,7 +133,7 @@ def resized_crop(images, rng, area=AREA, ratio=RATIO, out=None):
     lefts = rng.integers(0, width - box_widths + 1)
     tops = np.where(found, tops, (height - full_height) // 2)
     lefts = np.where(found, lefts, (width - full_width) // 2)
-    return resize_boxes(result, tops, lefts, box_heights, box_widths, out=result)
+    return np.stack([tops, lefts, box_heights, box_widths])
 
 
 def transform(images, angle=0.0, translation=(0.0, 0.0), scale=1.0, out=None):

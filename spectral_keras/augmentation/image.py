@@ -3,13 +3,15 @@
 Every function takes images `[N, height, width, channels]`, uint8 in [0, 255] or floats in
 [0, 1], and a `numpy.random.Generator`, draws independently for each image, and returns float32
 images of the same shape in [0, 1]: new ones, or as in NumPy `out`, a contiguous float32 array,
-which may be the images themselves.  They run in the input pipeline, on NumPy alone, whatever
+which may be the images themselves.  With `part=(count, rows)` the images are the images `rows`
+(indices or a slice) of a batch of `count` and get what they would get there: processes that share
+a batch augment only what is theirs.  They run in the input pipeline, on NumPy alone, whatever
 the Keras backend; nothing loops over the images of a batch.
 """
 
 import numpy as np
 
-from spectral_keras.augmentation._images import as_result
+from spectral_keras.augmentation._images import as_result, drawn
 from spectral_keras.augmentation.affine import resized_crop, rotation, scale, translation
 from spectral_keras.ops.validation import check_number, check_positive_int
 
@@ -29,19 +31,19 @@ CUTOUT = 0.25
 _CHUNK = 1 << 16
 
 
-def crop(images, rng, padding=PADDING, out=None):
+def crop(images, rng, padding=PADDING, out=None, part=None):
     """Pad with zeros (black) on all sides and cut out a window of the original size.
 
     Args:
         images: images (see above).
         rng: `numpy.random.Generator`.
         padding: pixels on each side; the content moves by -padding to +padding on each axis.
-        out: where to write the result (see above).
+        out, part: where to write, and the batch that the images are a part of (see above).
     """
-    return _crop(images, rng, padding, "constant", out)
+    return _crop(images, rng, padding, "constant", out, part)
 
 
-def mirror_crop(images, rng, padding=PADDING, out=None):
+def mirror_crop(images, rng, padding=PADDING, out=None, part=None):
     """As `crop`, with the image mirrored at its border in place of black.
 
     The border pixels are repeated (NumPy's "symmetric"): ..., 1, 0, 0, 1, ..., as in the published
@@ -51,16 +53,16 @@ def mirror_crop(images, rng, padding=PADDING, out=None):
         images: images (see above).
         rng: `numpy.random.Generator`.
         padding: pixels on each side; the content moves by -padding to +padding on each axis.
-        out: where to write the result (see above).
+        out, part: where to write, and the batch that the images are a part of (see above).
     """
-    return _crop(images, rng, padding, "symmetric", out)
+    return _crop(images, rng, padding, "symmetric", out, part)
 
 
-def _crop(images, rng, padding, mode, out):
+def _crop(images, rng, padding, mode, out, part):
     padding = check_positive_int("padding", padding, minimum=0)
     result = as_result(images, out)
-    count, height, width, _ = result.shape
-    offsets = rng.integers(0, 2 * padding + 1, (2, count))
+    _, height, width, _ = result.shape
+    offsets = drawn(lambda n: rng.integers(0, 2 * padding + 1, (2, n)), result, part)
     sides = ((0, 0), (padding, padding), (padding, padding), (0, 0))
     for part in _chunks(result):
         images = result[part]
@@ -69,7 +71,7 @@ def _crop(images, rng, padding, mode, out):
     return result
 
 
-def translate(images, rng, fraction=TRANSLATION, out=None):
+def translate(images, rng, fraction=TRANSLATION, out=None, part=None):
     """Move by whole pixels, at most `fraction` of the size on each axis.
 
     What comes into view is the reflection of the image at its border, so that no edge that
@@ -79,14 +81,17 @@ def translate(images, rng, fraction=TRANSLATION, out=None):
         images: images (see above).
         rng: `numpy.random.Generator`.
         fraction: number in [0, 1); the largest shift is floor(fraction * size).
-        out: where to write the result (see above).
+        out, part: where to write, and the batch that the images are a part of (see above).
     """
     fraction = check_number("fraction", fraction, low=0, high=1, high_open=True)
     result = as_result(images, out)
-    count, height, width, channels = result.shape
+    _, height, width, channels = result.shape
     # The tolerance keeps a product such as 2.9999999999999996 from becoming 2.
     top, left = (min(int(fraction * size + 1e-9), size - 1) for size in (height, width))
-    offsets = np.stack([rng.integers(0, 2 * limit + 1, count) for limit in (top, left)])
+    limits = (top, left)
+    offsets = drawn(
+        lambda n: np.stack([rng.integers(0, 2 * limit + 1, n) for limit in limits]), result, part
+    )
     for part in _chunks(result):
         images = result[part]
         padded = np.empty((len(images), height + 2 * top, width + 2 * left, channels), np.float32)
@@ -102,25 +107,25 @@ def translate(images, rng, fraction=TRANSLATION, out=None):
     return result
 
 
-def flip(images, rng, probability=0.5, out=None):
+def flip(images, rng, probability=0.5, out=None, part=None):
     """Mirror left and right with the given probability.
 
     Args:
         images: images (see above).
         rng: `numpy.random.Generator`.
         probability: number in [0, 1].
-        out: where to write the result (see above).
+        out, part: where to write, and the batch that the images are a part of (see above).
     """
     probability = check_number("probability", probability, low=0, high=1)
     result = as_result(images, out)
-    chosen = rng.random(len(result)) < probability
+    chosen = drawn(rng.random, result, part) < probability
     for part in _chunks(result):
         images, mirrored = result[part], np.flatnonzero(chosen[part])
         images[mirrored] = images[mirrored, :, ::-1]
     return result
 
 
-def hsv(images, rng, hue=HUE, saturation=SATURATION, value=VALUE, out=None):
+def hsv(images, rng, hue=HUE, saturation=SATURATION, value=VALUE, out=None, part=None):
     """Turn the hue and scale saturation and value, by one random draw an image.
 
     Args:
@@ -130,18 +135,18 @@ def hsv(images, rng, hue=HUE, saturation=SATURATION, value=VALUE, out=None):
         hue: largest turn, as a share of the full circle, in [0, 0.5].
         saturation: the factor is drawn from [1 - saturation, 1 + saturation]; in [0, 1].
         value: the same for the value.
-        out: where to write the result (see above).
+        out, part: where to write, and the batch that the images are a part of (see above).
     """
     hue = check_number("hue", hue, low=0, high=0.5)
     saturation = check_number("saturation", saturation, low=0, high=1)
     value = check_number("value", value, low=0, high=1)
-    draws = rng.uniform(-1, 1, (3, len(images))).astype(np.float32)
+    draws = drawn(lambda n: rng.uniform(-1, 1, (3, n)), images, part).astype(np.float32)
     return adjust_hsv(
         images, hue * draws[0], 1 + saturation * draws[1], 1 + value * draws[2], out=out
     )
 
 
-def cutout(images, rng, fraction=CUTOUT, out=None):
+def cutout(images, rng, fraction=CUTOUT, out=None, part=None):
     """Paint a grey (0.5) square at a random place; it may reach over the border.
 
     DeVries and Taylor 2017, https://arxiv.org/abs/1708.04552: the centre is uniform over the
@@ -151,15 +156,16 @@ def cutout(images, rng, fraction=CUTOUT, out=None):
         images: images (see above).
         rng: `numpy.random.Generator`.
         fraction: side of the square as a share of the smaller side of the image, in [0, 1].
-        out: where to write the result (see above).
+        out, part: where to write, and the batch that the images are a part of (see above).
     """
     fraction = check_number("fraction", fraction, low=0, high=1)
     result = as_result(images, out)
-    count, height, width, _ = result.shape
+    _, height, width, _ = result.shape
     side = round(fraction * min(height, width))
     inside = []
     for size in (height, width):
-        start = rng.integers(0, size, count)[:, np.newaxis] - side // 2
+        centres = drawn(lambda n, size=size: rng.integers(0, size, n), result, part)
+        start = centres[:, np.newaxis] - side // 2
         pixels = np.arange(size)
         inside.append((pixels >= start) & (pixels < start + side))
     result[inside[0][:, :, np.newaxis] & inside[1][:, np.newaxis, :]] = 0.5
@@ -299,15 +305,18 @@ PRESETS = {
 
 
 class Augmentation:
-    """The named steps, one after the other: `augmentation(images, rng) -> images`."""
+    """The named steps, one after the other: `augmentation(images, rng) -> images`.
+
+    `out` and `part` are those of the steps (see above).
+    """
 
     def __init__(self, names):
         self.names = tuple(names)
 
-    def __call__(self, images, rng, out=None):
+    def __call__(self, images, rng, out=None, part=None):
         result = as_result(images, out)
         for name in self.names:
-            ATOMS[name](result, rng, out=result)
+            ATOMS[name](result, rng, out=result, part=part)
         return result
 
     def __repr__(self):

@@ -48,7 +48,8 @@ class Batches(keras.utils.PyDataset):
         augment: None, or a callable `(images, rng) -> images` on float32 images in [0, 1],
             such as `spectral_keras.augmentation.image.build_augmentation` returns. It is
             called from several threads, may change its argument, and gets that as `out` too
-            if it has such a parameter.
+            if it has such a parameter. With a parameter `part` it is called with the images of
+            this process alone (see `batch`), else with the whole batch.
         seed: integer of at least 0.
         drop_remainder: True leaves out a last batch smaller than `batch_size`.
         workers: threads that compute ahead; 0 computes each batch when it is asked for.
@@ -113,6 +114,7 @@ class Batches(keras.utils.PyDataset):
         self.shuffle = check_bool("shuffle", shuffle)
         self.augment = augment
         self._augment_takes_out = augment is not None and _has_parameter(augment, "out")
+        self._augment_takes_part = augment is None or _has_parameter(augment, "part")
         self.seed = check_positive_int("seed", seed, minimum=0)
         self.drop_remainder = check_bool("drop_remainder", drop_remainder)
         self.threads = check_positive_int("workers", workers, minimum=0)
@@ -132,7 +134,7 @@ class Batches(keras.utils.PyDataset):
         # Arrays: each thread makes a batch.  Streams: the threads share one, and two more put
         # together what they decode, so that one batch is augmented while the next is decoded.
         self._number_ahead = AHEAD if self.streamed else 2 * self.threads
-        self._ahead = {}  # (epoch, index) -> future
+        self._ahead = {}  # (epoch, index, rows) -> future
         self._last = None
 
     def __len__(self):
@@ -140,19 +142,28 @@ class Batches(keras.utils.PyDataset):
         return full + (rest > 0 and not self.drop_remainder)
 
     def __getitem__(self, index):
+        return self.get(index)
+
+    def get(self, index, rows=None):
+        """`self[index]`: a batch of the current epoch; the next ones are computed ahead.
+
+        Args:
+            index: number of the batch.
+            rows: as of `batch`, the same function each time.
+        """
         if not 0 <= index < len(self):
             raise IndexError(f"batch index {index} out of range for {len(self)} batches")
         epoch = self.epoch
         if self.threads == 0:
-            return self.batch(epoch, index)
+            return self.batch(epoch, index, rows)
         with self._lock:
             # Look ahead only where the batches are taken in order: `fit` also peeks at the
             # first two for their shapes, and anyone may look at a single one.
             in_order = index == 0 or self._last == (epoch, index - 1)
             self._last = (epoch, index)
-            future = self._ahead.pop((epoch, index), None)
+            future = self._ahead.pop((epoch, index, rows), None)
             stop = min(index + 1 + self._number_ahead, len(self)) if in_order else index + 1
-            wanted = [(epoch, number) for number in range(index + 1, stop)]
+            wanted = [(epoch, number, rows) for number in range(index + 1, stop)]
             for key in [key for key in self._ahead if key not in wanted]:
                 self._ahead.pop(key).cancel()
             if self._executor is None:
@@ -160,14 +171,29 @@ class Batches(keras.utils.PyDataset):
             for key in wanted:
                 if key not in self._ahead:
                     self._ahead[key] = self._executor.submit(self.batch, *key)
-        return self.batch(epoch, index) if future is None else future.result()
+        return self.batch(epoch, index, rows) if future is None else future.result()
 
-    def batch(self, epoch, index):
-        """(images, labels) of a batch of any epoch."""
+    def batch(self, epoch, index, rows=None):
+        """(images, labels) of a batch of any epoch, or a part of them.
+
+        Args:
+            epoch, index: which batch.
+            rows: None, or a function of the number of images of the batch that gives an array of
+                the indices of those that are wanted, as one of several processes wants them.
+                Only these are read, decoded and augmented, to what they are in the whole batch.
+        """
         start = index * self.batch_size
-        chosen = slice(start, start + self.batch_size)
+        count = min(self.batch_size, len(self.images) - start)
+        chosen = slice(start, start + count)
         if self.shuffle:
             chosen = self._epoch_order(epoch)[chosen]
+        options, after = {}, slice(None)
+        if rows is not None and self._augment_takes_part:
+            wanted = rows(count)
+            chosen = chosen[wanted] if self.shuffle else start + wanted
+            options["part"] = (count, wanted)
+        elif rows is not None:
+            after = rows(count)
         try:
             images = self._pixels(chosen)
         except Exception as error:
@@ -180,9 +206,10 @@ class Batches(keras.utils.PyDataset):
         if self.augment is not None:
             rng = np.random.default_rng([self.seed, epoch, index, 1])
             # A second array of the size of a batch would cost more in page faults than the work.
-            out = {"out": images} if self._augment_takes_out else {}
-            images = np.asarray(self.augment(images, rng, **out), np.float32)
-        return images, self.labels[chosen]
+            if self._augment_takes_out:
+                options["out"] = images
+            images = np.asarray(self.augment(images, rng, **options), np.float32)
+        return images[after], self.labels[chosen][after]
 
     def _pixels(self, chosen):
         if self.streamed:

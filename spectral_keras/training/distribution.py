@@ -1,9 +1,9 @@
 """Batches for several devices: the same global batch, and each device its part of it.
 
-`batches` is anything with `len()` and a method `batch(epoch, index)` that gives (images, labels),
-a function of (epoch, index) alone, such as `spectral_keras.data.Batches`.  Each process computes
-the whole batch, augmentation included, and keeps its part: that is what makes the global batch the
-same, image by image, on any number of devices.
+`batches` is anything with `len()` and a method `batch(epoch, index, rows)` that gives (images,
+labels), a function of these alone, such as `spectral_keras.data.Batches`.  What an image becomes
+depends on its place in the whole batch, and each process computes its part of that only: so the
+global batch is the same, image by image, on any number of devices.
 """
 
 import collections
@@ -51,10 +51,15 @@ def strategy_batches(strategy, batches, *, first_epoch=0, threads=1):
         local = total // context.num_input_pipelines
         first = context.input_pipeline_id * local
 
+        def rows(count):
+            return np.flatnonzero(np.arange(count) % total // local == first // local)
+
         def parts():
-            for x, y in _computed_ahead(batches, first_epoch, max(threads, 1)):
-                for replica in range(first, first + local):
-                    yield x[replica::total], y[replica::total]
+            # The images of all replicas of this process, which alternate there as in the batch.
+            mine = rows if local < total else None
+            for x, y in _computed_ahead(batches, first_epoch, max(threads, 1), mine):
+                for replica in range(local):
+                    yield x[replica::local], y[replica::local]
 
         elements = tf.data.Dataset.from_generator(parts, output_signature=specs)
         # Without an end no replica has to ask the others before each step whether there is more.
@@ -64,7 +69,7 @@ def strategy_batches(strategy, batches, *, first_epoch=0, threads=1):
     return strategy.distribute_datasets_from_function(dataset)
 
 
-def _computed_ahead(batches, first_epoch, threads):
+def _computed_ahead(batches, first_epoch, threads, rows):
     """The batches of all epochs in order; the next ones are computed while one is used."""
     steps = len(batches)
     numbers = itertools.count(first_epoch * steps)
@@ -72,7 +77,7 @@ def _computed_ahead(batches, first_epoch, threads):
         ahead = collections.deque()
         while True:
             while len(ahead) <= threads:
-                ahead.append(pool.submit(batches.batch, *divmod(next(numbers), steps)))
+                ahead.append(pool.submit(batches.batch, *divmod(next(numbers), steps), rows))
             yield ahead.popleft().result()
 
 
@@ -120,13 +125,15 @@ class PaddedBatches(keras.utils.PyDataset):
         return len(self.batches)
 
     def __getitem__(self, index):
-        return tuple(self._part(array) for array in self.batches[index])
+        if self._processes > 1 and hasattr(self.batches, "get"):
+            return self.batches.get(index, self._rows)  # computed for this process alone
+        return tuple(array[self._rows(len(array))] for array in self.batches[index])
 
-    def _part(self, array):
-        larger = self._larger[len(array)]
-        rows = larger // self._processes
+    def _rows(self, count):
+        """Indices of the images of this process in a batch of `count`."""
+        rows = self._larger[count] // self._processes
         chosen = np.arange(self._process * rows, (self._process + 1) * rows)
-        return array[np.where(chosen < len(array), chosen, 0)]
+        return np.where(chosen < count, chosen, 0)
 
 
 class AverageOverReplicas(keras.callbacks.Callback):

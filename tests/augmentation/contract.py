@@ -23,6 +23,19 @@ class AugmentationContract:
         np.testing.assert_array_equal(first, step(batch, np.random.default_rng(3)))
         assert not np.array_equal(first, step(batch, np.random.default_rng(4)))
 
+    @pytest.mark.parametrize("rows", [slice(1, 15, 4), np.array([5, 2, 0]), slice(0, 0)])
+    def test_a_part_gets_what_it_gets_in_the_batch(self, step, rows):
+        batch, whole, alone = self.images(16), np.random.default_rng(3), np.random.default_rng(3)
+        expected = step(batch, whole)[rows]
+        part = step(batch[rows].copy(), alone, part=(16, rows))
+        np.testing.assert_array_equal(part, expected)
+        # The next step draws the same too.
+        assert alone.bit_generator.state == whole.bit_generator.state
+
+    def test_a_part_of_another_length_is_refused(self, step):
+        with pytest.raises(ValueError, match="`part` must name 3 rows.*Received: 2 rows"):
+            step(self.images(3), np.random.default_rng(0), part=(8, slice(2)))
+
     def test_uint8_equals_floats_divided_by_255(self, step):
         batch = np.random.default_rng(0).integers(0, 256, (6, 9, 8, 3), dtype=np.uint8)
         np.testing.assert_allclose(

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from spectral_keras.augmentation.image import build_augmentation
 from spectral_keras.data import Batches
 
 BATCH = 4
@@ -106,6 +107,51 @@ class TestContract:
         batches = Batches(images, np.zeros(8, int), 8, augment=darken)
         np.testing.assert_array_equal(batches[0][0], images / 2)
         assert given == [True]
+
+    @pytest.mark.parametrize("shuffle", [False, True])
+    @pytest.mark.parametrize("augment", [None, add_noise, build_augmentation("crop,hsv")])
+    def test_rows_of_a_batch_are_what_they_are_in_the_whole(self, shuffle, augment):
+        images = np.random.default_rng(0).random((COUNT, 6, 5, 3), dtype=np.float32)
+        batches = Batches(images, np.arange(COUNT), BATCH, shuffle=shuffle, augment=augment, seed=3)
+        asked = []
+
+        def rows(count):
+            asked.append(count)
+            return np.array([count - 1, 0, 0])
+
+        for index in (1, 6):
+            whole = batches.batch(2, index)
+            for found, wanted in zip(batches.batch(2, index, rows), whole, strict=True):
+                np.testing.assert_array_equal(found, wanted[[-1, 0, 0]])
+        assert asked == [4, 2]
+
+    def test_an_augmentation_with_part_gets_the_rows_alone(self):
+        given = []
+
+        def augment(images, rng, part=None):
+            given.append((len(images), None if part is None else (part[0], list(part[1]))))
+            return images
+
+        batches = Batches(identified_images(8), np.zeros(8, int), 8, augment=augment)
+        batches[0]
+        batches.batch(0, 0, lambda count: np.arange(1, count, 4))
+        assert given == [(8, None), (2, (8, [1, 5]))]
+
+    @pytest.mark.parametrize("workers", [0, 2])
+    def test_get_computes_the_rows_ahead(self, workers):
+        def odd(count):
+            return np.arange(1, count, 2)
+
+        options = {"shuffle": True, "augment": add_noise, "seed": 3}
+        batches = Batches(identified_images(), np.arange(COUNT), BATCH, workers=workers, **options)
+        for epoch in range(2):
+            batches.epoch = epoch
+            for index in range(len(batches)):
+                x, _ = batches.get(index, odd)
+                wanted, _ = expected_batch(identified_images(), epoch, index)
+                np.testing.assert_array_equal(x, wanted[1::2])
+        batches.get(0, odd)
+        assert len(batches[1][0]) == BATCH  # not the part that was computed ahead
 
     @pytest.mark.parametrize("index", [-1, 7])
     def test_index_out_of_range(self, index):

@@ -185,6 +185,18 @@ class TestCorrectness:
                     np.testing.assert_array_equal(found, wanted)
         np.testing.assert_array_equal(stream.batch(1, 3)[0], memory.batch(1, 3)[0])
 
+    def test_a_process_decodes_its_part_of_a_batch_only(self, photos, monkeypatch):
+        data = load(photos, image_size=12, stream=True)
+        augment = build_augmentation("report")
+        batches = Batches(data.x_train, data.y_train, 10, shuffle=True, augment=augment)
+        whole, decoded, decode = batches.batch(0, 1)[0], [], data.x_train.source.decode
+        monkeypatch.setattr(
+            data.x_train.source, "decode", lambda index: decoded.append(index) or decode(index)
+        )
+        part, _ = batches.batch(0, 1, lambda count: np.arange(0, count, 3))
+        np.testing.assert_array_equal(part, whole[::3])
+        assert len(decoded) == len(part) == 4
+
     def test_large_jpegs_are_reduced_while_they_are_decoded(self, tmp_path):
         for number in range(12):
             write_noise(tmp_path / f"class{number % 2}" / f"{number}.jpg", number, (400, 330))
