@@ -108,15 +108,27 @@ class Oracle(keras_tuner.oracles.BayesianOptimizationOracle):
         temporary.write_text(json.dumps(with_checksum(trial.get_state())))
         os.replace(temporary, folder / "trial.json")
 
-    def reload(self):
+    def reload(self, records=False):
         """Take up the trials of the project's folder; the unfinished ones are queued again.
+
+        Args:
+            records: whether a finished trial must have its record.json; without it, it counts as
+                not begun.
+
+        Returns:
+            The numbers, from 1, of the finished trials whose record is missing.
 
         Raises:
             CommandError: for a damaged file.
         """
+        lost = []
         folder = pathlib.Path(self._project_dir)
         for path in sorted(folder.glob("trial_*/trial.json"), key=trial_number):
             trial = load_trial(path)
+            ended = trial.status in ("COMPLETED", "FAILED")
+            if ended and records and not path.with_name("record.json").exists():
+                lost.append(trial_number(path) + 1)
+                trial = Trial(trial.hyperparameters, trial_id=trial.trial_id, status="RUNNING")
             self.update_space(trial.hyperparameters)
             self.trials[trial.trial_id] = trial
             self.start_order.append(trial.trial_id)
@@ -124,6 +136,7 @@ class Oracle(keras_tuner.oracles.BayesianOptimizationOracle):
                 self.end_order.append(trial.trial_id)
             else:
                 self._retry_queue.insert(0, trial.trial_id)  # it is emptied from its end
+        return lost
 
 
 def trial_number(path):

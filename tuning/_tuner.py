@@ -42,7 +42,9 @@ class Tuner(keras_tuner.Tuner):
         self._begin, self._ended = time.monotonic(), 0
         self._worker = self.oracle is not oracle  # Keras Tuner put a client in its place
         if resume and not self._worker:
-            oracle.reload()
+            # Workers of other machines may keep their records elsewhere.
+            for number in oracle.reload(records=_cluster.role() == "single"):
+                show(f"trial {number} has lost its record.json: it is run again")
             for trial in oracle.trials.values():
                 if trial.status in _ENDED:  # of a process that was killed just then
                     self._drop_checkpoints(trial)

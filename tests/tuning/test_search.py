@@ -273,6 +273,18 @@ class TestProcesses:
         assert outcome(folder) == outcome(tmp_path / "whole")
         assert len({tuple(trial["val_accuracy"]) for trial in outcome(folder)}) == 3
 
+    @pytest.mark.parametrize("trial", [0, 2])
+    def test_a_lost_record_is_made_again(self, command, npz, tmp_path, trial):
+        folder = tmp_path / "search"
+        assert command("search", *arguments(npz, folder, *self.EPOCHS))[0] == 0
+        whole = outcome(folder)
+        (folder / "trials" / f"trial_{trial}" / "record.json").unlink()
+        status, out, err = command("search", *arguments(npz, folder, *self.EPOCHS, "--resume"))
+        assert (status, err) == (0, "")
+        assert f"trial {trial + 1} has lost its record.json: it is run again" in out
+        assert "going on: 2 of 3 trials are finished" in out
+        assert outcome(folder) == whole
+
     def test_chief_and_two_workers(self, npz, tmp_path):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
