@@ -10,7 +10,7 @@ from tuning import _cluster
 from tuning._options import FREE_OPTIONS
 from tuning._oracle import Oracle
 from tuning._plot import draw_search
-from tuning._results import retrain_command, table, write_results
+from tuning._results import collect, retrain_command, table, write_results
 from tuning._tuner import Tuner, describe
 
 
@@ -90,6 +90,7 @@ def run(problem, data, batches, folder, config, *, resume=False, overwrite=False
         folder.check(resume, overwrite)
         if folder.holds_run:
             folder.check_same(config)
+        collect(folder.path, problem)  # a damaged file is found before anything is written
         write_json(folder / "config.json", _described(config, data))
 
     def ended(trial):

@@ -123,7 +123,7 @@ class Oracle(keras_tuner.oracles.BayesianOptimizationOracle):
         """
         lost = []
         folder = pathlib.Path(self._project_dir)
-        for path in sorted(folder.glob("trial_*/trial.json"), key=trial_number):
+        for path in trial_files(folder):
             trial = load_trial(path)
             ended = trial.status in ("COMPLETED", "FAILED")
             if ended and records and not path.with_name("record.json").exists():
@@ -137,6 +137,20 @@ class Oracle(keras_tuner.oracles.BayesianOptimizationOracle):
             else:
                 self._retry_queue.insert(0, trial.trial_id)  # it is emptied from its end
         return lost
+
+
+def trial_files(folder):
+    """The trial.json of each trial in the folder, in their order.
+
+    Raises:
+        CommandError: if one is missing: the trials after it were chosen by its result.
+    """
+    paths = sorted(pathlib.Path(folder).glob("trial_*/trial.json"), key=trial_number)
+    for number, path in enumerate(paths):
+        if trial_number(path) != number:
+            lost = path.parent.with_name(f"trial_{number}") / "trial.json"
+            raise CommandError(f"{lost} is missing, and later trials were chosen by its result")
+    return paths
 
 
 def trial_number(path):

@@ -7,7 +7,7 @@ import shlex
 from models import registry
 from models._files import read_json, write_json
 from models._options import CommandError
-from tuning._oracle import load_trial, trial_number
+from tuning._oracle import load_trial, trial_files, trial_number
 
 STATUS = {"COMPLETED": "completed", "FAILED": "failed"}
 
@@ -15,8 +15,7 @@ STATUS = {"COMPLETED": "completed", "FAILED": "failed"}
 def collect(folder, problem):
     """All trials of a search folder in their order, as JSON."""
     trials = []
-    paths = pathlib.Path(folder).glob("trials/trial_*/trial.json")
-    for path in sorted(paths, key=trial_number):
+    for path in trial_files(pathlib.Path(folder, "trials")):
         trial = load_trial(path)
         status = STATUS.get(trial.status, "unfinished")
         record = {

@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import time
-import traceback
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 _IMPORTED = (
@@ -156,7 +155,7 @@ def _become(request):
     except SystemExit as left:
         status = left.code or 0
     except BaseException:
-        traceback.print_exc()
+        sys.excepthook(*sys.exc_info())  # a command's own, which knows interrupts
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

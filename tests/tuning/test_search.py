@@ -285,6 +285,17 @@ class TestProcesses:
         assert "going on: 2 of 3 trials are finished" in out
         assert outcome(folder) == whole
 
+    def test_a_lost_trial_ends_the_search(self, command, npz, tmp_path):
+        """Later points were chosen by its result: it cannot be made again in their place."""
+        folder = tmp_path / "search"
+        assert command("search", *arguments(npz, folder, *self.EPOCHS))[0] == 0
+        (folder / "trials" / "trial_1" / "trial.json").unlink()
+        before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        status, _, err = command("search", *arguments(npz, folder, *self.EPOCHS, "--resume"))
+        assert status == 2 and err.count("\n") == 1
+        assert "trial_1/trial.json is missing" in err
+        assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
+
     def test_chief_and_two_workers(self, npz, tmp_path):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
