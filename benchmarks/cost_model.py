@@ -68,7 +68,10 @@ def table_constants(results):
         ("FFTs", f"{1e-9 / constants['transform']:.2f} GFLOP/s"),
         ("memory", f"{1e-9 / constants['byte']:.2f} GB/s"),
         ("each kernel", f"{1e6 * constants['kernel']:.0f} µs"),
-        ("peak memory, times what is counted of the layer in hand", f"{results['summary']['memory']['factor']:.2f}"),
+        (
+            "peak memory, times what is counted of the layer in hand",
+            f"{results['summary']['memory']['factor']:.2f}",
+        ),
         ("and beside it", f"{results['summary']['memory']['base_bytes'] / 1e6:.0f} MB"),
     ]
     return _table(("constant", "one core"), rows)

@@ -64,10 +64,17 @@ def _crop(images, rng, padding, mode, out, part):
     _, height, width, _ = result.shape
     offsets = drawn(lambda n: rng.integers(0, 2 * padding + 1, (2, n)), result, part)
     sides = ((0, 0), (padding, padding), (padding, padding), (0, 0))
-    for part in _chunks(result):
-        images = result[part]
-        padded = np.pad(images, sides, mode)
-        images[:] = _windows(padded, offsets[:, part], height, width)
+    parts = _chunks(result)
+    if mode == "constant":  # one border for all parts
+        zeros = np.pad(np.zeros_like(result[parts[0]]) if parts else result, sides)
+    for each in parts:
+        images = result[each]
+        if mode == "constant":
+            padded = zeros[: len(images)]
+            padded[:, padding : padding + height, padding : padding + width] = images
+        else:
+            padded = np.pad(images, sides, mode)
+        images[:] = _windows(padded, offsets[:, each], height, width)
     return result
 
 
@@ -119,8 +126,10 @@ def flip(images, rng, probability=0.5, out=None, part=None):
     probability = check_number("probability", probability, low=0, high=1)
     result = as_result(images, out)
     chosen = drawn(rng.random, result, part) < probability
-    for part in _chunks(result):
-        images, mirrored = result[part], np.flatnonzero(chosen[part])
+    # A pixel is one item: NumPy moves those twice as fast as it moves channels.
+    pixels = result.view(np.dtype((np.void, 4 * result.shape[-1])))[..., 0]
+    for each in _chunks(result):
+        images, mirrored = pixels[each], np.flatnonzero(chosen[each])
         images[mirrored] = images[mirrored, :, ::-1]
     return result
 
