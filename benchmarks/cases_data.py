@@ -201,7 +201,8 @@ def _training(name, size, batch, **options):
 
 def _case(name, folder, form, stored, size, batch, count, augment):
     images = encoded_images(min(count, 256), stored, form)
-    folder = pathlib.Path(folder, form)
+    folder = pathlib.Path(folder, f"{form}-{stored}")
+    kilobytes = sum(map(len, images)) / len(images) / 1000
     builder = write_tfds(folder / "tfds", images, count, form, stored)
     write_folder(folder / "folder", images, count, form)
     resize = None if form == "PNG" else size
@@ -225,7 +226,7 @@ def _case(name, folder, form, stored, size, batch, count, augment):
     ways["image_dataset_from_directory"] = _keras_folder(folder / "folder", batch, size, crops)
     return Case(
         name=name,
-        shape=f"{count} images, batches [{batch},{size},{size},3], {augment}",
+        shape=f"{count} images of {kilobytes:.0f} kB, batches [{batch},{size},{size},3], {augment}",
         reference="tf.data" if form == "PNG" else "tf.data, resize with antialias",
         ways=ways,
         targets={"streamed TFRecord, 2 workers": "faster than the training step"},
@@ -242,14 +243,21 @@ def _step(name, label, network, size, batch, **options):
 
 
 def cases(folder, count=512):
-    """name -> function that gives (Case, images of a step): JPEGs of 160 pixels, PNGs of 32.
+    """name -> function that gives (Case, images of a step): JPEGs as large as Imagenette's small
+    ones and as ImageNet's, PNGs of 32 pixels.
 
     A step of a pipeline is a whole epoch with threads that start idle: what was prepared while
     another way was being timed would flatter it.
     """
-    jpeg, png = "JPEG 160 to 128 pixels", "PNG 32 pixels"
-    steps = {name: f"training step after {name}" for name in (jpeg, png)}
+    large, jpeg, png = "JPEG 375 to 224 pixels", "JPEG 160 to 128 pixels", "PNG 32 pixels"
+    steps = {name: f"training step after {name}" for name in (large, jpeg, png)}
+    half = -(-count // 2)
     return {
+        large: lambda: (_case(large, folder, "JPEG", 375, 224, 32, half, "crop_flip"), half),
+        steps[large]: lambda: (
+            _step(steps[large], "ResNet-18 of width 0.25", "resnet18", 224, 2, width=0.25),
+            2,
+        ),
         jpeg: lambda: (_case(jpeg, folder, "JPEG", 160, 128, 32, count, "crop_flip"), count),
         steps[jpeg]: lambda: (
             _step(steps[jpeg], "ResNet-18 of width 0.25", "resnet18", 128, 8, width=0.25),
