@@ -1,7 +1,8 @@
 """What the cost model says: the tables of docs/scaling.md, or one network on one machine.
 
-The measured tables come from the JSON file of `python -m benchmarks.scaling`; the predicted ones
-from the counts of the layers and from data sheets (benchmarks/machines.py).
+The measured tables come from the JSON files of `python -m benchmarks.scaling` and
+`python -m benchmarks.devices`; the predicted ones from the counts of the layers and from data
+sheets (benchmarks/machines.py).
 """
 
 import functools
@@ -12,6 +13,7 @@ import re
 import sys
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "scaling.json"
+DEVICES = RESULTS.with_name("devices.json")
 
 IMAGES, EPOCHS, CLASSES, SIDE = 1_281_167, 90, 1000, 224
 GPUS = (1, 8, 64)
@@ -34,6 +36,15 @@ IMAGENET = (
     ("vgg16", (("head", "imagenet"),)),
     ("generic_cnn", ()),
 )
+
+
+def load(path=RESULTS, devices=DEVICES):
+    """The measurements that the tables need: of benchmarks.scaling, and "devices" of that one."""
+    results = json.loads(pathlib.Path(path).read_text())
+    results["summary"]["constants"]
+    results["devices"] = json.loads(pathlib.Path(devices).read_text())
+    results["devices"]["summary"]["bandwidth"]
+    return results
 
 
 def _table(header, rows):
@@ -150,6 +161,99 @@ def table_networks(results):
         "network", "batch", "GFLOP an image", "seconds a step (predicted)", "peak MB (predicted)",
     )  # fmt: skip
     return _table(header, rows)
+
+
+def table_all_reduce(results):
+    """Vectors added up by two processes on the loopback, measured and fitted."""
+    from benchmarks.devices import exchange_seconds
+
+    rows = []
+    for row in results["devices"]["all_reduce"]:
+        rows.append(
+            (
+                f"{row['numbers']:,}",
+                _short(row["bytes"] / 1e6),
+                _short(1e3 * exchange_seconds(row)),
+                _short(row["predicted_milliseconds"]),
+            )
+        )
+    return _table(("float32 numbers", "MB", "measured, ms", "fitted, ms"), rows)
+
+
+def table_link(results):
+    """The constants of the all-reduce, fitted on vectors."""
+    summary = results["devices"]["summary"]
+    rows = [
+        ("bandwidth", f"{1e-9 * summary['bandwidth']:.2f} GB/s"),
+        ("latency of a hop", f"{1e6 * summary['latency']:,.0f} µs"),
+    ]
+    return _table(("constant", "two processes, loopback"), rows)
+
+
+def table_devices(results):
+    """Training steps of two devices, measured and predicted."""
+    rows = []
+    for row in results["devices"]["rows"]:
+        two = row["two"]
+        rows.append(
+            (
+                row["case"],
+                row["scaling"],
+                row["batch"],
+                _short(row["weights"] / 1e6),
+                _short(row["one"]["milliseconds"]),
+                _short(row["all_reduce_milliseconds"]),
+                f"{_short(two['milliseconds'])} ({_short(two['fastest'])} to "
+                f"{_short(two['slowest'])})",
+                _short(row["predicted_milliseconds"]),
+                f"{row['ratio']:.2f}",
+            )
+        )
+    header = (
+        "network", "scaling", "batch a device", "million weights", "one device, ms",
+        "all-reduce by the fit, ms", "two devices, ms", "predicted, ms", "ratio",
+    )  # fmt: skip
+    return _table(header, rows)
+
+
+def table_efficiency(results):
+    """Efficiency of two devices, and what takes how much of it."""
+    rows = []
+    for row in results["devices"]["rows"]:
+        parts = (f"{100 * row['parts'][key]:.0f} %" for key in ("batch", "sharing", "exchange"))
+        waiting = 1 - row["two"]["cpu_milliseconds"] / row["two"]["milliseconds"]
+        rows.append(
+            (
+                row["case"],
+                row["scaling"],
+                f"{100 * row['efficiency']:.0f} %",
+                f"{100 * row['predicted_efficiency']:.0f} %",
+                *parts,
+                f"{100 * max(waiting, 0):.0f} %",
+            )
+        )
+    header = (
+        "network", "scaling", "efficiency", "predicted", "left by the smaller batch",
+        "by the shared memory", "by the exchange", "of a step the core is idle",
+    )  # fmt: skip
+    return _table(header, rows)
+
+
+def table_devices_errors(results):
+    """Predicted over measured, steps of two devices."""
+    rows = []
+    for name, errors in results["devices"]["summary"]["errors"].items():
+        for kind, error in errors.items():
+            rows.append(
+                (
+                    f"{name}, {kind}",
+                    error["cases"],
+                    f"{error['median_ratio']:.2f}",
+                    f"{error['median_factor']:.2f}",
+                    f"{error['worst_ratio']:.2f} ({error['worst_case']})",
+                )
+            )
+    return _table(("", "cases", "median ratio", "median factor", "worst ratio"), rows)
 
 
 # Tables of predictions.
@@ -572,6 +676,9 @@ def main(arguments=None):
     parser.add_argument(
         "--results", default=str(RESULTS), metavar="FILE.json", help="of benchmarks.scaling"
     )
+    parser.add_argument(
+        "--devices", default=str(DEVICES), metavar="FILE.json", help="of benchmarks.devices"
+    )
     parser.add_argument("--table", action="append", choices=sorted(TABLES), help="print only this")
     parser.add_argument("--write", metavar="PAGE.md", help="fill in the tables of this page")
     one = parser.add_argument_group("one network instead of the tables")
@@ -593,10 +700,12 @@ def main(arguments=None):
             parser.error(str(error))
         return 0
     try:
-        results = json.loads(pathlib.Path(options.results).read_text())
-        results["summary"]["constants"]
+        results = load(options.results, options.devices)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        parser.error(f"--results {options.results!r} cannot be read: {type(error).__name__}")
+        parser.error(
+            f"--results {options.results!r} or --devices {options.devices!r} cannot be read: "
+            f"{type(error).__name__}"
+        )
     if options.write:
         from models._files import write_text
 

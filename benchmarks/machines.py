@@ -149,15 +149,24 @@ def step_time(steps, machine, precision="bfloat16"):
 
 
 def all_reduce_time(number_of_bytes, gpus, machine):
-    """Seconds of a ring all-reduce: 2 (n - 1)/n bytes/bandwidth + 2 (n - 1) hops.
+    """Seconds of a ring all-reduce between GPUs.
 
     The ring passes through the servers; all adapters of a server carry it together.
     """
-    if gpus == 1:
-        return 0.0
     bandwidth = machine.link if gpus <= GPUS_OF_A_SERVER else min(machine.link, machine.network)
-    rounds = 2 * (gpus - 1)
-    return rounds / gpus * number_of_bytes / (NETWORK_SHARE * bandwidth) + rounds * HOP
+    return ring_time(number_of_bytes, gpus, NETWORK_SHARE * bandwidth, HOP)
+
+
+def ring_time(number_of_bytes, devices, bandwidth, latency):
+    """Seconds of a ring all-reduce: 2 (n - 1)/n bytes/bandwidth + 2 (n - 1) latencies."""
+    hops, share = ring_amounts(devices)
+    return share * number_of_bytes / bandwidth + hops * latency
+
+
+def ring_amounts(devices):
+    """Messages that a device of a ring sends one after another, and their part of the bytes."""
+    hops = 2 * (devices - 1)
+    return hops, hops / devices
 
 
 def parallel_time(cost, machine, gpus, precision="bfloat16", overlap=True):

@@ -16,7 +16,7 @@ import statistics
 import sys
 
 
-def _number(kind, low, high):
+def number(kind, low, high):
     def parse(text):
         try:
             value = kind(text)
@@ -45,11 +45,11 @@ def main(arguments=None):
         help="run only the cases with NAME in their name (may be given again)",
     )
     parser.add_argument(
-        "--threads", type=_number(int, 1, 256), default=1, help="of a step (default: 1)"
+        "--threads", type=number(int, 1, 256), default=1, help="of a step (default: 1)"
     )
     parser.add_argument(
         "--seconds",
-        type=_number(float, 0, 60),
+        type=number(float, 0, 60),
         default=0.3,
         help="a case repeats its step for this long, at least twice (default: 0.3)",
     )
@@ -182,13 +182,13 @@ def fit(rows):
     """
     used = [row for row in rows if row["fitted"]]
     # The starts are typical of a processor's core.
-    constants = _fitted(
+    constants = positive_factors(
         [[row[key] for key in COUNTS] for row in used],
         [row["cpu_milliseconds"] / 1e3 for row in used],
         [2e-11, 1e-10, 2e-10, 2e-5],
     )
     grown = [row for row in used if row["peak_bytes"]]
-    factor, base = _fitted(
+    factor, base = positive_factors(
         [[row["counted_peak_bytes"], 1] for row in grown],
         [row["peak_bytes"] for row in grown],
         [1, 1e7],
@@ -206,7 +206,7 @@ def fit(rows):
     }
 
 
-def _fitted(table, values, start):
+def positive_factors(table, values, start):
     """Positive factors of the columns of a table whose sums come near the values.
 
     The squared logarithm of the quotient is minimised, so that small and large values count alike;
@@ -230,12 +230,12 @@ def _errors(rows, predicted, measured):
         "held-out networks": [row for row in rows if row["network"]],
     }
     return {
-        name: _error([(r[predicted] / r[measured], r) for r in part if r[measured]])
+        name: ratio_errors([(r[predicted] / r[measured], r) for r in part if r[measured]])
         for name, part in parts.items()
     }
 
 
-def _error(ratios):
+def ratio_errors(ratios):
     """Ratios predicted over measured: the median, the median and the worst factor either way."""
     if not ratios:
         return None

@@ -1,6 +1,5 @@
 """The page on scaling says what the code says."""
 
-import json
 import pathlib
 import re
 
@@ -19,7 +18,7 @@ needs_tensorflow = pytest.mark.skipif(
 @needs_tensorflow
 def test_the_tables_of_the_page_are_those_of_the_code():
     text = PAGE.read_text()
-    results = json.loads(cost_model.RESULTS.read_text())
+    results = cost_model.load()
     assert set(re.findall(r"<!-- table (\w+) -->", text)) == set(cost_model.TABLES)
     assert cost_model.filled(text, results) == text
 

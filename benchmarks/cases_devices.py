@@ -1,0 +1,283 @@
+"""Cases of `benchmarks.devices`, and the two processes that run them.
+
+Each process is one device: pinned to a core of its own, one thread for the kernels.  The parent says
+what it runs and when, so that the same two processes run alone, side by side, and together.
+"""
+
+import contextlib
+import dataclasses
+import json
+import multiprocessing
+import os
+import socket
+import time
+import traceback
+
+DEVICES = 2
+SIDE, CLASSES = 32, 10
+
+# Vectors of the all-reduce alone.
+NUMBERS = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000)
+
+# No answer for so long means that a process hangs; building a network takes a small part of it.
+PATIENCE_SECONDS = 300
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A network of the zoo.
+
+    Attributes:
+        name: of the registry.
+        batch: images of one device, even.
+        options: of the network, as pairs.
+    """
+
+    name: str
+    batch: int
+    options: tuple = ()
+
+    @property
+    def label(self):
+        return self.name + "".join(f" {key}={value}" for key, value in self.options)
+
+    @property
+    def batches(self):
+        """Images of a device: as many as one device has, and its part of them."""
+        return self.batch, self.batch // DEVICES
+
+
+def cases():
+    """Networks from much work for each weight to little."""
+    return [
+        Case("resnet18", 16, (("width", 0.25),)),
+        Case("deep_spectral", 8, (("conv", "spatial"),)),
+        Case("deep_spectral", 8, (("conv", "hermitian"),)),
+        Case("deep_spectral", 8, (("conv", "spectral"),)),
+        Case("vgg11_bn", 8),
+        Case("vgg11_bn", 8, (("width", 0.25), ("head", "imagenet"))),
+    ]
+
+
+def cores():
+    """The cores that this process may use, or None where a process cannot be pinned."""
+    if not hasattr(os, "sched_setaffinity"):
+        return None
+    return sorted(os.sched_getaffinity(0))
+
+
+class ProcessError(RuntimeError):
+    """A process of the measurement has failed or does not answer."""
+
+
+class Pair:
+    """The two processes, as a context manager; they are connected when `call` can be used."""
+
+    def __init__(self):
+        # A fresh interpreter each: how many threads TensorFlow has is settled once.
+        context = multiprocessing.get_context("spawn")
+        allowed = cores()
+        ports = _free_ports(DEVICES)
+        self._pipes, self._processes = [], []
+        for index in range(DEVICES):
+            here, there = context.Pipe()
+            core = allowed[index] if allowed else None
+            process = context.Process(target=_serve, args=(there, index, ports, core), daemon=True)
+            process.start()
+            there.close()
+            self._pipes.append(here)
+            self._processes.append(process)
+
+    def __enter__(self):
+        try:
+            self.call("connect")
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is None:
+            # They leave together, as TensorFlow wants it.
+            for pipe in self._pipes:
+                with contextlib.suppress(OSError):
+                    pipe.send(None)
+            for process in self._processes:
+                process.join(10)
+        self._end()
+
+    def _end(self):
+        for process in self._processes:
+            process.kill()
+            process.join()
+        for pipe in self._pipes:
+            pipe.close()
+
+    def call(self, name, *arguments, on=range(DEVICES)):
+        """What the method of `_Device` returns in each of the processes, which run it together.
+
+        Raises:
+            ProcessError: if one of them fails.
+        """
+        results = []
+        try:
+            for index in on:
+                self._pipes[index].send((name, arguments))
+            for index in on:
+                if not self._pipes[index].poll(PATIENCE_SECONDS):
+                    raise ProcessError(f"process {index} does not answer to {name!r}")
+                results.append(self._pipes[index].recv())
+        except (EOFError, OSError) as error:
+            raise ProcessError(f"process {index} has stopped at {name!r}") from error
+        return results
+
+
+def _free_ports(count):
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def _serve(pipe, index, ports, core):
+    """A process: it does what it is told until it is told None."""
+    if core is not None:
+        os.sched_setaffinity(0, {core})  # before TensorFlow starts its threads
+    device = _Device(index, ports)
+    try:
+        while (told := pipe.recv()) is not None:
+            name, arguments = told
+            pipe.send(getattr(device, name)(*arguments))
+    except (EOFError, BrokenPipeError):
+        os._exit(1)  # the parent is gone
+    except Exception:
+        # The orderly end of TensorFlow would wait for the other process.
+        traceback.print_exc()
+        os._exit(1)
+
+
+class _Device:
+    """What one of the processes can be told."""
+
+    def __init__(self, index, ports):
+        self.index, self.ports = index, ports
+        self.steps = {}  # key -> a function without arguments that runs one step
+
+    def connect(self):
+        cluster = {"worker": [f"127.0.0.1:{port}" for port in self.ports]}
+        task = {"type": "worker", "index": self.index}
+        os.environ["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": task})
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+        import tensorflow as tf
+
+        from spectral_keras.memory import keep_freed_memory
+
+        tf.get_logger().setLevel("ERROR")
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        keep_freed_memory()
+        self.strategy = tf.distribute.MultiWorkerMirroredStrategy(
+            communication_options=tf.distribute.experimental.CommunicationOptions(
+                implementation=tf.distribute.experimental.CommunicationImplementation.RING
+            )
+        )
+        return self.strategy.num_replicas_in_sync
+
+    def load_vectors(self, sizes):
+        """Steps that add up vectors of all devices, and the same steps without the adding.
+
+        Returns:
+            For each size, whether each number is the sum of the devices' numbers.
+        """
+        import tensorflow as tf
+
+        def add(vector):
+            # The copy is a tensor of this device.
+            vector = tf.identity(vector)
+            return tf.distribute.get_replica_context().all_reduce("SUM", vector)
+
+        def compiled(function):
+            return tf.function(
+                lambda vector: self.strategy.run(function, args=(vector,)),
+                input_signature=[tf.TensorSpec((None,))],
+                autograph=False,
+            )
+
+        exchange, nothing = compiled(add), compiled(tf.identity)
+        self.steps, right = {}, []
+        for size in sizes:
+            vector = tf.fill((size,), float(self.index + 1))
+            self.steps["exchange", size] = lambda vector=vector: exchange(vector)
+            self.steps["nothing", size] = lambda vector=vector: nothing(vector)
+            total = self.steps["exchange", size]()
+            expected = sum(range(1, DEVICES + 1))
+            right.append(bool(tf.reduce_all(tf.equal(total, expected))))
+        return right
+
+    def load_network(self, case):
+        """Training steps of one device alone, "one", and of both, "two", for both batches."""
+        import keras
+        import numpy as np
+        import tensorflow as tf
+
+        keras.backend.clear_session()
+        self.steps = {}
+        alone, _ = _training_step(case)
+        with self.strategy.scope():
+            together, self.model = _training_step(case, DEVICES)
+
+        def run(x, y):
+            self.strategy.run(together, args=(x, y))
+
+        signature = [tf.TensorSpec((None, SIDE, SIDE, 3)), tf.TensorSpec((None,), tf.int32)]
+        ways = {
+            way: tf.function(function, input_signature=signature, autograph=False)
+            for way, function in (("one", alone), ("two", run))
+        }
+        for batch in case.batches:
+            # This device's part of the images of all.
+            rng = np.random.default_rng(batch)
+            x = rng.random((DEVICES, batch, SIDE, SIDE, 3), dtype="float32")[self.index]
+            y = rng.integers(0, CLASSES, (DEVICES, batch), dtype="int32")[self.index]
+            x, y = tf.constant(x), tf.constant(y)
+            for way, function in ways.items():
+                self.steps[way, batch] = lambda f=function, x=x, y=y: f(x, y)
+
+    def weights(self):
+        """The trainable weights of the network that the devices train together."""
+        return [weight.numpy() for weight in self.model.trainable_variables]
+
+    def run(self, key, count):
+        """Seconds of each of `count` steps, after one that does not count: (wall, processor)."""
+        step, seconds = self.steps[key], []
+        step()
+        for _ in range(count):
+            begin, cpu_begin = time.perf_counter(), time.process_time()
+            step()
+            seconds.append((time.perf_counter() - begin, time.process_time() - cpu_begin))
+        return seconds
+
+
+def _training_step(case, devices=1):
+    """step(x, y): forward, backward and update by SGD with momentum; and the network."""
+    import keras
+    import tensorflow as tf
+
+    from models import registry
+
+    keras.utils.set_random_seed(0)
+    model = registry.build(case.name, (SIDE, SIDE, 3), CLASSES, **dict(case.options))
+    optimizer = keras.optimizers.SGD(1e-3, momentum=0.9)
+    optimizer.build(model.trainable_variables)
+
+    def step(x, y):
+        with tf.GradientTape() as tape:
+            logits = model(x, training=True)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
+            # The gradients of the devices are added up.
+            value = tf.reduce_mean(losses) / devices
+        weights = [weight.value for weight in model.trainable_variables]
+        optimizer.apply(tape.gradient(value, weights), model.trainable_variables)
+
+    return step, model
