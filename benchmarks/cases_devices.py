@@ -1,7 +1,7 @@
 """Cases of `benchmarks.devices`, and the two processes that run them.
 
-Each process is one device: pinned to a core of its own, one thread for the kernels.  The parent says
-what it runs and when, so that the same two processes run alone, side by side, and together.
+Each process is one device: pinned to a core of its own, one thread for the kernels.  The parent
+says what it runs and when, so that the same two run alone, side by side, and together.
 """
 
 import contextlib
