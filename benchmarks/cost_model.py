@@ -221,7 +221,7 @@ def table_efficiency(results):
     rows = []
     for row in results["devices"]["rows"]:
         parts = (f"{100 * row['parts'][key]:.0f} %" for key in ("batch", "sharing", "exchange"))
-        waiting = 1 - row["two"]["cpu_milliseconds"] / row["two"]["milliseconds"]
+        processor = (_short(row[way]["cpu_milliseconds"]) for way in ("one", "beside", "two"))
         rows.append(
             (
                 row["case"],
@@ -229,12 +229,13 @@ def table_efficiency(results):
                 f"{100 * row['efficiency']:.0f} %",
                 f"{100 * row['predicted_efficiency']:.0f} %",
                 *parts,
-                f"{100 * max(waiting, 0):.0f} %",
+                *processor,
             )
         )
     header = (
         "network", "scaling", "efficiency", "predicted", "left by the smaller batch",
-        "by the shared memory", "by the exchange", "of a step the core is idle",
+        "by the shared memory", "by the exchange", "processor time, ms: one device",
+        "one beside another", "two devices",
     )  # fmt: skip
     return _table(header, rows)
 

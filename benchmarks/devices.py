@@ -35,9 +35,9 @@ def main(arguments=None):
     parser.add_argument(
         "--seconds",
         type=number(float, 0, 60),
-        default=0.5,
+        default=0.3,
         help=f"each way to run a case repeats its step for this long, at least {ROUNDS} times "
-        "(default: 0.5)",
+        "(default: 0.3)",
     )
     options = parser.parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
