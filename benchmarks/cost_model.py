@@ -1,19 +1,18 @@
 """What the cost model says: the tables of docs/scaling.md, or one network on one machine.
 
-The measured tables come from the JSON files of `python -m benchmarks.scaling` and
-`python -m benchmarks.devices`; the predicted ones from the counts of the layers and from data
-sheets (benchmarks/machines.py).
+The measured tables come from the JSON files of `python -m benchmarks.scaling`, `benchmarks.devices`
+and `benchmarks.data`; the predicted ones from the counts of the layers and from data sheets
+(benchmarks/machines.py).
 """
 
 import functools
-import json
 import os
 import pathlib
 import re
 import sys
 
-RESULTS = pathlib.Path(__file__).parent / "results" / "scaling.json"
-DEVICES = RESULTS.with_name("devices.json")
+from benchmarks import measured_tables
+from benchmarks.measured_tables import labelled, short, table
 
 IMAGES, EPOCHS, CLASSES, SIDE = 1_281_167, 90, 1000, 224
 GPUS = (1, 8, 64)
@@ -36,228 +35,6 @@ IMAGENET = (
     ("vgg16", (("head", "imagenet"),)),
     ("generic_cnn", ()),
 )
-
-
-def load(path=RESULTS, devices=DEVICES):
-    """The measurements that the tables need: of benchmarks.scaling, and "devices" of that one."""
-    results = json.loads(pathlib.Path(path).read_text())
-    results["summary"]["constants"]
-    results["devices"] = json.loads(pathlib.Path(devices).read_text())
-    results["devices"]["summary"]["bandwidth"]
-    return results
-
-
-def _table(header, rows):
-    """A table in Markdown, the first column to the left and the others to the right."""
-    lines = ["| " + " | ".join(header) + " |", "|---|" + "---:|" * (len(header) - 1)]
-    lines += ["| " + " | ".join(map(str, row)) + " |" for row in rows]
-    return "\n".join(lines)
-
-
-def _short(value):
-    """Three digits."""
-    if value == 0:
-        return "0"
-    if value >= 999.5:
-        return f"{value:,.0f}"
-    text = f"{value:.3g}"
-    return f"{value:.2f}" if "e" in text else text
-
-
-def _label(name, options):
-    return name + "".join(f", {value}" for _, value in options)
-
-
-# Tables of measurements.
-
-
-def table_constants(results):
-    """The fitted constants."""
-    constants = results["summary"]["constants"]
-    rows = [
-        ("matrix products and convolutions", f"{1e-9 / constants['product']:.1f} GFLOP/s"),
-        ("FFTs", f"{1e-9 / constants['transform']:.2f} GFLOP/s"),
-        ("memory", f"{1e-9 / constants['byte']:.2f} GB/s"),
-        ("each kernel", f"{1e6 * constants['kernel']:.0f} µs"),
-        (
-            "peak memory, times what is counted of the layer in hand",
-            f"{results['summary']['memory']['factor']:.2f}",
-        ),
-        ("and beside it", f"{results['summary']['memory']['base_bytes'] / 1e6:.0f} MB"),
-    ]
-    return _table(("constant", "one core"), rows)
-
-
-def table_errors(results):
-    """Predicted over measured."""
-    rows = []
-    for what, title in (("errors", "time"), ("memory_errors", "peak memory")):
-        for part, error in results["summary"][what].items():
-            if error:
-                rows.append(
-                    (
-                        f"{title}, {part}",
-                        error["cases"],
-                        f"{error['median_ratio']:.2f}",
-                        f"{error['median_factor']:.2f}",
-                        f"{100 * error['within_factor_2']:.0f} %",
-                        f"{error['worst_ratio']:.2f} ({error['worst_case']})",
-                    )
-                )
-    header = ("", "cases", "median ratio", "median factor", "within a factor of 2", "worst ratio")
-    return _table(header, rows)
-
-
-def _cell(row, measured, predicted, unit):
-    if row is None:
-        return "-"
-    if row[measured] is None:
-        return f"- ({_short(row[predicted] * unit)})"
-    return f"{_short(row[measured] * unit)} ({_short(row[predicted] * unit)})"
-
-
-def _layer_table(results, measured, predicted, unit):
-    rows = [row for row in results["rows"] if not row["network"]]
-    sizes = sorted({row["size"] for row in rows})
-    largest = {}  # of two batches the larger one
-    for row in rows:
-        key = row["name"], row["size"]
-        if key not in largest or largest[key]["batch"] < row["batch"]:
-            largest[key] = row
-    lines = []
-    for name in dict.fromkeys(row["name"] for row in rows):
-        found = [largest.get((name, size)) for size in sizes]
-        lines.append((name, *(_cell(row, measured, predicted, unit) for row in found)))
-    batches = [max(row["batch"] for row in rows if row["size"] == size) for size in sizes]
-    pairs = zip(sizes, batches, strict=True)
-    return _table(("layer", *(f"{size}x{size}, batch {batch}" for size, batch in pairs)), lines)
-
-
-def table_layer_times(results):
-    """Milliseconds of processor time, forward and backward, measured (predicted)."""
-    return _layer_table(results, "cpu_milliseconds", "predicted_milliseconds", 1)
-
-
-def table_layer_memory(results):
-    """Megabytes of peak memory, measured (predicted)."""
-    return _layer_table(results, "peak_bytes", "predicted_peak_bytes", 1e-6)
-
-
-def table_networks(results):
-    """Networks over size, width and batch."""
-    rows = []
-    for row in results["rows"]:
-        if row["network"]:
-            rows.append(
-                (
-                    row["case"],
-                    row["batch"],
-                    _short(row["products"] / row["batch"] / 1e9),
-                    _cell(row, "cpu_milliseconds", "predicted_milliseconds", 1e-3),
-                    _cell(row, "peak_bytes", "predicted_peak_bytes", 1e-6),
-                )
-            )
-    header = (
-        "network", "batch", "GFLOP an image", "seconds a step (predicted)", "peak MB (predicted)",
-    )  # fmt: skip
-    return _table(header, rows)
-
-
-def table_all_reduce(results):
-    """Vectors added up by two processes on the loopback, measured and fitted."""
-    from benchmarks.devices import exchange_seconds
-
-    rows = []
-    for row in results["devices"]["all_reduce"]:
-        rows.append(
-            (
-                f"{row['numbers']:,}",
-                _short(row["bytes"] / 1e6),
-                _short(1e3 * exchange_seconds(row)),
-                _short(row["predicted_milliseconds"]),
-            )
-        )
-    return _table(("float32 numbers", "MB", "measured, ms", "fitted, ms"), rows)
-
-
-def table_link(results):
-    """The constants of the all-reduce, fitted on vectors."""
-    summary = results["devices"]["summary"]
-    rows = [
-        ("bandwidth", f"{1e-9 * summary['bandwidth']:.2f} GB/s"),
-        ("latency of a hop", f"{1e6 * summary['latency']:,.0f} µs"),
-    ]
-    return _table(("constant", "two processes, loopback"), rows)
-
-
-def table_devices(results):
-    """Training steps of two devices, measured and predicted."""
-    rows = []
-    for row in results["devices"]["rows"]:
-        two = row["two"]
-        rows.append(
-            (
-                row["case"],
-                row["scaling"],
-                row["batch"],
-                _short(row["weights"] / 1e6),
-                _short(row["one"]["milliseconds"]),
-                _short(row["all_reduce_milliseconds"]),
-                f"{_short(two['milliseconds'])} ({_short(two['fastest'])} to "
-                f"{_short(two['slowest'])})",
-                _short(row["predicted_milliseconds"]),
-                f"{row['ratio']:.2f}",
-            )
-        )
-    header = (
-        "network", "scaling", "batch a device", "million weights", "one device, ms",
-        "all-reduce by the fit, ms", "two devices, ms", "predicted, ms", "ratio",
-    )  # fmt: skip
-    return _table(header, rows)
-
-
-def table_efficiency(results):
-    """Efficiency of two devices, and what takes how much of it."""
-    rows = []
-    for row in results["devices"]["rows"]:
-        parts = (f"{100 * row['parts'][key]:.0f} %" for key in ("batch", "sharing", "exchange"))
-        processor = (_short(row[way]["cpu_milliseconds"]) for way in ("one", "beside", "two"))
-        rows.append(
-            (
-                row["case"],
-                row["scaling"],
-                f"{100 * row['efficiency']:.0f} %",
-                f"{100 * row['predicted_efficiency']:.0f} %",
-                *parts,
-                *processor,
-            )
-        )
-    header = (
-        "network", "scaling", "efficiency", "predicted", "left by the smaller batch",
-        "by the shared memory", "by the exchange", "processor time, ms: one device",
-        "one beside another", "two devices",
-    )  # fmt: skip
-    return _table(header, rows)
-
-
-def table_devices_errors(results):
-    """Predicted over measured, steps of two devices."""
-    rows = []
-    for name, errors in results["devices"]["summary"]["errors"].items():
-        for kind, error in errors.items():
-            rows.append(
-                (
-                    f"{name}, {kind}",
-                    error["cases"],
-                    f"{error['median_ratio']:.2f}",
-                    f"{error['median_factor']:.2f}",
-                    f"{error['worst_ratio']:.2f} ({error['worst_case']})",
-                )
-            )
-    return _table(("", "cases", "median ratio", "median factor", "worst ratio"), rows)
-
-
-# Tables of predictions.
 
 
 @functools.cache
@@ -298,21 +75,21 @@ def table_zoo(_):
         shared = one.activation_bytes(2) - memory
         rows.append(
             (
-                _label(name, options),
-                _short((two.flops("forward") - one.flops("forward")) / 1e9),
-                _short((two.flops() - one.flops()) / 1e9),
-                _short((two.bytes(2, True) - one.bytes(2, True)) / 1e6),
-                _short(memory / 1e6),
-                _short(max(shared, 0) / 1e6),
-                _short(one.weights / 1e6),
-                _short(one.gradient_bytes() / 1e6),
+                labelled(name, options),
+                short((two.flops("forward") - one.flops("forward")) / 1e9),
+                short((two.flops() - one.flops()) / 1e9),
+                short((two.bytes(2, True) - one.bytes(2, True)) / 1e6),
+                short(memory / 1e6),
+                short(max(shared, 0) / 1e6),
+                short(one.weights / 1e6),
+                short(one.gradient_bytes() / 1e6),
             )
         )
     header = (
         "network", "GFLOP forward", "GFLOP a step", "MB moved", "MB kept", "MB kept once a batch",
         "million weights", "MB of gradients",
     )  # fmt: skip
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def _imagenet_rows(machine):
@@ -321,7 +98,7 @@ def _imagenet_rows(machine):
     for name, options in IMAGENET:
         cost = _fitting(name, options, machine)
         if cost is None:
-            yield (_label(name, options), "does not fit", *["-"] * 9)
+            yield (labelled(name, options), "does not fit", *["-"] * 9)
             continue
         one = machines.step_time(cost.steps, machine)
         hours = [
@@ -332,15 +109,15 @@ def _imagenet_rows(machine):
         exchange = machines.all_reduce_time(cost.gradient_bytes(), GPUS[-1], machine)
         slower = machines.parallel_time(cost, machine, GPUS[-1], overlap=False)
         yield (
-            _label(name, options),
+            labelled(name, options),
             cost.batch,
-            _short(cost.batch / one.total),
+            short(cost.batch / one.total),
             f"{100 * one.arithmetic / one.total:.0f} %",
             f"{100 * one.traffic / one.total:.0f} %",
             one.bound,
-            *map(_short, hours),
-            _short(1e3 * one.backward),
-            _short(1e3 * exchange),
+            *map(short, hours),
+            short(1e3 * one.backward),
+            short(1e3 * exchange),
             f"{100 * one.total / slower:.0f} %",
         )
 
@@ -351,7 +128,7 @@ def _imagenet_table(machine):
         "hours, 1", "8", "64 GPUs", "backward, ms", "all-reduce of 64, ms",
         "efficiency of 64 without overlap",
     )  # fmt: skip
-    return _table(header, _imagenet_rows(machine))
+    return table(header, _imagenet_rows(machine))
 
 
 def table_imagenet_h100(_):
@@ -390,7 +167,7 @@ def table_published(_):
         rows.append(
             (f"{name}, {gpus} GPU", measured, f"{predicted:.0f}", f"{predicted / measured:.2f}")
         )
-    return _table(("ResNet-50, images/s", "published", "predicted", "ratio"), rows)
+    return table(("ResNet-50, images/s", "published", "predicted", "ratio"), rows)
 
 
 def _kinds():
@@ -438,13 +215,13 @@ def table_kinds(_):
         rows.append(
             (
                 label,
-                _short(cost.flops("forward") / batch / 1e6),
-                _short(cost.flops() / batch / 1e6),
-                _short(moved / batch / 1e6),
-                _short(cost.flops() / moved),
-                _short(kept / batch / 1e6),
-                _short(cost.weights / 1e3),
-                _short(1e3 * time.total),
+                short(cost.flops("forward") / batch / 1e6),
+                short(cost.flops() / batch / 1e6),
+                short(moved / batch / 1e6),
+                short(cost.flops() / moved),
+                short(kept / batch / 1e6),
+                short(cost.weights / 1e3),
+                short(1e3 * time.total),
                 f"{100 * time.arithmetic / time.total:.0f} %",
                 time.bound,
             )
@@ -453,7 +230,7 @@ def table_kinds(_):
         "layer", "MFLOP forward", "MFLOP a step", "MB moved", "FLOP/byte", "MB kept inside",
         "thousand weights", "ms, batch 128", "waits for arithmetic", "bound",
     )  # fmt: skip
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def _pool_seconds(how, size, seconds):
@@ -483,7 +260,7 @@ def table_pooling(results):
             _pool_seconds("fft", n, seconds) / _pool_seconds("matmul", n, seconds) for n in sizes
         ]
         rows.append((label, *(f"{ratio:.2f}" for ratio in ratios)))
-    return _table(("FFT over matmul", *map(str, sizes)), rows)
+    return table(("FFT over matmul", *map(str, sizes)), rows)
 
 
 def _convolution_seconds(layer, seconds):
@@ -518,7 +295,7 @@ def table_kernels(results):
             best = min(_convolution_seconds(layer, seconds) for layer in spectral)
             cells.append(f"{_convolution_seconds(direct, seconds) / best:.2f}")
         rows.append((label, *cells))
-    return _table(("Conv2D over FFTConv2D", *(f"{k}x{k}" for k in kernels)), rows)
+    return table(("Conv2D over FFTConv2D", *(f"{k}x{k}" for k in kernels)), rows)
 
 
 def table_traffic(_):
@@ -545,17 +322,17 @@ def table_traffic(_):
             ]  # fmt: skip
             rows.append(
                 (
-                    f"{_label(name, others)}, {label}",
-                    _short(cost.weights / 1e6),
-                    _short(bytes_ / 1e6),
-                    *(_short(1e3 * time) for time in times),
+                    f"{labelled(name, others)}, {label}",
+                    short(cost.weights / 1e6),
+                    short(bytes_ / 1e6),
+                    *(short(1e3 * time) for time in times),
                 )
             )
     header = (
         "network", "million weights", "MB of gradients", "ms, 8 GPUs", "ms, 64 GPUs",
         "ms, 64 GPUs, 100 Gb/s a server",
     )  # fmt: skip
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def hiding_batch(cost_of, machine, gpus, precision="bfloat16"):
@@ -586,10 +363,10 @@ def table_hiding(_):
         cost_of = functools.partial(_imagenet_cost, name, options)
         found = [hiding_batch(cost_of, machine, gpus) for gpus, machine in settings]
         rows.append(
-            (_label(name, options), *("more than 16,384" if b is None else b for b in found))
+            (labelled(name, options), *("more than 16,384" if b is None else b for b in found))
         )
     header = ("network", "8 H100", "64 H100", "64 H100, 100 Gb/s a server")
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def table_spectra(_):
@@ -607,14 +384,14 @@ def table_spectra(_):
                 for batch in (1, 2)
             )
             kernel, image = 2 * (2 * one - two), 2 * (two - one)
-            cells.append(f"{_short(kernel / 1e6)} + {_short(image / 1e6)}")
+            cells.append(f"{short(kernel / 1e6)} + {short(image / 1e6)}")
         rows.append((f"{channels} to {channels}", *cells))
-    return _table(("channels", *(f"{size}x{size}, MB" for size in sizes)), rows)
+    return table(("channels", *(f"{size}x{size}, MB" for size in sizes)), rows)
 
 
 TABLES = {
     name.removeprefix("table_"): function
-    for name, function in list(globals().items())
+    for name, function in [*vars(measured_tables).items(), *globals().items()]
     if name.startswith("table_")
 }
 
@@ -650,13 +427,13 @@ def _network(options):
     rows = []
     for kind, (count, flops, total, wait) in sorted(kinds.items(), key=lambda each: -each[1][2]):
         share = f"{100 * wait / total:.0f} %" if total else "-"
-        rows.append((kind, count, _short(flops / 1e9), _short(1e3 * total), share))
+        rows.append((kind, count, short(flops / 1e9), short(1e3 * total), share))
     size = machines.PRECISION_BYTES[options.precision]
     exchange = machines.all_reduce_time(cost.gradient_bytes(), options.gpus, machine)
     step = machines.parallel_time(cost, machine, options.gpus, options.precision)
     return "\n".join(
         [
-            _table(("layers", "number", "GFLOP", "ms", "waits for arithmetic"), rows),
+            table(("layers", "number", "GFLOP", "ms", "waits for arithmetic"), rows),
             "",
             f"step of one {machine.name}: {1e3 * one.total:.2f} ms, bound by {one.bound}; "
             f"{cost.flops() / 1e9:.1f} GFLOP, {cost.bytes(size, True) / 1e9:.2f} GB moved",
@@ -675,10 +452,10 @@ def main(arguments=None):
 
     parser = OneLineParser(prog="python -m benchmarks.cost_model", description=__doc__)
     parser.add_argument(
-        "--results", default=str(RESULTS), metavar="FILE.json", help="of benchmarks.scaling"
-    )
-    parser.add_argument(
-        "--devices", default=str(DEVICES), metavar="FILE.json", help="of benchmarks.devices"
+        "--results",
+        default=str(measured_tables.FOLDER),
+        metavar="FOLDER",
+        help="of scaling.json, devices.json and data.json (default: benchmarks/results)",
     )
     parser.add_argument("--table", action="append", choices=sorted(TABLES), help="print only this")
     parser.add_argument("--write", metavar="PAGE.md", help="fill in the tables of this page")
@@ -701,12 +478,10 @@ def main(arguments=None):
             parser.error(str(error))
         return 0
     try:
-        results = load(options.results, options.devices)
+        results = measured_tables.load(options.results)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        parser.error(
-            f"--results {options.results!r} or --devices {options.devices!r} cannot be read: "
-            f"{type(error).__name__}"
-        )
+        what = f"{type(error).__name__}: {error}"
+        parser.error(f"--results {options.results!r} cannot be read: {what}")
     if options.write:
         from models._files import write_text
 

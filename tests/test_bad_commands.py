@@ -594,9 +594,8 @@ BENCHMARKS = [
     ("devices", ("--output", "x.csv"), "--output", "'x.csv'"),
     ("devices", ("--only", "no such case"), "--only", "no such case"),
     ("devices", ("--second", "1"), "--second", "did you mean --seconds?"),
-    ("cost_model", ("--devices", "missing.json"), "--devices", "'missing.json'"),
     ("cost_model", ("--table", "made_up"), "--table", "'made_up'"),
-    ("cost_model", ("--results", "missing.json"), "--results", "'missing.json'"),
+    ("cost_model", ("--results", "missing"), "--results", "'missing'"),
     ("cost_model", ("--network", "resnet18", "--batch-size", "0"), "--batch-size", "0"),
     ("cost_model", ("--network", "vgg16", "--image-size", "8"), "input_shape", "8"),
 ]

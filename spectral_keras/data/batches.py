@@ -37,7 +37,8 @@ class Batches(keras.utils.PyDataset):
     Streamed images are decoded by `workers` threads together, a batch at a time: besides the
     batch in use there are at most `AHEAD` = 2 finished ones and 2 in work, so the memory needed
     is 5 batches of float32 and 2 of uint8, however large the set is and however many threads
-    there are.
+    there are. Images stored with at most 64 x 64 pixels are decoded by one thread: more would
+    only wait for the interpreter's lock.
 
     Args:
         images: array of shape `[N, height, width, channels]`, uint8 in [0, 255] or floats in
@@ -221,9 +222,10 @@ class Batches(keras.utils.PyDataset):
         if not self.streamed:
             self._executor = pool(self.threads, "Batches")
             return
-        self._executor = pool(min(2, self.threads), "Batches")
-        if self.threads > 1:
-            self._decoders = pool(self.threads, "decode")
+        threads = self.threads if self.images.worth_threads else 1
+        self._executor = pool(min(2, threads), "Batches")
+        if threads > 1:
+            self._decoders = pool(threads, "decode")
 
     def _epoch_order(self, epoch):
         known, order = self._order  # one assignment each way: safe between threads

@@ -161,6 +161,7 @@ class _Files:
         self.files = files
         self.name = root
         self._size = size
+        self.resizes = size is not None
         self._mode = MODES[1 if grayscale else 3]
 
     def describe(self, index):

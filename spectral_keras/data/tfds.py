@@ -529,6 +529,7 @@ class _Split:
     def __init__(self, reader, split, records):
         self.name = repr(reader.name)
         self._reader, self._split, self._records = reader, split, records
+        self.resizes = reader.image_size not in (None, reader.stored_shape[:2])
         self.order = np.arange(len(records.labels))
         if isinstance(records, TFRecords):
             config = reader.tfds.ReadConfig()

@@ -6,7 +6,7 @@ import re
 import keras
 import pytest
 
-from benchmarks import cost_model
+from benchmarks import cost_model, measured_tables
 
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "scaling.md"
 
@@ -18,7 +18,7 @@ needs_tensorflow = pytest.mark.skipif(
 @needs_tensorflow
 def test_the_tables_of_the_page_are_those_of_the_code():
     text = PAGE.read_text()
-    results = cost_model.load()
+    results = measured_tables.load()
     assert set(re.findall(r"<!-- table (\w+) -->", text)) == set(cost_model.TABLES)
     assert cost_model.filled(text, results) == text
 
@@ -44,7 +44,7 @@ def test_a_wrong_number_is_found(monkeypatch):
     ],
 )
 def test_numbers(value, text):
-    assert cost_model._short(value) == text
+    assert measured_tables.short(value) == text
 
 
 @needs_tensorflow

@@ -1,5 +1,6 @@
 """Streamed images are the images that would have been read into memory, and never all at once."""
 
+import threading
 import tracemalloc
 
 import numpy as np
@@ -34,7 +35,7 @@ def photos(tmp_path):
 class Ramp:
     """Image n is all n."""
 
-    name, shards = "ramp", None
+    name, shards, resizes = "ramp", None, False
 
     def __init__(self):
         self.asked = []
@@ -184,6 +185,30 @@ class TestCorrectness:
                 for found, wanted in zip(stream[index], memory[index], strict=True):
                     np.testing.assert_array_equal(found, wanted)
         np.testing.assert_array_equal(stream.batch(1, 3)[0], memory.batch(1, 3)[0])
+
+    @pytest.mark.parametrize(
+        ("side", "resizes", "threads"), [(64, False, 1), (64, True, 3), (65, False, 3)]
+    )
+    def test_small_images_are_decoded_by_one_thread(self, side, resizes, threads):
+        """A second one would wait for the interpreter's lock most of the time."""
+
+        class Source:
+            name, shards = "made up", None
+
+            def __init__(self):
+                self.resizes, self.users = resizes, set()
+
+            def decode(self, index):
+                self.users.add(threading.get_ident())
+                barrier.wait(20)
+                return np.zeros((side, 64, 3), np.uint8)
+
+        barrier = threading.Barrier(threads)
+        source = Source()
+        images = StreamedImages(source, (side, 64, 3), np.arange(12))
+        batches = Batches(images, np.zeros(12, int), 12, workers=3)
+        assert len(batches[0][0]) == 12
+        assert len(source.users) == threads
 
     def test_a_process_decodes_its_part_of_a_batch_only(self, photos, monkeypatch):
         data = load(photos, image_size=12, stream=True)
