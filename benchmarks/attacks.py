@@ -6,7 +6,6 @@ the same.  Then what early stopping of fooled images saves on top.  foolbox and 
 "attacks"; without them only ours is timed.
 """
 
-import argparse
 import dataclasses
 import importlib.metadata
 import os
@@ -14,48 +13,21 @@ import pathlib
 import sys
 import warnings
 
-
-def _integer(minimum, maximum=None):
-    def parse(text):
-        try:
-            value = int(text)
-        except ValueError:
-            value = minimum - 1
-        if value < minimum or (maximum is not None and value > maximum):
-            upper = "" if maximum is None else f" and at most {maximum}"
-            raise argparse.ArgumentTypeError(
-                f"an integer of at least {minimum}{upper} is needed, not {text!r}"
-            )
-        return value
-
-    return parse
-
-
-def _width(text):
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0
-    if not 0 < value <= 4:
-        raise argparse.ArgumentTypeError(f"a number above 0 and up to 4 is needed, not {text!r}")
-    return value
+from benchmarks._options import benchmark_parser, integer, number
 
 
 def main(arguments=None):
-    from benchmarks.harness import json_file
-    from models._options import OneLineParser
-
-    parser = OneLineParser(prog="python -m benchmarks.attacks", description=__doc__)
+    parser = benchmark_parser("attacks", __doc__)
     parser.add_argument(
-        "--output", type=json_file, metavar="FILE.json", help="write the numbers here"
+        "--images", type=integer(1, 355), default=32, help="images of the batch (default: 32)"
     )
     parser.add_argument(
-        "--images", type=_integer(1, 355), default=32, help="images of the batch (default: 32)"
+        "--width",
+        type=number(0, 4, low_open=True),
+        default=1.0,
+        help="factor on the network's filters (default: 1)",
     )
-    parser.add_argument(
-        "--width", type=_width, default=1.0, help="factor on the network's filters (default: 1)"
-    )
-    parser.add_argument("--repeats", type=_integer(3), default=7, help="3 or more (default: 7)")
+    parser.add_argument("--repeats", type=integer(3), default=7, help="3 or more (default: 7)")
     options = parser.parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 

@@ -5,7 +5,6 @@ processes (one thread each), in turn.  imagecorruptions takes one image at a tim
 extra "corruptions"; without it only ours is timed.
 """
 
-import argparse
 import concurrent.futures
 import contextlib
 import multiprocessing
@@ -15,58 +14,29 @@ import statistics
 import sys
 import time
 
+from benchmarks._options import benchmark_parser, integer, number
+
 IMAGES = 10_000  # of each corruption and severity, that the totals are extrapolated to
 
 
-def _integer(minimum, maximum):
-    def parse(text):
-        try:
-            value = int(text)
-        except ValueError:
-            value = minimum - 1
-        if not minimum <= value <= maximum:
-            raise argparse.ArgumentTypeError(
-                f"an integer of at least {minimum} and at most {maximum} is needed, not {text!r}"
-            )
-        return value
-
-    return parse
-
-
-def _seconds(text):
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0
-    if not 0 < value <= 60:
-        raise argparse.ArgumentTypeError(f"a number above 0 and up to 60 is needed, not {text!r}")
-    return value
-
-
 def main(arguments=None):
-    from benchmarks.harness import json_file
-    from models._options import OneLineParser
-
-    parser = OneLineParser(prog="python -m benchmarks.corruptions", description=__doc__)
-    parser.add_argument(
-        "--output", type=json_file, metavar="FILE.json", help="write the numbers here"
-    )
+    parser = benchmark_parser("corruptions", __doc__)
     parser.add_argument("--only", metavar="TEXT", default="", help="corruptions with TEXT in them")
     parser.add_argument(
         "--images",
-        type=_integer(2, IMAGES),
+        type=integer(2, IMAGES),
         default=1000,
         help="images of a repeat, ours; theirs are fewer (default: 1000)",
     )
     parser.add_argument(
         "--seconds",
-        type=_seconds,
+        type=number(0, 60, low_open=True),
         default=0.3,
         help="a repeat of theirs takes about this long (default: 0.3)",
     )
-    parser.add_argument("--repeats", type=_integer(3, 99), default=3, help="3 to 99 (default: 3)")
+    parser.add_argument("--repeats", type=integer(3, 99), default=3, help="3 to 99 (default: 3)")
     parser.add_argument(
-        "--processes", type=_integer(1, 64), default=2, help="of both sides (default: 2)"
+        "--processes", type=integer(1, 64), default=2, help="of both sides (default: 2)"
     )
     options = parser.parse_args(arguments)
     if options.processes > options.images:

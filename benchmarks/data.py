@@ -5,7 +5,6 @@ generated files and against the training step of a network of the zoo; then the 
 epoch takes over a set that would not fit into the bound.
 """
 
-import argparse
 import dataclasses
 import json
 import os
@@ -14,46 +13,27 @@ import subprocess
 import sys
 import tempfile
 
+from benchmarks._options import benchmark_parser, integer
+
 SIDE = 256  # pixels of the images of the memory measurement
 BATCH = 16
 
 
-def _integer(minimum, maximum):
-    def parse(text):
-        try:
-            value = int(text)
-        except ValueError:
-            value = minimum - 1
-        if not minimum <= value <= maximum:
-            raise argparse.ArgumentTypeError(
-                f"an integer of at least {minimum} and at most {maximum} is needed, not {text!r}"
-            )
-        return value
-
-    return parse
-
-
 def main(arguments=None):
-    from benchmarks.harness import json_file
-    from models._options import OneLineParser
-
-    parser = OneLineParser(prog="python -m benchmarks.data", description=__doc__)
+    parser = benchmark_parser("data", __doc__)
+    parser.add_argument("--repeats", type=integer(3, 99), default=3, help="3 to 99 (default: 3)")
     parser.add_argument(
-        "--output", type=json_file, metavar="FILE.json", help="write the numbers here"
-    )
-    parser.add_argument("--repeats", type=_integer(3, 99), default=3, help="3 to 99 (default: 3)")
-    parser.add_argument(
-        "--images", type=_integer(64, 10**6), default=512, help="JPEGs of an epoch (default: 512)"
+        "--images", type=integer(64, 10**6), default=512, help="JPEGs of an epoch (default: 512)"
     )
     parser.add_argument(
         "--memory-mib",
-        type=_integer(0, 10**6),
+        type=integer(0, 10**6),
         default=2200,
         help="decoded size of the set of the memory measurement; 0 leaves it out (default: 2200)",
     )
     parser.add_argument(
         "--bound-mib",
-        type=_integer(1, 10**6),
+        type=integer(1, 10**6),
         default=200,
         help="memory that its epoch may take (default: 200)",
     )

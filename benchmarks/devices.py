@@ -13,28 +13,18 @@ import pathlib
 import statistics
 import sys
 
+from benchmarks._options import add_only, benchmark_parser, number
+
 # Every way of a case is measured so many times in turn.
 ROUNDS = 5
 
 
 def main(arguments=None):
-    from benchmarks.harness import json_file
-    from benchmarks.scaling import number
-    from models._options import OneLineParser
-
-    parser = OneLineParser(prog="python -m benchmarks.devices", description=__doc__)
-    parser.add_argument(
-        "--output", type=json_file, metavar="FILE.json", help="write the numbers here"
-    )
-    parser.add_argument(
-        "--only",
-        metavar="NAME",
-        action="append",
-        help="run only the networks with NAME in their name (may be given again)",
-    )
+    parser = benchmark_parser("devices", __doc__)
+    add_only(parser, "networks")
     parser.add_argument(
         "--seconds",
-        type=number(float, 0, 60),
+        type=number(0, 60),
         default=0.3,
         help=f"each way to run a case repeats its step for this long, at least {ROUNDS} times "
         "(default: 0.3)",

@@ -7,7 +7,6 @@ and the one to trust is its ratio to the reference: absolute times differ betwee
 The processor time of all threads is kept beside it, which other work on the machine disturbs less.
 """
 
-import argparse
 import dataclasses
 import json
 import os
@@ -19,19 +18,6 @@ import time
 from collections.abc import Callable
 
 Step = Callable[[], object]
-
-
-def json_file(text):
-    """An argparse type: the name of a .json file that can be written when all is measured."""
-    path = pathlib.Path(text)
-    if path.suffix != ".json":
-        raise argparse.ArgumentTypeError(f"must end with .json, received {text!r}")
-    if path.is_dir():
-        raise argparse.ArgumentTypeError(f"is a folder, received {text!r}")
-    above = next(part for part in path.absolute().parents if part.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
-        raise argparse.ArgumentTypeError(f"cannot be written into {above}, received {text!r}")
-    return text
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,10 +6,11 @@ are forward and backward, compiled, float32, on whatever devices TensorFlow sees
 zeroing of fresh pages is a large part of what is timed.  `--system-allocator` leaves that out.
 """
 
-import argparse
 import importlib
 import os
 import sys
+
+from benchmarks._options import add_only, benchmark_parser, integer
 
 CASE_MODULES = (
     "benchmarks.cases_pooling",
@@ -27,31 +28,10 @@ def collect_cases():
     return cases
 
 
-def _repeats(text):
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if value < 7:
-        raise argparse.ArgumentTypeError(f"an integer of at least 7 is needed, not {text!r}")
-    return value
-
-
 def main(arguments=None):
-    from benchmarks.harness import json_file
-    from models._options import OneLineParser
-
-    parser = OneLineParser(prog="python -m benchmarks.layers", description=__doc__)
-    parser.add_argument(
-        "--output", type=json_file, metavar="FILE.json", help="write the numbers here"
-    )
-    parser.add_argument(
-        "--only",
-        metavar="NAME",
-        action="append",
-        help="run only the cases with NAME in their name (may be given again)",
-    )
-    parser.add_argument("--repeats", type=_repeats, default=9, help="7 or more (default: 9)")
+    parser = benchmark_parser("layers", __doc__)
+    add_only(parser)
+    parser.add_argument("--repeats", type=integer(7), default=9, help="7 or more (default: 9)")
     parser.add_argument(
         "--system-allocator",
         action="store_true",

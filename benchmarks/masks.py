@@ -8,47 +8,17 @@ below: a mask of ones has 0.07 there.  Beside them our batch with the published 
 second, for what batching alone gives.
 """
 
-import argparse
 import os
 import pathlib
 import statistics
 import sys
 import time
 
-
-def _integer(minimum):
-    def parse(text):
-        try:
-            value = int(text)
-        except ValueError:
-            value = minimum - 1
-        if value < minimum:
-            raise argparse.ArgumentTypeError(
-                f"an integer of at least {minimum} is needed, not {text!r}"
-            )
-        return value
-
-    return parse
-
-
-def _width(text):
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0
-    if not 0 < value <= 4:
-        raise argparse.ArgumentTypeError(f"a number above 0 and up to 4 is needed, not {text!r}")
-    return value
+from benchmarks._options import benchmark_parser, integer, number
 
 
 def _parser():
-    from benchmarks.harness import json_file
-    from models._options import OneLineParser
-
-    parser = OneLineParser(prog="python -m benchmarks.masks", description=__doc__)
-    parser.add_argument(
-        "--output", type=json_file, metavar="FILE.json", help="write the numbers here"
-    )
+    parser = benchmark_parser("masks", __doc__)
     parser.add_argument("--dataset", default="cifar10", help="as of a training (default: cifar10)")
     parser.add_argument("--data-dir", help="folder of TensorFlow Datasets")
     for name, minimum, default, meaning in (
@@ -60,10 +30,13 @@ def _parser():
         ("--repeats", 1, 3, "times that we do ours; the median counts"),
     ):
         parser.add_argument(
-            name, type=_integer(minimum), default=default, help=f"{meaning} (default: {default})"
+            name, type=integer(minimum), default=default, help=f"{meaning} (default: {default})"
         )
     parser.add_argument(
-        "--width", type=_width, default=0.25, help="factor on the network's filters (default: 0.25)"
+        "--width",
+        type=number(0, 4, low_open=True),
+        default=0.25,
+        help="factor on the network's filters (default: 0.25)",
     )
     return parser
 

@@ -5,44 +5,23 @@ images, signs and Keras model for all.  The loops compute each frequency of a pa
 over all entries of the heat map takes twice as long.
 """
 
-import argparse
 import dataclasses
 import os
 import pathlib
 import sys
 
-
-def _integer(minimum, maximum=None):
-    def parse(text):
-        try:
-            value = int(text)
-        except ValueError:
-            value = minimum - 1
-        if value < minimum or (maximum is not None and value > maximum):
-            upper = "" if maximum is None else f" and at most {maximum}"
-            raise argparse.ArgumentTypeError(
-                f"an integer of at least {minimum}{upper} is needed, not {text!r}"
-            )
-        return value
-
-    return parse
+from benchmarks._options import benchmark_parser, integer
 
 
 def main(arguments=None):
-    from benchmarks.harness import json_file
-    from models._options import OneLineParser
-
-    parser = OneLineParser(prog="python -m benchmarks.responses", description=__doc__)
+    parser = benchmark_parser("responses", __doc__)
+    parser.add_argument("--repeats", type=integer(3), default=5, help="3 or more (default: 5)")
     parser.add_argument(
-        "--output", type=json_file, metavar="FILE.json", help="write the numbers here"
-    )
-    parser.add_argument("--repeats", type=_integer(3), default=5, help="3 or more (default: 5)")
-    parser.add_argument(
-        "--images", type=_integer(1), default=16, help="images of the heat map (default: 16)"
+        "--images", type=integer(1), default=16, help="images of the heat map (default: 16)"
     )
     parser.add_argument(
         "--frequencies",
-        type=_integer(1, 514),
+        type=integer(1, 514),
         default=8,
         help="frequencies of the heat map, of 514 (default: 8)",
     )

@@ -6,50 +6,23 @@ figure to trust on a machine that does other work too.  The constants of the mod
 layers at two sizes; its errors on the other layers and on the networks are printed.
 """
 
-import argparse
 import json
-import math
 import multiprocessing
 import os
 import pathlib
 import statistics
 import sys
 
-
-def number(kind, low, high):
-    def parse(text):
-        try:
-            value = kind(text)
-        except ValueError:
-            value = math.nan
-        if not low <= value <= high:
-            word = "an integer" if kind is int else "a number"
-            raise argparse.ArgumentTypeError(f"{word} from {low} to {high} is needed, not {text!r}")
-        return value
-
-    return parse
+from benchmarks._options import add_only, benchmark_parser, integer, number
 
 
 def main(arguments=None):
-    from benchmarks.harness import json_file
-    from models._options import OneLineParser
-
-    parser = OneLineParser(prog="python -m benchmarks.scaling", description=__doc__)
-    parser.add_argument(
-        "--output", type=json_file, metavar="FILE.json", help="write the numbers here"
-    )
-    parser.add_argument(
-        "--only",
-        metavar="NAME",
-        action="append",
-        help="run only the cases with NAME in their name (may be given again)",
-    )
-    parser.add_argument(
-        "--threads", type=number(int, 1, 256), default=1, help="of a step (default: 1)"
-    )
+    parser = benchmark_parser("scaling", __doc__)
+    add_only(parser)
+    parser.add_argument("--threads", type=integer(1, 256), default=1, help="of a step (default: 1)")
     parser.add_argument(
         "--seconds",
-        type=number(float, 0, 60),
+        type=number(0, 60),
         default=0.3,
         help="a case repeats its step for this long, at least twice (default: 0.3)",
     )

@@ -1,0 +1,66 @@
+"""The options that the benchmarks share, and the types of their values."""
+
+import argparse
+import math
+import os
+import pathlib
+
+
+def benchmark_parser(name, description):
+    """The parser of `python -m benchmarks.NAME`, with the option --output."""
+    from models._options import OneLineParser
+
+    parser = OneLineParser(prog=f"python -m benchmarks.{name}", description=description)
+    parser.add_argument(
+        "--output", type=json_file, metavar="FILE.json", help="write the numbers here"
+    )
+    return parser
+
+
+def add_only(parser, what="cases"):
+    """The option --only, a list of parts of names, or None."""
+    parser.add_argument(
+        "--only",
+        metavar="NAME",
+        action="append",
+        help=f"run only the {what} with NAME in their name (may be given again)",
+    )
+
+
+def json_file(text):
+    """An argparse type: the name of a .json file that can be written when all is measured."""
+    path = pathlib.Path(text)
+    if path.suffix != ".json":
+        raise argparse.ArgumentTypeError(f"must end with .json, received {text!r}")
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"is a folder, received {text!r}")
+    above = next(part for part in path.absolute().parents if part.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise argparse.ArgumentTypeError(f"cannot be written into {above}, received {text!r}")
+    return text
+
+
+def integer(low, high=math.inf):
+    """An argparse type: an integer from `low` to `high`."""
+    return _between(int, "an integer", low, high, low_open=False)
+
+
+def number(low, high, low_open=False):
+    """An argparse type: a number from (or above) `low` to `high`."""
+    return _between(float, "a number", low, high, low_open)
+
+
+def _between(kind, word, low, high, low_open):
+    lower = f"above {low}" if low_open else f"of at least {low}"
+    upper = "" if high == math.inf else f" and at most {high}"
+
+    def parse(text):
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high or (low_open and value == low):
+            raise argparse.ArgumentTypeError(f"{word} {lower}{upper} is needed, not {text!r}")
+        return value
+
+    return parse
