@@ -231,7 +231,7 @@ class _Device:
             self.strategy.run(together, args=(x, y))
 
         signature = [tf.TensorSpec((None, SIDE, SIDE, 3)), tf.TensorSpec((None,), tf.int32)]
-        ways = {
+        self.ways = {
             way: tf.function(function, input_signature=signature, autograph=False)
             for way, function in (("one", alone), ("two", run))
         }
@@ -241,8 +241,17 @@ class _Device:
             x = rng.random((DEVICES, batch, SIDE, SIDE, 3), dtype="float32")[self.index]
             y = rng.integers(0, CLASSES, (DEVICES, batch), dtype="int32")[self.index]
             x, y = tf.constant(x), tf.constant(y)
-            for way, function in ways.items():
+            for way, function in self.ways.items():
                 self.steps[way, batch] = lambda f=function, x=x, y=y: f(x, y)
+
+    def all_reduces(self):
+        """How many all-reduces the graph of a step has, for each way."""
+        found = {}
+        for way, function in self.ways.items():
+            graph = function.get_concrete_function().graph.as_graph_def()
+            nodes = [*graph.node, *(n for f in graph.library.function for n in f.node_def)]
+            found[way] = sum("CollectiveReduce" in node.op for node in nodes)
+        return found
 
     def weights(self):
         """The trainable weights of the network that the devices train together."""

@@ -231,9 +231,8 @@ class _Strategy(Devices):
         from spectral_keras.training.distribution import strategy_batches
 
         train, validation = batches["train"], batches["validation"]
-        threads = getattr(train, "threads", 1)
         fed = {
-            "x": strategy_batches(self.strategy, train, first_epoch=first_epoch, threads=threads),
+            "x": strategy_batches(self.strategy, train, first_epoch=first_epoch),
             "steps_per_epoch": len(train),
         }
         if validation is not None:
@@ -405,12 +404,10 @@ class DataParallel(Devices):
         for name, role in (("train", "train"), ("validation", "test")):
             padded[name] = batches[name]
             if batches[name] is not None:
-                last = len(batches[name].batch(first_epoch, len(batches[name]) - 1)[1])
-                size = len(batches[name].batch(first_epoch, 0)[1])
                 padded[name] = PaddedBatches(
                     batches[name],
-                    size,
-                    last,
+                    batches[name].size(0),
+                    batches[name].size(len(batches[name]) - 1),
                     devices=self.count,
                     process=self.worker,
                     processes=self.workers,

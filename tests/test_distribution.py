@@ -20,7 +20,7 @@ import pytest
 from models import _distribute
 from models._options import CommandError
 from spectral_keras.training.checkpoint import checkpoint_files, read_checkpoint
-from spectral_keras.training.distribution import PaddedBatches, is_lost_worker
+from spectral_keras.training.distribution import PaddedBatches, is_lost_worker, process_rows
 from tests.models.runs import write_tiny
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -379,12 +379,27 @@ def test_an_unknown_keras_is_tried_and_the_patch_is_taken_off(monkeypatch):
 # --- parts
 
 
-def test_padded_batches_of_two_processes_are_the_batch():
+@pytest.mark.parametrize(("total", "processes"), [(2, 2), (4, 2), (6, 3), (8, 2), (4, 1)])
+def test_rows_of_the_replicas_of_a_process(total, processes):
+    """Replica r has the images r, r + total, ... of the batch, found among those of its process."""
+    local = total // processes
+    for count in range(1, 20):
+        for first in range(0, total, local):
+            rows = process_rows(first, local, total, count)
+            for replica in range(local):
+                assert list(rows[replica::local]) == list(range(count))[first + replica :: total]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_padded_batches_of_two_processes_are_the_batch(workers):
     """Sizes that stand for one number of images each, and contiguous parts."""
-    images = np.arange(23, dtype="float32").reshape(-1, 1, 1, 1) / 23
+    images = np.random.default_rng(0).random((23, 6, 5, 3), dtype="float32")
+    from spectral_keras.augmentation.image import build_augmentation
     from spectral_keras.data import Batches
 
-    batches = Batches(images, np.arange(23), 8)
+    augment = build_augmentation("report")
+    options = {"shuffle": True, "augment": augment, "workers": workers}
+    batches = Batches(images, np.arange(23), 8, **options)
     parts = [PaddedBatches(batches, 8, 7, devices=4, process=p, processes=2) for p in range(2)]
     assert parts[0].padding == {12: 7}  # not 8, which is a full batch
     for index, size in ((0, 8), (2, 12)):

@@ -75,6 +75,7 @@ def run(problem, data, batches, folder, config, *, resume=False, overwrite=False
     axes = problem.axes()
     search = config["search"]
     search["initial_points"] = search["initial_points"] or 3 * len(axes)
+    config["workers"] = role != "single"
     if role == "worker":
         show(f"worker: waiting for the chief at {_cluster.address()}")
         _cluster.wait_for_chief()
@@ -90,6 +91,8 @@ def run(problem, data, batches, folder, config, *, resume=False, overwrite=False
         folder.check(resume, overwrite)
         if folder.holds_run:
             folder.check_same(config)
+            # Workers of an earlier part of this search may have kept their records elsewhere.
+            config["workers"] |= bool(read_json(folder.path / "config.json").get("workers"))
         collect(folder.path, problem)  # a damaged file is found before anything is written
         write_json(folder / "config.json", _described(config, data))
 
@@ -116,6 +119,7 @@ def run(problem, data, batches, folder, config, *, resume=False, overwrite=False
         config["options"]["epochs"],
         config["options"]["seed"],
         resume,
+        not config["workers"],
         show,
     )
     if resume and oracle.trials:

@@ -148,7 +148,8 @@ def trial_files(folder):
     paths = sorted(pathlib.Path(folder).glob("trial_*/trial.json"), key=trial_number)
     for number, path in enumerate(paths):
         if trial_number(path) != number:
-            lost = path.parent.with_name(f"trial_{number}") / "trial.json"
+            digits = len(path.parent.name.removeprefix("trial_"))  # Keras Tuner fills up with 0
+            lost = path.parent.with_name(f"trial_{number:0{digits}d}") / "trial.json"
             raise CommandError(f"{lost} is missing, and later trials were chosen by its result")
     return paths
 

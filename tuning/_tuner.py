@@ -30,10 +30,12 @@ class Tuner(keras_tuner.Tuner):
         epochs, seed: of each trial.
         resume: True takes up the trials that are in the folder; not for a worker, whose chief
             does it.
+        records: whether a finished trial must have its record; workers of other machines may
+            keep theirs elsewhere.
         show: function that prints a line.
     """
 
-    def __init__(self, problem, oracle, folder, data, batches, epochs, seed, resume, show):
+    def __init__(self, problem, oracle, folder, data, batches, epochs, seed, resume, records, show):
         super().__init__(
             oracle, hypermodel=problem.declare, directory=str(folder), project_name="trials"
         )
@@ -42,8 +44,7 @@ class Tuner(keras_tuner.Tuner):
         self._begin, self._ended = time.monotonic(), 0
         self._worker = self.oracle is not oracle  # Keras Tuner put a client in its place
         if resume and not self._worker:
-            # Workers of other machines may keep their records elsewhere.
-            for number in oracle.reload(records=_cluster.role() == "single"):
+            for number in oracle.reload(records):
                 show(f"trial {number} has lost its record.json: it is run again")
             for trial in oracle.trials.values():
                 if trial.status in _ENDED:  # of a process that was killed just then

@@ -21,7 +21,7 @@ def as_result(images, out):
     elif out.shape != images.shape or out.dtype != np.float32 or not out.flags.c_contiguous:
         raise ValueError(
             f"`out` must be a contiguous float32 array of shape {images.shape}. "
-            f"Received: out of shape {out.shape} and type {out.dtype}"
+            f"Received: out of shape {out.shape}, type {out.dtype} and strides {out.strides}"
         )
     if images.dtype == np.uint8:
         np.multiply(images, np.float32(1 / 255), out=out)

@@ -1,7 +1,9 @@
 """Batches of images for `model.fit`, each a function of (seed, epoch, index) alone."""
 
+import collections
 import concurrent.futures
 import inspect
+import itertools
 import threading
 
 import keras
@@ -174,6 +176,30 @@ class Batches(keras.utils.PyDataset):
                     self._ahead[key] = self._executor.submit(self.batch, *key)
         return self.batch(epoch, index, rows) if future is None else future.result()
 
+    def endless(self, first_epoch=0, rows=None):
+        """The batches of all epochs in order, without end, the next ones computed ahead.
+
+        Args:
+            first_epoch: the epoch to begin with; `epoch` is not looked at.
+            rows: as of `batch`.
+        """
+        epochs = itertools.count(first_epoch)
+        keys = ((epoch, index, rows) for epoch in epochs for index in range(len(self)))
+        if self.threads == 0:
+            yield from itertools.starmap(self.batch, keys)  # never ends
+        with self._lock:
+            if self._executor is None:
+                self._start_threads()
+        ahead = collections.deque()
+        while True:
+            while len(ahead) <= self._number_ahead:
+                ahead.append(self._executor.submit(self.batch, *next(keys)))
+            yield ahead.popleft().result()
+
+    def size(self, index):
+        """Number of images of a batch."""
+        return min(self.batch_size, len(self.images) - index * self.batch_size)
+
     def batch(self, epoch, index, rows=None):
         """(images, labels) of a batch of any epoch, or a part of them.
 
@@ -184,7 +210,7 @@ class Batches(keras.utils.PyDataset):
                 Only these are read, decoded and augmented, to what they are in the whole batch.
         """
         start = index * self.batch_size
-        count = min(self.batch_size, len(self.images) - start)
+        count = self.size(index)
         chosen = slice(start, start + count)
         if self.shuffle:
             chosen = self._epoch_order(epoch)[chosen]
@@ -201,9 +227,9 @@ class Batches(keras.utils.PyDataset):
             self.error = error
             raise
         if images.dtype == np.uint8:
-            images = np.multiply(images, np.float32(1 / 255), dtype=np.float32)
+            images = np.multiply(images, np.float32(1 / 255), dtype=np.float32, order="C")
         else:
-            images = images.astype(np.float32)  # a copy: an augmentation may write into it
+            images = images.astype(np.float32, order="C")  # a copy: it may be written into
         if self.augment is not None:
             rng = np.random.default_rng([self.seed, epoch, index, 1])
             # A second array of the size of a batch would cost more in page faults than the work.

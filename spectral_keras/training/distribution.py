@@ -1,14 +1,11 @@
 """Batches for several devices: the same global batch, and each device its part of it.
 
-`batches` is anything with `len()` and a method `batch(epoch, index, rows)` that gives (images,
-labels), a function of these alone, such as `spectral_keras.data.Batches`.  What an image becomes
-depends on its place in the whole batch, and each process computes its part of that only: so the
-global batch is the same, image by image, on any number of devices.
+A batch of `spectral_keras.data.Batches` is a function of (epoch, index) alone.  What an image
+becomes depends on its place in the whole batch, and each process computes its part of that only: so
+the global batch is the same, image by image, on any number of devices.
 """
 
-import collections
-import concurrent.futures
-import itertools
+import functools
 import re
 
 import keras
@@ -24,7 +21,7 @@ _LOST_WORDS = (
 )  # fmt: skip
 
 
-def strategy_batches(strategy, batches, *, first_epoch=0, threads=1):
+def strategy_batches(strategy, batches, *, first_epoch=0):
     """The batches of all epochs, without end, for `fit` under a TensorFlow strategy.
 
     Replica r of R gets the images r, r + R, r + 2 R, ... of each batch: the parts differ by one
@@ -32,16 +29,15 @@ def strategy_batches(strategy, batches, *, first_epoch=0, threads=1):
 
     Args:
         strategy: `tf.distribute.MirroredStrategy` or `MultiWorkerMirroredStrategy`.
-        batches: see above.
+        batches: `Batches`, which compute ahead.
         first_epoch: the epoch to begin with, of a training that goes on.
-        threads: how many batches are computed at a time.
 
     Returns:
         `tf.distribute.DistributedDataset`.
     """
     import tensorflow as tf
 
-    images, labels = batches.batch(first_epoch, 0)
+    images, labels = batches.batch(first_epoch, 0, lambda count: np.arange(1))
     specs = tuple(
         tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in (images, labels)
     )
@@ -51,13 +47,10 @@ def strategy_batches(strategy, batches, *, first_epoch=0, threads=1):
         local = total // context.num_input_pipelines
         first = context.input_pipeline_id * local
 
-        def rows(count):
-            return np.flatnonzero(np.arange(count) % total // local == first // local)
-
         def parts():
             # The images of all replicas of this process, which alternate there as in the batch.
-            mine = rows if local < total else None
-            for x, y in _computed_ahead(batches, first_epoch, max(threads, 1), mine):
+            mine = functools.partial(process_rows, first, local, total) if local < total else None
+            for x, y in batches.endless(first_epoch, mine):
                 for replica in range(local):
                     yield x[replica::local], y[replica::local]
 
@@ -69,16 +62,14 @@ def strategy_batches(strategy, batches, *, first_epoch=0, threads=1):
     return strategy.distribute_datasets_from_function(dataset)
 
 
-def _computed_ahead(batches, first_epoch, threads, rows):
-    """The batches of all epochs in order; the next ones are computed while one is used."""
-    steps = len(batches)
-    numbers = itertools.count(first_epoch * steps)
-    with concurrent.futures.ThreadPoolExecutor(threads, "batches") as pool:
-        ahead = collections.deque()
-        while True:
-            while len(ahead) <= threads:
-                ahead.append(pool.submit(batches.batch, *divmod(next(numbers), steps), rows))
-            yield ahead.popleft().result()
+def process_rows(first, local, total, count):
+    """Indices of the images of `local` replicas, `first` and those after it, in a batch of `count`.
+
+    Replica r of `total` has the images r, r + total, ...; each of them finds its own again as every
+    `local`-th of these.
+    """
+    replica = np.arange(count) % total
+    return np.flatnonzero((replica >= first) & (replica < first + local))
 
 
 class PaddedBatches(keras.utils.PyDataset):

@@ -139,8 +139,9 @@ def test_a_run_of_two_processes(tmp_path, monkeypatch, capsys):
             times = row[way]
             assert 0 < times["fastest"] <= times["milliseconds"] <= times["slowest"]
             assert times["repeats"] >= devices.ROUNDS * cases_devices.DEVICES
-    small, large = (devices.exchange_seconds(row) for row in content["all_reduce"])
-    assert 0 < small < large
+    assert [row["numbers"] for row in content["all_reduce"]] == [1_000, 1_000_000]
+    # Twice the numbers less what is kept, 4 bytes each.
+    assert [row["bytes"] for row in content["all_reduce"]] == [4_000, 4_000_000]
     printed = capsys.readouterr().out
     assert f"{SMALL.label}, strong, 2 images a device" in printed and "GB/s" in printed
 
@@ -153,6 +154,8 @@ def test_two_devices_train_as_one_on_all_their_images():
     case = cases_devices.Case("deep_spectral", 4, (("width", 0.125),))
     with cases_devices.Pair() as pair:
         pair.call("load_network", case)
+        # All gradients at once: none of it can hide behind the backward pass.
+        assert pair.call("all_reduces") == [{"one": 0, "two": 1}] * 2
         start = pair.call("weights")[0]
         pair.call("run", ("one", 4), 0)
         for weights in pair.call("weights"):

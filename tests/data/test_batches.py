@@ -1,3 +1,4 @@
+import itertools
 import threading
 
 import keras
@@ -150,8 +151,41 @@ class TestContract:
                 x, _ = batches.get(index, odd)
                 wanted, _ = expected_batch(identified_images(), epoch, index)
                 np.testing.assert_array_equal(x, wanted[1::2])
+        batches.epoch = 2
         batches.get(0, odd)
+        ahead = [(2, index, odd) for index in range(1, 1 + 2 * workers)]
+        assert list(batches._ahead) == ahead
         assert len(batches[1][0]) == BATCH  # not the part that was computed ahead
+
+    @pytest.mark.parametrize("workers", [0, 2])
+    def test_endless_batches(self, workers):
+        """All epochs in order, and no more than `AHEAD` and the threads' own computed too early."""
+        computed = []
+
+        def augment(images, rng):
+            computed.append(None)
+            return add_noise(images, rng)
+
+        options = {"shuffle": True, "augment": augment, "seed": 3}
+        batches = Batches(identified_images(), np.arange(COUNT), BATCH, workers=workers, **options)
+        found = batches.endless(1, lambda count: np.arange(0, count, 2))
+        for epoch, index in itertools.product((1, 2), range(len(batches))):
+            x, y = next(found)
+            wanted, chosen = expected_batch(identified_images(), epoch, index)
+            np.testing.assert_array_equal(x, wanted[::2])
+            np.testing.assert_array_equal(y, chosen[::2])
+        assert len(computed) <= 2 * len(batches) + 2 * workers + 1
+        assert [batches.size(index) for index in range(7)] == [4] * 6 + [2]
+
+    @pytest.mark.parametrize("kind", [np.uint8, np.float32])
+    def test_images_with_another_order_of_axes(self, kind):
+        """As of a channels-first file: views whose memory is in another order."""
+        stored = np.random.default_rng(0).random((8, 3, 6, 5)) * (255 if kind == np.uint8 else 1)
+        view = stored.astype(kind).transpose(0, 2, 3, 1)
+        options = {"augment": build_augmentation("report"), "seed": 1}
+        found = Batches(view, np.arange(8), 4, **options)[1][0]
+        wanted = Batches(np.ascontiguousarray(view), np.arange(8), 4, **options)[1][0]
+        np.testing.assert_array_equal(found, wanted)
 
     @pytest.mark.parametrize("index", [-1, 7])
     def test_index_out_of_range(self, index):

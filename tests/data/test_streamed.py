@@ -205,9 +205,9 @@ class TestCorrectness:
 
         barrier = threading.Barrier(threads)
         source = Source()
-        images = StreamedImages(source, (side, 64, 3), np.arange(12))
-        batches = Batches(images, np.zeros(12, int), 12, workers=3)
-        assert len(batches[0][0]) == 12
+        images = StreamedImages(source, (side, 64, 3), np.arange(48))
+        batches = Batches(images, np.zeros(48, int), 12, workers=3).endless()
+        assert [len(next(batches)[0]) for _ in range(4)] == [12] * 4
         assert len(source.users) == threads
 
     def test_a_process_decodes_its_part_of_a_batch_only(self, photos, monkeypatch):

@@ -285,15 +285,31 @@ class TestProcesses:
         assert "going on: 2 of 3 trials are finished" in out
         assert outcome(folder) == whole
 
+    def test_records_of_other_machines_are_not_lost(self, command, npz, tmp_path):
+        """Of a search with workers that does not share its folder, finished in one process."""
+        folder = tmp_path / "search"
+        assert command("search", *arguments(npz, folder, *self.EPOCHS))[0] == 0
+        scores = [trial["score"] for trial in results(folder)["trials"]]
+        for path in folder.glob("trials/trial_*/record.json"):
+            path.unlink()
+        config = folder / "config.json"
+        config.write_text(by_hand(json.loads(config.read_text()) | {"workers": True}))
+        for _ in range(2):
+            status, out, err = command("search", *arguments(npz, folder, *self.EPOCHS, "--resume"))
+            assert (status, err) == (0, "")
+            assert "run again" not in out and "3 of 3 trials are finished" in out
+        assert [trial["score"] for trial in results(folder)["trials"]] == scores
+
     def test_a_lost_trial_ends_the_search(self, command, npz, tmp_path):
         """Later points were chosen by its result: it cannot be made again in their place."""
         folder = tmp_path / "search"
-        assert command("search", *arguments(npz, folder, *self.EPOCHS))[0] == 0
-        (folder / "trials" / "trial_1" / "trial.json").unlink()
+        options = ("--epochs", "1", "--trials", "10")  # Keras Tuner writes trial_00 to trial_09
+        assert command("search", *arguments(npz, folder, *options))[0] == 0
+        (folder / "trials" / "trial_01" / "trial.json").unlink()
         before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-        status, _, err = command("search", *arguments(npz, folder, *self.EPOCHS, "--resume"))
+        status, _, err = command("search", *arguments(npz, folder, *options, "--resume"))
         assert status == 2 and err.count("\n") == 1
-        assert "trial_1/trial.json is missing" in err
+        assert "trial_01/trial.json is missing" in err
         assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
 
     def test_chief_and_two_workers(self, npz, tmp_path):
