@@ -30,7 +30,8 @@ class OneLineParser(argparse.ArgumentParser):
         if message.startswith(prefix):
             wrong = (message.removeprefix(prefix).split() or ["''"])[0]
             known = list(self._option_string_actions)
-            near = difflib.get_close_matches(wrong.partition("=")[0], known, n=1)
+            # Nearer than by default: --num-pairs is no --aux-phase.
+            near = difflib.get_close_matches(wrong.partition("=")[0], known, n=1, cutoff=0.7)
             hint = f"; did you mean {near[0]}?" if near else "; --help lists the options"
             message = f"unknown option {wrong}{hint}"
         print(f"{self.prog}: error: {message}", file=sys.stderr)
