@@ -12,8 +12,8 @@ from spectral_keras.data.errors import DataError
 SHARE = 4  # auto streams what would fill more than 1 / SHARE of the memory that is free
 # Images a task of the decoding threads, of many: enough to hide the price of a task.
 _TASKS_A_THREAD = 4
-# Images of up to so many pixels are decoded faster than threads pass on the interpreter's lock
-# (docs/scaling.md, Input pipeline; by 2 threads as fast as by one at 64 x 64, slower below).
+# Images of up to so many pixels are decoded faster than threads pass on the interpreter's lock: a
+# size between 32 x 32, where they lose, and 128 x 128, where they gain (`benchmarks.data`).
 _TOO_SMALL_FOR_THREADS = 64 * 64
 
 
