@@ -11,6 +11,11 @@ from spectral_keras.evaluation.corruption_error import mean_accuracy as mean_acc
 from spectral_keras.evaluation.corruption_error import (
     mean_corruption_error as mean_corruption_error,
 )
+from spectral_keras.evaluation.intervals import newcombe_interval as newcombe_interval
+from spectral_keras.evaluation.intervals import (
+    paired_share_interval as paired_share_interval,
+)
+from spectral_keras.evaluation.intervals import t_interval as t_interval
 from spectral_keras.evaluation.intervals import wilson_interval as wilson_interval
 from spectral_keras.evaluation.outcomes import ATTACKS as ATTACKS
 from spectral_keras.evaluation.outcomes import LABELS as LABELS
@@ -22,3 +27,6 @@ from spectral_keras.evaluation.under_attack import accuracy_point as accuracy_po
 from spectral_keras.evaluation.under_attack import (
     accuracy_under_attack as accuracy_under_attack,
 )
+from spectral_keras.evaluation.verdicts import VERDICTS as VERDICTS
+from spectral_keras.evaluation.verdicts import combine as combine
+from spectral_keras.evaluation.verdicts import judge as judge
