@@ -37,7 +37,12 @@ class Figure:
         description: first lines of `--help`.
         presets: preset -> settings, a JSON-plain dict.
         run: called with an `Experiment`; fills its `content`, calling `save` after each piece.
-        draw: called with the whole JSON content; returns a matplotlib figure.
+        draw: called with the whole JSON; returns a matplotlib figure, or a dict of several: the
+            key is added to the picture's name, "" for NAME.png.
+        derive: None, or what is called with the whole JSON and fills the parts of `content` that
+            follow from others (tables, claims), after a run and before a drawing, so that a
+            better evaluation needs no new run.
+        font_size: of what sets none of its own, in points; 18 can be read at half the size.
         runs_of: name of the figure whose training runs it uses too, by default its own.
     """
 
@@ -46,6 +51,8 @@ class Figure:
     presets: dict[str, dict]
     run: Callable
     draw: Callable
+    derive: Callable | None = None
+    font_size: float = 10
     runs_of: str = ""
 
 
@@ -168,6 +175,9 @@ def _run(figure, options, path):
     experiment.take_up(options.overwrite)
     figure.run(experiment)
     experiment.drop_unused_runs()
+    if figure.derive:
+        stored = {"preset": options.preset, "settings": experiment.settings}
+        figure.derive(stored | {"content": experiment.content})
     experiment.save(finished=True)
     experiment.say(f"results: {path}")
 
@@ -181,17 +191,37 @@ def _draw(figure, path):
     stored = read_json(path)
     if stored.get("figure") != figure.name or "content" not in stored:
         raise CommandError(f"{path} holds no results of figures.{figure.name}")
+    before = json.dumps(stored)
     try:
-        picture = figure.draw(stored)
+        if figure.derive:
+            figure.derive(stored)
+        with pyplot.rc_context(_text(figure.font_size)):
+            _write_pictures(figure.draw(stored), path, figure.name)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         state = "damaged" if stored.get("finished") else "unfinished"
         raise CommandError(
             f"{path} is {state} ({error!r}): --preset {stored.get('preset')} goes on with it, "
             "with --overwrite from the start"
         ) from error
-    target = path.with_suffix(".png")
-    temporary = target.with_name(f".tmp-{target.name}")
-    picture.savefig(temporary, dpi=120)
-    pyplot.close(picture)
-    os.replace(temporary, target)
-    print(f"{figure.name}: {target}")
+    if json.dumps(stored) != before:
+        write_json(path, stored)
+
+
+def _text(size):
+    """Matplotlib's settings for text of one size, titles of figures a little larger."""
+    names = ("axes.titlesize", "axes.labelsize", "legend.fontsize", "xtick.labelsize")
+    return {"font.size": size, "figure.titlesize": "large"} | dict.fromkeys(
+        (*names, "ytick.labelsize"), "medium"
+    )
+
+
+def _write_pictures(pictures, path, name):
+    from matplotlib import pyplot
+
+    for suffix, picture in (pictures if isinstance(pictures, dict) else {"": pictures}).items():
+        target = path.with_name(f"{path.stem}{suffix}.png")
+        temporary = target.with_name(f".tmp-{target.name}")
+        picture.savefig(temporary, dpi=120)
+        pyplot.close(picture)
+        os.replace(temporary, target)
+        print(f"{name}: {target}")

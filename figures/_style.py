@@ -5,13 +5,16 @@ BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 SKY, AMBER, BLACK, GREY = "#56B4E9", "#E69F00", "#000000", "#8C8C8C"
 
 
-def caption(figure, text):
-    """Lines of text under the figure: what was run, and what a reader must know."""
+def caption(figure, text, size=9):
+    """Lines of text under the figure: what was run, and what a reader must know.
+
+    A picture that is to be read at half its size needs a `size` of 18.
+    """
     import textwrap
 
-    width = int(13 * figure.get_figwidth())  # letters of the font size below in a line
+    width = int(13.8 * 9 / size * figure.get_figwidth())  # letters in a line
     lines = [line for part in text.split("\n") for line in textwrap.wrap(part, width) or [""]]
-    figure.supxlabel("\n".join(lines), fontsize=9, ha="left", x=0.01, color="0.2")
+    figure.supxlabel("\n".join(lines), fontsize=size, ha="left", x=0.01, color="0.2")
 
 
 def settings_line(stored):

@@ -12,8 +12,6 @@ table does to the training of a network:
 Suppression and noise work on the image with a zero border of four pixels, before the random crop.
 """
 
-import numpy as np
-
 from figures._runs import trained
 from models._files import load_model, read_json
 from models._options import CommandError
@@ -141,9 +139,3 @@ def load_best(experiment, key):
     if experiment.data_dir:
         options["data_dir"] = experiment.data_dir
     return load_model(path / "best.keras"), options
-
-
-def mean_and_error(values):
-    """(mean, standard error of the mean or None) of one value a seed."""
-    error = np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else None
-    return float(np.mean(values)), None if error is None else float(error)

@@ -3,8 +3,8 @@
 Each arm (see `figures._suppression_runs`) is trained with every seed and tested on clean images and
 under the 15 corruptions at five severities.  "Rob." is the mean accuracy over these 75 cells; mCE
 divides the errors of each corruption by those of the natural network of the same architecture, as
-in the paper, here of the same seed.  Gains are differences to the natural network of the same seed
-on the same test images.
+in the paper, here of the same seed.  Gains are differences to the natural network of the same
+seed.  Clean accuracy is that of the whole test set.
 
 Command: python -m figures.corruption_tables --preset cpu
 """
@@ -15,6 +15,7 @@ import shutil
 
 import numpy as np
 
+from figures._claims import claim, count_verdicts, over_seeds
 from figures._figure import Figure, main
 from figures._style import BLUE, GREEN, GREY, ORANGE, caption
 from figures._suppression_runs import (
@@ -22,7 +23,6 @@ from figures._suppression_runs import (
     PRESETS,
     arms,
     load_best,
-    mean_and_error,
     run_key,
     train_arm,
 )
@@ -83,10 +83,16 @@ def run(experiment):
                 for arm in arms(table, settings["lambdas"]):
                     if seed in settings["seeds"][table]:
                         _run_one(experiment, network, arm, seed, images_of)
-    experiment.content["tables"] = {
-        f"{table}-{network}": make_table(experiment.content["runs"], table, network, settings)
+
+
+def derive(stored):
+    """Fills `tables` and `claims` from `runs`."""
+    content, settings = stored["content"], stored["settings"]
+    content["tables"] = {
+        f"{table}-{network}": make_table(content["runs"], table, network, settings)
         for table, network in _tables(settings)
     }
+    content["claims"] = claims(content, settings)
 
 
 def _tables(settings):
@@ -164,6 +170,9 @@ def make_table(runs, table, network, settings):
     def found(arm, seed):
         return runs[run_key(network, arm, seed)]["corruption"]
 
+    def accuracy(arm, seed):
+        return 100 * runs[run_key(network, arm, seed)]["result"]["test_accuracy"]
+
     def errors(arm, seed):
         rows = found(arm, seed)["corruptions"]
         return {name: [100 * (1 - value) for value in row] for name, row in rows.items()}
@@ -171,7 +180,7 @@ def make_table(runs, table, network, settings):
     rows = {}
     for arm in arms(table, settings["lambdas"]):
         row = {
-            "accuracy": [100 * found(arm, seed)["clean"] for seed in seeds],
+            "accuracy": [accuracy(arm, seed) for seed in seeds],
             "robustness": [100 * found(arm, seed)["mean_accuracy"] for seed in seeds],
             "mce": [
                 mean_corruption_error(errors(arm, seed), errors("natural", seed))["mce"]
@@ -181,8 +190,12 @@ def make_table(runs, table, network, settings):
         for quantity in ("accuracy", "robustness"):
             natural = rows["natural"][quantity] if rows else row[quantity]
             gains = [a - b for a, b in zip(row[quantity], natural, strict=True)]
-            mean, error = mean_and_error(gains)
-            row[f"{quantity}_gain"] = {"mean": mean, "standard_error": error, "by_seed": gains}
+            found_ = over_seeds(gains)
+            row[f"{quantity}_gain"] = {
+                "mean": found_["effect"],
+                "interval": found_["interval"] and list(found_["interval"]),
+                "by_seed": gains,
+            }
         row["mce_mean"] = float(np.mean(row["mce"]))
         rows[arm] = row
     content = {"rows": rows}
@@ -196,51 +209,90 @@ def make_table(runs, table, network, settings):
     return content
 
 
-def verdict(tables):
+# Corruptions must cost the natural network half of the paper's 20 points: else nothing can be won.
+DROP = 10
+# A clean accuracy that is lower by less is "negligible natural accuracy degradation".
+NEGLIGIBLE = 1
+
+
+def claims(content, settings):
+    """The paper's claims about each arm: a gain under corruptions, at next to no price."""
+    found = []
+    for name, table in content["tables"].items():
+        number_, network = name.split("-", 1)
+        rows, where = table["rows"], f"Table {number_.removeprefix('table')}"
+        seeds = settings["seeds"][number_]
+        run_ = _run_words(content["runs"][run_key(network, "natural", seeds[0])], settings,
+                          network, seeds)  # fmt: skip
+        natural = {key: float(np.mean(rows["natural"][key])) for key in ("accuracy", "robustness")}
+        able = natural["accuracy"] - natural["robustness"] >= DROP
+        note = "" if able else (
+            f"Corruptions cost natural training {natural['accuracy'] - natural['robustness']:.1f} "
+            f"points, less than {DROP}: there is nothing to win"
+        )  # fmt: skip
+        for arm in rows:
+            if arm == "natural":
+                continue
+            printed = PAPER.get(network, {}).get(arm, (None, None))
+            gain = over_seeds(rows[arm]["robustness_gain"]["by_seed"])
+            found.append(
+                claim("frequency_interpretation", where,
+                      f"{network}, {arm}: better under corruptions",
+                      run_, printed=printed[1], able=able, note=note, **gain)
+            )  # fmt: skip
+            gain = over_seeds(rows[arm]["accuracy_gain"]["by_seed"])
+            found.append(
+                claim("frequency_interpretation", where,
+                      f"{network}, {arm}: clean accuracy falls by less than {NEGLIGIBLE} point",
+                      run_, printed=printed[0], bound=-NEGLIGIBLE, **gain)
+            )  # fmt: skip
+    return found
+
+
+def _run_words(record, settings, network, seeds):
+    width = settings["options"].get(network, {}).get("width", 1)
+    result = record["result"]
+    return (
+        f"{network} x {width:g}, {result['images']['training']:,} images, {result['epochs']} "
+        f"epochs, {len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
+    )
+
+
+def verdict(stored):
     """What the tables say about the paper's claims, in sentences with numbers."""
+    content = stored["content"]
     lines = []
-    for name, table in tables.items():
-        number, network = name.split("-", 1)
-        rows = table["rows"]
-        natural = rows["natural"]
-        arms_ = [arm for arm in rows if arm != "natural"]
-        if number in ("table1", "table3"):
-            parts = [
-                f"{arm} {_signed(rows[arm]['robustness_gain'])} under corruptions, "
-                f"{_signed(rows[arm]['accuracy_gain'])} clean"
-                for arm in arms_
-            ]
+    for network in sorted({name.split("-", 1)[1] for name in content["tables"]}):
+        rows = [t["rows"]["natural"] for n, t in content["tables"].items() if n.endswith(network)]
+        longest = max(rows, key=lambda row: len(row["accuracy"]))
+        own = [one for one in content["claims"] if one["claim"].startswith(f"{network},")]
+        lines.append(
+            f"{network}: natural {np.mean(longest['accuracy']):.1f} % clean, "
+            f"{np.mean(longest['robustness']):.1f} % under corruptions; claims of the paper: "
+            f"{count_verdicts(own)}"
+        )
+        notes = {one["note"] for one in own if one["note"]}
+        lines.extend(sorted(notes)[:1])
+    for name, table in content["tables"].items():
+        if "variance" in table:
             lines.append(
-                f"{network} (natural: {np.mean(natural['accuracy']):.1f} % clean, "
-                f"{np.mean(natural['robustness']):.1f} % under corruptions): {'; '.join(parts)}"
-            )
-        elif number == "table2":
-            ratio = table["variance"]
-            lines.append(
-                f"{network}, eight configurations: variance of the gains {ratio['accuracy']:.2f} "
-                f"clean and {ratio['robustness']:.2f} under corruptions"
-            )
-        else:
-            best = max(arms_, key=lambda arm: rows[arm]["robustness_gain"]["mean"])
-            lines.append(
-                f"{network}, gates with their loss: at best {best}, "
-                f"{_signed(rows[best]['robustness_gain'])} under corruptions, "
-                f"{_signed(rows[best]['accuracy_gain'])} clean"
+                f"{name.split('-', 1)[1]}, eight configurations: variance of the gains "
+                f"{table['variance']['accuracy']:.2f} clean and "
+                f"{table['variance']['robustness']:.2f} under corruptions"
             )
     return ".  ".join(lines) + "."
 
 
-def _signed(gain):
-    error = gain["standard_error"]
-    return f"{gain['mean']:+.1f}" + ("" if error is None else f" ± {error:.1f}")
-
-
 _TITLES = {
-    "table1": "Table 1: suppression and a gate",
-    "table2": "Table 2: which bands are limited (0) and open (1)",
-    "table3": "Table 3: suppression and noise",
-    "table4": "Table 4: suppression, noise and a gate with its loss",
+    "table1": "suppression and a gate",
+    "table2": "bands limited (0), open (1)",
+    "table3": "suppression and noise",
+    "table4": "both, and a gate with its loss",
 }
+
+
+# Half the height of a panel, in points; an interval that leaves it ends in an arrow.
+REACH = 16
 
 
 def draw(stored):
@@ -252,50 +304,67 @@ def draw(stored):
     columns = 2 if len(order) > 1 else 1
     lines = -(-len(order) // columns)
     figure, panels = pyplot.subplots(
-        lines, columns, figsize=(14.5, 1.5 + 4.6 * lines), layout="constrained", squeeze=False
-    )
+        lines, columns, figsize=(16, 3.4 + 6.2 * lines), layout="constrained", squeeze=False,
+        sharey=True,
+    )  # fmt: skip
     for panel, name in zip(panels.ravel(), order, strict=False):
-        number, network = name.split("-", 1)
+        number_, network = name.split("-", 1)
         _panel(panel, tables[name]["rows"], network)
-        panel.set_title(f"{_TITLES[number]} ({network})", loc="left")
+        title = f"Table {number_.removeprefix('table')}, {network}: {_TITLES[number_]}"
+        panel.set_title(title, loc="left")
     for panel in panels.ravel()[len(order) :]:
         panel.set_axis_off()
+    for row in panels:
+        row[0].set_ylabel("points gained")
     handles = [
         Line2D([], [], color=BLUE, marker="o", linestyle="", label="under corruptions"),
         Line2D([], [], color=ORANGE, marker="s", linestyle="", label="clean"),
-        Line2D([], [], color=GREY, marker=".", linestyle="", label="each seed"),
+        Line2D([], [], color=GREY, marker="o", linestyle="", markersize=5, label="each seed"),
         Line2D(
-            [], [], color=GREEN, marker="_", markersize=12, markeredgewidth=2, linestyle="",
+            [], [], color=GREEN, marker="_", markersize=14, markeredgewidth=3, linestyle="",
             label="paper (full scale)",
         ),
     ]  # fmt: skip
-    figure.legend(handles=handles, loc="outside upper right", ncols=4, fontsize=10)
-    figure.suptitle("Accuracy gained over natural training, in points", x=0.01, ha="left")
-    caption(figure, f"{verdict(tables)}\n{_settings_line(stored)}")
+    panels[0][0].legend(handles=handles, loc="lower center", ncols=2)
+    figure.suptitle("Accuracy gained over natural training", x=0.01, ha="left")
+    caption(figure, f"{verdict(stored)}\n{_settings_line(stored)}", 18)
     return figure
 
 
 def _panel(panel, rows, network):
     names = [arm for arm in rows if arm != "natural"]
-    quantities = (("robustness", BLUE, "o", -0.15, 1), ("accuracy", ORANGE, "s", 0.15, 0))
+    quantities = (("robustness", BLUE, "o", -0.16, 1), ("accuracy", ORANGE, "s", 0.16, 0))
     for place, arm in enumerate(names):
         for quantity, color, marker, offset, column in quantities:
-            gain = rows[arm][f"{quantity}_gain"]
-            if len(gain["by_seed"]) > 1:
-                x = [place + offset + 0.1] * len(gain["by_seed"])
-                panel.plot(x, gain["by_seed"], ".", color=GREY, markersize=5)
-            panel.plot(place + offset, gain["mean"], marker, color=color, markersize=7)
+            gain, x = rows[arm][f"{quantity}_gain"], place + offset
+            if gain["interval"]:
+                _interval(panel, x, gain["interval"], color)
+                seeds = gain["by_seed"]
+                panel.plot([x + 0.09] * len(seeds), seeds, "o", color=GREY, markersize=5)
+            # Hollow without an interval: one seed.
+            fill = color if gain["interval"] else "white"
+            panel.plot(x, gain["mean"], marker, color=color, markerfacecolor=fill, markersize=9,
+                       markeredgewidth=2)  # fmt: skip
             if arm in PAPER.get(network, {}):
                 panel.plot(
-                    place + offset, PAPER[network][arm][column], "_", color=GREEN,
-                    markersize=14, markeredgewidth=2,
+                    x, PAPER[network][arm][column], "_", color=GREEN, markersize=20,
+                    markeredgewidth=3,
                 )  # fmt: skip
     panel.axhline(0, color="0.5", linewidth=1)
-    labels = [arm.replace("+", "\n+ ").replace(" lambda=", "\nλ = ") for arm in names]
-    panel.set_xticks(range(len(names)), labels, fontsize=9)
+    labels = [
+        arm.replace("LMH=", "").replace("+", "\n+ ").replace(" lambda=", "\nλ = ") for arm in names
+    ]
+    panel.set_xticks(range(len(names)), labels)
     panel.set_xlim(-0.6, len(names) - 0.4)
+    panel.set_ylim(-REACH, REACH)
     panel.grid(axis="y", alpha=0.3)
-    panel.set_ylabel("points")
+
+
+def _interval(panel, x, interval, color):
+    low, high = (min(max(end, -REACH + 0.7), REACH - 0.7) for end in interval)
+    panel.plot([x, x], [low, high], color=color, linewidth=2)
+    for end, shown, marker in zip(interval, (low, high), "v^", strict=True):
+        panel.plot(x, shown, "_" if end == shown else marker, color=color, markersize=9)
 
 
 def _settings_line(stored):
@@ -315,9 +384,10 @@ def _settings_line(stored):
     return (
         f"Preset {stored['preset']}: {training['dataset']}, {images:,} training images, "
         f"{f'{epochs} epochs' if epochs else 'epochs of the recipes'}, times the paper's filters: "
-        f"{widths}; seeds of table {seeds}; the first {settings['test_images']:,} test images "
-        "under 15 corruptions x 5 severities.  ±: standard error of the mean over the seeds; "
-        "without it, one seed.  Frost has a procedural texture."
+        f"{widths}; seeds of table {seeds}; clean: all test images, corrupted: the first "
+        f"{settings['test_images']:,} under 15 corruptions x 5 severities.  Bars: t intervals of "
+        "95 % over the seeds, an arrow where one leaves the panel; hollow: one seed, no interval.  "
+        "Frost has a procedural texture."
     )
 
 
@@ -327,6 +397,8 @@ FIGURE = Figure(
     presets=PRESETS,
     run=run,
     draw=draw,
+    derive=derive,
+    font_size=18,
 )
 
 if __name__ == "__main__":

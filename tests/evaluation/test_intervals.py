@@ -127,7 +127,7 @@ def test_paired_interval_holds_the_difference_as_often_as_it_says():
     count, shares = 80, (0.12, 0.04, 0.84)
     draws = rng.multinomial(count, shares, size=2000)
     ends = np.array([paired_share_interval(int(a), int(b), count) for a, b, _ in draws])
-    held = np.mean((ends[:, 0] <= 0.08) & (0.08 <= ends[:, 1]))
+    held = np.mean((ends[:, 0] <= 0.08) & (ends[:, 1] >= 0.08))
     assert 0.93 < held < 0.98
 
 

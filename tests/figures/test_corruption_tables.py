@@ -31,6 +31,32 @@ def content(smoke, name):
     return json.loads((smoke[0] / f"{name}.json").read_text())["content"]
 
 
+@pytest.fixture(scope="module")
+def two_seeds():
+    """JSON of eight configurations with two seeds; the k-th gains k and 2 k points."""
+    stored = {}
+    for seed in (0, 1):
+        for number, name in enumerate(("natural", *runs.CONFIGURATIONS)):
+            arm = name if name == "natural" else f"LMH={name}"
+            row = [0.5 + 0.01 * number * (1 + seed)] * 5
+            result = {"images": {"training": 9}, "epochs": 2}
+            stored[runs.run_key("vgg16", arm, seed)] = {
+                "result": result | {"test_accuracy": 0.8 + 0.001 * number},
+                "corruption": {
+                    "clean": 0.3, "mean_accuracy": row[0],
+                    "corruptions": {name: row for name in ("fog", "frost")},
+                },
+            }  # fmt: skip
+    settings = {
+        "seeds": {"table2": [0, 1]},
+        "lambdas": [100],
+        "networks": {"vgg16": ["table2"]},
+    }
+    whole = {"content": {"runs": stored}, "settings": settings | {"options": {}}}
+    corruption_tables.derive(whole)
+    return whole
+
+
 class TestArms:
     @pytest.mark.parametrize("preset", list(runs.PRESETS))
     def test_every_arm_is_a_command(self, preset):
@@ -114,29 +140,52 @@ class TestTables:
         assert "Epoch" not in done.stdout and "corrupting" not in done.stdout
         assert content(smoke, "corruption_tables") == before
 
-    def test_spread_and_variance(self):
+    def test_clean_accuracy_is_of_the_whole_test_set(self, smoke):
+        stored = content(smoke, "corruption_tables")
+        rows = stored["tables"][f"table4-{NETWORK}"]["rows"]
+        for arm, row in rows.items():
+            record = stored["runs"][runs.run_key(NETWORK, arm, 0)]
+            # The corrupted images are the first six only.
+            assert record["result"]["images"]["test"] > 6
+            assert row["accuracy"] == [100 * record["result"]["test_accuracy"]]
+
+    def test_spread_and_variance(self, two_seeds):
         """Two seeds and the population variance over the eight configurations, by hand."""
-        names = [f"LMH={name}" for name in runs.CONFIGURATIONS]
-        settings = {"seeds": {"table2": [0, 1]}, "lambdas": [100]}
-        stored = {}
-        for seed in (0, 1):
-            for number, arm in enumerate(["natural", *names]):
-                row = [0.5 + 0.01 * number + 0.02 * seed * (number > 0)] * 5
-                corruptions = {name: row for name in ("fog", "frost")}
-                stored[runs.run_key("vgg16", arm, seed)] = {
-                    "corruption": {
-                        "clean": 0.8, "mean_accuracy": row[0], "corruptions": corruptions,
-                    }
-                }  # fmt: skip
-        table = corruption_tables.make_table(stored, "table2", "vgg16", settings)
+        table = two_seeds["content"]["tables"]["table2-vgg16"]
         gain = table["rows"]["LMH=011"]["robustness_gain"]
-        # The second configuration: 2 points with the first seed, 4 with the second.
         assert gain["by_seed"] == pytest.approx([2, 4])
-        assert gain["mean"] == pytest.approx(3) and gain["standard_error"] == pytest.approx(1)
-        assert table["variance"]["robustness"] == pytest.approx(np.var(np.arange(1, 9)))
-        assert table["variance"]["accuracy"] == pytest.approx(0)
-        text = corruption_tables.verdict({"table2-vgg16": table})
-        assert "variance of the gains 0.00 clean and 5.25 under corruptions" in text
+        assert gain["mean"] == pytest.approx(3)
+        # t with one degree of freedom: 12.7062 times the standard error, 1.
+        assert gain["interval"] == pytest.approx([3 - 12.7062, 3 + 12.7062], abs=1e-4)
+        assert table["rows"]["natural"]["accuracy"] == pytest.approx([80, 80])
+        assert table["variance"]["robustness"] == pytest.approx(np.var(1.5 * np.arange(1, 9)))
+        text = corruption_tables.verdict(two_seeds)
+        assert "variance of the gains 0.05 clean and 11.81 under corruptions" in text
+        assert "natural 80.0 % clean, 50.0 % under corruptions" in text
+
+    def test_claims(self, two_seeds):
+        found = {one["claim"]: one for one in two_seeds["content"]["claims"]}
+        one = found["vgg16, LMH=000: better under corruptions"]
+        assert (one["effect"], one["printed"]) == (pytest.approx(12), 4.10)
+        assert one["verdict"] == "undecided" and one["over"] == "2 seeds"
+        # The same gain with both seeds.
+        clean = found["vgg16, LMH=000: clean accuracy falls by less than 1 point"]
+        assert clean["effect"] == pytest.approx(0.8) and clean["verdict"] == "confirmed"
+
+    @pytest.mark.parametrize(("natural", "verdict"), [(0.8, "confirmed"), (0.59, "undecided")])
+    def test_nothing_to_win(self, two_seeds, natural, verdict):
+        """Corruptions that cost less than ten points cannot show a gain, however sure it is."""
+        whole = json.loads(json.dumps(two_seeds))
+        for seed in (0, 1):
+            for arm in ("natural", "LMH=000"):
+                record = whole["content"]["runs"][runs.run_key("vgg16", arm, seed)]
+                record["result"]["test_accuracy"] = natural
+                record["corruption"]["mean_accuracy"] = 0.5 + 0.05 * (arm != "natural")
+        corruption_tables.derive(whole)
+        found = {one["claim"]: one for one in whole["content"]["claims"]}
+        one = found["vgg16, LMH=000: better under corruptions"]
+        assert one["verdict"] == verdict
+        assert bool(one["note"]) == (verdict == "undecided")
 
 
 class TestHistogram:

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from figures import frequency_dropout
 from tests.figures.running import run_figure
 
 
@@ -52,17 +53,72 @@ def test_training_error_is_that_of_the_best_weights(smoke):
     assert abs(found - error) < 0.01
 
 
-def test_verdict():
-    from figures.frequency_dropout import verdict
-
-    errors = {"frequency dropout": (20, 30), "no dropout": (10, 32), "max pooling": (5, 35)}
-    arms = {
-        arm: {"train_error_percent": train, "test_error_percent": test}
-        for arm, (train, test) in errors.items()
+def arms(**errors):
+    """Content of three arms: training and test errors, a list over the seeds each."""
+    found = {}
+    for arm, (train, test) in errors.items():
+        row = {"train_error_by_seed": train, "test_error_by_seed": test}
+        row |= {f"{kind}_error_percent": float(np.mean(row[f"{kind}_error_by_seed"]))
+                for kind in ("train", "test")}  # fmt: skip
+        found[arm.replace("_", " ")] = row
+    result = {"images": {"training": 9}, "epochs": 2}
+    return {
+        "arms": found,
+        "underfitting": frequency_dropout.underfitting(found),
+        "runs": {"no-dropout-0": {"result": result}},
     }
-    text = verdict(arms)
-    assert "10.0 (frequency dropout), 22.0 (no dropout), 30.0 (max pooling)" in text
-    assert "2.0 points less test error" in text and text.endswith("error: frequency dropout.")
+
+
+SETTINGS = {"seeds": [0, 1, 2], "network": {"num_pairs": 2, "gamma": 0.5}}
+
+
+class TestClaims:
+    def test_a_network_that_does_not_overfit_decides_nothing(self):
+        content = arms(
+            frequency_dropout=([30, 31, 32], [40, 41, 42]),
+            no_dropout=([20, 21, 22], [60, 61, 62.5]),
+            max_pooling=([10, 11, 12], [70, 71, 72.5]),
+        )
+        lower, gap, best = content["claims"] = frequency_dropout.claims(content, SETTINGS)
+        assert lower["effect"] == pytest.approx(-60.5 / 3) and lower["verdict"] == "undecided"
+        assert gap["verdict"] == "undecided" and gap["effect"] == pytest.approx(-90.5 / 3)
+        assert "underfitting: without it the training error is 21.0 %" in lower["note"]
+        assert best["effect"] == pytest.approx(10) and best["verdict"] == "confirmed"
+        text = frequency_dropout.verdict(content)
+        assert "10.0 (frequency dropout), 40.2 (no dropout), 60.2 (max pooling)" in text
+
+    @pytest.mark.parametrize(
+        ("test", "expected"),
+        [
+            ([8, 8.1, 8.3], "confirmed"), ([12, 12, 12.1], "contradicted"),
+            ([8, 12, 10], "undecided"),
+        ],
+    )  # fmt: skip
+    def test_one_that_overfits_does(self, test, expected):
+        content = arms(
+            frequency_dropout=([4, 4, 4], test), no_dropout=([1, 1, 1], [10, 10, 10.1]),
+            max_pooling=([1, 2, 1], [10, 11, 12]),
+        )  # fmt: skip
+        assert frequency_dropout.claims(content, SETTINGS)[0]["verdict"] == expected
+
+    def test_correlation_of_the_gap(self):
+        # The gap is 20 less half of the training error, and a tenth more for one training.
+        train = np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9.0]])
+        gap = 20 - train / 2
+        gap[1, 1] += 0.1
+        content = arms(**{
+            name: (one.tolist(), (one + other).tolist())
+            for name, one, other in zip(
+                ("frequency_dropout", "no_dropout", "max_pooling"), train, gap, strict=True)
+        })  # fmt: skip
+        found = content["underfitting"]
+        expected = np.corrcoef(gap.ravel(), train.ravel())[0, 1]
+        assert found == {"correlation": pytest.approx(expected), "trainings": 9}
+        assert -1 < found["correlation"] < -0.99
+
+    def test_too_few_to_correlate(self):
+        content = arms(frequency_dropout=([1], [2]), no_dropout=([1], [2]))
+        assert content["underfitting"] == {"correlation": None, "trainings": 2}
 
 
 def test_draws(smoke):

@@ -1,0 +1,99 @@
+"""What a paper claims and what was found, in one form for figures, pages and the scorecard.
+
+Verdicts follow `spectral_keras.evaluation.verdicts`.  A claim about what a training does needs an
+interval over trainings: with one seed it is undecided, however many test images there were.
+"""
+
+from spectral_keras.evaluation import combine, judge, t_interval
+
+# Key of a paper, also the name of its page -> its title.
+PAPERS = {
+    "spectral_representations": "Spectral representations (Rippel et al. 2015, and the report)",
+    "auxiliary_fourier_task": "Fourier transform as an auxiliary task",
+    "frequency_interpretation": "Frequency interpretation",
+    "fourier_masks": "Fourier masks",
+}
+
+
+def claim(paper, where, text, run, *, effect=None, unit="points", over="", printed=None, note="",
+          **rule):  # fmt: skip
+    """One claim with its verdict, JSON-plain.
+
+    Args:
+        paper: key of `PAPERS`.
+        where: table, figure or section.
+        text: the claim, in a few words.
+        run: network, width, images, epochs and seeds that it was tested with.
+        effect: what was measured, a number, in units of `unit`; None if nothing was.
+        over: what the interval is over, such as "2 seeds" or "1000 images".
+        printed: the paper's number in the same unit.
+        note: what a reader must know.
+        rule: `interval`, `bound`, `above` and `able` of `judge`; or `parts`, a list of (what,
+            keyword arguments of `judge` and optionally "effect"), all of which must hold.
+    """
+    parts = rule.pop("parts", None)
+    if parts is None:
+        parts = [(None, {"interval": None, "measured": effect is not None} | rule)]
+    judged = [_judged(what, dict(arguments)) for what, arguments in parts]
+    interval = judged[0]["interval"]
+    return {
+        "paper": paper, "where": where, "claim": text, "run": run, "effect": effect, "unit": unit,
+        "interval": interval, "over": over if interval else "", "printed": printed,
+        "detectable": None if interval is None else (interval[1] - interval[0]) / 2,
+        "parts": judged, "verdict": combine(part["verdict"] for part in judged), "note": note,
+    }  # fmt: skip
+
+
+def _judged(what, arguments):
+    effect = arguments.pop("effect", None)
+    verdict = judge(**arguments)
+    interval = arguments["interval"]
+    return {
+        "what": what,
+        "effect": effect,
+        "interval": None if interval is None else [float(end) for end in interval],
+        "bound": arguments.get("bound", 0.0),
+        "above": arguments.get("above", True),
+        "able": arguments.get("able", True),
+        "verdict": verdict,
+    }
+
+
+def over_seeds(values):
+    """Keyword arguments of `claim` for one value a seed: mean, t interval, what it is over."""
+    values = list(values)
+    mean = sum(values) / len(values)
+    if len(values) < 2:
+        return {"effect": mean, "interval": None}
+    return {"effect": mean, "interval": t_interval(values), "over": f"{len(values)} seeds"}
+
+
+def sentence(one):
+    """The claim, its verdict and its numbers, in one line."""
+    words = f"{one['claim']}: {one['verdict'].upper()}"
+    if one["effect"] is not None:
+        words += f", {number(one['effect'])}"
+        if one["interval"]:
+            low, high = (number(end) for end in one["interval"])
+            words += f" [{low}, {high}]"
+        words += f" {one['unit']}".rstrip()
+    if one["printed"] is not None:
+        words += f" (paper {number(one['printed'])})"
+    return words + (f"; {one['note']}" if one["note"] else "")
+
+
+def number(value):
+    """A number as text: as many digits as a reader needs."""
+    if isinstance(value, str):
+        return value
+    size = abs(value)
+    digits = 1 if size >= 20 else 2 if size >= 0.5 else 3
+    return f"{value:.{digits}f}"
+
+
+def count_verdicts(claims):
+    """ "1 confirmed, 2 undecided" """
+    from spectral_keras.evaluation import VERDICTS
+
+    counts = {verdict: sum(one["verdict"] == verdict for one in claims) for verdict in VERDICTS}
+    return ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
