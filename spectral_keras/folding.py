@@ -11,9 +11,6 @@ def _plain_twin(layer):
     if isinstance(layer, SpectralConv2D):
         config = layer.get_config()
         del config["parametrization"]
-        if layer.kernel_constraint is not None:
-            # The constraint is already in the kernel that is copied.
-            config["kernel_constraint"] = None
         return keras.layers.Conv2D.from_config(config)
     if isinstance(layer, FFTConv2D) and layer.padding != "circular":
         config = layer.get_config()

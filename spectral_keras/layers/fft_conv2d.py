@@ -2,6 +2,7 @@
 
 import keras
 
+from spectral_keras.ops.bias import add_bias
 from spectral_keras.ops.convolution import CONV_IMPLEMENTATIONS, PADDINGS, fft_conv2d
 from spectral_keras.ops.convolution_plan import convolution_size
 from spectral_keras.ops.validation import check_choice, static_spatial_shape
@@ -25,9 +26,10 @@ class FFTConv2D(keras.layers.Conv2D):
         filters, kernel_size, strides, data_format, dilation_rate, groups, activation, use_bias,
             kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer,
             activity_regularizer, kernel_constraint, bias_constraint: as in `keras.layers.Conv2D`.
-        padding: "valid", "same" or "circular".  With "circular" the image goes on periodically;
-            the output has the size ceil(n/stride), and output sample p has the kernel's tap
-            (k-1)//2 on the input sample stride * p, as "same" with stride 1 has it.
+        padding: "valid", "same" or "circular".  With "circular" the image is periodic: of n samples
+            the output has ceil(n/stride), and in output sample p tap j of k multiplies the input
+            sample stride * p + dilation * j - (dilation * (k-1))//2 modulo n, the place that "same"
+            with stride 1 has.
         implementation: "auto", the fastest for the shape at hand by a cost model (see
             `spectral_keras.ops.convolution_plan`); "direct", the ordinary convolution; "matmul",
             DFTs as real matrices, whole or on overlapping tiles, which holds no complex tensor
@@ -115,6 +117,12 @@ class FFTConv2D(keras.layers.Conv2D):
             implementation=self.implementation,
             data_format=self.data_format,
         )
+
+    def call(self, inputs):
+        outputs = self.convolution_op(inputs, self.kernel)
+        if self.use_bias:
+            outputs = add_bias(outputs, self.bias, self.data_format)
+        return outputs if self.activation is None else self.activation(outputs)
 
     def compute_output_shape(self, input_shape):
         size = static_spatial_shape(input_shape, self.data_format, "FFTConv2D")

@@ -5,6 +5,7 @@ import math
 import keras
 from keras import ops
 
+from spectral_keras.ops.bias import add_bias
 from spectral_keras.ops.convolution import CONV_POOL_IMPLEMENTATIONS, fft_conv_pool2d
 from spectral_keras.ops.frequencies import floor_of_fraction
 from spectral_keras.ops.resize import NORMS, NYQUIST_RULES
@@ -190,10 +191,8 @@ class FFTConvPool2D(keras.layers.Layer):
             if self.norm == "ortho":
                 # The bias belongs to the convolution, and the pooling scales what is constant.
                 gain = math.sqrt(math.prod(size) / math.prod(output_size))
-                bias = bias * ops.cast(gain, bias.dtype)
-            last = self.data_format == "channels_last"
-            shape = (1, 1, 1, self.filters) if last else (1, self.filters, 1, 1)
-            outputs = outputs + ops.reshape(bias, shape)
+                bias = bias * ops.convert_to_tensor(gain, dtype=bias.dtype)
+            outputs = add_bias(outputs, bias, self.data_format)
         return outputs if self.activation is None else self.activation(outputs)
 
     def compute_output_shape(self, input_shape):

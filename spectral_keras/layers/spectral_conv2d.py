@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from spectral_keras.ops.bias import add_bias
+from spectral_keras.ops.convolution import direct_conv2d
 from spectral_keras.ops.kernel_dft import kernel_from_spectrum, kernel_spectrum, spectral_sizes
 from spectral_keras.ops.validation import check_choice
 
@@ -42,10 +44,9 @@ class SpectralConv2D(keras.layers.Conv2D):
             use_bias, bias_initializer, bias_regularizer, activity_regularizer, bias_constraint:
             as in `keras.layers.Conv2D`.
         kernel_initializer: spatial initializer; its sample is transformed.
-        kernel_regularizer: applied to the spatial kernel, so that it means what it means for
-            `Conv2D`.
-        kernel_constraint: applied to the spatial kernel inside the layer, so that the kernel of
-            the convolution always fulfils it; gradients flow through it.
+        kernel_regularizer: of the spatial kernel, so that it means what it means for `Conv2D`.
+        kernel_constraint: of the spatial kernel: as for `Conv2D`, it is projected after each step
+            of the optimizer.
         parametrization: "full" or "hermitian".
         **kwargs: `name`, `dtype`, `trainable`.
 
@@ -70,13 +71,52 @@ class SpectralConv2D(keras.layers.Conv2D):
     (3, 3, 3, 8)
     """
 
-    def __init__(self, filters, kernel_size, *args, parametrization="full", **kwargs):
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        strides=(1, 1),
+        padding="valid",
+        data_format=None,
+        dilation_rate=(1, 1),
+        groups=1,
+        activation=None,
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        bias_constraint=None,
+        *,
+        parametrization="full",
+        **kwargs,
+    ):
         if kwargs.get("lora_rank") is not None:
             raise ValueError(
                 "`lora_rank` must be None: SpectralConv2D has no LoRA form. "
                 f"Received: lora_rank={kwargs['lora_rank']!r}"
             )
-        super().__init__(filters, kernel_size, *args, **kwargs)
+        super().__init__(
+            filters,
+            kernel_size,
+            strides=strides,
+            padding=padding,
+            data_format=data_format,
+            dilation_rate=dilation_rate,
+            groups=groups,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+            **kwargs,
+        )
         self.parametrization = check_choice(
             "parametrization", parametrization, ("full", "hermitian")
         )
@@ -115,6 +155,9 @@ class SpectralConv2D(keras.layers.Conv2D):
                 name=name,
                 shape=(*leading, *spatial_shape[2:]),
                 initializer=initializer,
+                # Both belong to the kernel of the two parts: the first part carries them.
+                regularizer=self._penalty if part == 0 and self.kernel_regularizer else None,
+                constraint=self._project if part == 0 and self.kernel_constraint else None,
                 trainable=True,
                 dtype=self.variable_dtype,
                 # The inverse DFT runs in the variables' precision; its result is cast.
@@ -146,20 +189,43 @@ class SpectralConv2D(keras.layers.Conv2D):
         """The spatial kernel, shape (kh, kw, in/groups, filters), in the variables' dtype."""
         if not self.built:
             raise AttributeError("Build the layer before asking for its kernel.")
-        kernel = kernel_from_spectrum(
-            self.kernel_real, self.kernel_imag, self.kernel_size, self.parametrization
-        )
-        return kernel if self.kernel_constraint is None else self.kernel_constraint(kernel)
+        return self._kernel_with(self.kernel_real)
+
+    def _kernel_with(self, real):
+        """The spatial kernel of a real part and the layer's imaginary part."""
+        return kernel_from_spectrum(real, self.kernel_imag, self.kernel_size, self.parametrization)
+
+    def _penalty(self, real):
+        """The regularizer of the variable `kernel_real`."""
+        return self.kernel_regularizer(self._kernel_with(real))
+
+    def _project(self, real):
+        """The constraint of the variable `kernel_real`, which moves `kernel_imag` too.
+
+        Moved by the difference that the constraint makes, the redundant half of a full table keeps
+        its value.  An optimizer applies constraints when it has stepped all variables.
+        """
+        kernel = self._kernel_with(real)
+        moved = kernel_spectrum(self.kernel_constraint(kernel) - kernel, self.parametrization)
+        if self.kernel_imag is not None:
+            self.kernel_imag.assign(self.kernel_imag + moved[1])
+        return real + moved[0]
 
     @property
     def kernel(self):
         """The spatial kernel in the compute dtype, which the convolution uses."""
         return ops.cast(self.spatial_kernel(), self.compute_dtype)
 
+    def convolution_op(self, inputs, kernel):
+        return direct_conv2d(
+            inputs, kernel, self.strides, self.padding, self.dilation_rate, self.data_format
+        )
+
     def call(self, inputs):
-        if self.kernel_regularizer is not None:
-            self.add_loss(self.kernel_regularizer(self.spatial_kernel()))
-        return super().call(inputs)
+        outputs = self.convolution_op(inputs, self.kernel)
+        if self.use_bias:
+            outputs = add_bias(outputs, self.bias, self.data_format)
+        return outputs if self.activation is None else self.activation(outputs)
 
     def enable_lora(self, *args, **kwargs):
         raise ValueError("SpectralConv2D has no LoRA form: fold it into a Conv2D first.")

@@ -291,22 +291,27 @@ def _continued(x, axis, size, taps, stride, padding, dilation):
 
 def _direct(x, kernel, shape, data_format):
     """The ordinary convolution."""
-    # TensorFlow's CPU kernels know channels last only.
-    swap = data_format == "channels_first" and keras.backend.backend() == "tensorflow"
-    if swap:
-        x, data_format = ops.transpose(x, (0, 2, 3, 1)), "channels_last"
     padding = shape.padding
     if padding == "circular":
         padding = "valid"
         first = 1 if data_format == "channels_last" else 2
         for axis, numbers in enumerate(shape.axes(), start=first):
             x = _continued(x, axis, *numbers)
+    return direct_conv2d(x, kernel, shape.strides, padding, shape.dilation, data_format)
+
+
+def direct_conv2d(x, kernel, strides, padding, dilation_rate, data_format):
+    """`keras.ops.conv` of images, in either data format on every device.
+
+    TensorFlow's kernels for a CPU know channels last only, but for some processors.
+    """
+    swap = data_format == "channels_first" and keras.backend.backend() == "tensorflow"
     y = ops.conv(
-        x,
+        ops.transpose(x, (0, 2, 3, 1)) if swap else x,
         kernel,
-        strides=list(shape.strides),
+        strides=list(strides),
         padding=padding,
-        dilation_rate=list(shape.dilation),
-        data_format=data_format,
+        dilation_rate=list(dilation_rate),
+        data_format="channels_last" if swap else data_format,
     )
     return ops.transpose(y, (0, 3, 1, 2)) if swap else y

@@ -60,9 +60,12 @@ def build_decoder(
 
     inputs = keras.Input(tuple(feature_shape), name="features")
     x = inputs
+    if data_format == "channels_first":
+        # Keras' own layer puts the bias along the width where that is the number of filters.
+        x = layers.Permute((2, 3, 1), name="to_channels_last")(x)
     for number in range(1, blocks + 1):
         last = number == blocks
-        x = _double(x, image_channels if last else channels, f"block{number}", last, data_format)
+        x = _double(x, image_channels if last else channels, f"block{number}", last)
         activation = final_activation if last else "relu"
         if activation is not None:
             ending = activation if isinstance(activation, str) else "activation"
@@ -71,11 +74,13 @@ def build_decoder(
     surplus = [(side << blocks) - want for side, want in zip(maps, image, strict=True)]
     if any(surplus):
         cut = tuple((extra // 2, extra - extra // 2) for extra in surplus)
-        x = layers.Cropping2D(cut, data_format=data_format, dtype=_whole_dtype(), name="crop")(x)
+        x = _crop(x, cut, _whole_dtype(), "crop")
+    if data_format == "channels_first":
+        x = layers.Permute((3, 1, 2), dtype=_whole_dtype(), name="to_channels_first")(x)
     return keras.Model(inputs, x, name=name)
 
 
-def _double(x, outgoing, name, last, data_format):
+def _double(x, outgoing, name, last):
     """A transposed 3x3 convolution from h x w to 2 h x 2 w."""
     bound = (9 * outgoing) ** -0.5
     dtype = _whole_dtype() if last else None
@@ -91,12 +96,15 @@ def _double(x, outgoing, name, last, data_format):
             2.0, mode="fan_out", distribution="untruncated_normal"
         ),
         bias_initializer=keras.initializers.RandomUniform(-bound, bound),
-        data_format=data_format,
+        data_format="channels_last",
         dtype=dtype,
         name=name,
     )(x)
-    cut = ((1, 0), (1, 0))
-    return layers.Cropping2D(cut, data_format=data_format, dtype=dtype, name=f"{name}_align")(x)
+    return _crop(x, ((1, 0), (1, 0)), dtype, f"{name}_align")
+
+
+def _crop(x, cut, dtype, name):
+    return layers.Cropping2D(cut, data_format="channels_last", dtype=dtype, name=name)(x)
 
 
 def _whole_dtype():

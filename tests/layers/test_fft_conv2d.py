@@ -129,6 +129,20 @@ class TestCorrectness:
         expected = numpy_circular_conv(x, to_numpy(layer.kernel), strides=(2, 1))
         np.testing.assert_allclose(y, expected, atol=2e-6)
 
+    @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+    def test_circular_taps_of_an_even_dilated_kernel(self, implementation):
+        # An impulse at column 4: tap j reaches output p with p + 2 j - (2 * 3)//2 = 4 modulo 9.
+        layer = FFTConv2D(
+            1, (1, 4), padding="circular", dilation_rate=2, implementation=implementation
+        )
+        layer.build((1, 1, 9, 1))
+        layer.set_weights([np.arange(1.0, 5).reshape(1, 4, 1, 1), np.zeros(1)])
+        x = np.zeros((1, 1, 9, 1), "float32")
+        x[..., 4, :] = 1
+        expected = np.zeros(9)
+        expected[[(4 - 2 * j + 3) % 9 for j in range(4)]] = np.arange(1, 5)
+        np.testing.assert_allclose(to_numpy(layer(x)).ravel(), expected, atol=1e-6)
+
     @pytest.mark.parametrize("implementation", ["matmul", "fft"])
     def test_circular_commutes_with_shifts(self, implementation):
         layer = FFTConv2D(3, 5, padding="circular", implementation=implementation)
