@@ -8,7 +8,7 @@ import pathlib
 
 def benchmark_parser(name, description):
     """The parser of `python -m benchmarks.NAME`, with the option --output."""
-    from models._options import OneLineParser
+    from spectral_keras.experiments.command import OneLineParser
 
     parser = OneLineParser(prog=f"python -m benchmarks.{name}", description=description)
     parser.add_argument(

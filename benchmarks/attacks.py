@@ -6,6 +6,11 @@ the same.  Then what early stopping of fooled images saves on top.  foolbox and 
 "attacks"; without them only ours is timed.
 """
 
+if __name__ == "__main__":
+    from models import command
+
+    command("benchmarks.attacks")
+
 import dataclasses
 import importlib.metadata
 import os
@@ -35,7 +40,7 @@ def main(arguments=None):
     import keras
 
     from benchmarks import cases_attacks, harness
-    from models._files import write_json
+    from spectral_keras.experiments.folder import write_json
     from spectral_keras.memory import keep_freed_memory
 
     if keras.backend.backend() != "tensorflow":
@@ -128,7 +133,3 @@ def _versions():
         name: importlib.metadata.version(package) if name in installed() else None
         for name, (_, package) in LIBRARIES.items()
     }
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -33,8 +33,8 @@ def make_model(width, count):
     """
     import keras
 
-    from models import registry
     from spectral_keras.data import load
+    from spectral_keras.models import registry
 
     data = load("digits", limit=600, limit_test=count, validation_fraction=0)
     colour = [

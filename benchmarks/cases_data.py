@@ -182,7 +182,7 @@ def _training(name, size, batch, **options):
     def factory():
         import keras
 
-        from models import registry
+        from spectral_keras.models import registry
 
         model = registry.build(name, (size, size, 3), CLASSES, **options)
         model.compile(

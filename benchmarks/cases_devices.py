@@ -273,7 +273,7 @@ def _training_step(case, devices=1):
     import keras
     import tensorflow as tf
 
-    from models import registry
+    from spectral_keras.models import registry
 
     keras.utils.set_random_seed(0)
     model = registry.build(case.name, (SIDE, SIDE, 3), CLASSES, **dict(case.options))

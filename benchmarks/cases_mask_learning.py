@@ -9,7 +9,7 @@ def make_model(data, width, epochs):
     """A VGG-11-BN of the zoo, trained for a moment on the data's training images."""
     import keras
 
-    from models import registry
+    from spectral_keras.models import registry
 
     keras.utils.set_random_seed(0)
     shape = data.x_train.shape[1:]

@@ -52,8 +52,8 @@ def heat_map_case(count=16, frequencies=8, width=0.25, results=None):
     """A narrow ResNet-18, some frequencies, equal work for all."""
     import keras
 
-    from models import registry
     from spectral_keras.analysis import fourier_heat_map, point_perturbation, real_frequencies
+    from spectral_keras.models import registry
 
     keras.utils.set_random_seed(0)
     model = registry.build("resnet18", (32, 32, 3), 10, width=width)

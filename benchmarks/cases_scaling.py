@@ -168,7 +168,7 @@ def _network_step(job):
     import keras
     import tensorflow as tf
 
-    from models import registry
+    from spectral_keras.models import registry
 
     model = registry.build(job.name, (job.size, job.size, 3), 10, **dict(job.options))
     optimizer = keras.optimizers.SGD(1e-3, momentum=0.9)

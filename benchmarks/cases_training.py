@@ -13,7 +13,7 @@ def _step(name, precision="float32", **options):
     def factory():
         import keras
 
-        from models import registry
+        from spectral_keras.models import registry
 
         before = keras.config.dtype_policy()
         keras.config.set_dtype_policy(precision)

@@ -5,6 +5,11 @@ processes (one thread each), in turn.  imagecorruptions takes one image at a tim
 extra "corruptions"; without it only ours is timed.
 """
 
+if __name__ == "__main__":
+    from models import command
+
+    command("benchmarks.corruptions")
+
 import concurrent.futures
 import contextlib
 import multiprocessing
@@ -196,7 +201,7 @@ def _totals(rows, names, ways):
 def _write(options, arguments, names, ways, rows, totals):
     from benchmarks import cases_corruptions as cases
     from benchmarks import harness
-    from models._files import write_json
+    from spectral_keras.experiments.folder import write_json
 
     summary = {}
     for name in names:
@@ -225,7 +230,3 @@ def _write(options, arguments, names, ways, rows, totals):
     }
     pathlib.Path(options.output).parent.mkdir(parents=True, exist_ok=True)
     write_json(options.output, content)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -5,11 +5,15 @@ and `benchmarks.data`; the predicted ones from the counts of the layers and from
 (benchmarks/machines.py).
 """
 
+if __name__ == "__main__":
+    from models import command
+
+    command("benchmarks.cost_model")
+
 import functools
 import os
 import pathlib
 import re
-import sys
 
 from benchmarks import measured_tables
 from benchmarks.measured_tables import labelled, short, table
@@ -447,8 +451,9 @@ def _network(options):
 
 
 def main(arguments=None):
-    from models import registry
-    from models._options import OneLineParser, number
+    from spectral_keras.experiments.command import OneLineParser
+    from spectral_keras.experiments.train.options import number
+    from spectral_keras.models import registry
 
     parser = OneLineParser(prog="python -m benchmarks.cost_model", description=__doc__)
     parser.add_argument(
@@ -483,7 +488,7 @@ def main(arguments=None):
         what = f"{type(error).__name__}: {error}"
         parser.error(f"--results {options.results!r} cannot be read: {what}")
     if options.write:
-        from models._files import write_text
+        from spectral_keras.experiments.folder import write_text
 
         try:
             page = pathlib.Path(options.write).read_text()
@@ -494,7 +499,3 @@ def main(arguments=None):
     for name in options.table or TABLES:
         print(f"{name}: {TABLES[name].__doc__}\n\n{TABLES[name](results)}\n")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

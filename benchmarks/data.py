@@ -5,6 +5,11 @@ generated files and against the training step of a network of the zoo; then the 
 epoch takes over a set that would not fit into the bound.
 """
 
+if __name__ == "__main__":
+    from models import command
+
+    command("benchmarks.data")
+
 import dataclasses
 import json
 import os
@@ -48,7 +53,7 @@ def main(arguments=None):
 
     # TensorFlow is imported only now, after the options are known to be good.
     from benchmarks import cases_data, harness
-    from models._files import write_json
+    from spectral_keras.experiments.folder import write_json
     from spectral_keras.memory import keep_freed_memory
 
     kept = keep_freed_memory()  # as the training command does
@@ -108,7 +113,3 @@ def _memory(folder, options):
         f"bound {options.bound_mib} MiB"
     )
     return found
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -7,6 +7,11 @@ alone; all training steps are held out.  The same step without an exchange, in o
 other waits and in both at once, tells what the exchange costs from what sharing the memory costs.
 """
 
+if __name__ == "__main__":
+    from models import command
+
+    command("benchmarks.devices")
+
 import math
 import os
 import pathlib
@@ -69,7 +74,7 @@ def main(arguments=None):
     content["summary"] = fit(content["all_reduce"], content["rows"])
     print("\n".join(summary_lines(content)))
     if options.output:
-        from models._files import write_json
+        from spectral_keras.experiments.folder import write_json
 
         pathlib.Path(options.output).parent.mkdir(parents=True, exist_ok=True)
         write_json(options.output, content)
@@ -284,7 +289,3 @@ def summary_lines(content):
                 f"worst {error['worst_ratio']:.2f} ({error['worst_case']})"
             )
     return lines
-
-
-if __name__ == "__main__":
-    sys.exit(main())

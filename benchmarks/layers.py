@@ -6,6 +6,11 @@ are forward and backward, compiled, float32, on whatever devices TensorFlow sees
 zeroing of fresh pages is a large part of what is timed.  `--system-allocator` leaves that out.
 """
 
+if __name__ == "__main__":
+    from models import command
+
+    command("benchmarks.layers")
+
 import importlib
 import os
 import sys
@@ -65,7 +70,3 @@ def main(arguments=None):
         harness.write_json(options.output, rows, command=command.strip(), kept_memory=kept)
         print(f"written: {options.output}")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

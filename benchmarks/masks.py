@@ -8,10 +8,14 @@ below: a mask of ones has 0.07 there.  Beside them our batch with the published 
 second, for what batching alone gives.
 """
 
+if __name__ == "__main__":
+    from models import command
+
+    command("benchmarks.masks")
+
 import os
 import pathlib
 import statistics
-import sys
 import time
 
 from benchmarks._options import benchmark_parser, integer, number
@@ -52,8 +56,9 @@ def main(arguments=None):
     import keras
 
     from benchmarks import cases_mask_learning, harness
-    from models._files import command_line, write_json
     from spectral_keras.data import DataError, load
+    from spectral_keras.experiments.command import command_line
+    from spectral_keras.experiments.folder import write_json
     from spectral_keras.memory import keep_freed_memory
 
     if keras.backend.backend() != "tensorflow":
@@ -217,7 +222,3 @@ def _line(row):
             f"objective - 1 = {row['objective_less_1_same_images']:.5f},"
         )
     return text + f" {row['steps_a_second']:.0f} steps/s"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

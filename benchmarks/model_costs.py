@@ -66,7 +66,7 @@ class ModelCost:
 
 def build(name, input_shape, num_classes, **options):
     """A network of the zoo of known shapes, without numbers in its weights."""
-    from models import registry
+    from spectral_keras.models import registry
 
     with keras.StatelessScope(initialize_variables=False):
         return registry.build(name, tuple(input_shape), num_classes, **options)

@@ -5,6 +5,11 @@ images, signs and Keras model for all.  The loops compute each frequency of a pa
 over all entries of the heat map takes twice as long.
 """
 
+if __name__ == "__main__":
+    from models import command
+
+    command("benchmarks.responses")
+
 import dataclasses
 import os
 import pathlib
@@ -32,7 +37,7 @@ def main(arguments=None):
     import keras
 
     from benchmarks import cases_responses, harness
-    from models._files import write_json
+    from spectral_keras.experiments.folder import write_json
     from spectral_keras.memory import keep_freed_memory
 
     if keras.backend.backend() != "tensorflow":
@@ -63,7 +68,3 @@ def main(arguments=None):
         write_json(options.output, content)
         print(f"written: {options.output}")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

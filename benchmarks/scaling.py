@@ -6,6 +6,11 @@ figure to trust on a machine that does other work too.  The constants of the mod
 layers at two sizes; its errors on the other layers and on the networks are printed.
 """
 
+if __name__ == "__main__":
+    from models import command
+
+    command("benchmarks.scaling")
+
 import json
 import multiprocessing
 import os
@@ -96,7 +101,7 @@ def _rows_so_far(parser, options):
 
 
 def _write(path, content):
-    from models._files import write_json
+    from spectral_keras.experiments.folder import write_json
 
     if path:
         pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -255,7 +260,3 @@ def summary_lines(summary):
                     f"worst {error['worst_ratio']:.2f} ({error['worst_case']})"
                 )
     return lines
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -6,6 +6,7 @@ it draws the PNG again from the JSON.
 """
 
 import dataclasses
+import importlib
 import json
 import os
 import pathlib
@@ -13,16 +14,8 @@ import sys
 import time
 from collections.abc import Callable
 
-from models._files import (
-    check_output,
-    command_line,
-    commit,
-    read_json,
-    versions,
-    write_json,
-)
-from models._leave import told
-from models._options import CommandError, OneLineParser
+from spectral_keras.experiments.command import CommandError, OneLineParser, command_line, report_end
+from spectral_keras.experiments.folder import check_output, commit, read_json, versions, write_json
 
 PRESETS = ("smoke", "cpu", "paper")
 RESULTS = pathlib.Path(__file__).resolve().parent / "results"
@@ -132,7 +125,12 @@ class Experiment:
 
 
 def main(figure, argv=None):
-    """The command of a figure; leaves with status 0, 2 (bad input), 130 or 143 (SIGTERM)."""
+    """The command of a figure, given itself or by its name; exits with its status.
+
+    0, 2 (bad input), 130 (Ctrl-C) or 143 (SIGTERM).
+    """
+    if isinstance(figure, str):
+        figure = importlib.import_module(f"figures.{figure}").FIGURE
     options = _parse(figure, argv)
     path = pathlib.Path(options.results) / f"{figure.name}.json"
     try:
@@ -145,7 +143,7 @@ def main(figure, argv=None):
         _draw(figure, path)
         status = 0
     except (CommandError, OSError, KeyboardInterrupt) as error:
-        status = told(f"figures.{figure.name}", error, "the same command goes on")
+        status = report_end(f"figures.{figure.name}", error, "the same command goes on")
     sys.exit(status)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from figures._mask_runs import REGIMES, SEED, load_network, number
 from figures._test_images import encode
-from models._options import CommandError
+from spectral_keras.experiments.command import CommandError
 
 # Images of the smallest set that says anything at all.
 _FEWEST = 10

@@ -12,8 +12,8 @@ import pathlib
 import numpy as np
 
 from figures._runs import trained
-from models._files import load_model
-from models._options import CommandError
+from spectral_keras.experiments.command import CommandError
+from spectral_keras.experiments.folder import load_model
 
 # Letter of the paper -> name of the regime.
 REGIMES = {"N": "natural", "A": "adversarial", "S": "scale", "T": "translation", "R": "rotation"}

@@ -4,9 +4,10 @@ import csv
 import gc
 import shutil
 
-from models._files import RunFolder, command_line, file_hash, load_model, read_json
-from models._options import CommandError, parse
-from models._train import load_data, train
+from spectral_keras.experiments.command import CommandError, command_line
+from spectral_keras.experiments.folder import RunFolder, file_hash, load_model, read_json
+from spectral_keras.experiments.train.command import load_data, train
+from spectral_keras.experiments.train.options import parse
 
 
 def trained(experiment, key, model, arguments, *, evaluate=True, training_error=False):

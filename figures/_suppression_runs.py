@@ -13,8 +13,8 @@ Suppression and noise work on the image with a zero border of four pixels, befor
 """
 
 from figures._runs import trained
-from models._files import load_model, read_json
-from models._options import CommandError
+from spectral_keras.experiments.command import CommandError
+from spectral_keras.experiments.folder import load_model, read_json
 
 CONFIGURATIONS = ("111", "011", "101", "110", "001", "010", "100", "000")
 TABLES = {

@@ -4,8 +4,8 @@ import base64
 
 import numpy as np
 
-from models._options import CommandError
 from spectral_keras.data import DataError, load
+from spectral_keras.experiments.command import CommandError
 
 
 def read_test_images(settings, data_dir=None):

@@ -15,13 +15,18 @@ Training against FGSM alone is known to look better than it is (Wong, Rice and K
 Command: python -m figures.auxiliary_tasks --preset cpu
 """
 
+if __name__ == "__main__":
+    from models import command
+
+    command("figures._figure", "auxiliary_tasks")
+
 import numpy as np
 
-from figures._figure import Figure, main
+from figures._figure import Figure
 from figures._runs import trained
 from figures._style import BLACK, BLUE, GREEN, ORANGE, caption
-from models._files import load_model, read_json
-from models._options import CommandError
+from spectral_keras.experiments.command import CommandError
+from spectral_keras.experiments.folder import load_model, read_json
 
 TASKS = ("none", "reconstruction", "fourier")
 TRAININGS = ("clean", "adversarial")
@@ -134,8 +139,8 @@ def _run_one(experiment, backbone, training, task, seed):
 
 def _under_attack(experiment, key, settings):
     """Accuracy of best.keras on the first test images: clean, under FGSM, under PGD."""
-    from models._train import load_data
     from spectral_keras.attacks import fgsm, pgd
+    from spectral_keras.experiments.train.command import load_data
 
     path = experiment.folder / key
     if not (path / "best.keras").exists():
@@ -331,6 +336,3 @@ FIGURE = Figure(
     run=run,
     draw=draw,
 )
-
-if __name__ == "__main__":
-    main(FIGURE)

@@ -5,11 +5,16 @@ did not go in, harmonics of a tone ("blue shift") and products of two (intermodu
 what averaging over translations does, which goes the other way.
 """
 
+if __name__ == "__main__":
+    from models import command
+
+    command("figures._figure", "blue_shift")
+
 import keras
 import numpy as np
 
 from figures._blue_shift_drawing import draw
-from figures._figure import Figure, main
+from figures._figure import Figure
 
 # Name -> function of a tensor; "input" and "square", the paper's worked example, for comparison.
 FUNCTIONS = {
@@ -205,6 +210,3 @@ FIGURE = Figure(
     run=run,
     draw=draw,
 )
-
-if __name__ == "__main__":
-    main(FIGURE)

@@ -26,10 +26,15 @@ computes in float64: a training multiplies differences of rounding some 100 000 
 Command: python -m figures.convergence --preset cpu
 """
 
+if __name__ == "__main__":
+    from models import command
+
+    command("figures._figure", "convergence")
+
 import numpy as np
 
 from figures._convergence_plot import draw
-from figures._figure import Figure, main
+from figures._figure import Figure
 from figures._runs import trained
 
 # Arm -> parametrisation of the kernels.
@@ -272,6 +277,3 @@ FIGURE = Figure(
     run=run,
     draw=draw,
 )
-
-if __name__ == "__main__":
-    main(FIGURE)

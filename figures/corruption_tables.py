@@ -9,6 +9,11 @@ seed.  Clean accuracy is that of the whole test set.
 Command: python -m figures.corruption_tables --preset cpu
 """
 
+if __name__ == "__main__":
+    from models import command
+
+    command("figures._figure", "corruption_tables")
+
 import contextlib
 import os
 import shutil
@@ -16,7 +21,7 @@ import shutil
 import numpy as np
 
 from figures._claims import claim, count_verdicts, over_seeds
-from figures._figure import Figure, main
+from figures._figure import Figure
 from figures._style import BLUE, GREEN, GREY, ORANGE, caption
 from figures._suppression_runs import (
     CONFIGURATIONS,
@@ -130,9 +135,9 @@ def _run_one(experiment, network, arm, seed, images_of):
 @contextlib.contextmanager
 def _corrupted_images(experiment):
     """Function from a run's options to its corrupted and its clean test images, made once."""
-    from models._train import load_data
     from spectral_keras.corruptions import BENCHMARK, corrupt
     from spectral_keras.data import load_corrupted
+    from spectral_keras.experiments.train.command import load_data
 
     count = experiment.settings["test_images"]
     folder = experiment.folder / f"corrupted-{count}"
@@ -400,6 +405,3 @@ FIGURE = Figure(
     derive=derive,
     font_size=18,
 )
-
-if __name__ == "__main__":
-    main(FIGURE)

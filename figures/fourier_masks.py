@@ -16,9 +16,14 @@ are resized to squares, not cropped.
 Command: python -m figures.fourier_masks --preset cpu
 """
 
+if __name__ == "__main__":
+    from models import command
+
+    command("figures._figure", "fourier_masks")
+
 import shutil
 
-from figures._figure import Figure, main
+from figures._figure import Figure
 from figures._mask_drawing import draw
 from figures._mask_measures import measure_classes, measure_set, measure_single
 from figures._mask_runs import PRESETS, Images, train_regime
@@ -59,6 +64,3 @@ FIGURE = Figure(
     run=run,
     draw=draw,
 )
-
-if __name__ == "__main__":
-    main(FIGURE)

@@ -10,12 +10,17 @@ images as they are, without augmentation and dropout, and once on the test image
 Command: python -m figures.frequency_dropout --preset cpu
 """
 
+if __name__ == "__main__":
+    from models import command
+
+    command("figures._figure", "frequency_dropout")
+
 import itertools
 
 import numpy as np
 
 from figures._claims import claim, over_seeds, sentence
-from figures._figure import Figure, main
+from figures._figure import Figure
 from figures._runs import trained
 from figures._style import BLACK, BLUE, ORANGE, caption, settings_line
 
@@ -293,6 +298,3 @@ FIGURE = Figure(
     derive=derive,
     font_size=18,
 )
-
-if __name__ == "__main__":
-    main(FIGURE)

@@ -5,12 +5,17 @@ of information that they cover, and over many images the size of the noise and h
 it turns by half a turn.
 """
 
+if __name__ == "__main__":
+    from models import command
+
+    command("figures._figure", "frequency_noise")
+
 import math
 
 import keras
 import numpy as np
 
-from figures._figure import Figure, main
+from figures._figure import Figure
 from figures._style import AMBER, BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, caption
 from figures._test_images import batches, data_line, encode, read_test_images, show
 from spectral_keras.augmentation.information import coverage_degree
@@ -425,6 +430,3 @@ FIGURE = Figure(
     run=run,
     draw=draw,
 )
-
-if __name__ == "__main__":
-    main(FIGURE)

@@ -10,16 +10,21 @@ images choose nothing.
 Command: python -m figures.hyperparameter_search --preset cpu
 """
 
+if __name__ == "__main__":
+    from models import command
+
+    command("figures._figure", "hyperparameter_search")
+
 import gc
 import re
 
 import numpy as np
 
-from figures._figure import Figure, main
+from figures._figure import Figure
 from figures._runs import trained
 from figures._style import BLACK, BLUE, GREY, ORANGE, caption
-from models._files import command_line, read_json
-from models._options import CommandError
+from spectral_keras.experiments.command import CommandError, command_line
+from spectral_keras.experiments.folder import read_json
 
 MODEL = "spectral_pool_cnn"
 
@@ -116,9 +121,9 @@ def searched(experiment, dataset):
     """The search on one data set: made, gone on with, or taken from the results."""
     import keras
 
-    from tuning._engine import SearchFolder
-    from tuning._options import parse
-    from tuning.search import search
+    from spectral_keras.experiments.search.command import search
+    from spectral_keras.experiments.search.engine import SearchFolder
+    from spectral_keras.experiments.search.options import parse
 
     settings = experiment.settings
     argv = ["--model", MODEL, "--dataset", dataset]
@@ -281,6 +286,3 @@ FIGURE = Figure(
     run=run,
     draw=draw,
 )
-
-if __name__ == "__main__":
-    main(FIGURE)

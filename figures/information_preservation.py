@@ -5,12 +5,17 @@ nearest pixel, or for spectral pooling a spectrum padded with zeros.  The approx
 image is ||x - x_hat|| / ||x||, pixels in [0, 1], before any clipping.
 """
 
+if __name__ == "__main__":
+    from models import command
+
+    command("figures._figure", "information_preservation")
+
 import base64
 
 import numpy as np
 
 from figures import _information_drawing as drawing
-from figures._figure import Figure, main
+from figures._figure import Figure
 from figures._pooling_loss import (
     DIVIDING,
     METHODS,
@@ -21,8 +26,8 @@ from figures._pooling_loss import (
     report_side,
     summary,
 )
-from models._options import CommandError
 from spectral_keras.data import DataError, load
+from spectral_keras.experiments.command import CommandError
 from spectral_keras.ops.resize import spectral_resize
 
 # The report normalised its 1000 images in one go.
@@ -241,6 +246,3 @@ FIGURE = Figure(
     run=run,
     draw=draw,
 )
-
-if __name__ == "__main__":
-    main(FIGURE)

@@ -8,9 +8,14 @@ which needs no threshold.  Beside them the same for a network that was never tra
 Command: python -m figures.planted_masks --preset cpu
 """
 
+if __name__ == "__main__":
+    from models import command
+
+    command("figures._figure", "planted_masks")
+
 import numpy as np
 
-from figures._figure import Figure, main
+from figures._figure import Figure
 from figures._planted_drawing import draw
 from figures._runs import trained
 
@@ -102,9 +107,9 @@ def _measure(experiment, variant, name, bands):
     import keras
 
     from figures._mask_measures import behind_grey
-    from models._files import load_model
     from spectral_keras.analysis import band_recovery
     from spectral_keras.data import load
+    from spectral_keras.experiments.folder import load_model
 
     settings, together = experiment.settings, bands.any(0)
     data = load(VARIANTS[variant], validation_fraction=0, limit_test=settings["mask_images"])
@@ -213,6 +218,3 @@ FIGURE = Figure(
     run=run,
     draw=draw,
 )
-
-if __name__ == "__main__":
-    main(FIGURE)

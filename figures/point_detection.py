@@ -5,12 +5,17 @@ Below: a layer of known filters sees all of them, and what is read out of its ou
 the closed form.  The mean of the output that the paper prints is the same at all frequencies.
 """
 
+if __name__ == "__main__":
+    from models import command
+
+    command("figures._figure", "point_detection")
+
 import math
 import textwrap
 
 import numpy as np
 
-from figures._figure import Figure, main
+from figures._figure import Figure
 from figures._style import BLUE, GREEN, ORANGE, PURPLE
 
 _BINOMIAL = np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1]) / 256
@@ -331,6 +336,3 @@ FIGURE = Figure(
     run=run,
     draw=draw,
 )
-
-if __name__ == "__main__":
-    main(FIGURE)

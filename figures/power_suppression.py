@@ -4,9 +4,14 @@ An image with all but its low, medium or high frequencies damped, the mask curve
 over many images how much of the power they keep and how far the image is from the original.
 """
 
+if __name__ == "__main__":
+    from models import command
+
+    command("figures._figure", "power_suppression")
+
 import numpy as np
 
-from figures._figure import Figure, main
+from figures._figure import Figure
 from figures._style import AMBER, BLACK, BLUE, GREEN, GREY, ORANGE, caption
 from figures._test_images import batches, data_line, encode, read_test_images, show
 from spectral_keras.ops.mask_curves import (
@@ -239,6 +244,3 @@ FIGURE = Figure(
     run=run,
     draw=draw,
 )
-
-if __name__ == "__main__":
-    main(FIGURE)

@@ -13,9 +13,14 @@ preference.
 Command: python -m figures.response_histogram --preset cpu
 """
 
+if __name__ == "__main__":
+    from models import command
+
+    command("figures._figure", "response_histogram")
+
 import numpy as np
 
-from figures._figure import Figure, main
+from figures._figure import Figure
 from figures._style import BLUE, GREEN, ORANGE, caption
 from figures._suppression_runs import (
     CONFIGURATIONS,
@@ -197,6 +202,3 @@ FIGURE = Figure(
     draw=draw,
     runs_of="corruption_tables",
 )
-
-if __name__ == "__main__":
-    main(FIGURE)

@@ -2,7 +2,7 @@
 
     python -m tests.distribution_worker KIND DEVICES FOLDER NAME ...
 
-trains the models of those names on the devices of KIND (of models._distribute) and writes the
+trains the models of those names on the devices of KIND (of spectral_keras.experiments.train.devices) and writes the
 weights and the history of each into FOLDER/NAME-WORKER.npz.
 """
 
@@ -16,8 +16,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import numpy as np
 
-from models import _distribute
 from spectral_keras.data import Batches
+from spectral_keras.experiments.train import devices as _distribute
 from spectral_keras.layers import FrequencyNoise, PowerSuppression, SpectralConv2D
 from spectral_keras.training import (
     AdversarialExamples,

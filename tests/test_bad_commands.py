@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 
 from figures import _figure
-from models import _run, _train, corrupt, evaluate
+from spectral_keras.experiments.corrupt import command as corrupt
+from spectral_keras.experiments.evaluate import command as evaluate
+from spectral_keras.experiments.train import command as _train
+from spectral_keras.experiments.train import run as _run
 from tests.models.runs import write_tiny
 
 pytestmark = pytest.mark.skipif(
@@ -510,7 +513,7 @@ _SCORED = {"number": 1, "status": "completed", "score": 0.5, "point": {"gamma": 
 class TestTuning:
     @pytest.mark.parametrize(("arguments", "name", "received"), SEARCH)
     def test_search(self, here, capsys, arguments, name, received):
-        from tuning import search
+        from spectral_keras.experiments.search import command as search
 
         model = () if "--model" in arguments else ("--model", "spectral_pool_cnn")
         base = (*model, *DATA, "--output", "new")
@@ -518,7 +521,7 @@ class TestTuning:
 
     @pytest.mark.parametrize(("build", "received"), BUILDS)
     def test_build(self, here, capsys, build, received):
-        from tuning import search
+        from spectral_keras.experiments.search import command as search
 
         arguments = ("--build", build, *DATA, "--output", "new")
         assert_refused(here, capsys, search.main, arguments, "--build", received)
@@ -539,7 +542,7 @@ class TestTuning:
         ],
     )
     def test_retrain(self, here, capsys, arguments, name, received):
-        from tuning import retrain
+        from spectral_keras.experiments.search import retrain
 
         folder = pathlib.Path("found")
         if not folder.exists():

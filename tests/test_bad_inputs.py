@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import pytest
 
-from models import registry
 from spectral_keras import attacks, corruptions, evaluation, layers, ops, training
 from spectral_keras.analysis import (
     lp_norm,
@@ -14,6 +13,7 @@ from spectral_keras.analysis import (
 from spectral_keras.attacks import fgsm, pgd
 from spectral_keras.augmentation.image import build_augmentation
 from spectral_keras.data import Batches, load, load_corrupted
+from spectral_keras.models import registry
 from spectral_keras.training.schedules import learning_rate_schedule
 
 NAN, INFINITE = float("nan"), float("inf")

@@ -17,8 +17,8 @@ import keras
 import numpy as np
 import pytest
 
-from models import _distribute
-from models._options import CommandError
+from spectral_keras.experiments.command import CommandError
+from spectral_keras.experiments.train import devices as _distribute
 from spectral_keras.training.checkpoint import checkpoint_files, read_checkpoint
 from spectral_keras.training.distribution import PaddedBatches, is_lost_worker, process_rows
 from tests.models.runs import write_tiny

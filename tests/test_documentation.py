@@ -167,7 +167,8 @@ def _check_module_command(module, arguments):
         return
     family, _, name = module.partition(".")
     if family == "models":
-        from models import _options, registry
+        from spectral_keras.experiments.train import options as _options
+        from spectral_keras.models import registry
 
         if name in registry.names():
             _options.parse(name, arguments)  # leaves with status 2 on a bad option

@@ -14,9 +14,13 @@ import keras
 import numpy as np
 import pytest
 
-from models import _files, _run, _train, corrupt, evaluate
-from models._options import CommandError
 from spectral_keras.data import DataError, load, load_corrupted
+from spectral_keras.experiments import folder as _files
+from spectral_keras.experiments.command import CommandError
+from spectral_keras.experiments.corrupt import command as corrupt
+from spectral_keras.experiments.evaluate import command as evaluate
+from spectral_keras.experiments.train import command as _train
+from spectral_keras.experiments.train import run as _run
 from spectral_keras.training.checkpoint import (
     CheckpointError,
     newest_checkpoint,
@@ -451,7 +455,7 @@ class TestRunFolders:
 
     @pytest.mark.parametrize("number", range(len(OUTCOMES)))
     def test_outcomes(self, run, capsys, tmp_path, number):
-        from models._evaluate_attacks import file_hash
+        from spectral_keras.experiments.evaluate.attacks import file_hash
 
         content = {"model_sha256": file_hash(run / "best.keras"), "entries": OUTCOMES[number]}
         (run / "attacks.json").write_text(json.dumps(content))
@@ -460,7 +464,7 @@ class TestRunFolders:
 
     @pytest.mark.parametrize("number", range(len(CORRUPTIONS)))
     def test_accuracies(self, run, capsys, tmp_path, number):
-        from models._evaluate_attacks import file_hash
+        from spectral_keras.experiments.evaluate.attacks import file_hash
 
         entries = CORRUPTIONS[number]
         for entry in entries if isinstance(entries, list) else ():
@@ -579,7 +583,7 @@ class TestSearches:
 
     @pytest.mark.parametrize("number", range(len(SEARCHES)))
     def test_results(self, tmp_path, capsys, number):
-        from tuning import retrain
+        from spectral_keras.experiments.search import retrain
 
         folder = self.folder(tmp_path, *SEARCHES[number])
         assert_refused(retrain.main, (folder, "--output", tmp_path / "out"), capsys, tmp_path)
@@ -595,7 +599,7 @@ class TestSearches:
         return path
 
     def test_the_names_of_trials_are_no_paths(self, tmp_path):
-        from tuning._oracle import load_trial, trial_number
+        from spectral_keras.experiments.search.oracle import load_trial, trial_number
 
         folder = self.folder(tmp_path)
         assert load_trial(self.trial(folder)).trial_id == "0"
@@ -613,7 +617,7 @@ class TestSearches:
 
     @pytest.mark.parametrize("build", ["os:system", "builtins:eval", "code:interact", 3, "x"])
     def test_functions_of_python_are_not_called(self, tmp_path, capsys, marker, build):
-        from tuning import retrain
+        from spectral_keras.experiments.search import retrain
 
         folder = self.folder(tmp_path, {"model": None, "build": build})
         self.trial(folder)
@@ -623,7 +627,7 @@ class TestSearches:
     def test_modules_of_the_folder_are_not_imported(
         self, tmp_path, capsys, monkeypatch, marker, build
     ):
-        from tuning import retrain
+        from spectral_keras.experiments.search import retrain
 
         monkeypatch.syspath_prepend(tmp_path)
         monkeypatch.chdir(tmp_path)

@@ -3,5 +3,3 @@
 `python -m tuning.search` searches, `python -m tuning.retrain` trains the best point in full,
 `tuning.api.search` is the same search from Python.
 """
-
-import models  # noqa: F401  (keeps TensorFlow's start-up messages off the standard error stream)

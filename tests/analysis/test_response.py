@@ -268,7 +268,7 @@ class TestLayers:
         np.testing.assert_allclose(second, 2 * first, atol=2e-6)
 
     def test_a_zoo_network(self):
-        from models import registry
+        from spectral_keras.models import registry
 
         model = registry.build("generic_cnn", (16, 16, 3), 4, width=0.125)
         convolutions = [layer for layer in model.layers if hasattr(layer, "kernel")]

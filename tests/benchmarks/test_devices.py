@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks import cases_devices, devices, machines, scaling
-from models import registry
+from spectral_keras.models import registry
 
 LATENCY, BANDWIDTH = 3e-4, 5e8
 COMMITTED = pathlib.Path(devices.__file__).parent / "results" / "devices.json"

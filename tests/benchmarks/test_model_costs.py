@@ -5,8 +5,8 @@ import pytest
 
 from benchmarks import model_costs
 from benchmarks.layer_costs import BACKWARD
-from models import registry
 from spectral_keras import layers
+from spectral_keras.models import registry
 
 
 def _block(x, filters):

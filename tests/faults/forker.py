@@ -16,8 +16,10 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 _IMPORTED = (
-    "models._train", "models.corrupt", "models.explain", "models.evaluate", "tuning.search",
-    "tuning._engine", "figures._figure", "figures.frequency_noise", "matplotlib.pyplot",
+    "spectral_keras.experiments.train.command", "spectral_keras.experiments.corrupt.command",
+    "spectral_keras.experiments.explain.command", "spectral_keras.experiments.evaluate.command",
+    "spectral_keras.experiments.search.command", "spectral_keras.experiments.search.engine",
+    "figures._figure", "figures.frequency_noise", "matplotlib.pyplot",
     "sklearn.gaussian_process", "sklearn.datasets", "scipy.ndimage", "PIL.Image", "h5py",
     "tests.faults.jobs",
 )  # fmt: skip

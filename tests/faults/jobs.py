@@ -27,7 +27,7 @@ def write_inputs(folder):
 
 
 def train(argv):
-    from models._train import main
+    from spectral_keras.experiments.train.command import main
 
     main("spectral_pool_cnn", argv)
 
@@ -97,26 +97,26 @@ JOBS = {
         "--optimizer sgd --learning-rate 0.01 --schedule plateau --early-stopping 3",
     ),
     "search": Job(
-        "tuning.search:main",
+        "spectral_keras.experiments.search.command:main",
         "--model spectral_pool_cnn --dataset tiny.npz --trials 3 --epochs 2 --batch-size 27 "
         "--initial-points 2 --fix num_pairs=1 --augment none",
         eager=True,
     ),
     "masks": Job(
-        "models.explain:main",
+        "spectral_keras.experiments.explain.command:main",
         "model.keras --dataset waves.npz --epochs 30 --single 3 --batch-size 10 --per-class",
     ),
     "corrupt": Job(
-        "models.corrupt:main",
+        "spectral_keras.experiments.corrupt.command:main",
         "--dataset tiny.npz --corruptions fog impulse_noise snow zoom_blur elastic_transform "
         "--format npy",
     ),
     "corrupt png": Job(
-        "models.corrupt:main",
+        "spectral_keras.experiments.corrupt.command:main",
         "--dataset tiny.npz --limit 12 --corruptions fog snow --severities 1 5 --format png",
     ),
     "corrupt npz": Job(
-        "models.corrupt:main",
+        "spectral_keras.experiments.corrupt.command:main",
         "--dataset tiny.npz --corruptions fog impulse_noise snow elastic_transform",
         output="out.npz",
     ),

@@ -12,11 +12,18 @@ import numpy as np
 import pytest
 
 from figures._runs import _read_result, read_history
-from models._corrupt_copy import Copy
-from models._files import file_hash, load_model, read_json, save_model, write_history, write_json
-from models._options import CommandError
 from spectral_keras.analysis.masks import store
 from spectral_keras.data import DataError, load, load_corrupted
+from spectral_keras.experiments.command import CommandError
+from spectral_keras.experiments.corrupt.copy import Copy
+from spectral_keras.experiments.folder import (
+    file_hash,
+    load_model,
+    read_json,
+    save_model,
+    write_history,
+    write_json,
+)
 from spectral_keras.training.checkpoint import (
     CheckpointError,
     newest_checkpoint,
@@ -34,7 +41,7 @@ SEED = 7
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """A good file of each kind, made by the functions of the commands."""
-    from models import corrupt
+    from spectral_keras.experiments.corrupt import command as corrupt
 
     folder = tmp_path_factory.mktemp("files")
     model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()])
@@ -66,7 +73,7 @@ def trial(folder):
     import keras_tuner
     from keras_tuner.engine.trial import Trial
 
-    from tuning._oracle import Oracle
+    from spectral_keras.experiments.search.oracle import Oracle
 
     hp = keras_tuner.HyperParameters()
     hp.Float("gamma", 0.25, 0.75)
@@ -79,7 +86,7 @@ def trial(folder):
 
 
 def _trial(path):
-    from tuning._oracle import load_trial
+    from spectral_keras.experiments.search.oracle import load_trial
 
     return load_trial(path).get_state()
 
@@ -228,7 +235,7 @@ def test_masks_with_a_damaged_header(tmp_path, state):
 
 def test_flips_in_a_copy_that_goes_on(files, tmp_path, capsys, long, record_property):
     """--resume makes a damaged piece anew, says so, and ends with the same bytes."""
-    from models import corrupt
+    from spectral_keras.experiments.corrupt import command as corrupt
 
     folder = tmp_path / "copy"
     shutil.copytree(files / "copy", folder)

@@ -8,7 +8,7 @@ import pytest
 
 from figures import _suppression_runs as runs
 from figures import corruption_tables, response_histogram
-from models._options import parse
+from spectral_keras.experiments.train.options import parse
 from tests.figures.running import run_figure
 
 NETWORK = "spectral_pool_cnn"

@@ -385,7 +385,7 @@ class TestOptions:
     @pytest.mark.parametrize("preset", list(PRESETS))
     def test_every_option_is_one_of_the_command(self, preset):
         from figures._runs import _as_text
-        from models._options import parse
+        from spectral_keras.experiments.train.options import parse
 
         for letter in PRESETS[preset]["regimes"]:
             options = training_options(PRESETS[preset], "images.npz", letter)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from figures import _figure, _pooling_loss, information_preservation
-from models._options import CommandError
 from spectral_keras.data import load
+from spectral_keras.experiments.command import CommandError
 from spectral_keras.ops.resize import NYQUIST_RULES
 from tests.figures.running import run_here, smoke_results
 from tests.models.runs import by_hand

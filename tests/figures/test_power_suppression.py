@@ -9,8 +9,8 @@ import pytest
 
 from figures import _figure, _test_images, power_suppression
 from figures._test_images import decode, encode, read_test_images
-from models._options import CommandError
 from spectral_keras.data import load
+from spectral_keras.experiments.command import CommandError
 from tests.figures.running import run_here, smoke_results
 from tests.models.runs import by_hand
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from models import _train
+from spectral_keras.experiments.train import command as _train
 from tests.models.runs import write_tiny
 
 

@@ -6,11 +6,12 @@ import keras
 import numpy as np
 import pytest
 
-from models import _run, registry
-from models._attended import gated
-from models._objectives import training_model
-from models._options import parse
+from spectral_keras.experiments.train import run as _run
+from spectral_keras.experiments.train.attended import gated
+from spectral_keras.experiments.train.objectives import training_model
+from spectral_keras.experiments.train.options import parse
 from spectral_keras.layers import ChannelGate
+from spectral_keras.models import registry
 from spectral_keras.training import AttendedSuppressionModel, first_semantic_layer
 from tests.models.runs import TINY, assert_same_run, history
 

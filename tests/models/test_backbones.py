@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 import spectral_keras
-from models import _backbones as backbones
-from models import registry
-from models._options import parse
+from spectral_keras.experiments.train.options import parse
+from spectral_keras.models import backbones, registry
 from tests.oracles import random_images, to_numpy
 
 # Trainable parameters and tap at 32x32x3 and ten classes.  EfficientNet: the paper's code counts

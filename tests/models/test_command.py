@@ -12,8 +12,10 @@ import keras
 import numpy as np
 import pytest
 
-from models import _run, _train, registry
-from models._options import parse
+from spectral_keras.experiments.train import command as _train
+from spectral_keras.experiments.train import run as _run
+from spectral_keras.experiments.train.options import parse
+from spectral_keras.models import registry
 from spectral_keras.training.checkpoint import checkpoint_files
 from tests.models.runs import TINY, assert_same_run, history
 
@@ -290,14 +292,14 @@ class TestBadInput:
 
     @pytest.mark.parametrize("mode", ["--resume", "--overwrite"])
     def test_folder_in_use(self, npz, tmp_path, mode):
-        from models._files import RunFolder
+        from spectral_keras.experiments.folder import RunFolder
 
         other = RunFolder(tmp_path / "run")
         (tmp_path / "run").mkdir()
         other.open(overwrite=False)
         (tmp_path / "run" / "config.json").write_text('{"options": {}}')
         code = (
-            "from models._train import main; main('spectral_pool_cnn', "
+            "from spectral_keras.experiments.train.command import main; main('spectral_pool_cnn', "
             f"['--dataset', {npz!r}, '--output', {str(tmp_path / 'run')!r}, {mode!r}])"
         )
         done = subprocess.run(

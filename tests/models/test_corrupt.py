@@ -14,11 +14,13 @@ import zipfile
 import numpy as np
 import pytest
 
-from models import _corrupt_copy, _corrupt_pieces, corrupt
-from models._corrupt_options import parse
-from models._files import RunFolder
 from spectral_keras import corruptions
 from spectral_keras.data import load, load_corrupted
+from spectral_keras.experiments.corrupt import command as corrupt
+from spectral_keras.experiments.corrupt import copy as _corrupt_copy
+from spectral_keras.experiments.corrupt import pieces as _corrupt_pieces
+from spectral_keras.experiments.corrupt.options import parse
+from spectral_keras.experiments.folder import RunFolder
 from tests.models.runs import write_tiny
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

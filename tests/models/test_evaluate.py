@@ -14,16 +14,19 @@ import keras
 import numpy as np
 import pytest
 
-from models import _evaluate_attacks, _run, _train, evaluate
-from models import corrupt as corrupt_command
-from models._evaluate_options import parse
-from models._evaluate_plot import draw_robustness, eps_text, label
-from models._files import RunFolder, read_json
 from spectral_keras.attacks import fgsm, pgd, predict_classes
 from spectral_keras.corruptions import corrupt
 from spectral_keras.corruptions import names as corruption_names
 from spectral_keras.data import cifar10c, load
 from spectral_keras.evaluation import attack_outcomes, wilson_interval
+from spectral_keras.experiments.corrupt import command as corrupt_command
+from spectral_keras.experiments.evaluate import attacks as _evaluate_attacks
+from spectral_keras.experiments.evaluate import command as evaluate
+from spectral_keras.experiments.evaluate.options import parse
+from spectral_keras.experiments.evaluate.plot import draw_robustness, eps_text, label
+from spectral_keras.experiments.folder import RunFolder, read_json
+from spectral_keras.experiments.train import command as _train
+from spectral_keras.experiments.train import run as _run
 from tests.models.runs import by_hand, write_tiny
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -15,11 +15,12 @@ import keras
 import numpy as np
 import pytest
 
-from models import _explain_plot, explain
-from models._files import RunFolder
-from models._options import CommandError
 from spectral_keras.analysis.masks import ImageMasks, SetMasks, store
 from spectral_keras.data import load
+from spectral_keras.experiments.command import CommandError
+from spectral_keras.experiments.explain import command as explain
+from spectral_keras.experiments.explain import plot as _explain_plot
+from spectral_keras.experiments.folder import RunFolder
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SIZE = (8, 6)

@@ -7,9 +7,11 @@ import keras
 import numpy as np
 import pytest
 
-from models import _run, registry
-from models._objectives import training_model
-from models._options import fraction, parse
+from spectral_keras.experiments.options import fraction
+from spectral_keras.experiments.train import run as _run
+from spectral_keras.experiments.train.objectives import training_model
+from spectral_keras.experiments.train.options import parse
+from spectral_keras.models import registry
 from spectral_keras.training import AdversarialModel, AuxiliaryModel
 from tests.models.runs import TINY, assert_same_run, history
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import spectral_keras
-from models import _vgg, registry
-from models._options import parse
+from spectral_keras.experiments.train.options import parse
+from spectral_keras.models import registry
+from spectral_keras.models import vgg as _vgg
 from spectral_keras.training import AuxiliaryModel
 from tests.oracles import random_images, to_numpy
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import spectral_keras
-from models import registry
+from spectral_keras.models import registry
 from tests.oracles import random_images, to_numpy
 
 SPECTRAL_POOL_COUNTS = [21386, 215434, 503722, 904682, 1436746, 2118346, 2865130, 3611914]

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from models import registry
 from spectral_keras.export import SUFFIXES, export
 from spectral_keras.layers import FFTConv2D, FFTConvPool2D
+from spectral_keras.models import registry
 from tests.oracles import random_images, to_numpy
 
 pytestmark = pytest.mark.skipif(

@@ -42,7 +42,8 @@ def command(capsys, monkeypatch):
     """Runs `tuning.search` or `tuning.retrain` in this process: (status, stdout, stderr)."""
     import tensorflow as tf
 
-    from tuning import retrain, search
+    from spectral_keras.experiments.search import command as search
+    from spectral_keras.experiments.search import retrain
 
     monkeypatch.setattr(sys, "argv", ["test"])
     # Tracing takes most of the time of such small trainings.

@@ -3,8 +3,8 @@
 import keras_tuner
 import pytest
 
-from tuning._oracle import Oracle
-from tuning.spaces import Space
+from spectral_keras.experiments.search.oracle import Oracle
+from spectral_keras.experiments.search.spaces import Space
 
 
 def drive(oracle, score, trials=None):

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from spectral_keras.data import load
+from spectral_keras.experiments.search import tuner as _tuner
+from spectral_keras.experiments.search.api import search
 from tests.models.runs import by_hand
 from tests.tuning.builders import nine
 from tests.tuning.conftest import write_npz
-from tuning import _tuner
-from tuning.api import search
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILDERS = "tests.tuning.builders:"
@@ -412,7 +412,7 @@ class TestBadInput:
         ],
     )
     def test_cluster(self, command, npz, tmp_path, monkeypatch, variables, message):
-        from tuning import _cluster
+        from spectral_keras.experiments.search import cluster as _cluster
 
         monkeypatch.setattr(_cluster.wait_for_chief, "__defaults__", (0,))
         for name, value in {"KERASTUNER_ORACLE_IP": "127.0.0.1", **variables}.items():

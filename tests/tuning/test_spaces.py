@@ -4,11 +4,12 @@ import keras_tuner
 import numpy as np
 import pytest
 
-from models import registry
-from models._options import CommandError, parse
-from tuning._plot import ticks
-from tuning._problem import ZooProblem
-from tuning.spaces import SPACES, Choice, Space, position
+from spectral_keras.experiments.command import CommandError
+from spectral_keras.experiments.search.plot import ticks
+from spectral_keras.experiments.search.problem import ZooProblem
+from spectral_keras.experiments.search.spaces import SPACES, Choice, Space, position
+from spectral_keras.experiments.train.options import parse
+from spectral_keras.models import registry
 
 
 class Data:

@@ -1,0 +1,1 @@
+"""Commands: train, evaluate, explain, corrupt, search.  The only part that prints and plots."""

@@ -1,0 +1,51 @@
+"""The console script `spectral-keras`: the commands of an installed library."""
+
+import sys
+
+from spectral_keras.experiments.command import CommandError, launch, report_end
+
+_HELP = """\
+spectral-keras train NAME ...     train a network of the zoo and evaluate it
+spectral-keras evaluate RUN ...   its accuracy under attack and corruption
+spectral-keras explain MODEL ...  which frequencies a saved classifier needs
+spectral-keras corrupt ...        a corrupted copy of a data set
+spectral-keras search ...         search the hyper-parameters of a network
+spectral-keras retrain FOLDER ... train the best point of a search in full
+spectral-keras models             list the zoo
+
+--help after a command lists its options."""
+_MODULES = {
+    "evaluate": "evaluate.command",
+    "explain": "explain.command",
+    "corrupt": "corrupt.command",
+    "search": "search.command",
+    "retrain": "search.retrain",
+    "models": "zoo",
+}
+
+
+def main():
+    """Run the command that the first argument names."""
+    name, *rest = sys.argv[1:] or ["--help"]
+    if name in ("-h", "--help"):
+        print(_HELP)
+        return 0
+    if name == "train" and rest and not rest[0].startswith("-"):
+        launch(f"{__package__}.train.command", *rest[:1], rest[1:], installed=True)
+    if name == "train":
+        asked = rest and rest[0] in ("-h", "--help")
+        text = "expected the name of a network: spectral-keras models lists them"
+        if not asked:
+            return report_end("spectral-keras train", CommandError(text))
+        print("spectral-keras train NAME --help lists the options of a network; " + text[30:])
+        return 0
+    if name not in _MODULES:
+        known = ", ".join(["train", *_MODULES])
+        return report_end(
+            "spectral-keras", CommandError(f"expected one of {known}; received {name!r}")
+        )
+    launch(f"{__package__}.{_MODULES[name]}", rest, installed=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

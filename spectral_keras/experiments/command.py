@@ -1,0 +1,173 @@
+"""What every command has in common: how it starts, what it answers to an error, how it ends.
+
+Exit statuses: 0, 1 (stopped, with what it has so far), 2 (bad input), 130 (Ctrl-C), 143 (SIGTERM).
+Importing this module imports neither Keras nor NumPy: a command decides first what happens to the
+start-up messages of the backend.
+"""
+
+import argparse
+import contextlib
+import difflib
+import importlib
+import logging
+import os
+import pathlib
+import shlex
+import signal
+import sys
+import tempfile
+
+STOPPED, BAD_INPUT, INTERRUPTED, TERMINATED = 1, 2, 130, 143
+
+# What the console script calls the commands that a checkout runs as modules.
+_INSTALLED_NAMES = {
+    "models.evaluate": "evaluate",
+    "models.explain": "explain",
+    "models.corrupt": "corrupt",
+    "tuning.search": "search",
+    "tuning.retrain": "retrain",
+}
+_installed = False
+
+# Lines that TensorFlow writes at every start and that call for nothing.  Whatever else it writes, a
+# GPU library that cannot be loaded above all, reaches the user.
+_START_UP_LINES = (
+    "All log messages before absl::InitializeLog() is called are written to STDERR",
+    "oneDNN custom operations are on",
+    "Unable to register cuFFT factory",
+    "Unable to register cuDNN factory",
+    "Unable to register cuBLAS factory",
+    "computation placer already registered",
+)
+_NO_DRIVER_LINES = ("Could not find cuda drivers on your machine",)
+
+
+class CommandError(Exception):
+    """Something that the user has to change; the command prints it as one line."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, by which a batch system asks for its machine back: treated as Ctrl-C is."""
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An `ArgumentParser` that answers a bad option with one line and status 2."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, allow_abbrev=False, **kwargs)
+
+    def error(self, message):
+        prefix = "unrecognized arguments: "
+        if message.startswith(prefix):
+            wrong = (message.removeprefix(prefix).split() or ["''"])[0]
+            known = list(self._option_string_actions)
+            # Nearer than by default: --num-pairs is no --aux-phase.
+            near = difflib.get_close_matches(wrong.partition("=")[0], known, n=1, cutoff=0.7)
+            hint = f"; did you mean {near[0]}?" if near else "; --help lists the options"
+            message = f"unknown option {wrong}{hint}"
+        print(f"{self.prog}: error: {message}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
+
+
+def launch(module, *arguments, installed=False):
+    """Run `main(*arguments)` of a module as the command of this process, and exit.
+
+    Args:
+        module: name of the module; it and Keras are imported here, with start-up messages filtered
+            and signals answered in one line.
+        *arguments: of its `main`, which exits by itself or returns the status.
+        installed: whether the command was called by the console script.
+    """
+    global _installed
+    _installed = installed
+    terminate_before = signal.getsignal(signal.SIGTERM)
+    if terminate_before == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _raise_terminated)
+    logging.getLogger("tensorflow").addFilter(_without_retracing_advice)
+    # INFO only: warnings and errors are the user's business.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    try:
+        with without_start_up_messages():
+            # Keras and its backend, once, and the library's classes registered with it.
+            importlib.import_module("spectral_keras.layers")
+        status = importlib.import_module(module).main(*arguments)
+    except (CommandError, OSError, KeyboardInterrupt, ModuleNotFoundError) as error:
+        if isinstance(error, ModuleNotFoundError) and "KERAS_BACKEND" not in str(error):
+            raise
+        status = report_end(program(module), error)
+        if isinstance(error, KeyboardInterrupt):
+            # Threads of a backend that was interrupted at its start may never end.
+            sys.stderr.flush()
+            os._exit(status)
+    sys.exit(status)
+
+
+def program(module):
+    """A command's name as the user typed it: "models.evaluate" or "spectral-keras evaluate"."""
+    if not _installed:
+        return module
+    return f"spectral-keras {_INSTALLED_NAMES.get(module) or module.replace('models.', 'train ')}"
+
+
+def command_line(module, argv=None):
+    """A command as a user would type it: of this process, or of a module with arguments."""
+    name = program(module)
+    start = ["python", "-m", name] if name == module else name.split()
+    return shlex.join([*start, *(sys.argv[1:] if argv is None else argv)])
+
+
+def report_end(prog, error, advice=""):
+    """Print the line of what ended a command; returns its exit status.
+
+    Args:
+        prog: the command's name.
+        error: a `CommandError`, an `OSError` (a full disk, say) or a `KeyboardInterrupt`.
+        advice: how the work may be continued, "" if there is nothing to continue.
+    """
+    tail = f"; {advice}" if advice else ""
+    if isinstance(error, KeyboardInterrupt):
+        print(f"\n{prog}: interrupted{tail}", file=sys.stderr)
+        return TERMINATED if isinstance(error, Terminated) else INTERRUPTED
+    line = " ".join(str(error).split())
+    print(f"{prog}: error: {line}{tail if isinstance(error, OSError) else ''}", file=sys.stderr)
+    return BAD_INPUT
+
+
+@contextlib.contextmanager
+def without_start_up_messages():
+    """Hold back `_START_UP_LINES`, which native libraries write to the file of standard error.
+
+    TensorFlow writes them before it reads any setting.  Everything else is written at the end.
+    """
+    try:
+        sys.stderr.flush()
+        saved = os.dup(2)
+    except (OSError, AttributeError):  # no standard error stream
+        yield
+        return
+    hidden = _START_UP_LINES + (() if _has_nvidia_device() else _NO_DRIVER_LINES)
+    with tempfile.TemporaryFile() as sink:
+        os.dup2(sink.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            sink.seek(0)
+            for line in sink.read().splitlines(keepends=True):
+                if not any(text.encode() in line for text in hidden):
+                    os.write(2, line)
+
+
+def _has_nvidia_device():
+    return any(pathlib.Path(place).exists() for place in ("/dev/nvidia0", "/dev/dxg"))
+
+
+def _without_retracing_advice(record):
+    """TensorFlow warns of functions that it traces again; here each network has its own."""
+    return "tf.function retracing" not in str(record.msg)
+
+
+def _raise_terminated(number, frame):
+    signal.signal(number, signal.SIG_DFL)  # the second one ends it at once
+    raise Terminated

@@ -1,0 +1,1 @@
+"""The corruption command: a corrupted copy of a data set."""

@@ -1,0 +1,1 @@
+"""The evaluation command: accuracy of a run under attack and corruption."""

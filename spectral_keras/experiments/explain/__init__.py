@@ -1,0 +1,1 @@
+"""The explanation command: which frequencies a saved classifier needs."""

@@ -1,0 +1,368 @@
+"""Which frequencies a saved classifier needs: `python -m models.explain MODEL ...`."""
+
+import sys
+import time
+
+import numpy as np
+
+from spectral_keras.experiments.command import CommandError, command_line, program, report_end
+from spectral_keras.experiments.evaluate.attacks import data_hash, file_hash
+from spectral_keras.experiments.explain.folder import REPORT, Folder
+from spectral_keras.experiments.explain.options import parse
+from spectral_keras.experiments.explain.plot import draw_page
+from spectral_keras.experiments.explain.report import (
+    accuracies,
+    energies,
+    energies_csv,
+    filtered,
+    mask_numbers,
+    share,
+    single_numbers,
+)
+from spectral_keras.experiments.explain.source import (
+    Images,
+    batch_size,
+    check_fit,
+    default_output,
+    load_model,
+    peak_rate,
+    predictions,
+    resolve,
+)
+from spectral_keras.experiments.folder import commit, versions, write_json, write_text
+from spectral_keras.experiments.train.command import configure
+
+# Images in examples.npz where no single masks are asked for.
+_EXAMPLES = 16
+# The mask is finished when its sparsity moves by at most this much for so many epochs.
+_STILL, _STILL_EPOCHS = 5e-4, 3
+_SHOWN = (
+    "penalty", "single_penalty", "invariance", "epochs", "batch_size", "learning_rate", "seed",
+    "per_class", "single", "images", "split", "pixel_range", "heat_map", "heat_map_images",
+    "heat_map_norm",
+)  # fmt: skip
+_DATA = (
+    "dataset", "data_dir", "limit", "image_size", "grayscale", "validation_fraction", "split_seed",
+)  # fmt: skip
+
+
+def main(argv=None):
+    """Run the command and leave with its status: 0, 2 (bad input) 130 or 143."""
+    options = parse(argv)
+    folder = Folder(options["output"] or default_output(options))
+    try:
+        explain(options, folder, argv)
+        status = 0
+    except (CommandError, OSError, KeyboardInterrupt) as error:
+        status = report_end(
+            program("models.explain"), error, "--resume goes on" if folder.holds_run else ""
+        )
+    finally:
+        folder.close()
+    sys.exit(status)
+
+
+def explain(options, folder, argv=None):
+    """Write to `folder` what `options` ask for."""
+    begin = time.perf_counter()
+    path, options, names = resolve(options)
+    folder.check(options["resume"], options["overwrite"])
+    configure({"seed": options["seed"], "precision": "float32"})
+    model = load_model(path)
+    images = Images(options, names)
+    check_fit(path, model, images, options["dataset"])
+    options["batch_size"] = batch_size(model, options["batch_size"], len(images.y))
+    folder.begin(_settings(path, options, images), options["overwrite"])
+    if folder.finished:
+        print(f"{folder.path} is finished; nothing to do", flush=True)
+        return
+    plain = predictions(model, images.x)
+    print(
+        f"{path}: {model.count_params():,} parameters; {len(images.x):,} {options['split']} images "
+        f"of {options['dataset']}, accuracy {np.mean(plain == images.y):.4f}; {folder.path}",
+        flush=True,
+    )
+    try:
+        work = _Work(options, folder, model, images, plain)
+        report = work.report(path)
+    except ValueError as error:  # what the library refuses: the message says why
+        raise CommandError(str(error)) from error
+    report["command"] = command_line("models.explain", argv)
+    report["commit"] = commit()
+    work.write(report)
+    for note in report["notes"]:
+        print(f"note: {note}", flush=True)
+    _print_summary(report)
+    print(f"{folder.path}/ (explanation.png, {REPORT}, ...), {time.perf_counter() - begin:.1f} s")
+
+
+def _settings(path, options, images):
+    """What the numbers depend on."""
+    import keras
+
+    return {
+        "model": str(path),
+        "model_sha256": file_hash(path),
+        "data_sha256": data_hash(images.x, images.y),
+        "data": {name: options[name] for name in _DATA},
+        "settings": {name: options[name] for name in _SHOWN},
+        "backend": keras.backend.backend(),
+        "versions": versions(),
+    }
+
+
+class _Work:
+    """The masks of one model: learned, or read where they are there already."""
+
+    def __init__(self, options, folder, model, images, plain):
+        self.options, self.folder, self.model = options, folder, model
+        self.images, self.plain = images, plain
+        self.notes = []
+        self.learned = self._of_set("masks.npz", per_class=False)
+        self.by_class = self._of_set("class_masks.npz", True) if options["per_class"] else None
+        self.chosen = images.order[: options["single"] or _EXAMPLES]
+        self.singles = self._of_images() if options["single"] else None
+        self.heat = self._heat_map() if options["heat_map"] else None
+
+    def _of_set(self, name, per_class):
+        from spectral_keras.analysis.masks import EpochRule, SetMasks, learn_mask
+
+        found = self.folder.stored(SetMasks, name)
+        if found is not None:
+            return found
+        options, images = self.options, self.images
+        groups = len(np.unique(images.y)) if per_class else 1
+        rate = options["learning_rate"] or peak_rate(
+            len(images.y) / groups, options["batch_size"], options["epochs"]
+        )
+        with _Bar(f"masks of {groups} classes" if per_class else "mask", "epoch") as bar:
+            found = learn_mask(
+                self.model,
+                (images.x, images.y),
+                per_class=per_class,
+                penalty=options["penalty"],
+                invariance=options["invariance"],
+                learning_rate=rate,
+                epochs=options["epochs"],
+                batch_size=options["batch_size"],
+                stopping=EpochRule(patience=_STILL_EPOCHS, sparsity_tolerance=_STILL),
+                seed=options["seed"],
+                data_format="channels_last",
+                checkpoint=self.folder.checkpoint(name),
+                progress=bar,
+            )
+        found.save(self.folder / name)
+        return found
+
+    def _of_images(self):
+        from spectral_keras.analysis.masks import ImageMasks, learn_masks
+
+        found = self.folder.stored(ImageMasks, "single_masks.npz")
+        if found is None:
+            with _Bar("masks of single images", "image") as bar:
+                found = learn_masks(
+                    self.model,
+                    self.images.x[self.chosen],
+                    penalty=self.options["single_penalty"],
+                    invariance=self.options["invariance"],
+                    data_format="channels_last",
+                    checkpoint=self.folder.checkpoint("single_masks.npz"),
+                    checkpoint_every=50,
+                    progress=bar,
+                )
+            found.save(self.folder / "single_masks.npz")
+        return found
+
+    def _heat_map(self):
+        from spectral_keras.analysis import fourier_heat_map
+
+        images, (low, high) = self.images, self.options["pixel_range"]
+        chosen = images.order[: self.options["heat_map_images"]]
+        with _Bar("heat map", "image") as bar:
+            heat = fourier_heat_map(
+                self.model,
+                images.x[chosen],
+                images.y[chosen],
+                norm=self.options["heat_map_norm"] * (high - low),
+                clip=(low, high),
+                seed=self.options["seed"],
+                data_format="channels_last",
+                progress=bar,
+            )
+        self.folder.save_arrays("heat_map.npy", heat)
+        return heat
+
+    def report(self, path):
+        """The content of explanation.json."""
+        import keras
+
+        images, options, mask = self.images, self.options, self.learned.masks[0]
+        on_images = accuracies(self.model, images.x, images.y, mask, self.plain)
+        report = {
+            "model": str(path),
+            "command": None,
+            "data": {name: options[name] for name in _DATA} | {"source": images.source},
+            "settings": {name: options[name] for name in _SHOWN}
+            | {"learning_rate": self.learned.settings["learning_rate"]},
+            "learned_with": self.learned.settings,
+            "images": len(images.x),
+            "accuracy": on_images,
+            "accuracy_held_out": accuracies(self.model, images.held_x, images.held_y, mask),
+            "mask": mask_numbers(self.learned, 0, images.x),
+            "classes": None,
+            "single_images": None,
+            "heat_map": None,
+        }
+        self.examples = self._example_arrays(mask)
+        if self.by_class is not None:
+            report["classes"] = [self._class(place) for place in range(len(self.by_class.masks))]
+        if self.singles is not None:
+            x = images.x[self.chosen]
+            report["single_images"], more = single_numbers(self.model, x, self.singles)
+            self.examples |= more
+        if self.heat is not None:
+            count = min(options["heat_map_images"], len(images.x))
+            own = images.order[:count]
+            report["heat_map"] = {
+                "images": count,
+                "norm": options["heat_map_norm"],
+                "error": share(self.plain[own] != images.y[own]),
+                "mean_error": float(self.heat.mean()),
+                "largest_error": float(self.heat.max()),
+            }
+        report["notes"] = self._notes(report)
+        report["backend"] = keras.backend.backend()
+        report["versions"] = versions()
+        return report
+
+    def _class(self, place):
+        label = int(self.by_class.classes[place])
+        own = self.images.y == label
+        mask = self.by_class.masks[place]
+        return {
+            "class": label,
+            "name": self.images.class_names[label],
+            "accuracy": accuracies(
+                self.model, self.images.x[own], self.images.y[own], mask, self.plain[own]
+            ),
+            **mask_numbers(self.by_class, place),
+        }
+
+    def _example_arrays(self, mask):
+        from spectral_keras.analysis import complement
+
+        x = self.images.x[self.chosen]
+        parts = {"masked": filtered(x, mask), "complement": filtered(x, complement(mask))}
+        return {
+            "original": x,
+            **parts,
+            "label": self.images.y[self.chosen],
+            "original_class": self.plain[self.chosen],
+            **{f"{name}_class": predictions(self.model, part) for name, part in parts.items()},
+        }
+
+    def _notes(self, report):
+        notes, plain = [], report["accuracy"]["plain"]
+        low, high = self.options["pixel_range"]
+        if plain["count"] == 0:
+            notes.append(
+                "the model classifies none of the images correctly: the masks are of no use; does "
+                f"it take pixels from {low:g} to {high:g} (--pixel-range), and classes in the "
+                "order of the data set?"
+            )
+        elif plain["interval"][0] <= 1 / self.model.outputs[0].shape[-1]:
+            notes.append(
+                f"the model's accuracy of {plain['share']:.3f} is not above chance; does it take "
+                f"pixels from {low:g} to {high:g} (--pixel-range), and classes in the order of the "
+                "data set?"
+            )
+        if report["mask"]["epoch"] == 0:
+            notes.append(
+                "at the end of no epoch the mask kept 99 % of the accuracy: what is shown is the "
+                "mask of ones; try more --epochs or a smaller --penalty"
+            )
+        elif report["mask"]["epoch"] < report["mask"]["epochs"]:
+            notes.append(
+                f"the mask is that of epoch {report['mask']['epoch']} of "
+                f"{report['mask']['epochs']}, the last that kept 99 % of the accuracy; a smaller "
+                "--penalty keeps more frequencies"
+            )
+        elif 1 - report["mask"]["zero_share"] - report["mask"]["one_share"] > 0.5:
+            notes.append("more than half of the mask is between 0 and 1: try more --epochs")
+        return notes
+
+    def write(self, report):
+        """All files; explanation.json last, which says that the others are there."""
+        folder, masks, names = self.folder, self.learned.masks, ["mask"]
+        if self.by_class is not None:
+            masks = np.concatenate([masks, self.by_class.masks])
+            names += [f"class {int(label)}" for label in self.by_class.classes]
+        radial, angular = energies(masks, names)
+        write_text(folder / "energies.csv", energies_csv(radial, angular))
+        folder.save_arrays("examples.npz", self.examples)
+        draw_page(
+            folder / "explanation.png",
+            report,
+            {
+                "mask": self.learned.masks[0],
+                "classes": None if self.by_class is None else self.by_class.masks,
+                "singles": None if self.singles is None else self.singles.masks,
+                "heat": self.heat,
+                "examples": self.examples,
+                "radial": radial,
+                "angular": angular,
+                "names": self.images.class_names,
+            },
+        )
+        write_json(folder / REPORT, report)
+        folder.remove_checkpoints()
+
+
+class _Bar:
+    """Keras' progress bar on a terminal; in a file, a line at the end."""
+
+    def __init__(self, text, unit):
+        self.text, self.unit = text, unit
+        self.bar, self.begin = None, time.perf_counter()
+
+    def __enter__(self):
+        return self
+
+    def __call__(self, done, total):
+        if not sys.stdout.isatty():
+            return
+        if self.bar is None:
+            import keras
+
+            print(self.text)
+            self.bar = keras.utils.Progbar(total, unit_name=self.unit)
+        self.bar.update(done)
+
+    def __exit__(self, kind, *_):
+        if kind is not None:
+            return
+        if self.bar is not None and self.bar._seen_so_far < self.bar.target:
+            print()  # it was finished before its last epoch
+        print(f"{self.text}: {time.perf_counter() - self.begin:.1f} s", flush=True)
+
+
+def _print_summary(report):
+    for title, found in (
+        ("accuracy", report["accuracy"]),
+        ("accuracy on other images", report["accuracy_held_out"]),
+    ):
+        if found is not None:
+            shown = ", ".join(f"{name} {part['share']:.4f}" for name, part in found.items())
+            print(f"{title}: {shown} ({found['plain']['images']:,} images)")
+    mask = report["mask"]
+    bands = ", ".join(f"{name} {part['kept_share']:.2f}" for name, part in mask["bands"].items()
+                      if part["kept_share"] is not None)  # fmt: skip
+    print(f"mask: sparsity {mask['sparsity']:.3f}, {mask['zero_share']:.1%} zeros; kept of the "
+          f"bands: {bands}")  # fmt: skip
+    single = report["single_images"]
+    if single is not None:
+        print(
+            f"single images: prediction kept {single['prediction_kept']['count']} of "
+            f"{single['images']}, changed by the complement {single['complement_changes']['count']}"
+            f"; sparsity {single['mean_sparsity']:.3f}"
+        )

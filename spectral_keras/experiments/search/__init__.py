@@ -1,0 +1,1 @@
+"""The search commands: hyper-parameters by Bayesian optimisation, and training the best point."""

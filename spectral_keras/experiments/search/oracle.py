@@ -1,0 +1,180 @@
+"""Keras Tuner's Bayesian optimisation, with its seeds and without its repeated points."""
+
+import json
+import math
+import os
+import pathlib
+import warnings
+
+import keras_tuner
+import numpy as np
+from keras_tuner.engine.trial import Trial
+from threadpoolctl import threadpool_limits
+
+from spectral_keras.experiments.command import CommandError
+from spectral_keras.experiments.folder import read_json, with_checksum
+
+# Random draws before the space counts as exhausted.
+DRAWS = 10_000
+
+
+class Oracle(keras_tuner.oracles.BayesianOptimizationOracle):
+    """Gaussian process and upper confidence bound of Keras Tuner; what differs:
+
+    - No point is proposed twice: a repeat gives way to a random new point, and when there is
+      none left the search stops (`exhausted`).
+    - Every seed counts, 0 included, and a proposal depends on (seed, number of the trial, results
+      of the finished trials) alone, so that a resumed search goes on as it would have gone on.
+    - Failed points count as the worst score so far: the search learns to stay away from them.
+      Any number of trials may fail.
+    - The state is read from the trials' own files, each of which is written in one move.
+
+    Args:
+        max_trials: number of trials.
+        num_initial_points: random points before the model decides, at least 1.
+        seed: integer of at least 0.
+        hyperparameters: `keras_tuner.HyperParameters` that replace those of the built model.
+        listener: function of (trial) that is called when a trial has ended, or None.
+    """
+
+    def __init__(self, max_trials, num_initial_points, seed, hyperparameters=None, listener=None):
+        super().__init__(
+            objective=keras_tuner.Objective("val_accuracy", "max"),
+            max_trials=max_trials,
+            num_initial_points=num_initial_points,
+            seed=seed,
+            hyperparameters=hyperparameters,
+            max_consecutive_failed_trials=math.inf,
+        )
+        self.seed = seed  # Keras Tuner replaces 0 by a random number
+        self.gpr.random_state = seed
+        self.exhausted = False
+        self.listener = listener
+        self.verbose = 0
+
+    def populate_space(self, trial_id):
+        # The other random states of Keras Tuner are not saved, or move with each repeat.
+        rng = np.random.default_rng([self.seed, len(self.trials)])
+        tried = {_key(trial.hyperparameters.values) for trial in self.trials.values()}
+        values = None
+        ended = [trial for trial in self.trials.values() if trial.status in ("COMPLETED", "FAILED")]
+        if len(ended) >= self.num_initial_points:
+            values = self._proposal(trial_id, ended, rng)
+        if values is None or _key(values) in tried:
+            values = self._random_point(tried, rng)
+        self.exhausted = values is None
+        return {"status": "STOPPED" if values is None else "RUNNING", "values": values}
+
+    def _proposal(self, trial_id, ended, rng):
+        """The point of the highest upper confidence bound; None while no trial has a score."""
+        failed = [trial for trial in ended if trial.status == "FAILED"]
+        scores = [trial.score for trial in ended if trial.status == "COMPLETED"]
+        if not scores:
+            return None
+        self._random_state = np.random.RandomState(int(rng.integers(2**32)))
+        for trial in failed:
+            trial.status, trial.score = "COMPLETED", min(scores)
+        try:
+            # Matrices of a few rows: more threads would only wait for each other.
+            with threadpool_limits(1), warnings.catch_warnings():
+                # Of the kernel's length scales: with few points most are at their bounds.
+                warnings.simplefilter("ignore")
+                return super().populate_space(trial_id)["values"]
+        finally:
+            for trial in failed:
+                trial.status, trial.score = "FAILED", None
+
+    def _random_point(self, tried, rng):
+        """A random point that is not among those tried; None if there seems to be none."""
+        for _ in range(DRAWS):
+            point = keras_tuner.HyperParameters()
+            for hp in self.hyperparameters.space:
+                point.merge([hp])
+                if point.is_active(hp):
+                    point.values[hp.name] = hp.random_sample(int(rng.integers(2**31)))
+            if _key(point.values) not in tried:
+                return point.values
+        return None
+
+    def end_trial(self, trial):
+        super().end_trial(trial)
+        if self.listener is not None:
+            self.listener(self.trials[trial.trial_id])
+
+    def _save_trial(self, trial):
+        # Keras Tuner writes the file in place: killed in between, it would lose the trial.
+        folder = pathlib.Path(self._get_trial_dir(trial.trial_id))
+        temporary = folder / "trial.json.tmp"
+        temporary.write_text(json.dumps(with_checksum(trial.get_state())))
+        os.replace(temporary, folder / "trial.json")
+
+    def reload(self, records=False):
+        """Take up the trials of the project's folder; the unfinished ones are queued again.
+
+        Args:
+            records: whether a finished trial must have its record.json; without it, it counts as
+                not begun.
+
+        Returns:
+            The numbers, from 1, of the finished trials whose record is missing.
+
+        Raises:
+            CommandError: for a damaged file.
+        """
+        lost = []
+        folder = pathlib.Path(self._project_dir)
+        for path in trial_files(folder):
+            trial = load_trial(path)
+            ended = trial.status in ("COMPLETED", "FAILED")
+            if ended and records and not path.with_name("record.json").exists():
+                lost.append(trial_number(path) + 1)
+                trial = Trial(trial.hyperparameters, trial_id=trial.trial_id, status="RUNNING")
+            self.update_space(trial.hyperparameters)
+            self.trials[trial.trial_id] = trial
+            self.start_order.append(trial.trial_id)
+            if trial.status in ("COMPLETED", "FAILED"):
+                self.end_order.append(trial.trial_id)
+            else:
+                self._retry_queue.insert(0, trial.trial_id)  # it is emptied from its end
+        return lost
+
+
+def trial_files(folder):
+    """The trial.json of each trial in the folder, in their order.
+
+    Raises:
+        CommandError: if one is missing: the trials after it were chosen by its result.
+    """
+    paths = sorted(pathlib.Path(folder).glob("trial_*/trial.json"), key=trial_number)
+    for number, path in enumerate(paths):
+        if trial_number(path) != number:
+            digits = len(path.parent.name.removeprefix("trial_"))  # Keras Tuner fills up with 0
+            lost = path.parent.with_name(f"trial_{number:0{digits}d}") / "trial.json"
+            raise CommandError(f"{lost} is missing, and later trials were chosen by its result")
+    return paths
+
+
+def trial_number(path):
+    """Number of a trial, from 0, by the path of its trial.json."""
+    text = pathlib.Path(path).parent.name.removeprefix("trial_")
+    if not text.isdecimal():
+        raise CommandError(f"{path}: expected the folder trial_ and a number")
+    return int(text)
+
+
+def load_trial(path):
+    """The trial of a trial.json; a `CommandError` if the file is damaged."""
+    trial_number(path)
+    state = read_json(path)
+    try:
+        trial = Trial.from_state(state)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise CommandError(f"{path} cannot be read: {error or type(error).__name__}") from None
+    # It becomes a part of the paths that are written and deleted.
+    if f"trial_{trial.trial_id}" != pathlib.Path(path).parent.name:
+        raise CommandError(f"{path} is damaged: it is of trial {trial.trial_id!r}")
+    return trial
+
+
+def _key(values):
+    return tuple(sorted((name, repr(value)) for name, value in values.items()))

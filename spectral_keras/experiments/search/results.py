@@ -1,0 +1,144 @@
+"""What a search leaves: results.json, the summary table, the best point."""
+
+import json
+import pathlib
+
+from spectral_keras.experiments.command import CommandError, command_line
+from spectral_keras.experiments.folder import read_json, write_json
+from spectral_keras.experiments.search.oracle import load_trial, trial_files, trial_number
+from spectral_keras.models import registry
+
+STATUS = {"COMPLETED": "completed", "FAILED": "failed"}
+
+
+def collect(folder, problem):
+    """All trials of a search folder in their order, as JSON."""
+    trials = []
+    for path in trial_files(pathlib.Path(folder, "trials")):
+        trial = load_trial(path)
+        status = STATUS.get(trial.status, "unfinished")
+        record = {
+            "number": trial_number(path) + 1,
+            "status": status,
+            "reason": None,
+            "point": problem.point(trial.hyperparameters),
+            "score": trial.score,
+            "best_epoch": None,
+            "val_accuracy": [],
+            "seconds": None,
+            "worker": None,
+        }
+        # Missing where a worker of another machine does not share the folder.
+        if status != "unfinished" and path.with_name("record.json").exists():
+            record |= read_json(path.with_name("record.json"))
+        trials.append(record)
+    return trials
+
+
+def ranked(trials):
+    """The completed trials, best first; the earlier of two equal ones first."""
+    completed = [trial for trial in trials if trial["status"] == "completed"]
+    return sorted(completed, key=lambda trial: (-trial["score"], trial["number"]))
+
+
+def write_results(folder, problem, exhausted=False):
+    """Write results.json from the folder's config.json and trials; returns its content."""
+    folder = pathlib.Path(folder)
+    config = read_json(folder / "config.json")
+    trials = collect(folder, problem)
+    best = ranked(trials)[:1]
+    if best:
+        best = {**best[0], "command": retrain_command(folder)}
+        if config.get("model"):
+            arguments = training_arguments(config, best["point"])
+            best["training_command"] = command_line(f"models.{config['model']}", arguments)
+    copied = ("model", "build", "command", "options", "data", "images", "versions", "commit")
+    results = {
+        **{key: config.get(key) for key in copied},
+        "seed": config["options"]["seed"],
+        "objective": "highest val_accuracy of the epochs, on images held out from training",
+        "axes": problem.axes(),
+        "space_exhausted": exhausted,
+        "best": best or None,
+        "trials": trials,
+    }
+    write_json(folder / "results.json", results)
+    return results
+
+
+def read_results(folder):
+    """(config.json, results.json) of a search folder.
+
+    Raises:
+        CommandError: if the folder holds no search, or a file is damaged.
+    """
+    folder = pathlib.Path(folder)
+    if not (folder / "results.json").exists():
+        raise CommandError(f"{folder} holds no results of a search: expected results.json")
+    config, results = read_json(folder / "config.json"), read_json(folder / "results.json")
+    try:
+        best = ranked(results["trials"])
+        config["search"], config["options"]["seed"]
+        good = (
+            all(isinstance(trial["point"], dict) for trial in best)
+            and (not config.get("model") or config["model"] in registry.names())
+            and all(_is_plain(text) for text in config["arguments"])
+        )
+    except (KeyError, TypeError, AttributeError):
+        good = False
+    if not good:
+        raise CommandError(f"{folder}: results.json or config.json is damaged")
+    return config, results
+
+
+def _is_plain(argument):
+    """Whether a stored argument is one of a training, and not of where it is written."""
+    own = ("--output", "--overwrite", "--resume", "--help", "-h")
+    return isinstance(argument, str) and argument.partition("=")[0] not in own
+
+
+def training_arguments(config, point):
+    """The command line of the training command for a point."""
+    return [*config["arguments"], *(f"--{k.replace('_', '-')}={v}" for k, v in point.items())]
+
+
+def retrain_command(folder):
+    return command_line("tuning.retrain", [str(folder)])
+
+
+def table(trials):
+    """The summary: all trials, best first, then those that failed, with the reason."""
+    completed = ranked(trials)
+    rows = [
+        [
+            str(trial["number"]),
+            f"{trial['score']:.4f}",
+            _shown(trial["best_epoch"]),
+            _shown(trial["seconds"]),
+            *map(_shown, trial["point"].values()),
+        ]
+        for trial in completed
+    ]
+    others = [trial for trial in trials if trial["status"] != "completed"]
+    rows += [
+        [str(trial["number"]), trial["status"], "-", _shown(trial["seconds"])]
+        + [_shown(value) for value in trial["point"].values()]
+        for trial in others
+    ]
+    names = list(trials[0]["point"]) if trials else []
+    if any(list(trial["point"]) != names for trial in trials):
+        # Conditional hyper-parameters: a column for each would be mostly empty.
+        names = ["point"]
+        for row, trial in zip(rows, completed + others, strict=True):
+            row[4:] = [json.dumps(trial["point"])]
+    lines = [["trial", "val_accuracy", "best epoch", "seconds", *names], *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    text = ["  ".join(f"{c:>{w}}" for c, w in zip(line, widths, strict=True)) for line in lines]
+    text += [f"trial {t['number']} failed: {t['reason']}" for t in others if t["reason"]]
+    return "\n".join(text)
+
+
+def _shown(value):
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

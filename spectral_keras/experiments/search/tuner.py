@@ -1,0 +1,164 @@
+"""Keras Tuner's loop over trials, with trials that are continued after a kill."""
+
+import pathlib
+import shutil
+import time
+
+import keras
+import keras_tuner
+
+from spectral_keras.experiments.folder import write_json
+from spectral_keras.experiments.search import cluster as _cluster
+from spectral_keras.experiments.search.fit import Infeasible, best_row, duration, fit
+
+# Of trials, in Keras Tuner.
+_ENDED = ("COMPLETED", "FAILED", "INVALID")
+
+
+class Tuner(keras_tuner.Tuner):
+    """Runs the trials that the oracle proposes.
+
+    Each trial starts from the same seed, sees the same batches, and leaves `record.json` beside
+    Keras Tuner's `trial.json`: status, reason, point, history.  Files of a trial are in
+    FOLDER/trials/trial_N.
+
+    Args:
+        problem: what is searched, see `spectral_keras.experiments.search.problem`.
+        oracle: the `Oracle`; in a worker it is only asked for the space.
+        folder: the search folder.
+        data: `Dataset`; `batches`: dict of the `Batches` "train" and "validation".
+        epochs, seed: of each trial.
+        resume: True takes up the trials that are in the folder; not for a worker, whose chief
+            does it.
+        records: whether a finished trial must have its record; workers of other machines may
+            keep theirs elsewhere.
+        show: function that prints a line.
+    """
+
+    def __init__(self, problem, oracle, folder, data, batches, epochs, seed, resume, records, show):
+        super().__init__(
+            oracle, hypermodel=problem.declare, directory=str(folder), project_name="trials"
+        )
+        self.problem, self.data, self.batches = problem, data, batches
+        self.epochs, self.seed, self.show = epochs, seed, show
+        self._begin, self._ended = time.monotonic(), 0
+        self._worker = self.oracle is not oracle  # Keras Tuner put a client in its place
+        if resume and not self._worker:
+            for number in oracle.reload(records):
+                show(f"trial {number} has lost its record.json: it is run again")
+            for trial in oracle.trials.values():
+                if trial.status in _ENDED:  # of a process that was killed just then
+                    self._drop_checkpoints(trial)
+
+    def save(self):
+        # The oracle saves each trial, and this class has no other state.  Without a file of its
+        # own Keras Tuner does not reload behind our back, and only if a first trial had ended.
+        pass
+
+    def on_trial_begin(self, trial):
+        values = describe(self.problem.point(trial.hyperparameters.copy()))
+        self.show(f"trial {self._number(trial)} of {self.oracle.max_trials}: {values}")
+
+    def search(self):
+        """Run trials until the oracle has no more; in the chief, serve the workers.
+
+        Keras Tuner's own loop takes every error of a trial, a misspelt name too, for a failed
+        trial, and prints its traceback.  Here only `Infeasible` fails a trial.
+        """
+        if _cluster.role() == "chief":
+            super().search()
+            return
+        while True:
+            trial = self.oracle.create_trial(self.tuner_id)
+            if trial.status == "STOPPED":
+                return
+            if trial.status == "IDLE":
+                continue
+            self.on_trial_begin(trial)
+            folder, reason = self._folder(trial), None
+            try:
+                rows = self.run_trial(trial)
+            except Infeasible as error:
+                rows, reason = error.history, str(error)
+            point = self.problem.point(trial.hyperparameters.copy())
+            record = write_record(folder, trial, point, rows, reason, self.tuner_id)
+            if reason is None:
+                scores = {"val_accuracy": record["score"]}
+                self.oracle.update_trial(trial.trial_id, scores, step=record["best_epoch"])
+            trial.status, trial.message = "FAILED" if reason else "COMPLETED", reason
+            self.on_trial_end(trial)
+
+    def run_trial(self, trial):
+        """The history of a trial; `Infeasible` if its point cannot be trained."""
+        keras.utils.set_random_seed(self.seed)
+        hp = trial.hyperparameters.copy()
+        model = self.problem.build(hp, self.data, len(self.batches["train"]))
+        return fit(
+            model,
+            self.batches,
+            self.epochs,
+            self._folder(trial) / "checkpoints",
+            on_epoch=lambda row: self._show_epoch(trial, row),
+        )
+
+    def on_trial_end(self, trial):
+        super().on_trial_end(trial)
+        self._drop_checkpoints(trial)
+        # The graphs of finished trials would pile up.
+        keras.backend.clear_session()  # collects garbage, too
+        self._ended += 1
+        now = self.oracle.get_trial(trial.trial_id)
+        best = self.oracle.get_best_trials(1)[0]
+        elapsed = time.monotonic() - self._begin
+        left = max(self.oracle.max_trials - self._number(trial), 0)
+        to_go = f", about {duration(elapsed / self._ended * left)} to go"
+        score = "failed" if now.score is None else f"val_accuracy {now.score:.4f}"
+        if best.score is not None:
+            score += f"; best {best.score:.4f} (trial {self._number(best)})"
+        # A worker does not know how many others share the trials that are left.
+        self.show(
+            f"trial {self._number(trial)}: {score}; {duration(elapsed)} elapsed"
+            f"{'' if self._worker else to_go}"
+        )
+
+    def _show_epoch(self, trial, row):
+        self.show(
+            f"  trial {self._number(trial)} epoch {row['epoch']}/{self.epochs}: loss "
+            f"{row['loss']:.4f}, val_accuracy {row['val_accuracy']:.4f}, {row['seconds']:.1f} s"
+        )
+
+    def _drop_checkpoints(self, trial):
+        shutil.rmtree(self._folder(trial) / "checkpoints", ignore_errors=True)
+
+    @staticmethod
+    def _number(trial):
+        return int(trial.trial_id) + 1
+
+    def _folder(self, trial):
+        return pathlib.Path(self.get_trial_dir(trial.trial_id))
+
+
+def describe(point):
+    """A point in one line: numbers to four digits."""
+    return ", ".join(
+        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in point.items()
+    )
+
+
+def write_record(folder, trial, point, rows, reason, worker):
+    """record.json: what Keras Tuner's trial.json does not hold."""
+    best = best_row(rows) if rows and reason is None else None
+    record = {
+        "number": int(trial.trial_id) + 1,
+        "status": "failed" if reason else "completed",
+        "reason": reason,
+        "point": point,
+        "score": best and best["val_accuracy"],
+        "best_epoch": best and best["epoch"],
+        "val_accuracy": [row["val_accuracy"] for row in rows],
+        "seconds": round(sum(row["seconds"] for row in rows), 1),
+        "worker": worker,
+    }
+    write_json(folder / "record.json", record)
+    return record

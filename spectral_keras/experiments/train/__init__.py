@@ -1,0 +1,1 @@
+"""The training command: options, devices, a run and its files."""

@@ -1,0 +1,6 @@
+"""The zoo: CIFAR-sized networks by name, images in [0, 1] to logits."""
+
+from spectral_keras.models.recipe import Recipe
+from spectral_keras.models.registry import build, factory, names, options, recipe
+
+__all__ = ["Recipe", "build", "factory", "names", "options", "recipe"]

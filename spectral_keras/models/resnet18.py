@@ -1,0 +1,58 @@
+"""ResNet-18 for CIFAR: He, Zhang, Ren and Sun (2015), as in the auxiliary Fourier task.
+
+    C64 3x3, then two blocks (C 3x3, C 3x3, + shortcut) each of 64, 128, 256 and 512 filters, GA, FC
+
+Sides 32, 16, 8 and 4; each stage but the first halves its maps.  Batch normalisation after every
+convolution, none of which has a bias.  11 173 962 trainable parameters with ten classes.
+"""
+
+from typing import Literal
+
+from spectral_keras.models.backbones import (
+    activate,
+    add_shortcut,
+    begin,
+    blocks,
+    builder,
+    finish,
+    recipe,
+)
+from spectral_keras.models.blocks import scaled
+
+RECIPE = recipe("C64 (C C +)x2 each of 64, 128, 256, 512; GA FC")
+
+
+def build(
+    input_shape=(32, 32, 3),
+    num_classes=10,
+    *,
+    conv: Literal["spatial", "spectral", "hermitian"] = "spatial",
+    pooling: Literal["strided", "spectral"] = "strided",
+    width: float = 1.0,
+):
+    """ResNet-18, images in [0, 1] to logits.
+
+    Args:
+        input_shape: (height, width, channels).
+        num_classes: number of logits.
+        conv: "spatial", "spectral" or "hermitian" parametrisation of the 3x3 kernels.
+        pooling: "strided" for convolutions of stride 2, as in the paper, or "spectral" for stride
+            1 and spectral pooling to the same sizes.
+        width: factor on the numbers of filters.
+
+    Returns:
+        A functional `keras.Model`.  Layer "features" has the maps after the last ReLU, 4x4x512 for
+        32x32 images; the others are named stageS_blockB_first_conv, ..._second_bn, ..._relu.
+    """
+    block = builder(conv=conv, pooling=pooling)
+    inputs, x = begin(input_shape)
+    stages = [
+        (2, min(index + 1, 2), filters)
+        for index, filters in enumerate(scaled(width, 64, 128, 256, 512))
+    ]
+    x = block(x, stages[0][2], 3, name="stem")
+    for name, stride, (*_, filters) in blocks(stages):
+        y = block(x, filters, 3, stride=stride, name=f"{name}_first")
+        y = block(y, filters, 3, activation=None, name=f"{name}_second")
+        x = activate(add_shortcut(y, x, stride, block=block, name=name), "relu", name)
+    return finish(inputs, x, num_classes, "resnet18")
