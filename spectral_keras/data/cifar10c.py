@@ -9,9 +9,11 @@ import zipfile
 
 import numpy as np
 
-from spectral_keras.data import arrays, tfds
+from spectral_keras.data import arrays
 from spectral_keras.data.checksums import without_checksum
 from spectral_keras.data.errors import DataError
+from spectral_keras.data.tfds import find_builder, import_tfds, open_builder
+from spectral_keras.data.tfds_reader import Reader, quiet
 
 # Names of the published files: the 15 of the benchmark, then the 4 extra ones.
 NAMES = (
@@ -391,7 +393,7 @@ def _readable(where):
 def _load_tfds(data_dir, limit):
     store = _Builders(data_dir, limit)
     reader = store.reader(NAMES[0], SEVERITIES[0])
-    with tfds._quiet(store.module):
+    with quiet():
         labels = reader.labels("test")
     if limit is not None and limit < len(labels):
         labels = labels[arrays.balanced_prefix(labels, limit)]
@@ -408,23 +410,20 @@ class _Builders:
 
     def __init__(self, data_dir, limit):
         self.data_dir, self.limit = data_dir, limit
-        self.module = tfds._import()
+        self.module = import_tfds()
 
     def reader(self, name, severity):
         full = f"{BUILDER}/{TFDS_NAMES[name]}_{severity}"
-        with tfds._quiet(self.module):
-            builder = tfds._builder(self.module, full, self.data_dir)
-            keys = tfds._supervised_keys(self.module, builder, full)
-            tfds._prepare(builder, full)
-        return tfds._Reader(self.module, builder, full, *keys, None)
+        builder, keys = open_builder(self.module, full, self.data_dir, training=False)
+        return Reader(self.module, builder, full, *keys, None)
 
     def piece(self, name, severity, chosen):
         reader = self.reader(name, severity)
-        with tfds._quiet(self.module):
+        with quiet():
             return reader.limited("test", self.limit)  # the limit chooses
 
     def identity(self, name):
-        with tfds._quiet(self.module):
-            full = f"{BUILDER}/{TFDS_NAMES[name]}_{SEVERITIES[0]}"
-            builder = tfds._builder(self.module, full, self.data_dir)
+        full = f"{BUILDER}/{TFDS_NAMES[name]}_{SEVERITIES[0]}"
+        with quiet():
+            builder = find_builder(self.module, full, self.data_dir)
         return f"{BUILDER}/{TFDS_NAMES[name]}:{builder.info.version}"

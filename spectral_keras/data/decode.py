@@ -1,7 +1,6 @@
 """One decoder for every encoded image, whether it is read into memory or streamed."""
 
 import io
-import os
 
 import numpy as np
 
@@ -52,15 +51,3 @@ def described(error):
     kind = type(error).__name__
     text = str(error).split("<", 1)[0].strip().rstrip(".")  # no addresses of objects
     return f"{kind}: {text[:100]}" if text else kind
-
-
-def read_bytes(path, offset, length):
-    """`length` bytes of a file from `offset` on; fewer where it ends."""
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-    try:
-        if hasattr(os, "pread"):
-            return os.pread(descriptor, length, offset)
-        os.lseek(descriptor, offset, os.SEEK_SET)  # Windows
-        return os.read(descriptor, length)
-    finally:
-        os.close(descriptor)

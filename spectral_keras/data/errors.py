@@ -1,14 +1,25 @@
-"""The one error that loading a data set can raise."""
+"""The one error that loading a data set can raise, and texts for it."""
+
+import re
+
+__all__ = ["DataError", "first_line", "shown"]
 
 
 class DataError(ValueError):
     """A data set that cannot be used.  The message is one line that says what to do."""
 
-    def __init__(self, message):
+    def __init__(self, message: object):
         super().__init__(" ".join(str(message).split()))
 
 
-def shown(value, length=60):
+def shown(value: object, length: int = 60) -> str:
     """`repr(value)` for a message, cut to a readable length."""
     text = repr(value)
     return text if len(text) <= length else f"{text[:length]}...{text[0]}"
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, without its end stop; its type if it says nothing."""
+    text = re.sub(r"^Failed to construct dataset .*?}\": ", "", str(error).strip())
+    lines = text.splitlines()
+    return lines[0][:200].rstrip(". ") if lines else type(error).__name__

@@ -1,26 +1,23 @@
 """Any image classification set of TensorFlow Datasets, by name, in memory or streamed."""
 
-import concurrent.futures
 import contextlib
 import difflib
-import io
-import logging
 import os
 import pathlib
-import re
-import urllib.parse
-import warnings
+import sys
+import types
+from typing import Any
 
 import numpy as np
 
 from spectral_keras.data import arrays
-from spectral_keras.data.decode import MODES, decode, described
-from spectral_keras.data.errors import DataError, shown
-from spectral_keras.data.records import ArrayRecords, RecordError, TFRecords, interleaved
-from spectral_keras.data.streamed import StreamedImages, different_sizes, streams
+from spectral_keras.data.errors import DataError, first_line, shown
+from spectral_keras.data.files import open_regular
+from spectral_keras.data.streamed import streams
+from spectral_keras.data.tfds_reader import Reader, StreamedReader, quiet
 
-READ_BATCH = 1000
-PROBE_SECONDS = 5
+__all__ = ["find_builder", "import_tfds", "load_tfds", "open_builder"]
+
 # Known to have no training split; others are found out once they are prepared.
 EVALUATION_ONLY = frozenset(
     [
@@ -37,31 +34,25 @@ EVALUATION_ONLY = frozenset(
 
 
 def load_tfds(
-    name,
-    data_dir=None,
-    limit=None,
-    limit_test=None,
-    image_size=None,
-    stream=False,
-    stream_above=None,
-):
+    name: str,
+    data_dir: str | os.PathLike | None = None,
+    limit: int | None = None,
+    limit_test: int | None = None,
+    image_size: tuple[int, int] | None = None,
+    stream: bool | str = False,
+    stream_above: int | None = None,
+) -> dict[str, Any]:
     """Read the training and test split of `name`, downloading it where TFDS can.
 
     With a limit only the labels are read first, and only the chosen images decoded.
     The test set is the split "test"; failing that "validation"; failing that each fifth
     image of every class of "train". Streamed, the same images are chosen, and stay in their files.
     """
-    tfds = _import()
-    with _quiet(tfds):
-        builder = _builder(tfds, name, data_dir)
-        keys = _supervised_keys(tfds, builder, name)
-        if builder.name in EVALUATION_ONLY:
-            raise _no_training_split(name)
-        _prepare(builder, name)
-        splits = builder.info.splits
-        if "train" not in splits or not splits["train"].num_examples:
-            raise _no_training_split(name)
-        test_split = next((key for key in ("test", "validation") if key in splits), None)
+    tfds = import_tfds()
+    builder, keys = open_builder(tfds, name, data_dir, training=True)
+    splits = builder.info.splits
+    test_split = next((key for key in ("test", "validation") if key in splits), None)
+    with quiet():
         reader, streamed, how = _choose_reader(
             (tfds, builder, name, *keys, image_size),
             [("train", limit)] + ([(test_split, limit_test)] if test_split else []),
@@ -78,59 +69,49 @@ def load_tfds(
             x_test, y_test = reader.limited(test_split, limit_test)
         if not streamed:
             x_train, x_test = np.asarray(x_train), np.asarray(x_test)
-        return {
-            "x_train": x_train,
-            "y_train": y_train,
-            "x_test": x_test,
-            "y_test": y_test,
-            "class_names": list(builder.info.features[keys[1]].names),
-            "source": {
-                "kind": "tfds",
-                "path": str(builder.data_dir),
-                "version": str(builder.info.full_name),
-                "test": test_split or "each fifth image of every class of train",
-                "stream": how,
-            },
-        }
+    return {
+        "x_train": x_train,
+        "y_train": y_train,
+        "x_test": x_test,
+        "y_test": y_test,
+        "class_names": list(builder.info.features[keys[1]].names),
+        "source": {
+            "kind": "tfds",
+            "path": str(builder.data_dir),
+            "version": str(builder.info.full_name),
+            "test": test_split or "each fifth image of every class of train",
+            "stream": how,
+        },
+    }
 
 
 def _choose_reader(arguments, parts, stream, above):
     """(reader, whether to stream, what `Dataset.source` says about it)."""
-    tfds, builder, name, *_ = arguments
-    records = {"tfrecord": TFRecords, "array_record": ArrayRecords}.get(
-        getattr(builder.info.file_format, "value", None)
-    )
-    remote = "://" in str(builder.data_dir)
-    if stream is True and (records is None or remote):
-        raise DataError(
-            f"the data set {name!r} in {builder.data_dir} cannot be streamed: that needs TFRecord "
-            f"or ArrayRecord files in a local folder"
-        )
-    if records is None or remote:
+    _, builder, name, *_ = arguments
+    file_format = getattr(builder.info.file_format, "value", None)
+    if file_format not in ("tfrecord", "array_record") or _is_remote(builder):
+        if stream is True:
+            raise DataError(
+                f"the data set {name!r} in {builder.data_dir} cannot be streamed: that needs "
+                f"TFRecord or ArrayRecord files in a local folder"
+            )
         stream = False
-    reader = _Reader(*arguments)
-    if stream is not False or records is ArrayRecords:
-        reader = _StreamedReader(*arguments, records=records)
-    counts = [builder.info.splits[split].num_examples for split, _ in parts]
-    limits = [limit for _, limit in parts]
+    splits = builder.info.splits
+    counts = [splits[split].num_examples for split, _ in parts]
     count = sum(
-        min(n, n if limit is None else limit) for n, limit in zip(counts, limits, strict=True)
+        n if limit is None else min(n, limit) for n, (_, limit) in zip(counts, parts, strict=True)
     )
+    # tf.data cannot read ArrayRecord.
+    reader = (StreamedReader if file_format == "array_record" else Reader)(*arguments)
     streamed, how = streams(stream, above, count, reader.shape(parts[0][0]))
-    if not streamed and records is TFRecords:
-        reader = _Reader(*arguments)
-    shards = sum(builder.info.splits[split].num_shards for split, _ in parts)
-    return reader, streamed, how | {"format": builder.info.file_format.value, "shards": shards}
+    if streamed:
+        reader = StreamedReader(*arguments)
+    shards = sum(splits[split].num_shards for split, _ in parts)
+    return reader, streamed, how | {"format": file_format, "shards": shards}
 
 
-def _no_training_split(name):
-    return DataError(
-        f"the data set {name!r} has no training split, only images for evaluation: "
-        f"train on the set that it belongs to (for cifar10_corrupted: cifar10)"
-    )
-
-
-def _import():
+def import_tfds() -> types.ModuleType:
+    """`tensorflow_datasets`, or a DataError that says how to install it."""
     try:
         import tensorflow as tf
         import tensorflow_datasets as tfds
@@ -148,28 +129,57 @@ def _import():
     return tfds
 
 
-@contextlib.contextmanager
-def _quiet(tfds):
-    """TFDS prints, draws bars and logs tracebacks of its attempts; a library does not."""
-    loggers = [logging.getLogger(key) for key in ("absl", "tensorflow", "etils")]
-    levels = [logger.level for logger in loggers]
-    tfds.disable_progress_bar()
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
-    try:
-        with (
-            contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO()),
-            warnings.catch_warnings(),
-        ):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+def open_builder(
+    tfds: types.ModuleType, name: str, data_dir: str | os.PathLike | None, training: bool
+) -> tuple[Any, tuple[str, str]]:
+    """The builder of an image classification set, which is downloaded and prepared if need be.
+
+    Args:
+        tfds: what `import_tfds` returns.
+        name: of the data set, with its configuration or version.
+        data_dir: where TFDS keeps its files; its own default if None.
+        training: refuse a set without a training split.
+
+    Returns:
+        (builder, names of its image and its label feature).
+
+    Raises:
+        DataError: if there is no such set, or it cannot be downloaded or used.
+    """
+    with quiet():
+        builder = find_builder(tfds, name, data_dir)
+        keys = _supervised_keys(tfds, builder, name)
+        if training and builder.name in EVALUATION_ONLY:
+            raise _no_training_split(name)
+        _prepare(builder, name)
+    splits = builder.info.splits
+    if training and ("train" not in splits or not splits["train"].num_examples):
+        raise _no_training_split(name)
+    if not _is_remote(builder):
+        for path in (path for split in splits.values() for path in split.filepaths):
+            try:
+                open_regular(path).close()
+            except OSError as error:
+                raise DataError(
+                    f"the data set {name!r} in {builder.data_dir} cannot be read ({error}): remove "
+                    f"that folder and prepare it again"
+                ) from error
+    return builder, keys
 
 
-def _builder(tfds, name, data_dir):
+def _is_remote(builder):
+    return "://" in str(builder.data_dir)
+
+
+def _no_training_split(name):
+    return DataError(
+        f"the data set {name!r} has no training split, only images for evaluation: "
+        f"train on the set that it belongs to (for cifar10_corrupted: cifar10)"
+    )
+
+
+def find_builder(tfds: types.ModuleType, name: str, data_dir: str | os.PathLike | None) -> Any:
+    """The builder of a data set, which need not be prepared, or a DataError that says what is."""
     if data_dir is not None:
         data_dir = os.path.expanduser(os.fspath(data_dir))
     try:
@@ -195,7 +205,7 @@ def _unusable_name(tfds, name, error):
             f"{_did_you_mean(config, configs)}{some if configs else f'write {base}'}"
         )
     return DataError(
-        f"the data set {shown(name)} cannot be used ({_first_line(error)}): "
+        f"the data set {shown(name)} cannot be used ({first_line(error)}): "
         f"write name, name/configuration or name:version"
     )
 
@@ -212,7 +222,7 @@ def _supervised_keys(tfds, builder, name):
         features, keys = info.features, info.supervised_keys
     except Exception as error:
         raise DataError(
-            f"the data set {name!r} cannot be used ({_first_line(error)}): choose another one"
+            f"the data set {name!r} cannot be used ({first_line(error)}): choose another one"
         ) from error
     refusal = (
         f"the data set {name!r} is not an image classification set "
@@ -235,20 +245,12 @@ def _supervised_keys(tfds, builder, name):
 
 
 def _prepare(builder, name):
-    """Download and prepare, or say how to get the data; a failure is quick and leaves no litter."""
-    try:
-        from tensorflow_datasets.core.download import downloader
-    except ImportError:  # a private module: without it a failure only takes longer
-        downloader = None
-    retries = getattr(downloader, "MAX_RETRIES", None)
+    """Download and prepare, with TFDS' own progress bars, or say how to get the data."""
     try:
         if builder.is_prepared():
             return
-        unreachable = _unreachable_host(builder)
-        if unreachable and retries is not None:
-            # TFDS would repeat every request for minutes. What was downloaded before still counts.
-            downloader.MAX_RETRIES = 0
-        builder.download_and_prepare()
+        with contextlib.redirect_stdout(sys.stderr):  # the lines beside the bars
+            builder.download_and_prepare()
     except Exception as error:
         _remove_empty_folders(builder)
         if isinstance(error, AssertionError) and "Manual directory" in str(error):
@@ -257,32 +259,11 @@ def _prepare(builder, name):
                 f"https://www.tensorflow.org/datasets/catalog/{builder.name}) and prepared with "
                 f"'tfds build {name}': then point data_dir (--data-dir) to it"
             ) from error
-        reason = f"no connection to {unreachable}" if unreachable else _first_line(error)
         raise DataError(
             f"the data set {name!r} is not in {builder.data_dir} and could not be downloaded "
-            f"({reason}): connect to the network, or prepare it elsewhere with 'tfds build {name}' "
-            f"and point data_dir (--data-dir) to it, or use an .npz file"
+            f"({first_line(error)}): connect to the network, or prepare it elsewhere with "
+            f"'tfds build {name}' and point data_dir (--data-dir) to it, or use an .npz file"
         ) from error
-    finally:
-        if retries is not None:
-            downloader.MAX_RETRIES = retries
-
-
-def _unreachable_host(builder):
-    """The host of the data set's files if it does not answer at all, else None."""
-    import requests
-
-    url = next((url for url in builder.url_infos or () if url.startswith("http")), None)
-    if url is None:
-        return None
-    try:
-        # Any answer will do, also an error; a proxy of the environment is used.
-        requests.head(url, timeout=PROBE_SECONDS).close()
-    except requests.exceptions.ReadTimeout:
-        return None
-    except requests.exceptions.RequestException:
-        return urllib.parse.urlsplit(url).hostname
-    return None
 
 
 def _remove_empty_folders(builder):
@@ -302,265 +283,7 @@ def _remove_empty_folders(builder):
             path.rmdir()
 
 
-class _Reader:
-    """Reads images and labels of a split in stored order; every failure is a DataError."""
-
-    def __init__(self, tfds, builder, name, image_key, label_key, image_size):
-        self.tfds = tfds
-        self.builder = builder
-        self.name = name
-        self.image_key = image_key
-        self.label_key = label_key
-        self.image_size = image_size
-        self.stored_shape = builder.info.features[image_key].shape
-
-    @property
-    def channels(self):
-        return self.stored_shape[-1] or 3
-
-    def shape(self, split):
-        """(height, width, channels) that images are given out in."""
-        size = self.image_size or self.stored_shape[:2]
-        if None not in size:
-            return (*size, self.channels)
-        with self._errors():
-            (raw, _), *_ = self._raw(split).take(1).as_numpy_iterator()
-        return self.decode(raw, f"the first image of the {split} split").shape
-
-    def limited(self, split, limit):
-        """(images, labels) of a split, or of the class-balanced part of it within `limit`."""
-        if limit is None or limit >= self._count(split):
-            with self._errors():
-                return self._collect(self._raw(split), split, None)
-        labels = self.labels(split)
-        return self.chosen(split, labels, arrays.balanced_prefix(labels, limit))
-
-    def labels(self, split):
-        """The labels alone, without decoding an image."""
-        import tensorflow as tf
-
-        with self._errors():
-            data = self._dataset(split, (self.label_key,)).batch(READ_BATCH)
-            blocks = [block for (block,) in data.prefetch(tf.data.AUTOTUNE).as_numpy_iterator()]
-            labels = np.concatenate(blocks) if blocks else np.zeros(0, np.int64)
-        return self._checked_labels(labels, split, self._count(split))
-
-    def chosen(self, split, labels, indices):
-        """(images, labels) of the given sorted indices; only these images are decoded."""
-        import tensorflow as tf
-
-        wanted = np.zeros(len(labels), bool)
-        wanted[indices] = True
-        with self._errors():
-            wanted = tf.constant(wanted)
-            data = self._raw(split).take(int(indices[-1]) + 1 if len(indices) else 0)
-            data = data.enumerate().filter(lambda index, _: wanted[index])
-            return self._collect(data.map(lambda _, example: example), split, indices)
-
-    def decode(self, raw, what):
-        """The pixels of one encoded image, which `what` names in an error."""
-        try:
-            return decode(raw, MODES[self.channels], self.image_size)
-        except DataError as error:
-            raise DataError(f"{what} of {self.name!r} has {error}") from error
-        except Exception as error:  # Pillow's decoders raise many types on damaged data
-            raise DataError(
-                f"{what} of {self.name!r} in {self.builder.data_dir} cannot be decoded "
-                f"({described(error)}): prepare the data set again, without this image"
-            ) from error
-
-    def _count(self, split):
-        return self.builder.info.splits[split].num_examples
-
-    def _raw(self, split):
-        """A tf.data.Dataset of (bytes of the image, label)."""
-        return self._dataset(split, (self.image_key, self.label_key))
-
-    def _dataset(self, split, keys):
-        """A tf.data.Dataset of tuples of the given features, no image decoded."""
-        features = self.builder.info.features
-        skip = {self.image_key: self.tfds.decode.SkipDecoding()}
-        data = self.builder.as_dataset(
-            split=split,
-            shuffle_files=False,
-            decoders=self.tfds.decode.PartialDecoding(
-                {key: features[key] for key in keys},
-                decoders=skip if self.image_key in keys else None,
-            ),
-            read_config=self.tfds.ReadConfig(try_autocache=False),
-        )
-        return data.map(lambda example: tuple(example[key] for key in keys))
-
-    def _collect(self, data, split, indices):
-        """Decoded images and labels of all of `data`, whose images are those of `indices`."""
-        count = self._count(split) if indices is None else len(indices)
-        blocks = self._blocks(data, split, indices)
-        images, labels, filled = None, np.zeros(count, np.int64), 0
-        for image_block, label_block in blocks:
-            if images is None:
-                images = arrays.allocate(count, image_block.shape[1:], repr(self.name))
-            if image_block.shape[1:] != images.shape[1:]:
-                raise self._different_sizes()
-            stop = filled + len(image_block)
-            if stop <= count:
-                images[filled:stop], labels[filled:stop] = image_block, label_block
-            filled = stop
-        if images is None:
-            images = np.zeros((0, 1, 1, 1), np.uint8)
-        return images, self._checked_labels(labels, split, filled)
-
-    def _blocks(self, data, split, indices):
-        """Arrays of images and labels, one after the other."""
-        import tensorflow as tf
-
-        first = next(data.take(1).as_numpy_iterator(), None)
-        if first is not None and self._as_stored(first[0]):
-            # Many small PNGs: TensorFlow decodes them faster, and to the same pixels.
-            feature = self.builder.info.features[self.image_key]
-            data = data.map(
-                lambda raw, label: (feature.decode_example(raw), label),
-                num_parallel_calls=tf.data.AUTOTUNE,
-            )
-            yield from data.batch(READ_BATCH).prefetch(tf.data.AUTOTUNE).as_numpy_iterator()
-            return
-        batches = data.batch(READ_BATCH).prefetch(1).as_numpy_iterator()
-        start = 0
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count(), "decode") as threads:
-            for raw, labels in batches:
-                numbers = np.arange(start, start + len(raw))
-                names = numbers if indices is None else indices[numbers]
-                names = (f"image {number} of the {split} split" for number in names)
-                images = list(threads.map(self.decode, raw, names))
-                if len({image.shape for image in images}) > 1:
-                    raise self._different_sizes()
-                yield np.stack(images), labels
-                start += len(raw)
-
-    def _as_stored(self, raw):
-        """Whether an image is a PNG of the size that is wanted."""
-        size = self.image_size
-        same = size is None or tuple(self.stored_shape[:2]) == tuple(size)
-        return same and raw.startswith(b"\x89PNG") and self.channels in (1, 3, 4)
-
-    def _different_sizes(self):
-        return DataError(
-            f"the images of {self.name!r} have different sizes: give image_size to resize them all"
-        )
-
-    def _checked_labels(self, labels, split, found):
-        if found != len(labels) or found == 0:
-            raise DataError(
-                f"the {split} split of {self.name!r} in {self.builder.data_dir} is not complete: "
-                f"remove that folder and prepare it again"
-            )
-        num_classes = self.builder.info.features[self.label_key].num_classes
-        where = f"the {split} split of {self.name!r}"
-        return arrays.check_labels(labels, len(labels), where, num_classes)
-
-    @contextlib.contextmanager
-    def _errors(self):
-        try:
-            yield
-        except DataError:
-            raise
-        except Exception as error:
-            text = str(error)
-            if "Cannot batch" in text or "Cannot add tensor to the batch" in text:
-                raise self._different_sizes() from error
-            raise DataError(
-                f"the data set {self.name!r} in {self.builder.data_dir} cannot be read "
-                f"({_first_line(error)}): remove that folder and prepare it again"
-            ) from error
-
-
-class _StreamedReader(_Reader):
-    """Gives `StreamedImages` in place of arrays: the same images in the same order."""
-
-    def __init__(self, *arguments, records):
-        super().__init__(*arguments)
-        self._kind = records
-        self._splits = {}
-
-    def shape(self, split):
-        size = self.image_size or self.stored_shape[:2]
-        if None not in size:
-            return (*size, self.channels)
-        part = self._split(split)
-        shape = part.decode(0).shape
-        for index in np.unique(np.linspace(0, len(part.order) - 1, 32).astype(int)):
-            found = part.decode(index).shape
-            if found != shape:
-                # Before a training, as far as some of the images show it.
-                raise different_sizes(part, index, found, shape)
-        return shape
-
-    def limited(self, split, limit):
-        labels = self.labels(split)
-        count = len(labels) if limit is None else min(limit, len(labels))
-        return self.chosen(split, labels, arrays.balanced_prefix(labels, count))
-
-    def labels(self, split):
-        part = self._split(split)
-        return self._checked_labels(part.labels, split, self._count(split))
-
-    def chosen(self, split, labels, indices):
-        part = self._split(split)
-        return StreamedImages(part, self.shape(split), indices), labels[indices]
-
-    def _split(self, split):
-        if split not in self._splits:
-            info = self.builder.info.splits[split]
-            files = [
-                path
-                for path, count in zip(info.filepaths, info.shard_lengths, strict=True)
-                if count
-            ]
-            with self._errors():
-                records = self._kind(files, self.image_key, self.label_key)
-            if np.bincount(records.shards).tolist() != [n for n in info.shard_lengths if n]:
-                self._checked_labels(records.labels, split, 0)  # raises
-            self._splits[split] = _Split(self, split, records)
-        return self._splits[split]
-
-
-class _Split:
-    """What `StreamedImages` reads: image `index` in the order in which TFDS reads the split."""
-
-    def __init__(self, reader, split, records):
-        self.name = repr(reader.name)
-        self._reader, self._split, self._records = reader, split, records
-        self.resizes = reader.image_size not in (None, reader.stored_shape[:2])
-        self.order = np.arange(len(records.labels))
-        if isinstance(records, TFRecords):
-            config = reader.tfds.ReadConfig()
-            # What ReadConfig says of the cycle is "not given", and then 16 files are read by turns.
-            cycle = 1 if reader.builder.info.disable_shuffling else 16
-            lengths = np.bincount(records.shards)
-            self.order = interleaved(lengths, cycle, config.interleave_block_length)
-        self.labels = records.labels[self.order]
-        self.shards = records.shards[self.order]
-
-    def describe(self, index):
-        file = os.path.basename(self._records.paths[self.shards[index]])
-        return f"image {index} of the {self._split} split ({file})"
-
-    def decode(self, index):
-        try:
-            raw = self._records.image(self.order[index])
-        except (RecordError, OSError) as error:
-            raise DataError(
-                f"{self.describe(index)} of {self.name} cannot be read ({error})"
-            ) from error
-        return self._reader.decode(raw, self.describe(index))
-
-
 def _limited(labels, indices, limit):
     if limit is None or limit >= len(indices):
         return indices
     return indices[arrays.balanced_prefix(labels[indices], limit)]
-
-
-def _first_line(error):
-    text = re.sub(r"^Failed to construct dataset .*?}\": ", "", str(error).strip())
-    lines = text.splitlines()
-    return lines[0][:200].rstrip(". ") if lines else type(error).__name__

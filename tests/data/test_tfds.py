@@ -1,6 +1,9 @@
 """TensorFlow Datasets through the real reader: small sets, prepared here, without a network."""
 
+import logging
 import os
+import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -102,7 +105,6 @@ def prepared(tmp_path_factory):
     def prepare(builder_class):
         builder = builder_class(data_dir=folder)
         if not builder.is_prepared():
-            tfds.disable_progress_bar()
             builder.download_and_prepare()
         return {"name": builder.name, "data_dir": folder}
 
@@ -139,15 +141,43 @@ class TestContract:
         assert capfd.readouterr() == ("", "")
         assert list(tmp_path.iterdir()) == []
 
-    def test_no_connection(self, tmp_path, capfd):
-        with pytest.raises(
-            DataError, match="no connection to 127.0.0.1.*tfds build.*npz"
-        ) as caught:
+    def test_no_connection(self, tmp_path, capfd, monkeypatch):
+        """TFDS tries again for minutes, which is shown; then one line, and nothing is left."""
+        retry = pytest.importorskip("urllib3.util.retry").Retry
+        monkeypatch.setattr(retry, "sleep", lambda *_: None)
+        with pytest.raises(DataError, match=r"127\.0\.0\.1.*connect to.*tfds build.*npz") as caught:
             load("spectral_test_remote", data_dir=tmp_path)
         assert "\n" not in str(caught.value)
-        assert capfd.readouterr() == ("", "")
+        out, err = capfd.readouterr()
+        assert out == "" and "Downloading and preparing" in err and "Dl Completed" in err
         assert list(tmp_path.rglob("*.tfrecord*")) == []
         assert not (tmp_path / "downloads").exists()
+
+    def test_preparing_shows_its_progress(self, tmp_path, capfd):
+        data = load("spectral_test_plain", data_dir=tmp_path)
+        assert len(data.x_test) == 12
+        out, err = capfd.readouterr()
+        assert out == "" and "Generating train examples" in err and str(tmp_path) in err
+        load("spectral_test_plain", data_dir=tmp_path)  # prepared: nothing to show
+        assert capfd.readouterr() == ("", "")
+
+    def test_reading_leaves_the_process_as_it_was(self, prepared):
+        logger = logging.getLogger("absl")
+        before = logger.level, list(warnings.filters), sys.stdout, sys.stderr
+        load(**prepared(SpectralTestPlain))
+        with pytest.raises(DataError):
+            load("cifra10")
+        assert (logger.level, list(warnings.filters), sys.stdout, sys.stderr) == before
+
+    @pytest.mark.parametrize("stream", [False, True])
+    def test_records_that_are_no_files(self, tmp_path, stream):
+        builder = SpectralTestPlain(data_dir=tmp_path)
+        builder.download_and_prepare()
+        (record,) = tmp_path.rglob("*train.tfrecord*")
+        record.unlink()
+        os.mkfifo(record)
+        with pytest.raises(DataError, match="is a pipe"):
+            load(builder.name, data_dir=tmp_path, stream=stream)
 
     def test_no_training_split_is_found_out_after_preparing(self, prepared):
         with pytest.raises(DataError, match="no training split"):
@@ -159,7 +189,6 @@ class TestContract:
 
     def test_damaged_files(self, tmp_path):
         builder = SpectralTestPlain(data_dir=tmp_path)
-        tfds.disable_progress_bar()
         builder.download_and_prepare()
         for record in tmp_path.rglob("*train.tfrecord*"):
             record.write_bytes(record.read_bytes()[:-200])
