@@ -756,8 +756,7 @@ class TestCorruptionSource:
         monkeypatch.setattr(tfds.download.DownloadManager, "download_and_extract", fail)
         empty = ("--data-dir", tmp_path / "empty")
         status, _, err = command(run, "--corruptions", "snow", *source[:2], *empty)
-        assert status == 2 and "cifar10_corrupted/gaussian_noise_1" in err
-        assert err.count("\n") == 1
+        assert status == 2 and "cifar10_corrupted/gaussian_noise_1" in err.splitlines()[-1]
 
     def test_files_of_another_size(self, run, command, tmp_path):
         """The run's images have 8 x 8 pixels."""
