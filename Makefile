@@ -43,11 +43,11 @@ format: $(VENV)/.installed-test
 
 # The stamps are older than setup.cfg when a dependency has changed: pip then adds what is missing.
 $(VENV)/.installed: setup.cfg pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[tensorflow]'
 	@touch $@
 
 $(VENV)/.installed-test: setup.cfg pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,export]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[tensorflow,test,export]'
 	@touch $@ $(VENV)/.installed
 
 $(BIN)/python:

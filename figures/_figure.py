@@ -15,7 +15,8 @@ import time
 from collections.abc import Callable
 
 from spectral_keras.experiments.command import CommandError, OneLineParser, command_line, report_end
-from spectral_keras.experiments.folder import check_output, commit, read_json, versions, write_json
+from spectral_keras.experiments.folder import check_output, read_json, write_json
+from spectral_keras.experiments.provenance import commit, versions
 
 PRESETS = ("smoke", "cpu", "paper")
 RESULTS = pathlib.Path(__file__).resolve().parent / "results"

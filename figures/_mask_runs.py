@@ -13,7 +13,7 @@ import numpy as np
 
 from figures._runs import trained
 from spectral_keras.experiments.command import CommandError
-from spectral_keras.experiments.folder import load_model
+from spectral_keras.experiments.saved_models import load_model
 
 # Letter of the paper -> name of the regime.
 REGIMES = {"N": "natural", "A": "adversarial", "S": "scale", "T": "translation", "R": "rotation"}

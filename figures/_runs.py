@@ -1,13 +1,21 @@
 """Training runs of the zoo inside a figure: made, gone on with, or taken from its results."""
 
+import contextlib
 import csv
 import gc
+import io
+import shlex
 import shutil
 
-from spectral_keras.experiments.command import CommandError, command_line
-from spectral_keras.experiments.folder import RunFolder, file_hash, load_model, read_json
+from spectral_keras.experiments.command import CommandError, Stopped, command_line
+from spectral_keras.experiments.folder import file_hash, read_json
+from spectral_keras.experiments.saved_models import load_model
 from spectral_keras.experiments.train.command import load_data, train
-from spectral_keras.experiments.train.options import parse
+from spectral_keras.experiments.train.options import TrainOptions
+from spectral_keras.experiments.train.run import RunFolder
+
+# Where a run is kept changes nothing of it.
+_PLACE = ("output", "data_dir", "resume", "overwrite")
 
 
 def trained(experiment, key, model, arguments, *, evaluate=True, training_error=False):
@@ -32,11 +40,11 @@ def trained(experiment, key, model, arguments, *, evaluate=True, training_error=
     """
     import keras
 
-    argv = [text for option, value in arguments.items() for text in _as_text(option, value)]
-    command = command_line(f"models.{model}", argv)
+    options = TrainOptions.of_values(model, arguments)
+    command = command_line(f"models.{model}", options.arguments())
     runs = experiment.content.setdefault("runs", {})
     experiment.used_runs.add(key)
-    if key in runs and isinstance(runs[key], dict) and runs[key].get("command") == command:
+    if key in runs and isinstance(runs[key], dict) and _is_of(runs[key].get("command"), options):
         return runs[key]
     runs.pop(key, None)
     experiment.say(f"{key}: {command}")
@@ -59,18 +67,20 @@ def trained(experiment, key, model, arguments, *, evaluate=True, training_error=
             _drop_checkpoints(folder.path)
             return runs[key]
         experiment.say(f"{key}: its history.csv or result.json is damaged")
-    place = ["--output", str(folder.path), "--overwrite" if stale else "--resume"]
+    place = {"output": str(folder.path), "resume": not stale, "overwrite": stale}
     if experiment.data_dir:
-        place += ["--data-dir", experiment.data_dir]
-    options = parse(model, argv + place)
+        place["data_dir"] = experiment.data_dir
+    options = options.replaced(**place)
     try:
-        status = train(model, options, folder, argv, evaluate=evaluate)
+        train(options, folder=folder, evaluate=evaluate, command=command)
+    except Stopped as error:
+        raise CommandError(
+            f"the run {key} stopped: {error}; its folder is {folder.path}"
+        ) from error
     finally:
         folder.close()
         keras.backend.clear_session()
         gc.collect()
-    if status:
-        raise CommandError(f"the run {key} stopped: its folder is {folder.path}")
     record = {"command": command, "history": read_history(folder / "history.csv")}
     if evaluate:
         record["result"] = _read_result(folder)
@@ -109,16 +119,22 @@ def _training_error(options, folder):
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
     )
-    batches = Batches(data.x_train, data.y_train, max(options["batch_size"], 250))
+    batches = Batches(data.x_train, data.y_train, max(options.batch_size, 250))
     accuracy = model.evaluate(batches, verbose=0, return_dict=True)["accuracy"]
     return round(100 * (1 - float(accuracy)), 4)
 
 
-def _as_text(option, value):
-    flag = "--" + option.replace("_", "-")
-    if isinstance(value, (tuple, list)):
-        value = ",".join(map(str, value))
-    return [flag, str(value)]
+def _is_of(command, options):
+    """Whether a recorded command of the training command has these options, however spelt."""
+    try:
+        words = shlex.split(command)
+        if words[:3] != ["python", "-m", f"models.{options.model}"]:
+            return False
+        with contextlib.redirect_stderr(io.StringIO()):
+            recorded = TrainOptions.of_command(options.model, words[3:])
+    except (AttributeError, TypeError, ValueError, SystemExit):
+        return False
+    return recorded.arguments(without=_PLACE) == options.arguments(without=_PLACE)
 
 
 def read_history(path):

@@ -26,7 +26,8 @@ from figures._figure import Figure
 from figures._runs import trained
 from figures._style import BLACK, BLUE, GREEN, ORANGE, caption
 from spectral_keras.experiments.command import CommandError
-from spectral_keras.experiments.folder import load_model, read_json
+from spectral_keras.experiments.folder import read_json
+from spectral_keras.experiments.saved_models import load_model
 
 TASKS = ("none", "reconstruction", "fourier")
 TRAININGS = ("clean", "adversarial")
@@ -141,13 +142,14 @@ def _under_attack(experiment, key, settings):
     """Accuracy of best.keras on the first test images: clean, under FGSM, under PGD."""
     from spectral_keras.attacks import fgsm, pgd
     from spectral_keras.experiments.train.command import load_data
+    from spectral_keras.experiments.train.options import TrainOptions
 
     path = experiment.folder / key
     if not (path / "best.keras").exists():
         raise CommandError(f"{path / 'best.keras'} is gone: --overwrite trains again")
-    options = read_json(path / "config.json")["options"]
+    options = TrainOptions.of_config(read_json(path / "config.json"))
     if experiment.data_dir:
-        options["data_dir"] = experiment.data_dir
+        options = options.replaced(data_dir=experiment.data_dir)
     data, _ = load_data(options)
     x = data.x_test[: settings["images"]].astype("float32") / 255
     y = data.y_test[: settings["images"]]

@@ -109,7 +109,7 @@ def _measure(experiment, variant, name, bands):
     from figures._mask_measures import behind_grey
     from spectral_keras.analysis import band_recovery
     from spectral_keras.data import load
-    from spectral_keras.experiments.folder import load_model
+    from spectral_keras.experiments.saved_models import load_model
 
     settings, together = experiment.settings, bands.any(0)
     data = load(VARIANTS[variant], validation_fraction=0, limit_test=settings["mask_images"])

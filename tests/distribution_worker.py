@@ -2,8 +2,8 @@
 
     python -m tests.distribution_worker KIND DEVICES FOLDER NAME ...
 
-trains the models of those names on the devices of KIND (of spectral_keras.experiments.train.devices) and writes the
-weights and the history of each into FOLDER/NAME-WORKER.npz.
+trains the models of those names on the devices of KIND (of `experiments.train.devices`) and writes
+the weights and the history of each into FOLDER/NAME-WORKER.npz.
 """
 
 import json

@@ -167,11 +167,11 @@ def _check_module_command(module, arguments):
         return
     family, _, name = module.partition(".")
     if family == "models":
-        from spectral_keras.experiments.train import options as _options
+        from spectral_keras.experiments.train import TrainOptions
         from spectral_keras.models import registry
 
         if name in registry.names():
-            _options.parse(name, arguments)  # leaves with status 2 on a bad option
+            TrainOptions.of_command(name, arguments)  # exits with status 2 on a bad option
             return
     known = _help(module)
     for option in (word.partition("=")[0] for word in arguments if word.startswith("--")):

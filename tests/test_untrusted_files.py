@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from spectral_keras.data import DataError, load, load_corrupted
-from spectral_keras.experiments import folder as _files
+from spectral_keras.experiments import saved_models as _files
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.corrupt import command as corrupt
 from spectral_keras.experiments.evaluate import command as evaluate

@@ -39,11 +39,16 @@ _START_UP_LINES = (
     "Unable to register cuBLAS factory",
     "computation placer already registered",
 )
-_NO_DRIVER_LINES = ("Could not find cuda drivers on your machine",)
+# Where there is no such device, a driver that is missing for it is no news.
+_NO_DRIVER_LINES = ("Could not find cuda drivers on your machine", "failed call to cuInit")
 
 
 class CommandError(Exception):
     """Something that the user has to change; the command prints it as one line."""
+
+
+class Stopped(Exception):
+    """Work that ended before its end and keeps what it has; the message says why, in one line."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -89,9 +94,10 @@ def launch(module, *arguments, installed=False):
     try:
         with without_start_up_messages():
             # Keras and its backend, once, and the library's classes registered with it.
-            importlib.import_module("spectral_keras.layers")
+            importlib.import_module("spectral_keras")._register()
+            _look_for_devices()
         status = importlib.import_module(module).main(*arguments)
-    except (CommandError, OSError, KeyboardInterrupt, ModuleNotFoundError) as error:
+    except (CommandError, Stopped, OSError, KeyboardInterrupt, ModuleNotFoundError) as error:
         if isinstance(error, ModuleNotFoundError) and "KERAS_BACKEND" not in str(error):
             raise
         status = report_end(program(module), error)
@@ -121,7 +127,8 @@ def report_end(prog, error, advice=""):
 
     Args:
         prog: the command's name.
-        error: a `CommandError`, an `OSError` (a full disk, say) or a `KeyboardInterrupt`.
+        error: a `CommandError`, a `Stopped`, an `OSError` (a full disk, say) or a
+            `KeyboardInterrupt`.
         advice: how the work may be continued, "" if there is nothing to continue.
     """
     tail = f"; {advice}" if advice else ""
@@ -129,6 +136,9 @@ def report_end(prog, error, advice=""):
         print(f"\n{prog}: interrupted{tail}", file=sys.stderr)
         return TERMINATED if isinstance(error, Terminated) else INTERRUPTED
     line = " ".join(str(error).split())
+    if isinstance(error, Stopped):
+        print(f"{prog}: stopped: {line}", file=sys.stderr)
+        return STOPPED
     print(f"{prog}: error: {line}{tail if isinstance(error, OSError) else ''}", file=sys.stderr)
     return BAD_INPUT
 
@@ -157,6 +167,12 @@ def without_start_up_messages():
             for line in sink.read().splitlines(keepends=True):
                 if not any(text.encode() in line for text in hidden):
                     os.write(2, line)
+
+
+def _look_for_devices():
+    """Let TensorFlow say now what it has to say about GPUs."""
+    if "tensorflow" in sys.modules:
+        sys.modules["tensorflow"].config.list_physical_devices("GPU")
 
 
 def _has_nvidia_device():

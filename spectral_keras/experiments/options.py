@@ -1,73 +1,420 @@
-"""Types of options: a text of the command line to a value, or one line that says what is wrong."""
+"""Options of a command as the fields of one dataclass.
+
+A field made by `option` carries what the command line needs: help, kind of value, range, group,
+whether it may change at `--resume`.  From it come the parser, the checks (the same for values from
+Python and from the command line), the comparison with a run that is continued, and the command line
+that a run records.
+"""
 
 import argparse
+import dataclasses
 import fractions
+import math
+import sys
+from collections.abc import Callable
+from typing import Any, Self
+
+from spectral_keras.experiments.command import CommandError, OneLineParser
+
+__all__ = [
+    "SEEDS",
+    "Options",
+    "boolean",
+    "fraction",
+    "number",
+    "option",
+    "path",
+    "true_false_auto",
+]
 
 SEEDS = 2**32  # NumPy's global generator takes no others
+# No count of this project (images, epochs, pixels, units, steps) is larger.
+_LARGEST_COUNT = 2**31 - 1
+# Beyond these a float32 is zero or infinite.
+_LARGEST_FLOAT = 1e30
 
 
-def number(kind, low=None, low_open=False, high=None):
-    """An argparse type: a finite number of `kind`, at least (or above) `low` and below `high`."""
+@dataclasses.dataclass(frozen=True)
+class Spec:
+    """What a field says of its option.
 
-    def parse(text):
+    Attributes:
+        help: one sentence; the default is added.
+        kind: function from text to a value, `argparse.ArgumentTypeError` for a bad one; "flag" for
+            an option without a value, "switch" for --name and --no-name.
+        group: heading in --help.
+        choices: the allowed values.
+        metavar: name of the value in --help.
+        nargs: as argparse has it.
+        free: may differ between a run and its continuation.
+        special: shown by --help-all only.
+        positional: given without a name.
+        default: text of the default in --help, None for the field's own.
+    """
+
+    help: str = ""
+    kind: Callable | str | None = None
+    group: str = "options"
+    choices: tuple | None = None
+    metavar: str | tuple | None = None
+    nargs: str | int | None = None
+    free: bool = False
+    special: bool = False
+    positional: bool = False
+    default: str | None = None
+
+
+def option(default: Any, help: str, **spec: Any) -> Any:
+    """A dataclass field that is an option; further arguments are those of `Spec`."""
+    shown = spec.pop("shown", None)
+    metadata = {"option": Spec(help=help, default=shown, **spec)}
+    if isinstance(default, (list, dict)):
+        return dataclasses.field(default_factory=lambda: type(default)(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass
+class Options:
+    """Base of the options of a command; subclasses are dataclasses of `option` fields.
+
+    Raises:
+        CommandError: naming the option, what was expected and what was received.
+    """
+
+    def __post_init__(self) -> None:
+        for name, spec in self.specs().items():
+            value = getattr(self, name)
+            if value is not None and spec.choices is not None:
+                several = value if isinstance(value, (list, tuple)) else [value]
+                for one in several:
+                    if one not in spec.choices:
+                        known = ", ".join(map(str, spec.choices))
+                        raise self.error(name, f"expected one of {known}, received {one!r}")
+            check = getattr(spec.kind, "check", None)
+            if check is not None and value is not None:
+                several = value if isinstance(value, (list, tuple)) else [value]
+                try:
+                    for one in several:
+                        check(one)
+                except argparse.ArgumentTypeError as error:
+                    raise self.error(name, str(error)) from None
+
+    @classmethod
+    def specs(cls) -> dict[str, Spec]:
+        """The options by the names of their fields."""
+        return {
+            field.name: field.metadata["option"]
+            for field in dataclasses.fields(cls)
+            if "option" in field.metadata
+        }
+
+    @classmethod
+    def error(cls, name: str, text: str) -> CommandError:
+        """The error of an option, by its name on the command line."""
+        spec = cls.specs().get(name)
+        if spec is not None and spec.positional:
+            return CommandError(f"argument {spec.metavar or name}: {text}")
+        return CommandError(f"argument {flag(name)}: {text}")
+
+    @classmethod
+    def parser(
+        cls,
+        prog: str,
+        description: str,
+        epilog: str = "",
+        *,
+        defaults: dict[str, Any] | None = None,
+        everything: bool = False,
+        before: Callable | None = None,
+    ) -> OneLineParser:
+        """The parser of the command; values that are not given are not in its namespace.
+
+        Args:
+            prog, description, epilog: of the help.
+            defaults: other defaults that the help shows.
+            everything: whether --help shows the special options too.
+            before: called with the parser first, to add what is no field.
+        """
+        parser = OneLineParser(
+            prog=prog,
+            usage=f"{prog} "
+            + " ".join(s.metavar or n for n, s in cls.specs().items() if s.positional)
+            + "[--option VALUE ...]",
+            description=description,
+            epilog=epilog,
+            argument_default=argparse.SUPPRESS,
+            formatter_class=_HelpFormatter,
+        )
+        if before is not None:
+            before(parser)
+        groups: dict[str, Any] = {}
+        specs = cls.specs()
+        hidden = {spec.group for spec in specs.values() if spec.special}
+        values = {f.name: f.default for f in dataclasses.fields(cls)} | (defaults or {})
+        for name, spec in specs.items():
+            if spec.positional:
+                parser.add_argument(name, metavar=spec.metavar, help=spec.help, nargs=spec.nargs)
+                continue
+            if spec.group not in groups:
+                groups[spec.group] = parser.add_argument_group(spec.group)
+            add_option(groups[spec.group], name, spec, values[name], everything or not spec.special)
+        if hidden:
+            parser.add_argument(
+                "--help-all",
+                action=_HelpAll,
+                help="also the options of " + ", ".join(sorted(hidden)),
+                make=lambda: cls.parser(
+                    prog,
+                    description,
+                    epilog,
+                    defaults=defaults,
+                    everything=True,
+                    before=before,
+                ),
+            )
+        return parser
+
+    @classmethod
+    def parse(cls, argv: list[str] | None, parser: OneLineParser, **others: Any) -> Self:
+        """The options of a command line; a bad one ends the program with one line and status 2.
+
+        Args:
+            argv: the arguments, None for those of the process.
+            parser: of `parser`.
+            **others: fields that are no options.
+        """
+        given = vars(parser.parse_args(argv))
         try:
-            value = kind(text)
-        except ValueError:
-            word = "an integer" if kind is int else "a number"
-            raise argparse.ArgumentTypeError(f"expected {word}, received {text!r}") from None
-        if value != value or value in (float("inf"), -float("inf")):
-            raise argparse.ArgumentTypeError(f"expected a finite number, received {text!r}")
-        if low is not None and (value < low or (low_open and value == low)):
-            sign = ">" if low_open else ">="
-            raise argparse.ArgumentTypeError(f"expected a value {sign} {low}, received {text!r}")
-        if high is not None and value >= high:
-            raise argparse.ArgumentTypeError(f"expected a value < {high}, received {text!r}")
+            return cls(**others, **given)
+        except CommandError as error:
+            parser.error(str(error))
+
+    def to_json(self) -> dict[str, Any]:
+        """The options as config.json has them, JSON-plain."""
+        return {name: _plain(getattr(self, name)) for name in self.specs()}
+
+    @classmethod
+    def free(cls) -> set[str]:
+        """Names of what may differ between a run and its continuation."""
+        return {name for name, spec in cls.specs().items() if spec.free}
+
+    def arguments(self, *, without: tuple[str, ...] = ()) -> list[str]:
+        """The command line that gives these options: what differs from the defaults."""
+        words = []
+        for field in dataclasses.fields(self):
+            spec, value = field.metadata.get("option"), getattr(self, field.name)
+            if spec is None or field.name in without:
+                continue
+            if spec.positional:
+                words.insert(0, str(value))
+            elif value != self.default(field.name):
+                words += _words(field.name, spec, value)
+        return words
+
+    def default(self, name: str) -> Any:
+        """The value that an option has when it is not given."""
+        field = next(f for f in dataclasses.fields(self) if f.name == name)
+        if field.default is not dataclasses.MISSING:
+            return field.default
+        return field.default_factory()
+
+
+def flag(name: str) -> str:
+    """The option's name on the command line."""
+    return f"--{name.replace('_', '-')}"
+
+
+def add_option(group: Any, name: str, spec: Spec, default: Any, shown: bool = True) -> None:
+    """Add one option to a parser or a group of it."""
+    text = spec.help
+    value = _shown(default) or spec.default
+    if value and spec.kind != "flag" and "default" not in text:
+        text = f"{text} (default {value})" if text else f"default {value}"
+    arguments: dict[str, Any] = {"help": text if shown else argparse.SUPPRESS}
+    if spec.kind == "flag":
+        arguments["action"] = "store_true"
+    elif spec.kind == "switch":
+        arguments["action"] = argparse.BooleanOptionalAction
+    else:
+        arguments |= {"type": spec.kind, "choices": spec.choices, "nargs": spec.nargs}
+        # The values' own names say more than the option's once again.
+        metavar = spec.metavar or (None if spec.choices else getattr(spec.kind, "metavar", None))
+        arguments["metavar"] = metavar or ("|".join(map(str, spec.choices or ())) or "NAME")
+    group.add_argument(flag(name), **arguments)
+
+
+def _shown(value):
+    if value is None or value is dataclasses.MISSING or value == "" or value == ():
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    return ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
+
+
+def _plain(value):
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _words(name, spec, value):
+    if spec.kind == "flag":
+        return [flag(name)] if value else []
+    if spec.kind == "switch":
+        return [flag(name) if value else f"--no-{name.replace('_', '-')}"]
+    if spec.nargs:
+        return [flag(name), *map(str, value)]
+    if isinstance(value, (tuple, list)):
+        value = ",".join(map(str, value))
+    return [flag(name), str(value).lower() if isinstance(value, bool) else str(value)]
+
+
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """One line an option where it fits, whatever the terminal."""
+
+    def __init__(self, prog):
+        super().__init__(prog, max_help_position=30, width=100)
+
+
+class _HelpAll(argparse.Action):
+    def __init__(self, option_strings, dest, make=None, **others):
+        super().__init__(option_strings, dest, nargs=0, **others)
+        self.make = make
+
+    def __call__(self, *_):
+        self.make().print_help()
+        sys.exit(0)
+
+
+class _Kind:
+    """A kind of value: called with a text it returns the value; `check` is for ready values."""
+
+    metavar = "X"
+
+    def __call__(self, text):
+        value = self.read(text)
+        try:
+            self.check(value)
+        except argparse.ArgumentTypeError as error:
+            received = f"received {value!r}"
+            raise argparse.ArgumentTypeError(
+                str(error).replace(received, f"received {text!r}")
+            ) from None
         return value
 
-    return parse
 
+class number(_Kind):  # noqa: N801 (used as a function)
+    """A kind of option: a finite number, at least (or above) `low` and at most (or below) `high`.
 
-def fraction(low_open=False, high=None):
-    """An argparse type: a number such as 0.03 or 8/255, at least (or above) 0, at most `high`."""
+    Args:
+        kind: int or float.
+        low, high: the ends; by default what no machine could do.
+        low_open, high_open: whether an end is outside.
+    """
 
-    def parse(text):
+    def __init__(self, kind, low=None, low_open=False, high=None, high_open=True):
+        self.kind, self.low, self.low_open = kind, low, low_open
+        self.high, self.high_open = high, high_open
+        self.metavar = "N" if kind is int else "X"
+
+    def read(self, text):
         try:
-            value = float(fractions.Fraction(text.replace(" ", "")))
+            return self.kind(text)
+        except ValueError:
+            word = "an integer" if self.kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"expected {word}, received {text!r}") from None
+
+    def check(self, value):
+        kinds = (int,) if self.kind is int else (int, float)
+        if isinstance(value, bool) or not isinstance(value, kinds):
+            word = "an integer" if self.kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"expected {word}, received {value!r}")
+        if self.kind is float and not math.isfinite(value):
+            raise argparse.ArgumentTypeError(f"expected a finite number, received {value!r}")
+        if self.low is not None and (value < self.low or (self.low_open and value == self.low)):
+            sign = ">" if self.low_open else ">="
+            raise argparse.ArgumentTypeError(
+                f"expected a value {sign} {self.low}, received {value!r}"
+            )
+        high, is_open = self.high, self.high_open
+        if high is None:
+            high, is_open = (_LARGEST_COUNT if self.kind is int else _LARGEST_FLOAT), False
+        if value > high or (is_open and value == high):
+            sign = "<" if is_open else "<="
+            raise argparse.ArgumentTypeError(
+                f"expected a value {sign} {high:g}, received {value!r}"
+            )
+
+
+class fraction(_Kind):  # noqa: N801
+    """A kind of option: a number such as 0.03 or 8/255, at least (or above) 0, at most `high`."""
+
+    def __init__(self, low_open=False, high=_LARGEST_FLOAT):
+        self.low_open, self.high = low_open, high
+
+    def read(self, text):
+        try:
+            # An exponent is a power of ten in full: 1e999999999 would be computed for hours.
+            if len(text) > 40 or abs(int((text.lower().partition("e")[2] or "0").strip())) > 300:
+                raise ValueError
+            return float(fractions.Fraction(text.replace(" ", "")))
         except (ValueError, ZeroDivisionError, OverflowError):
             raise argparse.ArgumentTypeError(
                 f"expected a number or a fraction such as 8/255, received {text!r}"
             ) from None
-        if value < 0 or (low_open and value == 0):
-            sign = ">" if low_open else ">="
-            raise argparse.ArgumentTypeError(f"expected a value {sign} 0, received {text!r}")
-        if high is not None and value > high:
-            raise argparse.ArgumentTypeError(f"expected a value <= {high}, received {text!r}")
-        return value
 
-    return parse
-
-
-def boolean(text):
-    if text.lower() in ("true", "yes", "1", "on"):
-        return True
-    if text.lower() in ("false", "no", "0", "off"):
-        return False
-    raise argparse.ArgumentTypeError(f"expected true or false, received {text!r}")
+    def check(self, value):
+        number(float).check(value)
+        if value < 0 or (self.low_open and value == 0):
+            sign = ">" if self.low_open else ">="
+            raise argparse.ArgumentTypeError(f"expected a value {sign} 0, received {value!r}")
+        if value > self.high:
+            raise argparse.ArgumentTypeError(
+                f"expected a value <= {self.high:g}, received {value!r}"
+            )
 
 
-def stream(text):
-    """An argparse type: true, false or auto."""
-    if text.lower() == "auto":
-        return "auto"
-    try:
-        return boolean(text)
-    except argparse.ArgumentTypeError:
-        message = f"expected true, false or auto, received {text!r}"
-        raise argparse.ArgumentTypeError(message) from None
+class _Boolean(_Kind):
+    metavar = "BOOL"
+
+    def read(self, text):
+        if text.lower() in ("true", "yes", "1", "on"):
+            return True
+        if text.lower() in ("false", "no", "0", "off"):
+            return False
+        raise argparse.ArgumentTypeError(f"expected true or false, received {text!r}")
+
+    def check(self, value):
+        if not isinstance(value, bool):
+            raise argparse.ArgumentTypeError(f"expected true or false, received {value!r}")
 
 
-def path(text):
-    """An argparse type: a path that is not empty, as an unset shell variable would be."""
-    if not text:
-        raise argparse.ArgumentTypeError(f"expected a path, received {text!r}")
-    return text
+class _TrueFalseAuto(_Boolean):
+    metavar = "true|false|auto"
+
+    def read(self, text):
+        try:
+            return "auto" if text.lower() == "auto" else super().read(text)
+        except argparse.ArgumentTypeError as error:
+            raise argparse.ArgumentTypeError(
+                str(error).replace("true or false", "true, false or auto")
+            ) from None
+
+    def check(self, value):
+        if value != "auto" and not isinstance(value, bool):
+            raise argparse.ArgumentTypeError(f"expected true, false or auto, received {value!r}")
+
+
+class _Path(_Kind):
+    metavar = "PATH"
+
+    def read(self, text):
+        return text
+
+    def check(self, value):
+        # Empty as an unset shell variable would be.
+        if not str(value) or "\0" in str(value):
+            raise argparse.ArgumentTypeError(f"expected a path, received {value!r}")
+
+
+boolean, true_false_auto, path = _Boolean(), _TrueFalseAuto(), _Path()

@@ -16,14 +16,8 @@ from spectral_keras.analysis.masks import store
 from spectral_keras.data import DataError, load, load_corrupted
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.corrupt.copy import Copy
-from spectral_keras.experiments.folder import (
-    file_hash,
-    load_model,
-    read_json,
-    save_model,
-    write_history,
-    write_json,
-)
+from spectral_keras.experiments.folder import file_hash, read_json, write_history, write_json
+from spectral_keras.experiments.saved_models import load_model, save_model
 from spectral_keras.training.checkpoint import (
     CheckpointError,
     newest_checkpoint,

@@ -8,7 +8,7 @@ import pytest
 
 from figures import _suppression_runs as runs
 from figures import corruption_tables, response_histogram
-from spectral_keras.experiments.train.options import parse
+from spectral_keras.experiments.train.options import TrainOptions
 from tests.figures.running import run_figure
 
 NETWORK = "spectral_pool_cnn"
@@ -68,9 +68,7 @@ class TestArms:
             for arm in set(names):
                 options = settings["training"] | settings["options"].get(network, {})
                 options |= runs.arm_options(arm, network, settings["gate_hidden"])
-                argv = [f"--{k.replace('_', '-')}={v}" for k, v in options.items()]
-                parse(network, argv)
-                commands.add(tuple(sorted(argv)))
+                commands.add(tuple(TrainOptions.of_values(network, options).arguments()))
             assert len(commands) == len(set(names))
 
     def test_what_the_paper_did(self):

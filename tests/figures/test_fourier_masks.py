@@ -384,14 +384,12 @@ class TestOptions:
 
     @pytest.mark.parametrize("preset", list(PRESETS))
     def test_every_option_is_one_of_the_command(self, preset):
-        from figures._runs import _as_text
-        from spectral_keras.experiments.train.options import parse
+        from spectral_keras.experiments.train.options import TrainOptions
 
         for letter in PRESETS[preset]["regimes"]:
             options = training_options(PRESETS[preset], "images.npz", letter)
-            argv = [text for key, value in options.items() for text in _as_text(key, value)]
-            parsed = parse("vgg11_bn", argv)
-            assert parsed["dataset"] == "images.npz" and parsed["augment"] == options["augment"]
+            parsed = TrainOptions.of_values("vgg11_bn", options)
+            assert parsed.dataset == "images.npz" and parsed.augment == options["augment"]
 
     def test_the_paper_in_units_of_the_pixels(self):
         adversarial = PRESETS["paper"]["adversarial"]

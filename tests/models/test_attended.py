@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from spectral_keras.experiments.train import run as _run
-from spectral_keras.experiments.train.attended import gated
+from spectral_keras.experiments.fit import ResumableFit
+from spectral_keras.experiments.train.attended import insert_gate
 from spectral_keras.experiments.train.objectives import training_model
-from spectral_keras.experiments.train.options import parse
+from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.layers import ChannelGate
 from spectral_keras.models import registry
 from spectral_keras.training import AttendedSuppressionModel, first_semantic_layer
@@ -38,10 +38,9 @@ FIRST = {
 
 
 def built(*arguments, name="spectral_pool_cnn"):
-    options = parse(name, [*map(str, arguments), "--width", "0.05"])
-    network = {key: options[key] for key in registry.options(name)}
-    classifier = registry.build(name, (32, 32, 3), 10, **network)
-    return training_model(gated(classifier, options), options)
+    options = TrainOptions.of_command(name, [*map(str, arguments), "--width", "0.05"])
+    classifier = registry.build(name, (32, 32, 3), 10, **options.network)
+    return training_model(insert_gate(classifier, options), options)
 
 
 @pytest.mark.parametrize("name", registry.names())
@@ -49,7 +48,9 @@ def test_a_gate_in_every_network(name):
     small = {"widths": (4, 4, 4)} if name == "fourier_cnn" else {"width": 0.03}
     network = registry.build(name, (32, 32, 3), 10, **small)
     assert first_semantic_layer(network) == FIRST[name]
-    gate = gated(network, parse(name, ["--gate", "plain", "--gate-hidden", "4"]))
+    gate = insert_gate(
+        network, TrainOptions.of_command(name, ["--gate", "plain", "--gate-hidden", "4"])
+    )
     x = np.random.default_rng(0).random((2, 32, 32, 3), dtype="float32")
     # An open gate changes nothing: whatever its input, it is 1.
     layer = gate.get_layer("channel_gate")
@@ -115,18 +116,18 @@ class TestRun:
         class Killed(BaseException):
             pass
 
-        checkpoint = _run.Run.checkpoint
+        checkpoint = ResumableFit._save
 
-        def then_die(self, finished):
-            checkpoint(self, finished)
+        def then_die(self):
+            checkpoint(self)
             raise Killed
 
         with monkeypatch.context() as patched:
-            patched.setattr(_run.Run, "checkpoint", then_die)
+            patched.setattr(ResumableFit, "_save", then_die)
             with pytest.raises(Killed):
                 command(*arguments, "--output", killed)
         status, out, _ = command(*arguments, "--output", killed, "--resume")
-        assert status == 0 and "going on after epoch 1 of 3" in out
+        assert status == 0 and "continuing after epoch 1 of 3" in out
         assert_same_run(whole, killed)
 
 

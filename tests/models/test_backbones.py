@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import spectral_keras
-from spectral_keras.experiments.train.options import parse
+from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.models import backbones, registry
 from tests.oracles import random_images, to_numpy
 
@@ -177,10 +177,12 @@ class TestEveryBackbone:
         assert (recipe.weight_decay, recipe.schedule) == (4e-4, "plateau")
         assert (recipe.epochs, recipe.batch_size, recipe.augment) == (200, 128, "mirror_crop_flip")
         assert recipe.early_stopping == 10
-        options = parse(name, ["--width", "0.5", "--pooling", "spectral"])
-        assert (options["width"], options["pooling"]) == (0.5, "spectral")
+        options = TrainOptions.of_command(name, ["--width", "0.5", "--pooling", "spectral"])
+        assert (options.network["width"], options.network["pooling"]) == (0.5, "spectral")
         count, _ = NETWORKS[name]
-        assert f"{count:_}".replace("_", " ") in inspect.getdoc(registry.module(name))
+        assert f"{count:_}".replace("_", " ") in inspect.getdoc(
+            inspect.getmodule(registry.factory(name))
+        )
 
 
 def test_mixed_precision_ends_in_float32():

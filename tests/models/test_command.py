@@ -12,9 +12,9 @@ import keras
 import numpy as np
 import pytest
 
+from spectral_keras.experiments.fit import ResumableFit
 from spectral_keras.experiments.train import command as _train
-from spectral_keras.experiments.train import run as _run
-from spectral_keras.experiments.train.options import parse
+from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.models import registry
 from spectral_keras.training.checkpoint import checkpoint_files
 from tests.models.runs import TINY, assert_same_run, history
@@ -159,14 +159,14 @@ class TestResume:
         class Killed(BaseException):
             pass
 
-        saved = _run.Run.checkpoint
+        saved = ResumableFit._save
 
-        def checkpoint_then_die(run, finished):
-            saved(run, finished)
+        def checkpoint_then_die(fit):
+            saved(fit)
             raise Killed
 
         for attempt in range(5):
-            _run.Run.checkpoint = checkpoint_then_die
+            ResumableFit._save = checkpoint_then_die
             try:
                 with pytest.raises(Killed):
                     _train.main(
@@ -174,7 +174,7 @@ class TestResume:
                         [*arguments, "--output", str(stopped)] + ["--resume"] * (attempt > 0),
                     )
             finally:
-                _run.Run.checkpoint = saved
+                ResumableFit._save = saved
         assert command(*arguments, "--output", stopped, "--resume")[0] == 0
         assert_same_run(whole, stopped)
 
@@ -292,7 +292,7 @@ class TestBadInput:
 
     @pytest.mark.parametrize("mode", ["--resume", "--overwrite"])
     def test_folder_in_use(self, npz, tmp_path, mode):
-        from spectral_keras.experiments.folder import RunFolder
+        from spectral_keras.experiments.train.run import RunFolder
 
         other = RunFolder(tmp_path / "run")
         (tmp_path / "run").mkdir()
@@ -313,15 +313,16 @@ class TestBadInput:
 class TestOptions:
     @pytest.mark.parametrize("name", registry.names())
     def test_recipe_and_network_give_the_defaults(self, name):
-        options = parse(name, [])
+        options = TrainOptions.of_command(name, [])
         recipe = registry.recipe(name)
-        assert options["epochs"] == recipe.epochs and options["augment"] == recipe.augment
+        assert options.epochs == recipe.epochs and options.augment == recipe.augment
         for option, (_, default) in registry.options(name).items():
-            assert options[option] == recipe.options.get(option, default)
+            assert options.network[option] == recipe.options.get(option, default)
 
     def test_types(self):
-        options = parse("generic_cnn", ["--dense-units", "64,32", "--kernel-size", "5"])
-        assert options["dense_units"] == (64, 32) and options["kernel_size"] == 5
+        argv = ["--dense-units", "64,32", "--kernel-size", "5"]
+        network = TrainOptions.of_command("generic_cnn", argv).network
+        assert network["dense_units"] == (64, 32) and network["kernel_size"] == 5
 
     def test_list_of_the_zoo(self):
         done = subprocess.run(

@@ -20,7 +20,7 @@ from spectral_keras.experiments.corrupt import command as corrupt
 from spectral_keras.experiments.corrupt import copy as _corrupt_copy
 from spectral_keras.experiments.corrupt import pieces as _corrupt_pieces
 from spectral_keras.experiments.corrupt.options import parse
-from spectral_keras.experiments.folder import RunFolder
+from spectral_keras.experiments.train.run import RunFolder
 from tests.models.runs import write_tiny
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -24,9 +24,10 @@ from spectral_keras.experiments.evaluate import attacks as _evaluate_attacks
 from spectral_keras.experiments.evaluate import command as evaluate
 from spectral_keras.experiments.evaluate.options import parse
 from spectral_keras.experiments.evaluate.plot import draw_robustness, eps_text, label
-from spectral_keras.experiments.folder import RunFolder, read_json
+from spectral_keras.experiments.folder import read_json
 from spectral_keras.experiments.train import command as _train
 from spectral_keras.experiments.train import run as _run
+from spectral_keras.experiments.train.run import RunFolder
 from tests.models.runs import by_hand, write_tiny
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -432,7 +433,7 @@ class TestCorruptions:
         command(run, *self.TWO)
         command(run, "--attack", "fgsm", *FAST, "--eps", "0.1")
         before = stored(run)
-        finished = SimpleNamespace(name="run", folder=RunFolder(run))
+        finished = SimpleNamespace(options=SimpleNamespace(model="run"), folder=RunFolder(run))
         kept = _run.Run._evaluations(finished)
         assert kept == {key: before[key] for key in ("attacks", "corruptions")}
         # A damaged or missing file is written anew.

@@ -20,7 +20,7 @@ from spectral_keras.data import load
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.explain import command as explain
 from spectral_keras.experiments.explain import plot as _explain_plot
-from spectral_keras.experiments.folder import RunFolder
+from spectral_keras.experiments.train.run import RunFolder
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SIZE = (8, 6)

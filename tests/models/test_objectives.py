@@ -7,10 +7,10 @@ import keras
 import numpy as np
 import pytest
 
+from spectral_keras.experiments.fit import ResumableFit
 from spectral_keras.experiments.options import fraction
-from spectral_keras.experiments.train import run as _run
 from spectral_keras.experiments.train.objectives import training_model
-from spectral_keras.experiments.train.options import parse
+from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.models import registry
 from spectral_keras.training import AdversarialModel, AuxiliaryModel
 from tests.models.runs import TINY, assert_same_run, history
@@ -19,9 +19,8 @@ BOTH = ("--aux", "fourier", "--aux-tap", "pool1", "--adversarial", "pgd", "--adv
 
 
 def built(*arguments, name="resnet18"):
-    options = parse(name, [*map(str, arguments), "--width", "0.05"])
-    network = {key: options[key] for key in registry.options(name)}
-    return training_model(registry.build(name, (32, 32, 3), 10, **network), options)
+    options = TrainOptions.of_command(name, [*map(str, arguments), "--width", "0.05"])
+    return training_model(registry.build(name, (32, 32, 3), 10, **options.network), options)
 
 
 class TestOptions:
@@ -105,18 +104,18 @@ class TestRun:
         class Killed(BaseException):
             pass
 
-        checkpoint = _run.Run.checkpoint
+        checkpoint = ResumableFit._save
 
-        def then_die(self, finished):
-            checkpoint(self, finished)
+        def then_die(self):
+            checkpoint(self)
             raise Killed
 
         with monkeypatch.context() as patched:
-            patched.setattr(_run.Run, "checkpoint", then_die)
+            patched.setattr(ResumableFit, "_save", then_die)
             with pytest.raises(Killed):
                 command(*arguments, "--output", killed)
         status, out, _ = command(*arguments, "--output", killed, "--resume")
-        assert status == 0 and "going on after epoch 1 of 3" in out
+        assert status == 0 and "continuing after epoch 1 of 3" in out
         assert_same_run(whole, killed)
 
     def test_published_variant_keeps_the_last_weights(self, command, npz, tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import spectral_keras
-from spectral_keras.experiments.train.options import parse
+from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.models import registry
 from spectral_keras.models import vgg as _vgg
 from spectral_keras.training import AuxiliaryModel
@@ -103,7 +103,7 @@ class TestEveryNetwork:
         repeats, batch_norm, count = NETWORKS[name]
         model = registry.build(name)
         assert trainable_parameters(model) == count == counted(name, 3, 10, "compact")
-        assert f"{count:_}".replace("_", " ") in inspect.getdoc(registry.module(name))
+        assert f"{count:_}".replace("_", " ") in inspect.getdoc(registry.factory(name))
         expected = ["image", "normalize"]
         for block, number in enumerate(repeats, start=1):
             for i in range(1, number + 1):
@@ -404,6 +404,7 @@ class TestRecipes:
         assert (recipe.batch_size, recipe.augment) == (128, "resized_crop,flip")
 
     def test_command(self):
-        options = parse("vgg11_bn", ["--head", "imagenet", "--augment", "resized_crop,flip,scale"])
-        assert (options["head"], options["dropout_rate"]) == ("imagenet", 0.5)
-        assert parse("vgg16", ["--schedule", "thirds"])["schedule"] == "thirds"
+        argv = ["--head", "imagenet", "--augment", "resized_crop,flip,scale"]
+        network = TrainOptions.of_command("vgg11_bn", argv).network
+        assert (network["head"], network["dropout_rate"]) == ("imagenet", 0.5)
+        assert TrainOptions.of_command("vgg16", ["--schedule", "thirds"]).schedule == "thirds"

@@ -8,7 +8,7 @@ from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.search.plot import ticks
 from spectral_keras.experiments.search.problem import ZooProblem
 from spectral_keras.experiments.search.spaces import SPACES, Choice, Space, position
-from spectral_keras.experiments.train.options import parse
+from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.models import registry
 
 
@@ -35,7 +35,8 @@ def test_corners_are_training_commands_that_build(name, high):
     space = Space(name)
     hp = corner(space, high)
     options = space(hp)
-    resolved = parse(name, [f"--{k.replace('_', '-')}={v}" for k, v in options.items()])
+    argv = [f"--{k.replace('_', '-')}={v}" for k, v in options.items()]
+    resolved = TrainOptions.of_command(name, argv).to_json()
     for option, value in options.items():
         assert resolved[option] == value and type(resolved[option]) is type(value)
     if "width" in resolved:

@@ -12,7 +12,7 @@ from spectral_keras.data.checksums import without_checksum
 from spectral_keras.data.cifar10c import MANIFEST
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.corrupt.pieces import ArrayPieces, PicturePieces
-from spectral_keras.experiments.folder import RunFolder, check_output, read_json, write_json
+from spectral_keras.experiments.folder import WorkFolder, check_output, read_json, write_json
 
 # What makes the pixels; a copy is continued with the same of all of these.
 SAME = (
@@ -33,7 +33,7 @@ class Copy:
         path = self.output
         if form == "npz":
             path = self.output.with_name(f".{self.output.name}.parts")
-        self.folder = RunFolder(path)
+        self.folder = WorkFolder(path)
         self.manifest = None
 
     @property

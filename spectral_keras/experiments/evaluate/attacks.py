@@ -18,7 +18,8 @@ from spectral_keras.evaluation import (
 )
 from spectral_keras.experiments.command import CommandError, command_line
 from spectral_keras.experiments.evaluate.plot import eps_text
-from spectral_keras.experiments.folder import commit, file_hash, read_json, versions, write_json
+from spectral_keras.experiments.folder import file_hash, read_json, write_json
+from spectral_keras.experiments.provenance import commit, versions
 
 OUTCOMES = "attacks.json"
 

@@ -14,7 +14,8 @@ from spectral_keras.experiments.evaluate.corruptions import (
 )
 from spectral_keras.experiments.evaluate.options import parse
 from spectral_keras.experiments.evaluate.plot import draw_robustness, eps_text, label
-from spectral_keras.experiments.folder import RunFolder, read_json, write_json
+from spectral_keras.experiments.folder import read_json, write_json
+from spectral_keras.experiments.train.run import RunFolder
 
 
 def main(argv=None):
@@ -91,7 +92,7 @@ def _check_run(folder):
     """config.json of a finished run; a `CommandError` if there is none."""
     if not folder.path.is_dir():
         raise CommandError(f"there is no run folder {folder.path}")
-    if not folder.holds_run:
+    if not folder.begun:
         raise CommandError(f"{folder.path} holds no run of a training command: no config.json")
     folder.stored_options()
     for name in ("best.keras", "result.json"):

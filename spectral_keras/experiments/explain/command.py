@@ -29,7 +29,8 @@ from spectral_keras.experiments.explain.source import (
     predictions,
     resolve,
 )
-from spectral_keras.experiments.folder import commit, versions, write_json, write_text
+from spectral_keras.experiments.folder import write_json, write_text
+from spectral_keras.experiments.provenance import commit, versions
 from spectral_keras.experiments.train.command import configure
 
 # Images in examples.npz where no single masks are asked for.
@@ -55,7 +56,7 @@ def main(argv=None):
         status = 0
     except (CommandError, OSError, KeyboardInterrupt) as error:
         status = report_end(
-            program("models.explain"), error, "--resume goes on" if folder.holds_run else ""
+            program("models.explain"), error, "--resume goes on" if folder.begun else ""
         )
     finally:
         folder.close()
@@ -67,12 +68,12 @@ def explain(options, folder, argv=None):
     begin = time.perf_counter()
     path, options, names = resolve(options)
     folder.check(options["resume"], options["overwrite"])
-    configure({"seed": options["seed"], "precision": "float32"})
+    configure(options["seed"])
     model = load_model(path)
     images = Images(options, names)
     check_fit(path, model, images, options["dataset"])
     options["batch_size"] = batch_size(model, options["batch_size"], len(images.y))
-    folder.begin(_settings(path, options, images), options["overwrite"])
+    folder.start(_settings(path, options, images), options["overwrite"])
     if folder.finished:
         print(f"{folder.path} is finished; nothing to do", flush=True)
         return

@@ -1,12 +1,11 @@
 """The output of `python -m models.explain`: its folder, and what may be continued or replaced."""
 
-import os
 import shutil
 
 import numpy as np
 
 from spectral_keras.experiments.command import CommandError
-from spectral_keras.experiments.folder import RunFolder, read_json, write_json
+from spectral_keras.experiments.folder import WorkFolder, write_file
 
 SETTINGS, REPORT = "settings.json", "explanation.json"
 _WHAT = "explanation of a model, by python -m models.explain"
@@ -17,43 +16,29 @@ _OWN = (
 )  # fmt: skip
 
 
-class Folder(RunFolder):
+class Folder(WorkFolder):
     """The folder, which settings.json marks."""
 
-    @property
-    def holds_run(self):
-        return os.path.exists(self.path / SETTINGS)
+    mark, noun, owned = SETTINGS, "an explanation", _OWN
 
     @property
     def finished(self):
         return (self.path / REPORT).exists()
 
-    def check(self, resume, overwrite):
-        if self.path.exists() and not self.path.is_dir():
-            raise CommandError(f"--output {self.path} is not a folder")
-        if not self.holds_run:
-            if self.path.is_dir() and {*os.listdir(self.path)} - {".lock", f".{SETTINGS}.tmp"}:
-                raise CommandError(
-                    f"{self.path} is not empty and holds no explanation: name another folder with "
-                    "--output"
-                )
-        elif not (resume or overwrite):
+    def check_manifest(self, content):
+        if content.get("what") != _WHAT:
             raise CommandError(
-                f"{self.path} already holds an explanation, or a part of one: go on with --resume, "
-                "replace it with --overwrite, or name another folder with --output"
+                f"{self.path / SETTINGS} is not of an explanation: name another folder with "
+                "--output"
             )
-        else:
-            self._is_own(read_json(self.path / SETTINGS))
 
-    def begin(self, settings, overwrite):
-        """Take the lock and begin, or go on with the same settings."""
-        self.open(overwrite=False)
-        if overwrite:
-            self._clear()
-        if self.holds_run:
-            self._check_same(read_json(self.path / SETTINGS), settings)
+    def start(self, settings, overwrite):
+        """Take the lock and begin, or continue with the same settings."""
+        self.open(overwrite)
+        if self.begun:
+            self._check_settings(self.manifest(), settings)
         else:
-            write_json(self.path / SETTINGS, {"what": _WHAT, **settings})
+            self.begin({"what": _WHAT, **settings})
 
     def checkpoint(self, name):
         return self.path / _PARTS / name
@@ -69,31 +54,16 @@ class Folder(RunFolder):
         shutil.rmtree(self.path / _PARTS, ignore_errors=True)
 
     def save_arrays(self, name, arrays):
-        """Write an .npz, or for one array an .npy, under a temporary name and move it."""
-        temporary = self.path / f".{name}.tmp"
-        with open(temporary, "wb") as file:
-            if isinstance(arrays, dict):
+        """Write an .npz, or for one array an .npy, whole or not at all."""
+        save = np.save
+        if isinstance(arrays, dict):
+
+            def save(file, arrays):
                 np.savez_compressed(file, **arrays)
-            else:
-                np.save(file, arrays)
-        os.replace(temporary, self.path / name)
 
-    def _is_own(self, stored):
-        if stored.get("what") != _WHAT:
-            raise CommandError(f"{self.path / SETTINGS} is not of an explanation: name another "
-                               "folder with --output")  # fmt: skip
+        write_file(self.path / name, lambda file: save(file, arrays))
 
-    def _clear(self):
-        """Delete the explanation, its mark last; other files stay."""
-        for name in _OWN:
-            path = self.path / name
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
-        (self.path / SETTINGS).unlink(missing_ok=True)
-
-    def _check_same(self, stored, settings):
+    def _check_settings(self, stored, settings):
         advice = "use its own options, replace it with --overwrite, or name another --output"
         for key, value in settings.items():
             if stored.get(key) == value:

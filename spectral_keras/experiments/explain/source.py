@@ -8,7 +8,8 @@ import numpy as np
 
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.explain.options import OF_RUN
-from spectral_keras.experiments.folder import load_any_model, read_json
+from spectral_keras.experiments.folder import read_json
+from spectral_keras.experiments.saved_models import load_any_model
 
 # Default batch: at most so many images, and with few images so many steps in an epoch.
 _BATCH, _STEPS = 20, 50

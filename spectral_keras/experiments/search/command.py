@@ -38,8 +38,9 @@ import sys
 from spectral_keras.experiments.command import CommandError, command_line, program, report_end
 from spectral_keras.experiments.folder import default_folder
 from spectral_keras.experiments.search import cluster as _cluster
-from spectral_keras.experiments.search.options import parse
+from spectral_keras.experiments.search.options import as_train_options, parse
 from spectral_keras.experiments.train import command as _train
+from spectral_keras.models import registry
 
 
 def main(argv=None):
@@ -57,7 +58,7 @@ def main(argv=None):
         results = search(own, options, arguments, given, folder, argv)
         status = 1 if results and results["best"] is None else 0
     except (CommandError, OSError, KeyboardInterrupt) as error:
-        goes_on = f"--resume goes on in {folder.path}" if folder and folder.holds_run else ""
+        goes_on = f"--resume goes on in {folder.path}" if folder and folder.begun else ""
         status = report_end(program("tuning.search"), error, goes_on)
     finally:
         if folder:
@@ -77,7 +78,7 @@ def search(own, options, arguments, given, folder, argv=None):
 
     if _cluster.role() != "worker":
         folder.check(own["resume"], own["overwrite"])
-    _train.configure(options)
+    _train.configure(options["seed"], options["precision"])
     if own["model"]:
         fixed = {name: options[name] for name in given}
         problem = ZooProblem(own["model"], options, fixed, own["range"])
@@ -85,7 +86,7 @@ def search(own, options, arguments, given, folder, argv=None):
         arguments = [*arguments, *(f"--{k}={v}" for k, v in problem.space.constants.items())]
     else:
         problem = BuildProblem(load_builder(own["build"]), own["fix"], own["range"])
-    data, batches = load_data(options)
+    data, batches = load_data(as_train_options(own["model"] or registry.names()[0], options))
     print(
         f"{problem.name}, {data.name}: {len(data.y_train):,} training and "
         f"{len(data.y_validation):,} validation images; "

@@ -5,7 +5,8 @@ import logging
 from importlib import metadata
 
 from spectral_keras.experiments.command import CommandError
-from spectral_keras.experiments.folder import RunFolder, commit, read_json, versions, write_json
+from spectral_keras.experiments.folder import WorkFolder, read_json, write_json
+from spectral_keras.experiments.provenance import commit, versions
 from spectral_keras.experiments.search import cluster as _cluster
 from spectral_keras.experiments.search.options import FREE_OPTIONS
 from spectral_keras.experiments.search.oracle import Oracle
@@ -14,12 +15,13 @@ from spectral_keras.experiments.search.results import collect, retrain_command, 
 from spectral_keras.experiments.search.tuner import Tuner, describe
 
 
-class SearchFolder(RunFolder):
+class SearchFolder(WorkFolder):
     """A search folder and its lock."""
 
-    def check(self, resume, overwrite):
-        super().check(resume, overwrite)
-        if self.holds_run and "search" not in read_json(self.path / "config.json"):
+    noun = "a search"
+
+    def check_manifest(self, content):
+        if not all(isinstance(content.get(part), dict) for part in ("options", "search")):
             raise CommandError(
                 f"{self.path} holds something else than a search: name another folder with --output"
             )
@@ -79,17 +81,17 @@ def run(problem, data, batches, folder, config, *, resume=False, overwrite=False
     if role == "worker":
         show(f"worker: waiting for the chief at {_cluster.address()}")
         _cluster.wait_for_chief()
-        if folder.holds_run:
+        if folder.begun:
             folder.check_same(config)
     else:
         folder.check(resume, overwrite)
-        resume = resume and folder.holds_run
+        resume = resume and folder.begun
         if resume:
             folder.check_same(config)
         folder.open(overwrite)
         # Once more under the lock: another process may have been here since.
         folder.check(resume, overwrite)
-        if folder.holds_run:
+        if folder.begun:
             folder.check_same(config)
             # Workers of an earlier part of this search may have kept their records elsewhere.
             config["workers"] |= bool(read_json(folder.path / "config.json").get("workers"))

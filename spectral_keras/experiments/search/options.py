@@ -3,8 +3,9 @@
 import argparse
 
 from spectral_keras.experiments.command import CommandError, OneLineParser, program
+from spectral_keras.experiments.options import number, path
 from spectral_keras.experiments.search.spaces import SPACES
-from spectral_keras.experiments.train import options as training
+from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.models import registry
 
 # Of the training command, but meaningless for a trial: a trial writes no run folder, and all
@@ -35,12 +36,10 @@ def build_parser(epilog):
         metavar="MODULE:FUNCTION",
         help="a function of hp that returns a compiled Keras model",
     )
-    parser.add_argument(
-        "--trials", type=training.number(int, 1), default=30, metavar="N", help="default 30"
-    )
+    parser.add_argument("--trials", type=number(int, 1), default=30, metavar="N", help="default 30")
     parser.add_argument(
         "--initial-points",
-        type=training.number(int, 1),
+        type=number(int, 1),
         metavar="N",
         help="random points before the model decides (default: 3 for each searched option)",
     )
@@ -61,7 +60,7 @@ def build_parser(epilog):
         help="search this option here, or NAME=A,B,C among these choices (repeat for others)",
     )
     parser.add_argument(
-        "--output", type=training.path, help="search folder (default searches/MODEL-DATASET)"
+        "--output", type=path, help="search folder (default searches/MODEL-DATASET)"
     )
     parser.add_argument("--resume", action="store_true", help="go on where it was interrupted")
     parser.add_argument("--overwrite", action="store_true", help="delete an earlier search first")
@@ -94,7 +93,7 @@ def parse(argv, epilog=None):
                 parser.error(f"--{option} {name} is given more than once")
         own[option] = dict(own[option])
     if own["model"]:
-        known = training.parse(own["model"], [])
+        known = resolve(own["model"], {})
         for name, value in own["fix"].items():
             if name not in known or name in ("output", "resume", "overwrite"):
                 parser.error(f"--fix {name}: {own['model']} has no such option")
@@ -113,13 +112,10 @@ def parse(argv, epilog=None):
 
 def training_options(name, arguments, prog=None):
     """All options of `python -m models.NAME`, and the names of those in `arguments`."""
-    parser = training.build_parser(name)
-    parser.prog = prog or program("tuning.search")
-    if registry.recipe(name).schedule == "plateau":
-        # It depends on how long one waits; trials have a fixed length.
-        parser.set_defaults(schedule="onecycle")
-    options = vars(parser.parse_args(arguments))
-    given = _given(parser, options, arguments)
+    given, parser = _given(name, arguments, prog)
+    # `plateau` depends on how long one waits; trials have a fixed length.
+    waits = registry.recipe(name).schedule == "plateau"
+    options = resolve(name, ({"schedule": "onecycle"} if waits else {}) | given)
     for option in _NOT_HERE:
         if option in given:
             parser.error(
@@ -129,31 +125,43 @@ def training_options(name, arguments, prog=None):
     if options["schedule"] == "plateau":
         parser.error("--schedule plateau is no schedule for a search; tuning.retrain takes it")
     _check_validation(parser, options)
-    return _without_folder(options), given
+    return _without_folder(options), set(given)
 
 
 def build_options(arguments, prog=None):
     """The options that --build shares with the training command, and the names of those given."""
-    parser = training.build_parser(registry.names()[0])
-    parser.prog = prog or program("tuning.search")
-    parser.set_defaults(augment="none")
-    options = vars(parser.parse_args(arguments))
-    given = _given(parser, options, arguments)
-    for option in sorted(given - set(BUILD_OPTIONS)):
+    name = registry.names()[0]
+    given, parser = _given(name, arguments, prog)
+    for option in sorted(set(given) - set(BUILD_OPTIONS)):
         parser.error(
             f"unknown option --{option.replace('_', '-')}: with --build the function builds and "
             "compiles the model"
         )
+    options = resolve(name, {"augment": "none"} | given)
     _check_validation(parser, options)
-    return {name: options[name] for name in BUILD_OPTIONS}, given
+    return {name: options[name] for name in BUILD_OPTIONS}, set(given)
 
 
-def _given(parser, options, arguments):
-    """The names of the options that a command line sets."""
-    absent = object()  # argparse sets a default only where there is no value yet
-    namespace = argparse.Namespace(**dict.fromkeys(options, absent))
-    parsed = vars(parser.parse_args(arguments, namespace))
-    return {name for name, value in parsed.items() if value is not absent}
+def _given(name, arguments, prog):
+    """What a command line sets, dict of option -> value; and the parser."""
+    parser = TrainOptions.parser_of(name)
+    parser.prog = prog or program("tuning.search")
+    return vars(parser.parse_args(arguments)), parser
+
+
+def resolve(name, values):
+    """All options of the training command, dict of option -> value, with these values."""
+    return as_train_options(name, values).to_json()
+
+
+def as_train_options(name, values):
+    """The `TrainOptions` with values of its own or of the network."""
+    known = registry.options(name)
+    network = {key: value for key, value in values.items() if key in known}
+    fields = TrainOptions.specs()
+    return TrainOptions(
+        name, network, **{key: value for key, value in values.items() if key in fields}
+    )
 
 
 def _check_validation(parser, options):

@@ -10,6 +10,7 @@ from keras_tuner.engine import hyperparameters as hp_types
 
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.search.fit import Infeasible, infeasible
+from spectral_keras.experiments.search.options import as_train_options
 from spectral_keras.experiments.search.spaces import Choice, Range, Space, narrowed
 from spectral_keras.experiments.train import command as _train
 
@@ -56,7 +57,8 @@ class ZooProblem:
 
     def build(self, hp, data, steps_per_epoch):
         options = {**self.options, **self.space(hp)}
-        return _built(_train.build_model, self.name, data, options, steps_per_epoch)
+        options = as_train_options(self.name, options)
+        return _built(_train.build_model, options, data, steps_per_epoch)
 
 
 class BuildProblem:

@@ -20,15 +20,13 @@ from spectral_keras.experiments.command import (
     program,
     report_end,
 )
-from spectral_keras.experiments.folder import (
-    RunFolder,
-    save_model,
-    versions,
-    write_history,
-    write_json,
-)
+from spectral_keras.experiments.folder import write_history, write_json
 from spectral_keras.experiments.options import number, path
+from spectral_keras.experiments.provenance import versions
+from spectral_keras.experiments.saved_models import save_model
 from spectral_keras.experiments.search.results import ranked, read_results, training_arguments
+from spectral_keras.experiments.train.run import RunFolder
+from spectral_keras.models import registry
 
 
 def main(argv=None):
@@ -82,7 +80,7 @@ def _train_zoo(config, trial, more):
 def _train_build(config, search_folder, trial, more, output):
     """Train what `build(hp)` returns; checkpoints as in a trial, so that --resume goes on."""
     from spectral_keras.experiments.search.fit import Infeasible, best_row, fit
-    from spectral_keras.experiments.search.options import build_options
+    from spectral_keras.experiments.search.options import as_train_options, build_options
     from spectral_keras.experiments.search.oracle import load_trial, trial_number
     from spectral_keras.experiments.search.problem import BuildProblem, load_stored_builder
     from spectral_keras.experiments.train import command as _train
@@ -99,14 +97,14 @@ def _train_build(config, search_folder, trial, more, output):
     if trial["number"] not in numbers:
         raise CommandError(f"{search_folder}: the files of trial {trial['number']} are missing")
     hp = load_trial(numbers[trial["number"]]).hyperparameters
-    keras = _train.configure(options)
+    keras = _train.configure(options["seed"], options["precision"])
     problem = BuildProblem(load_stored_builder(config["build"], search_folder))
     keras.utils.set_random_seed(options["seed"])
     folder = RunFolder(output)
     folder.check("--resume" in flags, "--overwrite" in flags)
-    if flags == ["--resume"] and folder.holds_run:
+    if flags == ["--resume"] and folder.begun:
         folder.check_same(options | {"point": trial["point"]})
-    data, batches = load_data(options)
+    data, batches = load_data(as_train_options(registry.names()[0], options))
     history = []
 
     def show(row):

@@ -1,116 +1,184 @@
 """The command `python -m models.NAME`: train a network of the zoo and evaluate it."""
 
 import importlib.util
-import sys
 
-from spectral_keras.experiments.command import CommandError, program, report_end
-from spectral_keras.experiments.folder import FREE_OPTIONS, RunFolder, default_folder, load_model
+from spectral_keras.experiments.command import (
+    CommandError,
+    Stopped,
+    command_line,
+    program,
+    report_end,
+)
+from spectral_keras.experiments.saved_models import load_model
 from spectral_keras.experiments.train import devices as device_plans
-from spectral_keras.experiments.train.options import parse
-from spectral_keras.experiments.train.run import Run
+from spectral_keras.experiments.train.attended import insert_gate
+from spectral_keras.experiments.train.objectives import training_model
+from spectral_keras.experiments.train.options import TrainOptions
+from spectral_keras.experiments.train.run import Run, RunFolder, free_options
 from spectral_keras.models import registry
 
 
 def main(name, argv=None):
-    """Run the command and leave with its status: 0, 1 (stopped), 2 (bad input), 130 or 143."""
-    options = parse(name, argv)
-    devices = device_plans.Devices()
-    folder = RunFolder(options["output"] or default_folder(name, options["dataset"]))
+    """Run the command and exit with its status: 0, 1 (stopped), 2 (bad input), 130 or 143."""
+    options = TrainOptions.of_command(name, argv)
+    devices, folder, prog = device_plans.Devices(), RunFolder.of(options), program(f"models.{name}")
+    status = 0
     try:
         devices = device_plans.plan(options)
-        status = train(name, options, folder, argv, devices=devices)
-    except (CommandError, OSError, KeyboardInterrupt) as error:
-        goes_on = f"--resume goes on in {folder.path}" if folder.holds_run else ""
-        status = report_end(program(f"models.{name}"), error, goes_on)
+        train(options, folder=folder, devices=devices)
+    except (CommandError, Stopped, OSError, KeyboardInterrupt) as error:
+        advice = f"--resume continues in {folder.path}" if folder.begun else ""
+        status = report_end(prog, error, advice)
     except Exception as error:
         line = devices.lost(error)
         if line is None:
             devices.crash()
             raise
-        print(f"models.{name}: stopped: {line}", file=sys.stderr)
-        status = 1
+        status = report_end(prog, Stopped(line))
     finally:
         folder.close()
     devices.leave(status)
 
 
-def train(name, options, folder, argv=None, evaluate=True, devices=None):
-    """Train as `options` say; returns the exit status.
+def train(options, *, folder=None, evaluate=True, command=None, devices=None):
+    """Train a network of the zoo, or continue to, and evaluate it.
 
-    `argv` is the command line that the files name, None for the process' own; without `evaluate`
-    the test set stays untouched and no result.json is written.  `devices`, of
-    `devices.plan`, are by default what the options and the environment ask for.
+    Args:
+        options: a `TrainOptions`.
+        folder: the `RunFolder`, which the caller closes; by default the one that options name.
+        evaluate: whether to evaluate on the test set, once; without it there is no result.json.
+        command: what the files name as the command; by default the one with these options.
+        devices: of `devices.plan`, by default what the options and the environment ask for.
+
+    Returns:
+        The content of result.json; an empty dict without `evaluate`, and in every process of
+        several but the first.
+
+    Raises:
+        CommandError: if the options, the data or the folder do not allow it.
+        Stopped: if training ended before its end (out of memory, a loss that is not finite, an
+            image that cannot be read).
+
+    Example:
+
+    ```python
+    from spectral_keras.experiments.train import TrainOptions, train
+
+    options = TrainOptions("deep_spectral", {"width": 0.1}, epochs=1, limit=200, output="run")
+    print(train(options)["test_accuracy"])
+    ```
     """
-    devices = device_plans.plan(options) if devices is None else devices
+    own = folder is None
+    folder = RunFolder.of(options) if own else folder
+    try:
+        return _train(options, folder, evaluate, command, devices or device_plans.plan(options))
+    finally:
+        if own:
+            folder.close()
+
+
+def _train(options, folder, evaluate, command, devices):
+    name = options.model
     if devices.workers == 1:
         _check_folder(folder, options)
-    keras = configure(options)
+    # Before the devices are chosen: that choice is the machine's, not the user's.
+    command = command or command_line(
+        f"models.{name}", options.arguments(without=("resume", "overwrite"))
+    )
+    keras = configure(options.seed, options.precision, deterministic=not options.jit)
     devices = devices.connect(keras, options)
     if devices.workers > 1:
         devices.together(_check_folder, folder, options, chief_only=True)
-        common = {key: value for key, value in options.items() if key not in FREE_OPTIONS}
+        free = options.free()
+        common = {key: value for key, value in options.to_json().items() if key not in free}
         devices.check_same("the options", common)
-    from spectral_keras.memory import is_out_of_memory
-
-    try:
-        data, batches = devices.together(load_data, options)
-        devices.check_data(len(data.y_train), options["batch_size"])
-        with devices.scope():
-            model = build_model(name, data, options, len(batches["train"]), devices)
-    except ValueError as error:  # a bad option or data set: the message says which
-        raise CommandError(str(error)) from error
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-        raise CommandError(
-            "the network and the data do not fit into memory: give smaller options of the network "
-            f"or a --limit ({str(error).rpartition('}} ')[2][:100]})"
-        ) from error
-    use_tensorboard = _use_tensorboard(keras, options["tensorboard"])
-    run = Run(name, options, folder, model, data, argv, devices)
+    data, batches, model = _prepare(options, devices)
+    use_tensorboard = _use_tensorboard(keras, options.tensorboard)
+    run = Run(options, folder, model, data, devices, command)
     devices.together(_open_folder, folder, options, chief_only=True)
-    resumed = False
-    if options["resume"]:
+    resumed, say = False, print if devices.chief else _say_nothing
+    if options.resume:
         with devices.scope():
             resumed = devices.together(run.restore)
-        devices.check_same("the checkpoints", run.history)
-    if not resumed:
+        devices.check_same("the checkpoints", run.progress.history)
+    if resumed:
+        devices.together(_compare_conditions, run, say, chief_only=True)
+    else:
         devices.together(run.write_config, chief_only=True)
-    say = print if devices.chief else _say_nothing
     say(
-        f"{name}: {run.described_size()}; {data.name}: {len(data.y_train):,} training, "
+        f"{name}: {run.describe_size()}; {data.name}: {len(data.y_train):,} training, "
         f"{len(data.y_validation):,} validation and {len(data.y_test):,} test images; "
-        f"{keras.backend.backend()}, {options['precision']}; "
+        f"{keras.backend.backend()}, {options.precision}; "
         + (f"{devices}; " if devices.kind != "none" else "")
         + f"{folder.path}",
         flush=True,
     )
-    how = described_stream(data, options)
+    how = describe_stream(data, options)
     if how:
         say(f"{name}: {how}", flush=True)
-    if run.first_epoch:
-        say(f"{name}: going on after epoch {run.first_epoch} of {options['epochs']}", flush=True)
-    if run.first_epoch < options["epochs"] and not run.stopped_early:
-        failure = run.fit(batches, use_tensorboard and devices.chief)
-        if failure is not None:
-            print(f"models.{name}: stopped: {failure}", file=sys.stderr)
-            return 1
+    if run.progress.epochs_done:
+        done = run.progress.epochs_done
+        say(f"{name}: continuing after epoch {done} of {options.epochs}", flush=True)
+    if not run.finished:
+        run.fit(batches, use_tensorboard and devices.chief)
     if not evaluate:
-        return 0
-    devices.together(_conclude, keras, run, batches["test"], chief_only=True)
-    return 0
+        return {}
+    return devices.together(_conclude, keras, run, batches["test"], chief_only=True) or {}
+
+
+def _prepare(options, devices):
+    """(data, batches, compiled model)."""
+    from spectral_keras.memory import is_out_of_memory
+
+    try:
+        data, batches = devices.together(load_data, options)
+        devices.check_data(len(data.y_train), options.batch_size)
+        with devices.scope():
+            model = build_model(options, data, len(batches["train"]), devices)
+        return data, batches, model
+    except ValueError as error:  # a bad option or data set: the message says which
+        raise CommandError(str(error)) from error
+    except (CommandError, Stopped, OSError):
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise CommandError(
+                "the network and the data do not fit into memory: give smaller options of the "
+                f"network or a --limit ({str(error).rpartition('}} ')[2][:100]})"
+            ) from error
+        if devices.lost(error):
+            raise
+        line = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise CommandError(f"{options.model} cannot be built with these options: {line}") from error
 
 
 def _check_folder(folder, options):
-    folder.check(options["resume"], options["overwrite"])
-    if options["resume"] and folder.holds_run:
-        folder.check_same(options)
+    folder.check(options.resume, options.overwrite)
+    if options.resume and folder.begun:
+        folder.check_same(options.to_json(), free_options(options))
 
 
 def _open_folder(folder, options):
-    folder.open(options["overwrite"])
+    folder.open(options.overwrite)
     # Once more under the lock: another process may have been here since.
     _check_folder(folder, options)
+
+
+def _compare_conditions(run, say):
+    """Say and keep what has changed since the run was begun."""
+    from spectral_keras.experiments.provenance import conditions
+
+    lines = run.folder.check_conditions(conditions())
+    stored = run.folder.manifest()
+    if stored["options"].get("epochs") != run.options.epochs:
+        lines.append(f"started with --epochs {stored['options'].get('epochs')}")
+    known = stored.get("continued", [])
+    new = [line for line in lines if line not in known]
+    for line in lines:
+        say(f"{run.options.model}: {line}", flush=True)
+    if new:
+        stored["options"]["epochs"] = run.options.epochs
+        run.folder.begin(stored | {"continued": [*known, *new]})
 
 
 def _conclude(keras, run, test):
@@ -122,26 +190,33 @@ def _conclude(keras, run, test):
         f"(best epoch {result['best_epoch']} of {result['epochs']})"
     )
     print(f"model, results and curves: {path}/ (best.keras, result.json, curves.png)")
-    if run.options["export"]:
-        _export(run.folder, run.options["export"])
+    if run.options.export:
+        _export(run.folder, run.options.export)
+    return result
 
 
 def _say_nothing(*_, **__):
     """Instead of `print`, where another process prints."""
 
 
-def configure(options):
-    """Seed, precision, determinism and memory; imports Keras."""
+def configure(seed, precision="float32", *, deterministic=True):
+    """Seed, precision, determinism and memory; returns Keras.
+
+    Args:
+        seed: of Python, NumPy and the backend.
+        precision: "float32", "float64", or "bfloat16" and "float16" for mixed precision.
+        deterministic: whether TensorFlow's operations on a CPU give the same bits every time; XLA
+            then cannot be used.
+    """
     import keras
 
     from spectral_keras.memory import keep_freed_memory
 
     keep_freed_memory()
-    keras.utils.set_random_seed(options["seed"])
-    precision = options["precision"]
+    keras.utils.set_random_seed(seed)
     whole = precision in ("float32", "float64")
     keras.config.set_dtype_policy(precision if whole else f"mixed_{precision}")
-    if keras.backend.backend() == "tensorflow":
+    if keras.backend.backend() == "tensorflow" and deterministic:
         import tensorflow as tf
 
         if not tf.config.list_physical_devices("GPU"):
@@ -149,7 +224,7 @@ def configure(options):
     return keras
 
 
-def build_model(name, data, options, steps_per_epoch, devices=None):
+def build_model(options, data, steps_per_epoch, devices=None):
     """The compiled model that `fit` trains: the network, or a model around it.
 
     A model around it, of an auxiliary task, of adversarial training or of power suppression, has
@@ -157,13 +232,10 @@ def build_model(name, data, options, steps_per_epoch, devices=None):
     """
     import keras
 
-    from spectral_keras.experiments.train.attended import gated
-    from spectral_keras.experiments.train.objectives import training_model
-
-    network = {key: options[key] for key in registry.options(name)}
-    classifier = registry.build(name, data.input_shape, data.num_classes, **network)
-    classifier = gated(classifier, options)
-    model = training_model(classifier, options)
+    classifier = registry.build(
+        options.model, data.input_shape, data.num_classes, **options.network
+    )
+    model = training_model(insert_gate(classifier, options), options)
     if devices is not None:
         model = devices.trainable(model)
     compile_model(keras, model, options, steps_per_epoch)
@@ -180,21 +252,21 @@ def load_data(options):
 
     try:
         data = load(
-            options["dataset"],
-            data_dir=options["data_dir"],
-            limit=options["limit"],
-            validation_fraction=options["validation_fraction"],
-            seed=options["seed"],
-            image_size=options["image_size"],
-            grayscale=options["grayscale"],
-            stream=options["stream"],
+            options.dataset,
+            data_dir=options.data_dir,
+            limit=options.limit,
+            validation_fraction=options.validation_fraction,
+            seed=options.seed,
+            image_size=options.image_size,
+            grayscale=options.grayscale,
+            stream=options.stream,
         )
         return data, make_batches(data, options)
     except ValueError as error:
         raise CommandError(str(error)) from error
 
 
-def described_stream(data, options):
+def describe_stream(data, options):
     """How the images of a folder or a TFDS set are read, in a line; None for other sets."""
     how = data.source.get("stream")
     if how is None:
@@ -205,11 +277,11 @@ def described_stream(data, options):
         size += f", {relation} the bound of {how['bound_bytes'] / 2**20:,.1f} MiB"
     if not how["streamed"]:
         return f"images in memory ({size})"
-    buffer = options["shuffle_buffer"]
+    buffer = options.shuffle_buffer
     shuffled = "the whole training set" if buffer is None else f"a buffer of {buffer:,} images"
     return (
         f"images streamed ({size}) from {how['shards']:,} {how['format']} "
-        f"{'files' if how['format'] == 'image' else 'shards'}, {options['workers']} threads, "
+        f"{'files' if how['format'] == 'image' else 'shards'}, {options.workers} threads, "
         f"shuffled over {shuffled}"
     )
 
@@ -219,9 +291,9 @@ def make_batches(data, options):
     from spectral_keras.augmentation.image import build_augmentation
     from spectral_keras.data import Batches
 
-    size = options["batch_size"]
+    size = options.batch_size
     try:
-        augment = build_augmentation(options["augment"])
+        augment = build_augmentation(options.augment)
     except ValueError as error:
         raise CommandError(f"--augment: {error}") from error
     train = Batches(
@@ -230,12 +302,12 @@ def make_batches(data, options):
         size,
         shuffle=True,
         augment=augment,
-        seed=options["seed"],
-        workers=options["workers"],
-        shuffle_buffer=options["shuffle_buffer"],
+        seed=options.seed,
+        workers=options.workers,
+        shuffle_buffer=options.shuffle_buffer,
     )
     evaluation = max(size, 250)
-    workers = options["workers"] if train.streamed else 1
+    workers = options.workers if train.streamed else 1
     validation = None
     if len(data.y_validation):
         validation = Batches(data.x_validation, data.y_validation, evaluation, workers=workers)
@@ -247,28 +319,28 @@ def compile_model(keras, model, options, steps_per_epoch):
     from spectral_keras.training.schedules import learning_rate_schedule
 
     rate = learning_rate_schedule(
-        options["schedule"],
-        options["learning_rate"],
-        options["epochs"],
+        options.schedule,
+        options.learning_rate,
+        options.epochs,
         steps_per_epoch,
-        options["warmup_epochs"],
+        options.warmup_epochs,
     )
-    arguments = {"learning_rate": rate, "weight_decay": options["weight_decay"] or None}
-    if options["optimizer"] == "sgd":
-        arguments["momentum"] = options["momentum"]
+    arguments = {"learning_rate": rate, "weight_decay": options.weight_decay or None}
+    if options.optimizer == "sgd":
+        arguments["momentum"] = options.momentum
     optimizer = {
         "adam": keras.optimizers.Adam,
         "adamw": keras.optimizers.AdamW,
         "sgd": keras.optimizers.SGD,
         "rmsprop": keras.optimizers.RMSprop,
-    }[options["optimizer"]]
-    if options["optimizer"] == "adamw" and arguments["weight_decay"] is None:
+    }[options.optimizer]
+    if options.optimizer == "adamw" and arguments["weight_decay"] is None:
         arguments["weight_decay"] = 0.0
     model.compile(
         optimizer=optimizer(**arguments),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-        jit_compile="auto" if options["jit"] is None else options["jit"],
+        jit_compile="auto" if options.jit is None else options.jit,
     )
 
 

@@ -17,25 +17,13 @@ HEARTBEAT_SECONDS = 30
 CONNECT_SECONDS = 300
 
 
-def add_options(parser):
-    """The option of the devices, for an argparse parser or group."""
-    parser.add_argument(
-        "--distribute",
-        choices=KINDS,
-        default=None,
-        help="mirrored: all GPUs of this host, or multiworker: several hosts (TF_CONFIG or Slurm), "
-        "both on TensorFlow; data_parallel: all GPUs of one host or of several, on JAX; default: "
-        "mirrored or data_parallel where more than one GPU is visible, else none",
-    )
-
-
 def plan(options):
     """The devices that the options and the environment ask for; nothing is started yet.
 
     Raises:
         CommandError: if the environment does not say who the workers are.
     """
-    kind = options.get("distribute")
+    kind = options.distribute
     if kind == "multiworker":
         return MultiWorker()
     if kind == "data_parallel":
@@ -99,12 +87,12 @@ class Devices:
                 f"{NAMES.get(backend, backend)} (KERAS_BACKEND chooses it)"
             )
         self._connect(keras, options)
-        if options["batch_size"] % self.count:
+        if options.batch_size % self.count:
             raise CommandError(
-                f"--batch-size {options['batch_size']} is not a multiple of the {self.count} "
+                f"--batch-size {options.batch_size} is not a multiple of the {self.count} "
                 f"devices of --distribute {self.kind}: it is the size of the batch of all of them"
             )
-        options["distribute"] = self.kind
+        options.distribute = self.kind
         return self
 
     def _connect(self, keras, options):
@@ -246,7 +234,7 @@ class _Strategy(Devices):
         return [AverageOverReplicas()]
 
     def _refuse_jit(self, options):
-        if options["jit"]:
+        if options.jit:
             raise CommandError(
                 f"--jit and --distribute {self.kind} exclude each other: Keras cannot compile a "
                 "step of several devices with XLA (--distribute none, or without --jit)"

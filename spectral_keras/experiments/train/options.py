@@ -1,166 +1,438 @@
-"""The options of the training command, and their checks."""
+"""The options of the training command."""
 
 import argparse
+import dataclasses
 import types
 import typing
+from typing import Any, Self
 
-from spectral_keras.experiments.command import OneLineParser, program
-from spectral_keras.experiments.options import SEEDS, boolean, number, path, stream
+from spectral_keras.augmentation.open_ratio import CONFIGURATIONS
+from spectral_keras.experiments.command import CommandError, OneLineParser, program
+from spectral_keras.experiments.options import (
+    SEEDS,
+    Options,
+    Spec,
+    add_option,
+    boolean,
+    flag,
+    fraction,
+    number,
+    option,
+    path,
+    true_false_auto,
+)
 from spectral_keras.models import registry
 
-OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
-PRECISIONS = ("float32", "bfloat16", "float16", "float64")
-EXPORTS = ("saved_model", "onnx", "litert")
+__all__ = ["TrainOptions"]
+
+_DATA, _TRAINING, _RUN = "data", "training", "run"
+_AUXILIARY = "auxiliary task"
+_ADVERSARIAL = "adversarial training"
+_ATTENDED = "attended power suppression and noise in the frequency domain"
+_FROM_RECIPE = {"default": None, "shown": "the recipe's"}
+# No network of the zoo has an option that would be larger, or a machine to build it on.
+_NETWORK_NUMBERS = {int: number(int, high=65536), float: number(float, high=1e6)}
+
+
+@dataclasses.dataclass
+class TrainOptions(Options):
+    """Options of `python -m models.NAME`, from a command line or from Python.
+
+    Args:
+        model: name of a network of the zoo.
+        network: the network's own options, such as {"width": 0.25}; their defaults are the
+            recipe's, then those of its factory.
+        **options: see `python -m models.NAME --help-all`; None means the recipe's value where the
+            recipe has one.
+
+    Raises:
+        CommandError: for a value that the command line would refuse.
+
+    Example:
+
+    >>> from spectral_keras.experiments.train import TrainOptions
+    >>> options = TrainOptions("resnet18", {"width": 0.25}, dataset="cifar10", epochs=20)
+    >>> options.optimizer, options.learning_rate, options.network["pooling"]
+    ('sgd', 0.1, 'strided')
+    """
+
+    model: str
+    network: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    dataset: str = option(
+        "digits",
+        "digits (embedded), cifar10, cifar100, any TFDS image classification set, an .npz file or "
+        "a folder of class folders",
+        group=_DATA,
+    )
+    data_dir: str | None = option(
+        None, "folder of the TFDS data sets", kind=path, group=_DATA, shown="TFDS' own", free=True
+    )
+    limit: int | None = option(
+        None, "train on this many images (validation included)", kind=number(int, 1), group=_DATA
+    )
+    image_size: int | None = option(
+        None, "resize images to this many pixels a side",
+        kind=number(int, 4, high=4096, high_open=False), group=_DATA,
+    )  # fmt: skip
+    grayscale: bool = option(False, "turn the images grey", kind="flag", group=_DATA)
+    validation_fraction: float = option(
+        0.1,
+        "share of the training set that is held out to choose the best epoch",
+        kind=number(float, 0, high=1),
+        group=_DATA,
+    )
+    augment: str | None = option(
+        None,
+        "none, crop_flip, mirror_crop_flip, report (translation, reflection, HSV), or a list such "
+        "as translate,flip,hsv,cutout",
+        group=_DATA,
+        shown="the recipe's",
+    )
+    workers: int = option(
+        1, "threads for batches; those of a streamed set decode its images",
+        kind=number(int, 0, high=1024, high_open=False), group=_DATA, free=True,
+    )  # fmt: skip
+    stream: bool | str = option(
+        "auto",
+        "leave the images of a folder or a TFDS set in their files; auto: where, decoded, they "
+        "would take more than a quarter of the free memory",
+        kind=true_false_auto,
+        group=_DATA,
+        free=True,
+        special=True,
+    )
+    shuffle_buffer: int | None = option(
+        None,
+        "shuffle the files and within N neighbouring images, for slow disks (default: over the "
+        "whole training set)",
+        kind=number(int, 1),
+        group=_DATA,
+        special=True,
+    )
+
+    epochs: int | None = option(
+        **_FROM_RECIPE, help="", kind=number(int, 1), group=_TRAINING
+    )  # fmt: skip
+    batch_size: int | None = option(
+        **_FROM_RECIPE, help="", kind=number(int, 1), group=_TRAINING
+    )  # fmt: skip
+    optimizer: str | None = option(
+        **_FROM_RECIPE, help="", choices=("adam", "adamw", "sgd", "rmsprop"), group=_TRAINING
+    )
+    learning_rate: float | None = option(
+        **_FROM_RECIPE, help="peak", kind=number(float, 0, True), group=_TRAINING
+    )
+    momentum: float | None = option(
+        **_FROM_RECIPE, help="of sgd", kind=number(float, 0, high=1), group=_TRAINING
+    )
+    weight_decay: float | None = option(
+        **_FROM_RECIPE, help="decoupled", kind=number(float, 0), group=_TRAINING
+    )
+    schedule: str | None = option(
+        **_FROM_RECIPE,
+        help="of the learning rate",
+        choices=("constant", "cosine", "onecycle", "step", "thirds", "plateau"),
+        group=_TRAINING,
+    )
+    warmup_epochs: float | None = option(
+        **_FROM_RECIPE, help="of a rising rate", kind=number(float, 0), group=_TRAINING
+    )
+    early_stopping: int | None = option(
+        **_FROM_RECIPE,
+        help="stop after N epochs without a better validation accuracy, 0: never",
+        kind=number(int, 0),
+        group=_TRAINING,
+    )
+    precision: str = option(
+        "float32", "", choices=("float32", "bfloat16", "float16", "float64"), group=_TRAINING
+    )
+    jit: bool | None = option(
+        None, "compile with XLA (default: Keras decides)", kind="switch", group=_TRAINING
+    )
+    seed: int = option(
+        0, "of weights, order and augmentation", kind=number(int, 0, high=SEEDS), group=_TRAINING
+    )
+
+    aux: str = option(
+        "none",
+        "a decoder predicts the image, or its Fourier transform, from the features, in training "
+        "only",
+        choices=("none", "reconstruction", "fourier"),
+        group=_AUXILIARY,
+        special=True,
+    )
+    aux_weight: float = option(
+        0.01, "factor of the decoder's mean squared error", kind=number(float, 0),
+        group=_AUXILIARY, special=True,
+    )  # fmt: skip
+    aux_tap: str = option(
+        "features", "the layer whose maps the decoder gets", metavar="LAYER",
+        group=_AUXILIARY, special=True,
+    )  # fmt: skip
+    aux_magnitude: str = option(
+        "log", "of fourier: log(1 + |F|), |F|, or |F| / sqrt(H W)",
+        choices=("log", "raw", "unitary"), group=_AUXILIARY, special=True,
+    )  # fmt: skip
+    aux_phase: str = option(
+        "angle", "of fourier", choices=("angle", "cos_sin", "none"), group=_AUXILIARY, special=True
+    )
+    aux_variant: str = option(
+        "consistent",
+        "published: the errors of the paper's code, with its raw magnitude and angle, its FGSM in "
+        "training mode against predicted labels, and the last weights, not the best",
+        choices=("consistent", "published"),
+        group=_AUXILIARY,
+        special=True,
+    )
+
+    adversarial: str = option(
+        "none", "train on adversarial examples", choices=("none", "fgsm", "pgd"),
+        group=_ADVERSARIAL, special=True,
+    )  # fmt: skip
+    adversarial_eps: float = option(
+        8 / 255,
+        "radius of the L-inf ball for images in [0, 1], such as 0.03 or 8/255",
+        kind=fraction(high=1),
+        metavar="EPS",
+        group=_ADVERSARIAL,
+        special=True,
+        shown="8/255",
+    )
+    adversarial_steps: int | None = option(
+        None, "of pgd", kind=number(int, 1, high=10_000, high_open=False),
+        group=_ADVERSARIAL, special=True, shown="7",
+    )  # fmt: skip
+    adversarial_step_size: float | None = option(
+        None,
+        "default: EPS for one step, else 2.5 EPS / N",
+        kind=fraction(low_open=True),
+        metavar="SIZE",
+        group=_ADVERSARIAL,
+        special=True,
+    )
+    adversarial_share: float = option(
+        1.0, "share of each batch, in [0, 1]", kind=fraction(high=1),
+        group=_ADVERSARIAL, special=True,
+    )  # fmt: skip
+    adversarial_labels: str = option(
+        "given", "what the attack leads away from", choices=("given", "predicted"),
+        group=_ADVERSARIAL, special=True,
+    )  # fmt: skip
+    adversarial_random_start: bool = option(
+        False, "start at a random point of the ball", kind=boolean,
+        group=_ADVERSARIAL, special=True,
+    )  # fmt: skip
+    validate_on: str = option(
+        "adversarial", "the images that choose the epoch, of adversarial training",
+        choices=("adversarial", "clean"), group=_ADVERSARIAL, special=True,
+    )  # fmt: skip
+
+    suppression: float = option(
+        0.0, "share of the images that keep one band of frequencies in training, such as 1/3",
+        kind=fraction(high=1), metavar="P", group=_ATTENDED, special=True,
+    )  # fmt: skip
+    noise: float = option(
+        0.0, "variance of the noise on the amplitudes of the spectrum, such as 1",
+        kind=number(float, 0), metavar="SIGMA", group=_ATTENDED, special=True,
+    )  # fmt: skip
+    noise_probability: float = option(
+        1.0, "share of the images that get noise", kind=fraction(high=1), metavar="P",
+        group=_ATTENDED, special=True,
+    )  # fmt: skip
+    spectral_padding: int = option(
+        0,
+        "zero border around the images for suppression and noise; a random crop takes it off again "
+        "(4 in the paper, instead of the crop of --augment)",
+        kind=number(int, 0, high=512, high_open=False),
+        group=_ATTENDED,
+        special=True,
+    )
+    gate: str = option(
+        "none", "a channel gate after the first layer of the network",
+        choices=("none", "plain", "extended"), group=_ATTENDED, special=True,
+    )  # fmt: skip
+    gate_after: str | None = option(
+        None, "the layer before the gate", metavar="LAYER", group=_ATTENDED, special=True,
+        shown="the first convolution, with its normalisation",
+    )  # fmt: skip
+    gate_hidden: int = option(
+        512, "units of the gate", kind=number(int, 1, high=65536, high_open=False),
+        group=_ATTENDED, special=True,
+    )  # fmt: skip
+    attention: str = option(
+        "none",
+        "how many channels the gate is to open for a suppressed image: none, 000, 001, ... 111 "
+        "(low, medium and high band, 0: few, 1: all) or learnable",
+        choices=("none", *CONFIGURATIONS),
+        metavar="LMH",
+        group=_ATTENDED,
+        special=True,
+    )
+    attention_weight: float = option(
+        100.0, "factor of the gate's loss", kind=number(float, 0), group=_ATTENDED, special=True
+    )
+    attention_printed: bool = option(
+        False, "the masks and the noise with the misprints of the paper", kind=boolean,
+        group=_ATTENDED, special=True,
+    )  # fmt: skip
+
+    distribute: str | None = option(
+        None,
+        "mirrored: all GPUs of this host, or multiworker: several hosts (TF_CONFIG or Slurm), both "
+        "on TensorFlow; data_parallel: all GPUs of one host or of several, on JAX",
+        choices=("none", "mirrored", "multiworker", "data_parallel"),
+        group=_RUN,
+        shown="mirrored or data_parallel where more than one GPU is visible",
+        free=True,
+        special=True,
+    )
+    output: str | None = option(
+        None, "run folder", kind=path, group=_RUN, shown="runs/MODEL-DATASET", free=True
+    )
+    resume: bool = option(
+        False, "continue where the run was interrupted", kind="flag", group=_RUN, free=True
+    )
+    overwrite: bool = option(
+        False, "delete an earlier run first", kind="flag", group=_RUN, free=True
+    )
+    export: str | None = option(
+        None, "also write the trained model in this form",
+        choices=("saved_model", "onnx", "litert"), group=_RUN, free=True,
+    )  # fmt: skip
+    tensorboard: bool | None = option(
+        None, "write logs for TensorBoard (default: if it is installed, on TensorFlow)",
+        kind="switch", group=_RUN, free=True,
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        recipe = registry.recipe(self.model)
+        for name, spec in self.specs().items():
+            if spec.default == "the recipe's" and getattr(self, name) is None:
+                setattr(self, name, getattr(recipe, name))
+        super().__post_init__()
+        known = registry.options(self.model)
+        for name in self.network:
+            if name not in known:
+                raise CommandError(
+                    f"unknown option {flag(name)}: {self.model} has {', '.join(map(flag, known))}"
+                )
+        defaults = {name: recipe.options.get(name, known[name][1]) for name in known}
+        self.network = defaults | self.network
+        if self.resume and self.overwrite:
+            raise CommandError("--resume and --overwrite exclude each other")
+
+    @classmethod
+    def parser_of(cls, model: str, *, everything: bool = False) -> OneLineParser:
+        """The parser of `python -m models.MODEL`, with the network's own options first."""
+        recipe = registry.recipe(model)
+        return cls.parser(
+            program(f"models.{model}"),
+            f"Train and evaluate {model}: {recipe.summary} ({recipe.paper}).",
+            defaults=recipe_values(model),
+            everything=everything,
+            before=lambda parser: _add_network(parser, model),
+        )
+
+    @classmethod
+    def of_command(cls, model: str, argv: list[str] | None = None) -> Self:
+        """The options of a command line; a bad one ends the program with one line and status 2."""
+        parser = cls.parser_of(model)
+        given = vars(parser.parse_args(argv))
+        network = {name: given.pop(name) for name in registry.options(model) if name in given}
+        try:
+            return cls(model, network, **given)
+        except CommandError as error:
+            parser.error(str(error))
+
+    @classmethod
+    def of_values(cls, model: str, values: dict[str, Any]) -> Self:
+        """The options with some values, of these or of the network's own, each ready or as text."""
+        specs, own = cls.specs(), registry.options(model)
+        network, fields = {}, {}
+        for name, value in values.items():
+            spec = _network_spec(own[name][0]) if name in own else specs.get(name)
+            if spec is None:
+                raise CommandError(f"unknown option {flag(name)} of {model}")
+            if isinstance(value, str) and callable(spec.kind):
+                try:
+                    value = spec.kind(value)
+                except argparse.ArgumentTypeError as error:
+                    raise cls.error(name, str(error)) from None
+            elif isinstance(value, list) and name in own:
+                value = tuple(value)
+            (network if name in own else fields)[name] = value
+        return cls(model, network, **fields)
+
+    @classmethod
+    def of_config(cls, config: dict[str, Any]) -> Self:
+        """The options that config.json of a run has; those of other versions are left out."""
+        model, values = config["model"], dict(config["options"])
+        known = cls.specs().keys() | registry.options(model).keys()
+        return cls.of_values(model, {k: v for k, v in values.items() if k in known})
+
+    def replaced(self, **values: Any) -> Self:
+        """A copy with other values, of these options or of the network's own."""
+        own = registry.options(self.model)
+        network = self.network | {name: value for name, value in values.items() if name in own}
+        others = {name: value for name, value in values.items() if name not in own}
+        return dataclasses.replace(self, network=network, **others)
+
+    def default(self, name: str) -> Any:
+        values = recipe_values(self.model)
+        return values[name] if name in values else super().default(name)
+
+    def to_json(self) -> dict[str, Any]:
+        """All options in one dict, the network's own too."""
+        network = {name: list(v) if isinstance(v, tuple) else v for name, v in self.network.items()}
+        return super().to_json() | network
+
+    def arguments(self, *, without: tuple[str, ...] = ()) -> list[str]:
+        words = super().arguments(without=without)
+        recipe, known = registry.recipe(self.model), registry.options(self.model)
+        for name, value in self.network.items():
+            if name not in without and value != recipe.options.get(name, known[name][1]):
+                text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+                words += [flag(name), str(text).lower() if isinstance(text, bool) else str(text)]
+        return words
+
+
+def recipe_values(model: str) -> dict[str, Any]:
+    """The options that a recipe sets."""
+    recipe = registry.recipe(model)
+    return {
+        name: getattr(recipe, name)
+        for name, spec in TrainOptions.specs().items()
+        if spec.default == "the recipe's"
+    }
+
+
+def _add_network(parser, model):
+    recipe, group = registry.recipe(model), parser.add_argument_group(f"network {model}")
+    for name, (annotation, default) in registry.options(model).items():
+        spec = _network_spec(annotation)
+        add_option(group, name, spec, recipe.options.get(name, default))
+
+
+def _network_spec(annotation):
+    """The option of a factory's argument, by its annotation."""
+    origin = typing.get_origin(annotation)
+    if origin is typing.Literal:
+        choices = typing.get_args(annotation)
+        return Spec(kind=type(choices[0]), choices=choices)
+    if origin is tuple:
+        return Spec(kind=_integers, metavar="N,N")
+    if origin in (typing.Union, types.UnionType):
+        return _network_spec(next(a for a in typing.get_args(annotation) if a is not type(None)))
+    if annotation is bool:
+        return Spec(kind=boolean)
+    return Spec(kind=_NETWORK_NUMBERS.get(annotation))
 
 
 def _integers(text):
     try:
-        return tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError:
+        return tuple(_NETWORK_NUMBERS[int](part) for part in text.split(",") if part.strip())
+    except argparse.ArgumentTypeError:
         raise argparse.ArgumentTypeError(
             f"expected integers with commas between them, received {text!r}"
         ) from None
-
-
-def _option_type(annotation):
-    """argparse arguments for the annotation of a factory's option."""
-    origin = typing.get_origin(annotation)
-    if origin is typing.Literal:
-        choices = typing.get_args(annotation)
-        return {"type": type(choices[0]), "choices": choices}
-    if origin is tuple:
-        return {"type": _integers, "metavar": "N,N"}
-    if origin in (typing.Union, types.UnionType):
-        return _option_type(next(a for a in typing.get_args(annotation) if a is not type(None)))
-    if annotation is bool:
-        return {"type": boolean, "metavar": "BOOL"}
-    if annotation in (int, float):
-        return {"type": number(annotation), "metavar": "N" if annotation is int else "X"}
-    return {"type": str}
-
-
-def build_parser(name):
-    """The parser of `python -m models.NAME`."""
-    from spectral_keras.experiments.train import devices, objectives
-
-    recipe = registry.recipe(name)
-    parser = OneLineParser(
-        prog=program(f"models.{name}"),
-        description=f"Train and evaluate {name}: {recipe.summary}",
-        epilog=f"{recipe.paper}.  Recipe: {recipe}.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    data = parser.add_argument_group("data")
-    data.add_argument(
-        "--dataset",
-        default="digits",
-        help="digits (embedded, default), cifar10, cifar100, any TFDS image classification set, "
-        "an .npz file or a folder of class folders",
-    )
-    data.add_argument(
-        "--data-dir", type=path, help="folder of the TFDS data sets (default: TFDS' own)"
-    )
-    data.add_argument(
-        "--limit", type=number(int, 1), help="train on this many images (validation included)"
-    )
-    data.add_argument(
-        "--image-size", type=number(int, 4), help="resize images to this many pixels a side"
-    )
-    data.add_argument("--grayscale", action="store_true", help="turn the images grey")
-    data.add_argument(
-        "--validation-fraction",
-        type=number(float, 0, high=1),
-        default=0.1,
-        help="share of the training set that is held out to choose the best epoch (default 0.1)",
-    )
-    data.add_argument(
-        "--augment",
-        default=recipe.augment,
-        help="none, crop_flip, mirror_crop_flip, report (translation, reflection, HSV), or a list "
-        f"such as translate,flip,hsv,cutout (default {recipe.augment})",
-    )
-    data.add_argument(
-        "--workers",
-        type=number(int, 0),
-        default=1,
-        help="threads for batches (default 1); those of a streamed set decode its images",
-    )
-    data.add_argument(
-        "--stream",
-        type=stream,
-        default="auto",
-        metavar="true|false|auto",
-        help="leave the images of a folder or a TFDS set in their files and decode them when they "
-        "are used; auto (default): where, decoded, they would take more than a quarter of the free "
-        "memory. The batches are the same either way",
-    )
-    data.add_argument(
-        "--shuffle-buffer",
-        type=number(int, 1),
-        metavar="N",
-        help="shuffle the files and within N neighbouring images, for slow disks (default: "
-        "over the whole training set)",
-    )
-    fit = parser.add_argument_group("training")
-    fit.add_argument("--epochs", type=number(int, 1), default=recipe.epochs)
-    fit.add_argument("--batch-size", type=number(int, 1), default=recipe.batch_size)
-    fit.add_argument("--optimizer", choices=OPTIMIZERS, default=recipe.optimizer)
-    fit.add_argument("--learning-rate", type=number(float, 0, True), default=recipe.learning_rate)
-    fit.add_argument(
-        "--momentum", type=number(float, 0, high=1), default=recipe.momentum, help="of sgd"
-    )
-    fit.add_argument("--weight-decay", type=number(float, 0), default=recipe.weight_decay)
-    fit.add_argument(
-        "--schedule",
-        choices=("constant", "cosine", "onecycle", "step", "thirds", "plateau"),
-        default=recipe.schedule,
-    )
-    fit.add_argument("--warmup-epochs", type=number(float, 0), default=recipe.warmup_epochs)
-    fit.add_argument(
-        "--early-stopping",
-        type=number(int, 0),
-        default=recipe.early_stopping,
-        metavar="N",
-        help="stop after N epochs without a better validation accuracy (0: never)",
-    )
-    fit.add_argument("--precision", choices=PRECISIONS, default="float32")
-    fit.add_argument(
-        "--jit",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="compile with XLA (default: Keras decides)",
-    )
-    fit.add_argument("--seed", type=number(int, 0, high=SEEDS), default=0)
-    objectives.add_options(parser)
-    run = parser.add_argument_group("run")
-    devices.add_options(run)
-    run.add_argument("--output", type=path, help=f"run folder (default runs/{name}-DATASET)")
-    run.add_argument("--resume", action="store_true", help="go on where the run was interrupted")
-    run.add_argument("--overwrite", action="store_true", help="delete an earlier run first")
-    run.add_argument("--export", choices=EXPORTS, help="also write the trained model in this form")
-    run.add_argument(
-        "--tensorboard",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="write logs for TensorBoard (default: if it is installed and the backend TensorFlow)",
-    )
-    network = parser.add_argument_group("network")
-    for option, (annotation, default) in registry.options(name).items():
-        default = recipe.options.get(option, default)
-        shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
-        network.add_argument(
-            "--" + option.replace("_", "-"),
-            default=default,
-            help=f"default {shown}",
-            **_option_type(annotation),
-        )
-    return parser
-
-
-def parse(name, argv=None):
-    """All options of a command line, resolved: dict of the option's name -> value."""
-    parser = build_parser(name)
-    options = vars(parser.parse_args(argv))
-    if options["resume"] and options["overwrite"]:
-        parser.error("--resume and --overwrite exclude each other")
-    return options

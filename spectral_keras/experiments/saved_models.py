@@ -1,0 +1,95 @@
+"""Models in `.keras` files, which may come from anywhere; nothing in them is run as code."""
+
+import os
+import pathlib
+import re
+import zipfile
+
+import numpy as np
+
+from spectral_keras.data.files import open_regular
+from spectral_keras.experiments.command import CommandError
+from spectral_keras.experiments.folder import temporary_name
+
+__all__ = ["load_any_model", "load_model", "save_model"]
+
+_LARGEST = 2**34
+
+
+def save_model(model, path):
+    """Save a Keras model under a temporary name and move it into place."""
+    path = pathlib.Path(path)
+    temporary = temporary_name(path)
+    try:
+        model.save(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_model(path):
+    """`load_any_model`, of one input and one output.
+
+    Raises:
+        CommandError: as `load_any_model`, or if it has more of them or none.
+    """
+    import keras
+
+    model = load_any_model(path)
+    ends = [len(getattr(model, name, None) or ()) for name in ("inputs", "outputs")]
+    if not isinstance(model, keras.Model) or ends != [1, 1]:
+        raise CommandError(f"{path} cannot be loaded: it is no model of one input and one output")
+    return model
+
+
+def load_any_model(path):
+    """What a `.keras` file holds.
+
+    Raises:
+        CommandError: if it is no file, damaged, holds code (a `Lambda` layer), needs classes of
+            others, names a path outside itself, or has weights that are not finite.
+    """
+    import keras
+
+    # Their classes are registered with Keras.
+    from spectral_keras import constraints, initializers, layers, training  # noqa: F401
+
+    try:
+        with open_regular(path, limit=_LARGEST) as file, zipfile.ZipFile(file) as archive:
+            names = archive.namelist()
+            damaged = archive.testzip()
+        for name in names:
+            if ".." in pathlib.PurePosixPath(name).parts or name.startswith(("/", "\\")):
+                raise CommandError(f"{path} cannot be loaded: its member {name!r} is elsewhere")
+        if damaged is not None:
+            raise CommandError(f"{path} cannot be loaded: its member {damaged!r} is damaged")
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (CommandError, MemoryError):
+        raise
+    except Exception as error:  # whatever the first bad byte leads to
+        raise CommandError(f"{path} cannot be loaded: {_reason(error)}") from error
+    for weight in getattr(model, "weights", ()):
+        values = keras.ops.convert_to_numpy(weight.value)
+        if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
+            raise CommandError(
+                f"{path} cannot be used: its weight {weight.path} is not finite (training diverged)"
+            )
+    return model
+
+
+def _reason(error):
+    """Why a file cannot be loaded, in a line."""
+    reason = " ".join(f"{error or type(error).__name__}".split())
+    custom = re.search(r"Could not locate \w+ '([^']+)'|Unknown layer: '?([\w.>]+)", reason)
+    if custom:
+        reason = (
+            f"it needs the custom object {custom[1] or custom[2]!r}, which is neither Keras' "
+            "nor this library's: save the model with registered layers only"
+        )
+    if "safe_mode" in reason or "unsafe" in reason:
+        what = "a Lambda layer" if "Lambda" in reason else "as a Lambda layer does"
+        reason = (
+            f"it holds Python code ({what}), which Keras' safe mode does not run: save the model "
+            f"without it ({reason})"
+        )
+    return reason[:300]
