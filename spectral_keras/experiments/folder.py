@@ -188,7 +188,7 @@ class WorkFolder:
                 name != LOCK and not is_temporary(name) for name in os.listdir(self.path)
             ):
                 raise CommandError(
-                    f"{self.path} is not empty and holds not {self.noun}: name another folder with "
+                    f"{self.path} is not empty and holds no {self.noun.partition(" ")[2]}: name another folder with "
                     "--output"
                 )
             return
