@@ -187,8 +187,9 @@ class WorkFolder:
             if self.path.is_dir() and any(
                 name != LOCK and not is_temporary(name) for name in os.listdir(self.path)
             ):
+                kind = self.noun.partition(" ")[2]
                 raise CommandError(
-                    f"{self.path} is not empty and holds no {self.noun.partition(" ")[2]}: name another folder with "
+                    f"{self.path} is not empty and holds no {kind}: name another folder with "
                     "--output"
                 )
             return
