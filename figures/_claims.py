@@ -87,7 +87,7 @@ def number(value):
     if isinstance(value, str):
         return value
     size = abs(value)
-    digits = 1 if size >= 20 else 2 if size >= 0.5 else 3
+    digits = 1 if size >= 20 else 3 if 0 < size < 0.1 else 2
     return f"{value:.{digits}f}"
 
 
@@ -97,3 +97,13 @@ def count_verdicts(claims):
 
     counts = {verdict: sum(one["verdict"] == verdict for one in claims) for verdict in VERDICTS}
     return ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+
+
+def summary(claims):
+    """How many claims have which verdict, and where each of them stands."""
+    pages = ", ".join(f"docs/papers/results_{one}.md" for one in PAPERS if _has(claims, one))
+    return f"Claims: {count_verdicts(claims)} ({pages})"
+
+
+def _has(claims, paper):
+    return any(one["paper"] == paper for one in claims)

@@ -33,6 +33,7 @@ if __name__ == "__main__":
 
 import numpy as np
 
+from figures._claims import claim, over_seeds
 from figures._convergence_plot import draw
 from figures._figure import Figure
 from figures._runs import trained
@@ -132,20 +133,25 @@ def run(experiment):
     cell = control.pop("cell")
     for arm in CONTROL_ARMS:
         _train(experiment, cell, arm, 0, control | {"optimizer": "sgd"}, "sgd ")
-    experiment.content["control"] = _control(experiment)
     for seed in settings["seeds"]["spatial"]:
         for cell in settings["cells"]:
             for arm in ARMS:
                 if seed in settings["seeds"][arm]:
                     _train(experiment, cell, arm, seed, {}, "")
-        experiment.content["cells"] = {
-            cell: summarize(experiment, cell) for cell in settings["cells"]
-        }
+        derive({"content": experiment.content, "settings": settings})
         experiment.save()
     for cell, summary in experiment.content["cells"].items():
         for arm, entry in summary["arms"].items():
             if arm != "spatial":
                 experiment.say(f"{cell}, {arm}: {describe(entry)}")
+
+
+def derive(stored):
+    """Fills `control`, `cells` and `claims` from `runs`."""
+    content, settings = stored["content"], stored["settings"]
+    content["control"] = _control(content, settings)
+    content["cells"] = {cell: summarize(content, settings, cell) for cell in settings["cells"]}
+    content["claims"] = claims(content, settings)
 
 
 def _train(experiment, cell, arm, seed, changes, label):
@@ -167,10 +173,10 @@ def _key(cell, arm, seed, label=""):
 # --- what is measured
 
 
-def errors(experiment, cell, arm):
+def errors(content, settings, cell, arm):
     """Seed -> training error [epochs + 1] of its finished run, from chance at epoch 0."""
-    runs = experiment.content["runs"]
-    keys = {seed: _key(cell, arm, seed) for seed in experiment.settings["seeds"][arm]}
+    runs = content["runs"]
+    keys = {seed: _key(cell, arm, seed) for seed in settings["seeds"][arm]}
     return {
         seed: np.array([0.9, *(1 - np.array(runs[key]["history"]["accuracy"]))])
         for seed, key in keys.items()
@@ -191,7 +197,7 @@ def epochs_to(curve, level):
 
 
 def speed_up(spatial, other):
-    """Epochs that the spatial curve takes to its best error over those of the other curve.
+    """Epochs that one seed's spatial curve takes to its best error over those of the other curve.
 
     Returns:
         dict: `level`, the spatial arm's best error; `epochs_spatial`, `epochs`, where it is
@@ -208,21 +214,29 @@ def speed_up(spatial, other):
 
 
 def speed_up_curve(spatial, other, points=40):
-    """Speed-up at error levels from the spatial curve's first epoch to its best."""
-    levels = np.linspace(spatial[1], spatial.min(), points)
-    ratios = []
+    """Speed-up at error levels: that of each seed, then averaged; None where one never gets there.
+
+    Args:
+        spatial, other: arrays [seeds, epochs + 1]; the levels run from the worst first epoch of
+            the spatial arm to the best error that all its seeds reach.
+    """
+    levels = np.linspace(spatial[:, 1].max(), spatial.min(axis=1).max(), points)
+    means = []
     for level in levels:
-        reference, epochs = epochs_to(spatial, level), epochs_to(other, level)
-        ratios.append(reference / epochs if epochs else None)
-    return {"levels": levels.tolist(), "speed_ups": ratios}
+        ratios = []
+        for one, two in zip(spatial, other, strict=True):
+            reference, epochs = epochs_to(one, level), epochs_to(two, level)
+            ratios.append(reference / epochs if epochs else None)
+        means.append(None if None in ratios else float(np.mean(ratios)))
+    return {"levels": levels.tolist(), "speed_ups": means}
 
 
-def summarize(experiment, cell):
-    """Mean curves of a cell's arms and the speed-ups over the spatial arm."""
-    all_spatial = errors(experiment, cell, "spatial")
+def summarize(content, settings, cell):
+    """Mean curves of a cell's arms and the speed-ups over the spatial arm, seed by seed."""
+    all_spatial = errors(content, settings, cell, "spatial")
     summary = {"arms": {}, "original": CELLS[cell][2], "older_reproduction": CELLS[cell][3]}
     for arm in ARMS:
-        by_seed = errors(experiment, cell, arm)
+        by_seed = errors(content, settings, cell, arm)
         values = np.array(list(by_seed.values()))
         spatial = np.array([all_spatial[seed] for seed in by_seed])
         entry = {
@@ -231,37 +245,110 @@ def summarize(experiment, cell):
             "std_error": values.std(axis=0, ddof=min(1, len(values) - 1)).tolist(),
         }
         if arm != "spatial":
-            entry |= speed_up(spatial.mean(axis=0), values.mean(axis=0))
-            # The same of each seed alone: arms of one seed share start and order of images.
-            entry["by_seed"] = [
-                speed_up(one, other)["speed_up"] for one, other in zip(spatial, values, strict=True)
-            ]
-            entry["curve"] = speed_up_curve(spatial.mean(axis=0), values.mean(axis=0))
-            difference = values[:, -1] - spatial[:, -1]
-            entry["final_error_difference"] = difference.tolist()
+            # Arms of one seed share start and order of images.
+            found = [speed_up(one, two) for one, two in zip(spatial, values, strict=True)]
+            ratios = [one["speed_up"] for one in found]
+            entry |= {"by_seed": found, "speed_up": None, "interval": None}
+            if None not in ratios:
+                mean = over_seeds(ratios)
+                entry["speed_up"] = mean["effect"]
+                entry["interval"] = mean["interval"] and list(mean["interval"])
+            entry["curve"] = speed_up_curve(spatial, values)
+            entry["final_error_difference"] = (values[:, -1] - spatial[:, -1]).tolist()
         summary["arms"][arm] = entry
     return summary
 
 
 def describe(entry):
     """The speed-up as a reader should take it."""
+    ratios = [one["speed_up"] for one in entry["by_seed"]]
+    seeds = ", ".join("below 1" if value is None else f"{value:.2f}" for value in ratios)
     if entry["speed_up"] is None:
-        last = len(entry["mean_error"]) - 1
-        return f"below 1: the spatial arm's best error is not reached in {last} epochs"
-    seeds = ", ".join("-" if value is None else f"{value:.2f}" for value in entry["by_seed"])
+        missing, last = ratios.count(None), len(entry["mean_error"]) - 1
+        return (
+            f"no mean: {missing} of {len(ratios)} seeds never get to the spatial arm's best error "
+            f"in {last} epochs (each seed: {seeds})"
+        )
     return f"{entry['speed_up']:.2f} (each seed: {seeds})"
 
 
-def _control(experiment):
+# A spatial arm that stops at a larger training error has not converged.
+CONVERGED = 0.3
+
+
+def claims(content, settings):
+    """Each cell: faster than the spatial arm, as fast as printed, and faster than longer steps."""
+    found = [_control_claim(content, settings)]
+    for cell, summary in content["cells"].items():
+        entry = summary["arms"]["spectral"]
+        if not entry["by_seed"]:
+            continue
+        level = float(np.mean([one["level"] for one in entry["by_seed"]]))
+        able = level <= CONVERGED
+        notes = (
+            [] if able else [f"the spatial arm stops at a training error of {100 * level:.0f} %"]
+        )
+        if entry["speed_up"] is None:
+            notes.append(describe(entry))
+        common = {
+            "effect": entry["speed_up"], "unit": "times", "interval": entry["interval"],
+            "over": f"{len(entry['seeds'])} seeds", "able": able, "measured": True,
+            "printed": summary["original"], "note": "; ".join(notes),
+        }  # fmt: skip
+        where, run_ = "Section 5.2, Figure 7 of the report", _run_words(settings, cell, entry)
+        paper = "spectral_representations"
+        found.append(claim(paper, where, f"{cell}: fewer epochs than the spatial arm", run_,
+                           bound=1, **common))  # fmt: skip
+        found.append(claim(paper, where, f"{cell}: {summary['original']:g} times fewer epochs",
+                           run_, bound=summary["original"], **common))  # fmt: skip
+        found.append(_longer_claim(cell, summary, run_))
+    return found
+
+
+def _longer_claim(cell, summary, run_):
+    """Training error at the end: spectral less the spatial arm with as long a first step."""
+    spectral, longer = (summary["arms"][arm] for arm in ("spectral", "longer steps"))
+    own = dict(zip(spectral["seeds"], spectral["final_error_difference"], strict=True))
+    other = dict(zip(longer["seeds"], longer["final_error_difference"], strict=True))
+    values = [100 * (own[seed] - other[seed]) for seed in own if seed in other]
+    rest = over_seeds(values) if values else {}
+    return claim(
+        "spectral_representations", "a control that the paper lacks",
+        f"{cell}: lower training error than plain kernels with as long a first step", run_,
+        above=False, **rest,
+    )  # fmt: skip
+
+
+def _control_claim(content, settings):
+    difference = content["control"]["largest_relative_difference"]["spectral"]
+    return claim(
+        "spectral_representations", "a control that the paper lacks",
+        "under SGD with the unitary DFT both parametrisations are one", content["control"]["cell"]
+        + f", {settings['control']['epochs']} epochs, {content['control']['precision']}",
+        effect=difference, unit="relative difference of the loss", interval=(difference,) * 2,
+        over="every epoch", bound=1e-6, above=False,
+    )  # fmt: skip
+
+
+def _run_words(settings, cell, entry):
+    training, width = settings["training"], settings["network"].get("width", 1)
+    images = f"{training['limit']:,} images" if "limit" in training else "all training images"
+    return (
+        f"{CELLS[cell][0]} x {width:g}, {images}, {training['epochs']} epochs, "
+        f"{len(entry['seeds'])} seeds"
+    )
+
+
+def _control(content, settings):
     """Training loss under SGD and its largest relative distance from the spatial arm's."""
-    cell = experiment.settings["control"]["cell"]
-    runs = experiment.content["runs"]
+    cell = settings["control"]["cell"]
+    runs = content["runs"]
     losses = {
         arm: np.array(runs[_key(cell, arm, 0, "sgd ")]["history"]["loss"]) for arm in CONTROL_ARMS
     }
     return {
         "cell": cell,
-        "precision": experiment.settings["control"]["precision"],
+        "precision": settings["control"]["precision"],
         "loss": {arm: values.tolist() for arm, values in losses.items()},
         "largest_relative_difference": {
             arm: float(np.max(np.abs(losses[arm] / losses["spatial"] - 1)))
@@ -276,4 +363,6 @@ FIGURE = Figure(
     presets=PRESETS,
     run=run,
     draw=draw,
+    derive=derive,
+    font_size=18,
 )
