@@ -96,7 +96,7 @@ def _speed_up_curves(panel, cells):
     panel.set_ylabel("spatial / spectral epochs")
     panel.set_title("speed-up over error levels, mean of the seeds")
     panel.grid(alpha=0.3)
-    panel.legend(fontsize="small")
+    panel.legend()
 
 
 # Where the data end; beyond it stands which seeds never get there.
@@ -135,7 +135,7 @@ def _speed_ups(panel, cells):
     panel.set_xlabel("epochs to the spatial arm's best error: spatial / other, seed by seed")
     panel.set_title("speed-up beside the papers' numbers", loc="left")
     panel.grid(alpha=0.3, axis="x")
-    panel.legend(loc="lower left", bbox_to_anchor=(0, 1.08), ncols=4)
+    panel.legend(loc="lower left", bbox_to_anchor=(-0.34, 1.06), ncols=4, columnspacing=1)
 
 
 def _one_cell(panel, entry, row, color, marker, label):
@@ -149,7 +149,7 @@ def _one_cell(panel, entry, row, color, marker, label):
         panel.plot(entry["speed_up"], row, marker, color=color, markersize=11)
     panel.plot([], [], color=color, marker=marker, linestyle="none", markersize=11, label=label)
     if missing := ratios.count(None):
-        text = f"{missing} of {len(ratios)} seeds never"
+        text = f"never: {missing} of {len(ratios)} seeds"
         panel.text(_NEVER, row, text, color=color, va="center")
 
 
@@ -171,7 +171,7 @@ def _control(panel, control):
     panel.set_xlabel("epoch")
     panel.set_ylabel("training loss")
     panel.grid(alpha=0.3)
-    panel.legend(fontsize="small", loc="lower left")
+    panel.legend(loc="lower left")
 
 
 def verdict(content):
