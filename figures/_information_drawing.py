@@ -1,47 +1,47 @@
-"""The picture of `figures.information_preservation`."""
-
-import textwrap
+"""The pictures of `figures.information_preservation`."""
 
 import numpy as np
 
+from figures._claims import summary
 from figures._pooling_loss import pool_and_enlarge
+from figures._style import AMBER, BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, caption
 
 PICTURE_METHODS = ("max", "average", "spectral_average")
 
-# Okabe and Ito's colours, which the colour-blind can tell apart; markers differ as well.
-BLUE, ORANGE, VERMILLION, GREEN = "#0072B2", "#E69F00", "#D55E00", "#009E73"
 STYLES = {
-    "spectral_average": ("spectral pooling, every size", BLUE, "o"),
-    "average": ("average pooling", ORANGE, "s"),
-    "max": ("max pooling", VERMILLION, "^"),
+    "spectral_average": ("spectral pooling, rule average", BLUE, "o"),
+    "spectral_isometric": ("spectral pooling, rule isometric", SKY, "o"),
+    "average": ("average pooling", AMBER, "s"),
+    "average_bicubic": ("average pooling, bicubic", PURPLE, "P"),
+    "cosine": ("crop of the cosine transform", BLACK, "x"),
+    "max": ("max pooling", ORANGE, "^"),
     "strided": ("every p-th pixel", GREEN, "D"),
 }
 ROW_NAMES = {"max": "max", "average": "average", "spectral_average": "spectral"}
-
 PICTURES = (
-    "Pictures: enlarged back by repeating pixels (max, average) or by zero-padding the spectrum "
-    "(spectral); shown clipped to [0, 1], losses (the numbers on them) are taken before clipping. "
-    "Frames in the spectra: the frequencies that spectral pooling keeps; log magnitude, mean over "
-    "the channels."
+    "Enlarged back by repeating pixels (max, average) or by zero-padding the spectrum (spectral); "
+    "shown clipped to [0, 1], losses (the numbers on them) are taken before clipping.  Frames in "
+    "the spectra: the frequencies that spectral pooling keeps; log magnitude, mean over the "
+    "channels.  Spectral pooling: nyquist = 'average', norm = 'mean'."
 )
 DATA = (
-    "Losses: {images} images of {name} ({part}), not ImageNet as in the original. Spectral pooling "
-    "with nyquist='average', norm='mean'; the other Nyquist rules are in the JSON. Average and max "
-    "pooling at sizes that do not divide {size}: adaptive windows."
+    "Losses: {images} images of {name} ({part}), not ImageNet as in the original.  Enlarged by "
+    "repeating pixels, by bicubic interpolation where it says so, by zero-padding the spectrum or "
+    "the cosine coefficients.  (b) bars: t intervals of 95 % over the images, paired.  Average and "
+    "max pooling at sizes that do not divide {size}: adaptive windows."
 )
 CONFOUNDS = (
-    "What differs from the report's Figure 6, shown in (b): its metric takes the norms over the "
+    "What differs from the report's Figure 6: its metric takes the norms over the "
     "1000 images for each pixel and then the mean over the pixels, not a loss for each image; its "
     "spectral images passed through an absolute value and a min-max normalisation over batch and "
-    "rows, which adds an error of its own; and its crop rule, 32 \u2212 2\u2308(32 \u2212 32/p)/2"
-    "\u2309, gives one size for several reductions p, hence the plateaus, drawn at 1/p\u00b2 "
-    "although other fractions were kept. Crosses: all three done again here."
+    "rows; its crop rule, 32 \u2212 2\u2308(32 \u2212 32/p)/2\u2309, gives one size for several "
+    "reductions p, hence the plateaus, drawn at 1/p\u00b2.  Crosses: all three done again here."
 )
 PARTS = {"validation": "set aside from the training set", "train": "training set"}
 
 
 def draw(content, panels):
-    """A matplotlib figure: pairs of panels of pictures, then the two diagrams of losses.
+    """Matplotlib figures: "" the losses, and the pictures two by two.
 
     Args:
         content: what `information_preservation.run` filled.
@@ -49,47 +49,56 @@ def draw(content, panels):
     """
     from matplotlib import pyplot
 
-    rows = [panels[start : start + 2] for start in range(0, len(panels), 2)]
-    heights = [6.2] * len(rows) + [7.2, 1.8]
-    figure = pyplot.figure(figsize=(18, sum(heights)), layout="constrained")
-    parts = figure.subfigures(len(heights), 1, height_ratios=heights, hspace=0.02)
-    for part, row in zip(parts, rows, strict=False):
-        halves = np.atleast_1d(part.subfigures(1, 2, wspace=0.02))
-        for half, (panel, pixels) in zip(halves, row, strict=False):
-            draw_panel(half, panel, pixels)
-    left, right = parts[-2].subplots(1, 2)
-    draw_losses(left, content)
-    draw_report(right, content)
-    draw_caption(parts[-1], content["data"])
-    return figure
+    figure = pyplot.figure(figsize=(16, 22), layout="constrained")
+    above, below = figure.subplots(2, 1, height_ratios=[10, 8])
+    draw_losses(above, content)
+    draw_comparisons(below, content["comparisons"])
+    report = pyplot.figure(figsize=(16, 14), layout="constrained")
+    draw_report(report.subplots(), content)
+    caption(report, CONFOUNDS, 18)
+    data = content["data"]
+    where = DATA.format(
+        images=data["images"], name=data["name"], part=PARTS[data["part"]], size=data["shape"][0]
+    )
+    caption(figure, f"{summary(content['claims'])}.\n{where}", 18)
+    figures = {"": figure, "_report": report}
+    for start in range(0, len(panels), 2):
+        pair = panels[start : start + 2]
+        picture = pyplot.figure(figsize=(16, 9.4 * len(pair) + 1.6), layout="constrained")
+        parts = np.atleast_1d(picture.subfigures(len(pair), 1, hspace=0.02))
+        for part, (panel, pixels) in zip(parts, pair, strict=True):
+            draw_panel(part, panel, pixels)
+        caption(picture, PICTURES, 18)
+        figures[f"_pictures{start // 2 + 1}"] = picture
+    return figures
 
 
 def draw_panel(figure, panel, pixels):
     """One picture: original, the three poolings at each side, and what the spectrum keeps."""
     sides, size = panel["sides"], panel["size"]
     channels = "RGB" if pixels.shape[-1] == 3 else "grey"
-    figure.suptitle(f"{panel['name']}, {channels}, {size} x {size}", fontsize=15, weight="bold")
+    figure.suptitle(f"{panel['name']}, {channels}, {size} x {size}", weight="bold")
     grid = figure.add_gridspec(4, 2 + len(sides))
     original = figure.add_subplot(grid[0:2, 0:2])
     show(original, pixels)
-    original.set_xlabel("original", fontsize=12)
+    original.set_xlabel("original")
     spectrum = log_spectrum(pixels)
     whole = figure.add_subplot(grid[2:4, 0:2])
     show_spectrum(whole, spectrum, sides)
-    whole.set_xlabel("its spectrum", fontsize=12)
+    whole.set_xlabel("its spectrum")
     for column, (side, factor) in enumerate(zip(sides, panel["factors"], strict=True)):
         for row, method in enumerate(PICTURE_METHODS):
             axis = figure.add_subplot(grid[row, 2 + column])
             show(axis, pool_and_enlarge(method, pixels[None], side)[0])
             write_loss(axis, panel["loss"][method][column])
             if row == 0:
-                axis.set_title(f"1/{factor}\n{side} x {side}", fontsize=12)
+                axis.set_title(f"1/{factor}\n{side} x {side}")
             if column == 0:
-                axis.set_ylabel(ROW_NAMES[method], fontsize=12)
+                axis.set_ylabel(ROW_NAMES[method])
         axis = figure.add_subplot(grid[3, 2 + column])
         show_spectrum(axis, spectrum, [side], dim=True)
         if column == 0:
-            axis.set_ylabel("kept", fontsize=12)
+            axis.set_ylabel("kept")
 
 
 def show(axis, image):
@@ -105,7 +114,7 @@ def write_loss(axis, loss):
         0.04,
         f"{loss:.3f}",
         transform=axis.transAxes,
-        fontsize=11,
+        fontsize=18,
         va="bottom",
         bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"},
     )
@@ -138,7 +147,7 @@ def show_spectrum(axis, spectrum, sides, dim=False):
 def _rectangle(corner, side):
     from matplotlib.patches import Rectangle
 
-    return Rectangle(corner, side, side, fill=False, edgecolor=ORANGE, linewidth=1.5)
+    return Rectangle(corner, side, side, fill=False, edgecolor=AMBER, linewidth=1.5)
 
 
 def draw_losses(axis, content):
@@ -146,7 +155,11 @@ def draw_losses(axis, content):
     loss, best = content["loss"], content["best_max_pooling"]
     for name, (label, colour, marker) in STYLES.items():
         series = loss[name]
-        line = "-" if name == "spectral_average" else "none"
+        line = "-" if name in ("spectral_average", "cosine") else "none"
+        # The two rules differ at even sizes only.
+        if name == "spectral_isometric":
+            even = [i for i, side in enumerate(series["sides"]) if side % 2 == 0]
+            series = {key: [series[key][i] for i in even] for key in ("fractions", "mean")}
         axis.plot(
             series["fractions"],
             series["mean"],
@@ -182,7 +195,6 @@ def draw_losses(axis, content):
         "best that max pooling can do (2x2)",
         ha="right",
         va="top",
-        fontsize=12,
     )
     side, fewer = best["spectral_side"], best["fraction"] / best["spectral_fraction"]
     axis.annotate(
@@ -190,18 +202,48 @@ def draw_losses(axis, content):
         "numbers",
         (best["spectral_fraction"], best["spectral_loss"]),
         xytext=(0.03, 0.02),
-        fontsize=12,
         arrowprops={"arrowstyle": "->", "shrinkB": 6},
     )
-    axis.set_title("(a) loss of an image", fontsize=13)
+    axis.set_title("(a) loss of an image", loc="left")
     size = content["data"]["shape"][0]
-    axis.set_xlabel(f"fraction of parameters kept, h w / ({size} x {size})", fontsize=13)
+    axis.set_xlabel(f"fraction of parameters kept, h w / ({size} x {size})")
     axis.set_xlim(-0.01, 1)
-    _finish(axis, "upper right")
+    _finish(axis, "upper right", columns=2)
+    # Room for the legend.
+    axis.set_ylim(top=8)
+
+
+def draw_comparisons(axis, comparisons):
+    """(b): loss of the others less that of spectral pooling, where a side divides the size."""
+    shown = [("spectral_average", name) for name in ("average", "average_bicubic", "cosine")]
+    shown += [("spectral_isometric", name) for name in ("average", "average_bicubic", "cosine")]
+    sides = comparisons["spectral_average"]["average"]["sides"]
+    width = 0.8 / len(shown)
+    for number, (rule, other) in enumerate(shown):
+        label, colour, marker = STYLES[other]
+        found = comparisons[rule][other]
+        places = np.arange(len(sides)) + (number - (len(shown) - 1) / 2) * width
+        mean = np.array(found["mean"])
+        reach = np.abs(np.array(found["interval"]).T - mean)
+        against = rule.removeprefix("spectral_")
+        axis.errorbar(
+            places, mean, reach, fmt=marker, color=colour, markersize=10, capsize=4, linewidth=2,
+            markerfacecolor="none" if against == "isometric" else colour, markeredgewidth=2,
+            label=f"{label}, against {against}",
+        )  # fmt: skip
+    axis.axhline(0, color="0.4", linewidth=1.2)
+    axis.set_xticks(range(len(sides)), [f"{side} x {side}" for side in sides])
+    axis.set_ylabel("loss less spectral pooling's\n(above 0: spectral is better)")
+    axis.set_title("(b) what is left of the lead with another enlargement or basis", loc="left")
+    axis.margins(y=0.12)
+    low, high = axis.get_ylim()
+    axis.set_ylim(low, high + 0.55 * (high - low))
+    axis.grid(alpha=0.3, axis="y")
+    axis.legend(ncols=2, loc="upper right")
 
 
 def draw_report(axis, content):
-    """(b): the same against the logarithm of the fraction, with the report's metric."""
+    """The same against the logarithm of the fraction, with the report's metric."""
     loss, report = content["loss"], content["report"]
     for name in PICTURE_METHODS:
         _, colour, marker = STYLES[name]
@@ -243,29 +285,18 @@ def draw_report(axis, content):
     ticks = [1 / 1024, 1 / 256, 1 / 64, 1 / 16, 1 / 4, 1]
     axis.set_xticks(ticks, [f"1/{round(1 / tick)}" if tick < 1 else "1" for tick in ticks])
     axis.set_xticks([], minor=True)
-    axis.set_xlabel(
-        "fraction of parameters kept (log; the report's numbers at its 1/p\u00b2)", fontsize=13
-    )
-    axis.set_title("(b) the report's numbers, and what its metric does", fontsize=13)
+    axis.set_xlabel("fraction of parameters kept (log; the report's numbers at its 1/p\u00b2)")
+    axis.set_title("Figure 6 of the report: its numbers, and what its metric does", loc="left")
     _finish(axis, "lower left")
 
 
-def _finish(axis, legend):
+def _finish(axis, legend, columns=1):
     axis.set_yscale("log")
     ticks = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1]
     axis.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axis.set_yticks([], minor=True)
     # Spectral pooling of an image without high frequencies loses nothing at all.
     axis.set_ylim(bottom=0.01)
-    axis.set_ylabel("approximation loss ||x \u2212 x\u0302|| / ||x||", fontsize=13)
-    axis.tick_params(labelsize=12)
+    axis.set_ylabel("approximation loss ||x \u2212 x\u0302|| / ||x||")
     axis.grid(alpha=0.3)
-    axis.legend(fontsize=11.5, loc=legend)
-
-
-def draw_caption(figure, data):
-    where = DATA.format(
-        images=data["images"], name=data["name"], part=PARTS[data["part"]], size=data["shape"][0]
-    )
-    text = "\n".join(textwrap.fill(paragraph, 200) for paragraph in (PICTURES, where, CONFOUNDS))
-    figure.text(0.01, 0.97, text, va="top", fontsize=12.5)
+    axis.legend(loc=legend, ncols=columns)

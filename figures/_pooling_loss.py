@@ -38,6 +38,24 @@ def _strided(images, side):
     return _nearest(images[:, ::step, ::step], images.shape[1])
 
 
+def _average_bicubic(images, side):
+    """Average pooling, enlarged by Keys' cubic convolution: no corners that blocks have."""
+    window = images.shape[1] // side
+    pooled = ops.average_pool(images, window, strides=window, data_format=CHANNELS)
+    size = tuple(images.shape[1:3])
+    return ops.image.resize(pooled, size, interpolation="bicubic", data_format=CHANNELS)
+
+
+def _cosine(images, side):
+    """The lowest side x side coefficients of the DCT-II, which mirrors where the DFT repeats."""
+    from scipy import fft
+
+    axes = {"axes": (1, 2), "norm": "ortho"}
+    coefficients = fft.dctn(ops.convert_to_numpy(images), **axes)
+    coefficients[:, side:] = coefficients[:, :, side:] = 0
+    return fft.idctn(coefficients, **axes)
+
+
 def _nearest(pooled, size):
     """Enlarges to size x size by repeating pixels."""
     pooled = ops.convert_to_numpy(pooled)
@@ -46,14 +64,16 @@ def _nearest(pooled, size):
 
 
 # Name -> function (images [N, size, size, channels], side) -> images pooled to side x side and
-# enlarged back.  "max", "average" and "strided" need a side that divides the size.
+# enlarged back.  Those of `DIVIDING` need a side that divides the size.
 DIVIDING = {
     "max": _windows(ops.max_pool),
     "average": _windows(ops.average_pool),
+    "average_bicubic": _average_bicubic,
     "strided": _strided,
 }
 ANY_SIDE = {
     **{f"spectral_{rule}": _spectral(rule) for rule in NYQUIST_RULES},
+    "cosine": _cosine,
     "adaptive_max": _adaptive(ops.adaptive_max_pool),
     "adaptive_average": _adaptive(ops.adaptive_average_pool),
 }

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from figures import _figure, _pooling_loss, information_preservation
 from spectral_keras.data import load
@@ -120,6 +121,73 @@ class TestNumbers:
         by_pixel = np.linalg.norm(images - pooled, axis=0) / np.linalg.norm(images, axis=0)
         assert series["report_metric"][1] == pytest.approx(by_pixel.mean(), rel=1e-5)
 
+    def test_cosine_crop_by_its_definition(self):
+        """Projection on cos(pi (2 i + 1) k / (2 n)), k < side, of each axis."""
+        images, n, side = np.random.default_rng(1).random((2, 12, 12, 3)), 12, 5
+        basis = np.cos(np.pi * (2 * np.arange(n)[:, None] + 1) * np.arange(side) / (2 * n))
+        basis /= np.linalg.norm(basis, axis=0)
+        project = basis @ basis.T
+        expected = np.einsum("ij,njkc,kl->nilc", project, images, project)
+        got = _pooling_loss.pool_and_enlarge("cosine", images, side)
+        np.testing.assert_allclose(got, expected, atol=2e-6)
+
+    def test_bicubic_enlargement_by_keys_kernel(self):
+        """Cubic convolution with a = -1/2; the border has other weights."""
+        images = np.random.default_rng(2).random((1, 32, 32, 1), "float32")
+        pooled = images.reshape(1, 8, 4, 8, 4, 1).mean((2, 4))[0, :, :, 0]
+        place = (np.arange(32) + 0.5) / 4 - 0.5
+        distance = np.abs(place[:, None] - np.arange(8))
+        near = 1.5 * distance**3 - 2.5 * distance**2 + 1
+        far = -0.5 * distance**3 + 2.5 * distance**2 - 4 * distance + 2
+        weights = np.where(distance < 1, near, np.where(distance < 2, far, 0))
+        inner = slice(8, 24)
+        expected = (weights @ pooled @ weights.T)[inner, inner]
+        got = _pooling_loss.pool_and_enlarge("average_bicubic", images, 8)[0, inner, inner, 0]
+        np.testing.assert_allclose(got, expected, atol=1e-5)
+
+    def test_comparisons_are_of_each_image(self):
+        images = np.random.default_rng(3).random((5, 8, 8, 1), "float32")
+        found = information_preservation.compare(images)["spectral_isometric"]["max"]
+        assert found["sides"] == [4, 2]
+
+        def loss(method, side):
+            enlarged = _pooling_loss.pool_and_enlarge(method, images, side)
+            return [
+                np.linalg.norm(x - y) / np.linalg.norm(x)
+                for x, y in zip(images, enlarged, strict=True)
+            ]
+
+        for place, side in enumerate((4, 2)):
+            values = np.subtract(loss("max", side), loss("spectral_isometric", side))
+            assert found["mean"][place] == pytest.approx(values.mean(), abs=1e-5)
+            error = stats.sem(values)
+            ends = stats.t.interval(0.95, 4, values.mean(), error)
+            assert found["interval"][place] == pytest.approx(ends, abs=1e-5)
+
+    def test_claims(self):
+        """One size at which it loses contradicts a claim about every size."""
+
+        def numbers(*intervals):
+            return {"sides": [16, 2], "mean": [0.1, 0.1], "interval": list(intervals)}
+
+        better, worse, tie = (0.1, 0.2), (-0.2, -0.1), (-0.1, 0.1)
+        comparisons = {
+            "spectral_average": {
+                "max": numbers(better, better), "average": numbers(better, worse),
+                "cosine": numbers(tie, better),
+            }
+        }  # fmt: skip
+        data = {"images": 9, "name": "x", "part": "test", "shape": [32, 32, 3]}
+        best = {"fraction": 0.25, "spectral_fraction": 0.05, "spectral_side": 7,
+                "spectral_loss": 0.19, "loss": 0.2}  # fmt: skip
+        content = {"comparisons": comparisons, "data": data, "best_max_pooling": best}
+        information_preservation.derive({"content": content})
+        largest, average, cosine, fewer = content["claims"]
+        verdicts = [one["verdict"] for one in (largest, average, cosine)]
+        assert verdicts == ["confirmed", "contradicted", "undecided"]
+        assert "wins at 16 x 16, loses at 2 x 2" in average["note"]
+        assert fewer["verdict"] == "confirmed" and fewer["effect"] == pytest.approx(5)
+
     def test_a_black_image_has_no_nan(self):
         series = information_preservation.measure(np.zeros((2, 8, 8, 1), "float32"), "average")
         assert series["mean"] == [0, 0, 0] and series["report_metric"] == [0, 0, 0]
@@ -164,8 +232,8 @@ class TestCommand:
             ("{}", "holds no results of figures.information_preservation"),
             ('{"figure": "information_preservation", "content": {}}', "unfinished"),
             (
-                '{"figure": "information_preservation", "content": {"panels": [{}]}}',
-                "unfinished (KeyError('pixels'))",
+                '{"figure": "information_preservation", "content": {"data": {}}}',
+                "unfinished (KeyError('best_max_pooling'))",
             ),
         ],
     )
