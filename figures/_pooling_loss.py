@@ -26,8 +26,12 @@ def _windows(operation):
     return pool
 
 
-def _adaptive(operation):
+def _adaptive(operation, whole):
     def pool(images, side):
+        if side == 1:
+            # TensorFlow's adaptive maximum kills the process here (Keras 3.15): it also pools with
+            # a window that is larger than the map.
+            return _nearest(whole(images, axis=(1, 2), keepdims=True), images.shape[1])
         return _nearest(operation(images, side, data_format=CHANNELS), images.shape[1])
 
     return pool
@@ -74,8 +78,8 @@ DIVIDING = {
 ANY_SIDE = {
     **{f"spectral_{rule}": _spectral(rule) for rule in NYQUIST_RULES},
     "cosine": _cosine,
-    "adaptive_max": _adaptive(ops.adaptive_max_pool),
-    "adaptive_average": _adaptive(ops.adaptive_average_pool),
+    "adaptive_max": _adaptive(ops.adaptive_max_pool, ops.max),
+    "adaptive_average": _adaptive(ops.adaptive_average_pool, ops.mean),
 }
 METHODS = {**DIVIDING, **ANY_SIDE}
 

@@ -84,6 +84,12 @@ def build(
         )
         floor = frequency_dropout_floor(m, num_pairs, alpha, beta)
         if pooling == "max":
+            if 1 in size:
+                # TensorFlow's kernel kills the process there (Keras 3.15).
+                raise ValueError(
+                    '`pooling="max"` needs images of at least 2 x 2 pixels. '
+                    f"Received: input_shape={tuple(input_shape)}"
+                )
             x = layers.AdaptiveMaxPooling2D(size, name=f"pool{m}")(x)
         else:
             x = SpectralPool(

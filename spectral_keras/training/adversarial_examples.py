@@ -157,8 +157,9 @@ class AdversarialExamples:
         if isinstance(count, int):
             if count == 0:
                 return x
-        elif self.training_mode:
-            # An empty batch has no statistics (NaN): one image is attacked and left as it was.
+        else:
+            # Not every kernel takes an empty batch, and one has no statistics (NaN): one image is
+            # attacked then, and left as it was.
             rows = ops.maximum(count, 1)
         y = None if y is None else ops.convert_to_tensor(y)[:rows]
         attacked = self._attack(model, x[:rows], y, seed_generator)

@@ -135,6 +135,10 @@ class TestSizes:
         ]
         assert shapes[0] == shapes[1]
 
+    def test_max_pooling_of_single_pixels_is_refused(self):
+        with pytest.raises(ValueError, match=r"input_shape=\(1, 8, 3\)"):
+            registry.build("spectral_pool_cnn", (1, 8, 3), pooling="max")
+
     def test_max_pooling_twin_at_half_the_side_is_plain_max_pooling(self):
         model = registry.build("spectral_pool_cnn", pooling="max", num_pairs=1, gamma=0.5)
         pool = keras.Model(model.get_layer("conv1").output, model.get_layer("pool1").output)

@@ -121,7 +121,10 @@ def test_near_a_tie_of_two_classes():
     filtered = np.concatenate(
         [numpy_images(near[i : i + 1], mask, None) for i, mask in enumerate(learned.masks)]
     )
-    np.testing.assert_array_equal(classes(net, filtered.astype("float32")), label)
+    # Some end on the tie itself: to rounding no other class is above the image's own there.
+    logits = keras.ops.convert_to_numpy(net(filtered.astype("float32")))
+    behind = logits.max(1) - logits[np.arange(len(label)), label]
+    assert behind.max() <= 32 * np.finfo("float32").eps * np.abs(logits).max()
     rises = [np.diff(row) > 1e-6 for row in learned.history["objective"]]
     assert {row.sum() for row in rises} == {0, 1}  # back to the best mask of the image's class
     # Steps that may not pass through the other class stop at 0.0299 with the third image.
@@ -136,7 +139,9 @@ def test_near_a_tie_of_two_classes():
 def test_alone_and_in_company(net):
     x = curvy()
     few = {"schedule": "published", "stopping": StepRule(max_steps=60)}
-    for settings, atol in ((few, 1e-5), ({}, 1e-3)):  # valleys are flat at the end
+    # At the end valleys are flat: where the curvature along an entry is c, objectives that agree to
+    # e leave it open by sqrt(2 e / c), and with c of 1e-3 and more e = 2e-6 leaves 0.06.
+    for settings, atol in ((few, 1e-5), ({}, 1e-2)):
         together = learn_masks(net, x, batch_size=4, **settings)  # the last two enter later
         for i in (0, 3, 5):
             alone = learn_masks(net, x[i : i + 1], **settings)
