@@ -19,7 +19,7 @@ help:
 	@echo "make demo    make .venv, train deep_spectral on the embedded digits"
 	@echo "make test    make .venv, run all tests (PYTEST_FLAGS=\"-k pool\" for some)"
 	@echo "make faults  kill, fill the disk, flip bits: the long form of tests/faults (docs/faults.md)"
-	@echo "make lint    check style and formatting"
+	@echo "make lint    check style, formatting and types"
 	@echo "make format  format the code"
 	@echo "make clean   remove .venv, caches and build files; runs/ stays"
 	@echo "Python 3.11 or newer is looked for; PYTHON=/path/to/python chooses one."
@@ -36,6 +36,7 @@ faults: $(VENV)/.installed-test
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .
@@ -59,5 +60,5 @@ $(BIN)/python:
 	echo "make: Python 3.11 or newer with venv is needed; PYTHON=/path/to/python names one" >&2; exit 1
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
 	find $(wildcard $(SOURCES)) -name __pycache__ -type d -prune -exec rm -rf {} +

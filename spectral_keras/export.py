@@ -271,14 +271,14 @@ def _write_and_compare(model, path, format, tolerance):
             )
         if not (np.isfinite(reference).all() and np.isfinite(result).all()):
             raise ExportError(f"the outputs of {model.name!r} are not finite on random images")
-        error = float(np.max(np.abs(result.astype("float64") - reference), initial=0))
+        gap = float(np.max(np.abs(result.astype("float64") - reference), initial=0))
         allowed = tolerance * max(1.0, float(np.max(np.abs(reference), initial=0)))
-        if error > allowed:
+        if gap > allowed:
             raise ExportError(
-                f"the {label} of {model.name!r} differs from the Keras model by {error:.3g}, "
+                f"the {label} of {model.name!r} differs from the Keras model by {gap:.3g}, "
                 f"more than {allowed:.3g} (tolerance={tolerance})"
             )
-        difference = max(difference, error)
+        difference = max(difference, gap)
     return difference
 
 

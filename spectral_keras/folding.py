@@ -46,7 +46,7 @@ def _spatial_kernel(layer):
     return layer.spatial_kernel() if isinstance(layer, SpectralConv2D) else layer.kernel
 
 
-def fold(model):
+def fold(model: keras.Model) -> keras.Model:
     """A copy of `model` with plain `Conv2D` layers, for deployment.
 
     Every `SpectralConv2D` becomes the `keras.layers.Conv2D` with its spatial kernel, and every

@@ -11,7 +11,7 @@ _LARGEST = 2**31 - 1
 _OUT_OF_MEMORY = {"MemoryError", "_ArrayMemoryError", "ResourceExhaustedError", "OutOfMemoryError"}
 
 
-def keep_freed_memory():
+def keep_freed_memory() -> bool:
     """Make glibc's allocator reuse large blocks instead of giving them back at once.
 
     A training step allocates and frees the same activations again and again.  By default glibc
@@ -39,7 +39,7 @@ def keep_freed_memory():
     return bool(set_option(_MMAP_MAX, 0) and set_option(_TRIM_THRESHOLD, _LARGEST))
 
 
-def is_out_of_memory(error):
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception says that the memory of the machine or of an accelerator is used up.
 
     Example:

@@ -1,17 +1,19 @@
 """The precision that a model computes in, and the same model in float32."""
 
+from collections.abc import Iterator
+
 import keras
 import numpy as np
 
 
-def all_layers(layer):
+def all_layers(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
     """The layer and, in a model, all layers below it."""
     yield layer
     for child in getattr(layer, "layers", None) or ():
         yield from all_layers(child)
 
 
-def in_float32(model):
+def in_float32(model: keras.Model) -> keras.Model:
     """`model`, or where it has another precision a float32 copy of it with the same weights.
 
     Args:

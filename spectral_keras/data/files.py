@@ -8,7 +8,7 @@ to overwrite, a file somewhere else.  Whatever is read or written in such a fold
 import contextlib
 import os
 import stat
-from typing import BinaryIO
+from typing import IO
 
 __all__ = ["UnsafeFileError", "open_regular", "read_part", "read_regular"]
 
@@ -36,7 +36,7 @@ def open_regular(
     *,
     inside: str | os.PathLike | None = None,
     limit: int | None = None,
-) -> BinaryIO:
+) -> IO[bytes]:
     """Open a regular file, and nothing else, without ever waiting for it.
 
     Args:

@@ -11,9 +11,11 @@ takes every bias out again: those start at zero.
 """
 
 import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import keras
-from keras import layers, ops
+from keras import KerasTensor, layers, ops
 
 from spectral_keras.layers import SpectralPool
 from spectral_keras.models.blocks import convolution, dropout, logits_dtype, normalize, spatial_size
@@ -23,8 +25,11 @@ from spectral_keras.ops.validation import check_choice
 # The layer to attach a decoder or a probe to: the last maps, before the global average.
 TAP = "features"
 
+# What `builder` gives: `conv_bn` with the choices of a network.
+Block = Callable[..., Any]
 
-def recipe(summary):
+
+def recipe(summary: str) -> Recipe:
     """The training of the paper and of its code.
 
     Differences.  The paper standardises by the colour channels' own means and deviations (0.49,
@@ -47,13 +52,15 @@ def recipe(summary):
     )
 
 
-def begin(input_shape):
+def begin(input_shape: Sequence[int]) -> tuple[KerasTensor, KerasTensor]:
     """The images and the normalised images."""
     inputs = keras.Input(input_shape, name="image")
     return inputs, normalize(inputs)
 
 
-def finish(inputs, x, num_classes, name, dropout_rate=0.0):
+def finish(
+    inputs: KerasTensor, x: KerasTensor, num_classes: int, name: str, dropout_rate: float = 0.0
+) -> keras.Model:
     """The tap, the global average, dropout and the logits: the whole model."""
     x = layers.Identity(name=TAP)(x)
     x = layers.GlobalAveragePooling2D(name="average")(x)
@@ -68,7 +75,7 @@ def finish(inputs, x, num_classes, name, dropout_rate=0.0):
     return keras.Model(inputs, logits, name=name)
 
 
-def blocks(stages):
+def blocks(stages: Iterable[tuple]) -> Iterator[tuple[str, int, tuple]]:
     """(name, stride, stage) of every block.
 
     Args:
@@ -85,12 +92,18 @@ def _channels(x):
     return x.shape[channel_axis()]
 
 
-def channel_axis():
+def channel_axis() -> int:
     """Axis of the channels in Keras' global data format."""
     return -1 if keras.config.image_data_format() == "channels_last" else 1
 
 
-def builder(*, conv="spatial", pooling="strided", use_bias=False, activation="relu"):
+def builder(
+    *,
+    conv: str = "spatial",
+    pooling: str = "strided",
+    use_bias: bool = False,
+    activation: str = "relu",
+) -> Block:
     """`conv_bn` with the choices that hold for a whole network."""
     check_choice("conv", conv, ("spatial", "spectral", "hermitian"))
     check_choice("pooling", pooling, ("strided", "spectral"))
@@ -100,8 +113,18 @@ def builder(*, conv="spatial", pooling="strided", use_bias=False, activation="re
 
 
 def conv_bn(
-    x, filters, kernel_size, *, name, conv, pooling, use_bias, activation, stride=1, groups=1
-):
+    x: KerasTensor,
+    filters: int | None,
+    kernel_size: int,
+    *,
+    name: str,
+    conv: str,
+    pooling: str,
+    use_bias: bool,
+    activation: str | None,
+    stride: int = 1,
+    groups: int = 1,
+) -> KerasTensor:
     """Convolution, batch normalisation, activation: layers `name_conv`, `name_bn`, `name_relu`.
 
     Args:
@@ -140,14 +163,16 @@ def conv_bn(
     return activate(x, activation, name)
 
 
-def activate(x, activation, name):
+def activate(x: KerasTensor, activation: str | None, name: str) -> KerasTensor:
     """The activation as a layer `name_activation`, or nothing for None."""
     if activation is None:
         return x
     return layers.Activation(activation, name=f"{name}_{activation}")(x)
 
 
-def add_shortcut(y, x, stride, *, block, name):
+def add_shortcut(
+    y: KerasTensor, x: KerasTensor, stride: int, *, block: Block, name: str
+) -> KerasTensor:
     """The sum of a residual block's path `y` and its input `x`, layer `name_add`.
 
     `x` goes through a 1x1 convolution and batch normalisation (`name_shortcut_conv`, `..._bn`)
@@ -158,7 +183,7 @@ def add_shortcut(y, x, stride, *, block, name):
     return layers.Add(name=f"{name}_add")([y, x])
 
 
-def max_pool(x, *, pooling, name):
+def max_pool(x: KerasTensor, *, pooling: str, name: str) -> KerasTensor:
     """3x3/2 max pooling of maps that are nowhere negative, or spectral pooling to that size."""
     check_choice("pooling", pooling, ("max", "spectral"))
     if pooling == "spectral":
@@ -166,12 +191,22 @@ def max_pool(x, *, pooling, name):
     return layers.MaxPooling2D(3, 2, padding="valid", name=name)(_padded(x, 3, name))
 
 
-def spectral_pool(x, stride, name):
+def spectral_pool(x: KerasTensor, stride: int, name: str) -> KerasTensor:
     """Spectral pooling to the size that a convolution of this stride leaves."""
     return SpectralPool(tuple(-(-side // stride) for side in spatial_size(x)), name=name)(x)
 
 
-def bottleneck(x, filters, kernel_size, stride, *, block, name, expansion=None, squeeze=None):
+def bottleneck(
+    x: KerasTensor,
+    filters: int,
+    kernel_size: int,
+    stride: int,
+    *,
+    block: Block,
+    name: str,
+    expansion: int | None = None,
+    squeeze: float | None = None,
+) -> KerasTensor:
     """1x1 to more channels, depthwise, [channel gate], 1x1 to `filters` without activation.
 
     Args:

@@ -5,14 +5,15 @@ saved weights refer to them.
 """
 
 import random
+from typing import Any
 
-from keras import config, layers
+from keras import KerasTensor, config, layers
 
 from spectral_keras.layers import FFTConv2D, SpectralConv2D, SpectralPool
 from spectral_keras.ops.validation import check_choice, check_number
 
 
-def normalize(x):
+def normalize(x: KerasTensor) -> KerasTensor:
     """Images in [0, 1] to about zero mean and unit spread: (x - 0.5) / 0.25.
 
     The first layer of every network of the zoo, so that an attack's eps, a mask or a corruption
@@ -23,8 +24,16 @@ def normalize(x):
 
 
 def convolution(
-    x, filters, kernel_size, *, conv, name, padding="same", activation="relu", **others
-):
+    x: KerasTensor,
+    filters: int,
+    kernel_size: int,
+    *,
+    conv: str,
+    name: str,
+    padding: str = "same",
+    activation: str | None = "relu",
+    **others: Any,
+) -> KerasTensor:
     """A convolution with bias, He-uniform start; `conv` names the parametrisation of its kernel.
 
     "spatial" is a plain `Conv2D`; "spectral" has the full real and imaginary table of the kernel's
@@ -51,13 +60,13 @@ def _spatial_convolution(filters, kernel_size, arguments):
     return layers.Conv2D(filters, kernel_size, **arguments)
 
 
-def scaled(width, *sizes):
+def scaled(width: float, *sizes: int) -> list[int]:
     """Numbers of filters or units times the width multiplier, rounded, at least 1."""
     check_number("width", width, 0, low_open=True)
     return [max(1, round(width * size)) for size in sizes]
 
 
-def halve(x, *, pooling, name, padding="same"):
+def halve(x: KerasTensor, *, pooling: str, name: str, padding: str = "same") -> KerasTensor:
     """Down-sampling by two: 3x3/2 max pooling or spectral pooling to the same size."""
     check_choice("pooling", pooling, ("max", "spectral"))
     pool = layers.MaxPooling2D(3, 2, padding=padding, name=name)
@@ -67,16 +76,17 @@ def halve(x, *, pooling, name, padding="same"):
     return SpectralPool((height, width), name=name)(x)
 
 
-def spatial_size(x):
+def spatial_size(x: KerasTensor) -> tuple[int, int]:
     """(height, width) of a symbolic image tensor."""
     return _spatial(x.shape)
 
 
 def _spatial(shape):
-    return tuple(shape[1:3] if config.image_data_format() == "channels_last" else shape[2:4])
+    first = 1 if config.image_data_format() == "channels_last" else 2
+    return shape[first], shape[first + 1]
 
 
-def dropout(x, rate, name, **others):
+def dropout(x: KerasTensor, rate: float, name: str, **others: Any) -> KerasTensor:
     """Dropout, or nothing at rate 0; `others` are further arguments of Keras' `Dropout`."""
     if not rate:
         return x
@@ -85,7 +95,7 @@ def dropout(x, rate, name, **others):
     return layers.Dropout(rate, seed=random.randint(1, 10**9), name=name, **others)(x)
 
 
-def logits_dtype():
+def logits_dtype() -> str:
     """Logits leave a network in float32 whatever precision it computes in, or in float64.
 
     Normalised images enter it so, too.
@@ -93,7 +103,9 @@ def logits_dtype():
     return "float64" if config.dtype_policy().name == "float64" else "float32"
 
 
-def classify_maps(x, num_classes, *, conv, name="logits"):
+def classify_maps(
+    x: KerasTensor, num_classes: int, *, conv: str, name: str = "logits"
+) -> KerasTensor:
     """1x1 convolution to one map per class, without activation, and its global average."""
     x = convolution(x, num_classes, 1, conv=conv, name=f"{name}_maps", activation=None)
     return layers.GlobalAveragePooling2D(name=name, dtype=logits_dtype())(x)

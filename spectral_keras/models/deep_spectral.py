@@ -3,6 +3,7 @@
 C96 C96 MP3/2 C192 C192 C192 MP3/2 C192(1x1) C10/100(1x1) GA Softmax
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import keras
@@ -25,8 +26,8 @@ RECIPE = Recipe(
 
 
 def build(
-    input_shape=(32, 32, 3),
-    num_classes=10,
+    input_shape: Sequence[int] = (32, 32, 3),
+    num_classes: int = 10,
     *,
     conv: Literal["spectral", "hermitian", "spatial"] = "spectral",
     kernel_size: Literal[3, 5] = 3,
@@ -34,7 +35,7 @@ def build(
     padding: Literal["same", "valid"] = "same",
     dropout_rate: float = 0.0,
     width: float = 1.0,
-):
+) -> keras.Model:
     """The deep network, images in [0, 1] to logits.
 
     Args:

@@ -8,7 +8,10 @@ with a shortcut.  3 598 598 trainable parameters with ten classes: the paper's c
 3 599 686, with the 1088 of an expansion in the first block that it makes and never calls.
 """
 
+from collections.abc import Sequence
 from typing import Literal
+
+import keras
 
 from spectral_keras.models.backbones import (
     add_shortcut,
@@ -40,14 +43,14 @@ SQUEEZE = 0.25
 
 
 def build(
-    input_shape=(32, 32, 3),
-    num_classes=10,
+    input_shape: Sequence[int] = (32, 32, 3),
+    num_classes: int = 10,
     *,
     dropout_rate: float = 0.2,
     drop_connect: float = 0.2,
     pooling: Literal["strided", "spectral"] = "strided",
     width: float = 1.0,
-):
+) -> keras.Model:
     """EfficientNet-B0, images in [0, 1] to logits.
 
     It has no option `conv`: but for the first layer's, its larger kernels are depthwise.

@@ -3,6 +3,7 @@
 C96 MP3/2 C192 MP3/2 FC1024 FC512 Softmax
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import keras
@@ -26,8 +27,8 @@ RECIPE = Recipe(
 
 
 def build(
-    input_shape=(32, 32, 3),
-    num_classes=10,
+    input_shape: Sequence[int] = (32, 32, 3),
+    num_classes: int = 10,
     *,
     conv: Literal["spectral", "hermitian", "spatial"] = "spectral",
     kernel_size: Literal[3, 5] = 3,
@@ -36,7 +37,7 @@ def build(
     padding: Literal["same", "valid"] = "same",
     dropout_rate: float = 0.0,
     width: float = 1.0,
-):
+) -> keras.Model:
     """The generic network, images in [0, 1] to logits.
 
     Args:

@@ -7,8 +7,10 @@ Sides 32, 16 and 8.  Batch normalisation after every convolution, all of which h
 6 166 250 trainable parameters with ten classes.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
+import keras
 from keras import layers
 
 from spectral_keras.models.backbones import begin, builder, channel_axis, finish, max_pool, recipe
@@ -33,13 +35,13 @@ POOLED = {"a4": "pool3", "a5": "pool4"}
 
 
 def build(
-    input_shape=(32, 32, 3),
-    num_classes=10,
+    input_shape: Sequence[int] = (32, 32, 3),
+    num_classes: int = 10,
     *,
     conv: Literal["spatial", "spectral", "hermitian"] = "spatial",
     pooling: Literal["max", "spectral"] = "max",
     width: float = 1.0,
-):
+) -> keras.Model:
     """GoogLeNet, images in [0, 1] to logits.
 
     Args:

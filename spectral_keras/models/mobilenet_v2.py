@@ -7,7 +7,10 @@ number of channels changes.  Batch normalisation after every convolution, none o
 plain ReLU, not ReLU6.  2 296 922 trainable parameters with ten classes.
 """
 
+from collections.abc import Sequence
 from typing import Literal
+
+import keras
 
 from spectral_keras.models.backbones import (
     add_shortcut,
@@ -35,12 +38,12 @@ STAGES = (
 
 
 def build(
-    input_shape=(32, 32, 3),
-    num_classes=10,
+    input_shape: Sequence[int] = (32, 32, 3),
+    num_classes: int = 10,
     *,
     pooling: Literal["strided", "spectral"] = "strided",
     width: float = 1.0,
-):
+) -> keras.Model:
     """MobileNetV2, images in [0, 1] to logits.
 
     It has no option `conv`: but for the first layer's, its 3x3 kernels are depthwise.

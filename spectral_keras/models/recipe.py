@@ -1,6 +1,7 @@
 """How a network of the zoo is trained unless the command line says otherwise."""
 
 import dataclasses
+from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,9 +34,9 @@ class Recipe:
     warmup_epochs: float = 0.0
     augment: str = "crop_flip"
     early_stopping: int = 0
-    options: dict = dataclasses.field(default_factory=dict)
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
 
-    def __str__(self):
+    def __str__(self) -> str:
         """The values in a line, for people."""
         text = f"{self.optimizer}, learning rate {self.learning_rate:g} ({self.schedule})"
         if self.optimizer == "sgd":

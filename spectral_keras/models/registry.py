@@ -2,7 +2,12 @@
 
 import importlib
 import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
 
+import keras
+
+from spectral_keras.models.recipe import Recipe
 from spectral_keras.ops.validation import check_choice, check_positive_int
 
 # Network -> its module in this folder; a family shares one.
@@ -22,7 +27,7 @@ _MODULES = {
 }
 
 
-def names():
+def names() -> list[str]:
     """Names of all networks, in the order in which they are listed."""
     return list(_MODULES)
 
@@ -32,19 +37,19 @@ def _module(name):
     return importlib.import_module(f"spectral_keras.models.{_MODULES[name]}")
 
 
-def factory(name):
+def factory(name: str) -> Callable[..., keras.Model]:
     """The function that builds a network: (input_shape, num_classes, *, its own options)."""
     found = _module(name)
     return getattr(found, name if _MODULES[name] != name else "build")
 
 
-def recipe(name):
+def recipe(name: str) -> Recipe:
     """How the network is trained by default, a `Recipe`."""
     found = _module(name)
     return found.RECIPE if _MODULES[name] == name else found.RECIPES[name]
 
 
-def options(name):
+def options(name: str) -> dict[str, tuple[Any, Any]]:
     """The network's own options: dict of name -> (annotation, default)."""
     parameters = inspect.signature(factory(name)).parameters.values()
     return {
@@ -54,7 +59,12 @@ def options(name):
     }
 
 
-def build(name, input_shape=(32, 32, 3), num_classes=10, **options_):
+def build(
+    name: str,
+    input_shape: Sequence[int] = (32, 32, 3),
+    num_classes: int = 10,
+    **options_: Any,
+) -> keras.Model:
     """Build a network of the zoo.
 
     Args:

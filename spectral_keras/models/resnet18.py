@@ -6,7 +6,10 @@ Sides 32, 16, 8 and 4; each stage but the first halves its maps.  Batch normalis
 convolution, none of which has a bias.  11 173 962 trainable parameters with ten classes.
 """
 
+from collections.abc import Sequence
 from typing import Literal
+
+import keras
 
 from spectral_keras.models.backbones import (
     activate,
@@ -23,13 +26,13 @@ RECIPE = recipe("C64 (C C +)x2 each of 64, 128, 256, 512; GA FC")
 
 
 def build(
-    input_shape=(32, 32, 3),
-    num_classes=10,
+    input_shape: Sequence[int] = (32, 32, 3),
+    num_classes: int = 10,
     *,
     conv: Literal["spatial", "spectral", "hermitian"] = "spatial",
     pooling: Literal["strided", "spectral"] = "strided",
     width: float = 1.0,
-):
+) -> keras.Model:
     """ResNet-18, images in [0, 1] to logits.
 
     Args:

@@ -7,7 +7,10 @@ Sides 32, 16 and 8; the second and the third stage halve their maps.  Batch norm
 every convolution, none of which has a bias.  9 128 778 trainable parameters with ten classes.
 """
 
+from collections.abc import Sequence
 from typing import Literal
+
+import keras
 
 from spectral_keras.models.backbones import (
     activate,
@@ -30,13 +33,13 @@ EXPANSION = 2
 
 
 def build(
-    input_shape=(32, 32, 3),
-    num_classes=10,
+    input_shape: Sequence[int] = (32, 32, 3),
+    num_classes: int = 10,
     *,
     pooling: Literal["strided", "spectral"] = "strided",
     conv: Literal["spatial", "spectral", "hermitian"] = "spatial",
     width: float = 1.0,
-):
+) -> keras.Model:
     """ResNeXt-29, images in [0, 1] to logits.
 
     Args:

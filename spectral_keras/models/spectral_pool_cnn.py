@@ -3,6 +3,7 @@
 (C^{96+32m} 3x3 -> SP to floor(gamma H_m))_{m=1..M} -> C^{96+32M} 1x1 -> C^{10/100} 1x1 -> GA
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import keras
@@ -26,8 +27,8 @@ SMALLEST_SIDE = 3
 
 
 def build(
-    input_shape=(32, 32, 3),
-    num_classes=10,
+    input_shape: Sequence[int] = (32, 32, 3),
+    num_classes: int = 10,
     *,
     num_pairs: int = 6,
     gamma: float = 0.85,
@@ -39,7 +40,7 @@ def build(
     pooling: Literal["spectral", "max"] = "spectral",
     norm: Literal["mean", "ortho"] = "mean",
     width: float = 1.0,
-):
+) -> keras.Model:
     """The spectral pooling network, images in [0, 1] to logits.
 
     Args:

@@ -20,6 +20,7 @@ and bias, U(-1, 1) / sqrt(fan_in), PyTorch's default, which the usual CIFAR form
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Literal
 
 import keras
@@ -75,15 +76,15 @@ RECIPES = {
 
 
 def vgg11_bn(
-    input_shape=(32, 32, 3),
-    num_classes=10,
+    input_shape: Sequence[int] = (32, 32, 3),
+    num_classes: int = 10,
     *,
     conv: Literal["spatial", "spectral", "hermitian"] = "spatial",
     pooling: Literal["max", "spectral"] = "max",
     head: Literal["compact", "imagenet"] = "compact",
     dropout_rate: float = 0.5,
     width: float = 1.0,
-):
+) -> keras.Model:
     """VGG-11 with batch normalisation, images in [0, 1] to logits.
 
     9 756 426 trainable weights with ten classes.  The network of the Fourier masks is
@@ -124,15 +125,15 @@ def vgg11_bn(
 
 
 def vgg16(
-    input_shape=(32, 32, 3),
-    num_classes=10,
+    input_shape: Sequence[int] = (32, 32, 3),
+    num_classes: int = 10,
     *,
     conv: Literal["spatial", "spectral", "hermitian"] = "spatial",
     pooling: Literal["max", "spectral"] = "max",
     head: Literal["compact", "imagenet"] = "compact",
     dropout_rate: float = 0.5,
     width: float = 1.0,
-):
+) -> keras.Model:
     """VGG-16, images in [0, 1] to logits: 15 245 130 trainable weights with ten classes.
 
     Arguments, layer names and errors are those of `vgg11_bn`, without the batch normalisations.
@@ -152,15 +153,15 @@ def vgg16(
 
 
 def vgg16_bn(
-    input_shape=(32, 32, 3),
-    num_classes=10,
+    input_shape: Sequence[int] = (32, 32, 3),
+    num_classes: int = 10,
     *,
     conv: Literal["spatial", "spectral", "hermitian"] = "spatial",
     pooling: Literal["max", "spectral"] = "max",
     head: Literal["compact", "imagenet"] = "compact",
     dropout_rate: float = 0.5,
     width: float = 1.0,
-):
+) -> keras.Model:
     """VGG-16 with batch normalisation, images in [0, 1] to logits.
 
     15 253 578 trainable weights with ten classes.
@@ -296,7 +297,7 @@ def _dense_start(head, fan_in):
     }
 
 
-def adaptive_average(x, size):
+def adaptive_average(x: keras.KerasTensor, size: int) -> keras.KerasTensor:
     """PyTorch's `AdaptiveAvgPool2d(size)`: maps of any size to means over windows, size x size.
 
     Window i of an axis of length n reaches from floor(i n / size) to ceil((i + 1) n / size); the

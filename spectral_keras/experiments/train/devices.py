@@ -50,7 +50,7 @@ class Devices:
     """
 
     kind = "none"
-    backend = None  # that it needs
+    backend: str | None = None  # that it needs
     count = workers = 1
     worker = 0
 
