@@ -1,4 +1,4 @@
-# `make demo` trains a network on embedded data, `make test` runs the tests.  Both make .venv first.
+# `make demo` trains a network on embedded data, `make test` runs the quick tests.  Both make .venv first.
 
 # Another interpreter: make PYTHON=/path/to/python3.12 demo
 PYTHON ?=
@@ -7,17 +7,20 @@ BIN := $(VENV)/bin
 
 # The embedded data set, a few minutes' worth of training at most; no download.
 DEMO_FLAGS ?= --dataset digits --augment crop --padding valid --batch-size 32 --epochs 5 --overwrite
+# In parallel; a test process that dies ends the run with a message.
+PARALLEL := -n auto --dist loadfile --max-worker-restart=0
 PYTEST_FLAGS ?=
 
 SOURCES := spectral_keras models tuning figures benchmarks tests
 
-.PHONY: demo test faults lint format clean
+.PHONY: demo test test-all faults lint format clean
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help:
 	@echo "make demo    make .venv, train deep_spectral on the embedded digits"
-	@echo "make test    make .venv, run all tests (PYTEST_FLAGS=\"-k pool\" for some)"
+	@echo "make test    make .venv, run the quick tests (PYTEST_FLAGS=\"-k pool\" for some)"
+	@echo "make test-all  all tests, as CI does: also those that start commands and train"
 	@echo "make faults  kill, fill the disk, flip bits: the long form of tests/faults (docs/faults.md)"
 	@echo "make lint    check style, formatting and types"
 	@echo "make format  format the code"
@@ -28,7 +31,10 @@ demo: $(VENV)/.installed
 	$(BIN)/python -m models.deep_spectral $(DEMO_FLAGS)
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow" $(PYTEST_FLAGS)
+
+test-all: $(VENV)/.installed-test
+	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_FLAGS)
 
 faults: $(VENV)/.installed-test
 	$(BIN)/python -m pytest tests/faults --faults $(PYTEST_FLAGS)

@@ -1,6 +1,7 @@
 """Every test starts from the same seed, the same global Keras settings and exact float32."""
 
 import os
+import pathlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -38,6 +39,28 @@ def _leave_determinism_off():
 
 _use_full_float32()
 _leave_determinism_off()
+
+
+# Folders and files whose tests start commands, train networks or compile large ones.
+SLOW = (
+    "benchmarks",
+    "faults",
+    "figures",
+    "models",
+    "tuning",
+    "test_bad_commands.py",
+    "test_distribution.py",
+    "test_documentation.py",
+    "test_export.py",
+    "test_untrusted_files.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    here = pathlib.Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(here).parts[0] in SLOW:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)
