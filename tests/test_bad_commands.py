@@ -613,7 +613,7 @@ def test_benchmark(here, capsys, monkeypatch, name, arguments, part, received):
 
 
 def test_list_of_the_zoo(here, capsys, monkeypatch):
-    from models import __main__ as zoo
+    from spectral_keras.experiments import zoo
 
     monkeypatch.setattr("sys.argv", ["models", "resnet18"])
     assert_refused(

@@ -29,6 +29,7 @@ __all__ = [
     "file_hash",
     "read_json",
     "temporary_name",
+    "with_checksum",
     "write_file",
     "write_history",
     "write_json",
@@ -78,8 +79,12 @@ def write_json(path: str | os.PathLike, content: dict[str, Any]) -> None:
         content = json.loads(json.dumps(content, allow_nan=False))
     except ValueError:
         raise CommandError(f"{path} is not written: a number in it is not finite") from None
-    content |= {CHECKSUM: json_checksum(content)}
-    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    write_text(path, json.dumps(with_checksum(content), indent=1, allow_nan=False) + "\n")
+
+
+def with_checksum(content: dict[str, Any]) -> dict[str, Any]:
+    """A JSON-plain dict with its checksum, which `read_json` looks at."""
+    return content | {CHECKSUM: json_checksum(content)}
 
 
 def read_json(path: str | os.PathLike) -> dict[str, Any]:
@@ -122,14 +127,15 @@ def check_output(path: str | os.PathLike, option: str = "--output") -> None:
     try:
         if path.exists() and not path.is_dir():
             raise CommandError(f"{option} {path} is not a folder")
+        whole = path.absolute()
+        above = next(part for part in (whole, *whole.parents) if part.exists())
         # As the system will find it: nope/../x needs a folder nope.
-        above = next(part for part in (path, *path.absolute().parents) if part.exists())
+        missing = whole.relative_to(above).parts
     except (OSError, ValueError) as error:  # a name that is too long
         reason = getattr(error, "strerror", None) or error
         raise CommandError(f"{option} {path}: {reason}") from None
-    if ".." in path.absolute().relative_to(above).parts:
-        raise CommandError(f"{option} {path}: there is no folder {above}/"
-                           f"{path.absolute().relative_to(above).parts[0]}")  # fmt: skip
+    if ".." in missing:
+        raise CommandError(f"{option} {path}: there is no folder {above / missing[0]}")
     if not above.is_dir():
         raise CommandError(f"{option} {path}: {above} is not a folder")
     if not os.access(above, os.W_OK | os.X_OK):

@@ -94,7 +94,7 @@ def _check_run(folder):
         raise CommandError(f"there is no run folder {folder.path}")
     if not folder.begun:
         raise CommandError(f"{folder.path} holds no run of a training command: no config.json")
-    folder.stored_options()
+    folder.manifest()
     for name in ("best.keras", "result.json"):
         if not (folder / name).is_file():
             raise CommandError(
