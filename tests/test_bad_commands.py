@@ -329,7 +329,7 @@ DATASETS = [
     ("./nothing", "./nothing", "no such file or folder"),
     ("text.csv", "text.csv", "neither an .npz file nor a folder"),
     ("folder.npz", "folder.npz", "is a folder"),
-    ("pipe.npz", "pipe.npz", "is not a file"),
+    ("pipe.npz", "pipe.npz", "is a pipe"),
     ("cut.npz", "cut.npz", "cannot be read"),
     ("zero.npz", "zero.npz", "cannot be read"),
     ("single.npz", "single.npz", "single array"),
@@ -372,7 +372,7 @@ DATASETS = [
     ("half", "half/test", "does not exist"),
     ("other", "other/test", "'c'"),
     ("link", "link", "too few images"),
-    ("pipe", "pipe/b/3.png", "is not a file"),
+    ("pipe", "pipe/b/3.png", "is a pipe"),
 ]
 
 

@@ -1,6 +1,8 @@
 """Checks, selections and conversions that every kind of data set shares."""
 
+import math
 import os
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -82,19 +84,25 @@ def check_images(images, where):
     return result
 
 
-def allocate(count, shape, where):
-    """An uninitialised uint8 array, if the machine's memory can hold it."""
-    needed = int(count) * int(np.prod(shape, dtype=np.int64))
+def allocate(count: int, shape: Sequence[int], where: str) -> np.ndarray:
+    """An uninitialised uint8 array [count, *shape], if the machine's memory can hold it."""
+    sizes = "x".join(map(str, shape))
+    needed = int(count) * math.prod(int(size) for size in shape)
+    check_fits(needed, f"{where}: {count} images of {sizes}", "a smaller image size or a limit")
+    return np.empty((count, *shape), np.uint8)
+
+
+def check_fits(needed: int, what: str, instead: str) -> None:
+    """Raise a DataError, before anything is read, if so many bytes are more than 80 % of memory."""
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
-        memory = None
-    if memory is not None and needed > 0.8 * memory:
+        return
+    if needed > 0.8 * memory:
         raise DataError(
-            f"{where}: {count} images of {'x'.join(map(str, shape))} need {needed / 2**30:.1f} GiB "
-            f"and this machine has {memory / 2**30:.1f} GiB: give a smaller image size or a limit"
+            f"{what} need {needed / 2**30:.1f} GiB and this machine has {memory / 2**30:.1f} GiB: "
+            f"give {instead}"
         )
-    return np.empty((count, *shape), np.uint8)
 
 
 def to_grayscale(images):

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import math
 import numbers
 import os
 import zipfile
@@ -12,8 +13,11 @@ import numpy as np
 from spectral_keras.data import arrays
 from spectral_keras.data.checksums import without_checksum
 from spectral_keras.data.errors import DataError
+from spectral_keras.data.files import open_regular, read_regular
 from spectral_keras.data.tfds import find_builder, import_tfds, open_builder
 from spectral_keras.data.tfds_reader import Reader, quiet
+
+__all__ = ["MANIFEST", "NAMES", "SEVERITIES", "CorruptedImages", "load_corrupted"]
 
 # Names of the published files: the 15 of the benchmark, then the 4 extra ones.
 NAMES = (
@@ -50,6 +54,8 @@ _FROM_MANIFEST = (
     "dataset", "split", "limit", "seed", "table", "frost", "versions", "data_sha256",
 )  # fmt: skip
 _READ = 1 << 20
+# Bytes of a manifest: a large one has a hundred digests.
+_LARGEST_MANIFEST = 1 << 24
 
 
 class CorruptedImages:
@@ -78,10 +84,10 @@ class CorruptedImages:
         self._store = store
         self._chosen = chosen  # indices within a severity; None for all
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.labels)
 
-    def read(self, name, severity):
+    def read(self, name: str, severity: int) -> np.ndarray:
         """The images of one corruption at one severity.
 
         Args:
@@ -108,7 +114,7 @@ class CorruptedImages:
             )
         return images
 
-    def identity(self, name):
+    def identity(self, name: str) -> str:
         """A text that tells the images of a corruption from others.
 
         The SHA-256 of its .npy file, whether in a folder or an .npz; for TFDS builder and version.
@@ -121,7 +127,12 @@ class CorruptedImages:
             raise DataError(f"{self._store.where} has no {name!r}: it has {', '.join(self.names)}")
 
 
-def load_corrupted(source, *, data_dir=None, limit=None):
+def load_corrupted(
+    source: str | os.PathLike,
+    *,
+    data_dir: str | os.PathLike | None = None,
+    limit: int | None = None,
+) -> CorruptedImages:
     """CIFAR-10-C as published, or a copy of another test set in the same layout.
 
     A folder holds `<corruption>.npy` for some or all of the 19 corruptions, uint8
@@ -208,6 +219,8 @@ def _load_files(store, limit):
             "times the same number, a block for each severity"
         )
     where = f"labels.npy of {store.where}"
+    label_shape, label_type = store.header("labels")
+    _check_size(math.prod(label_shape), label_type, where)
     labels = arrays.check_labels(store.labels(), shape[0], where)
     blocks = labels.reshape(len(severities), -1)
     if np.any(blocks != blocks[0]):
@@ -242,10 +255,10 @@ class _Folder:
 
     def manifest(self):
         path = os.path.join(self.where, MANIFEST)
-        if not os.path.exists(path):
+        if not os.path.lexists(path):
             return None
-        with _readable(path), open(path, "rb") as file:
-            return _checked_manifest(file.read(), path)
+        with _readable(path):
+            return _checked_manifest(read_regular(path, limit=_LARGEST_MANIFEST), path)
 
     def header(self, name):
         array = self._array(name)
@@ -262,12 +275,13 @@ class _Folder:
 
     def identity(self, name):
         path = os.path.join(self.where, f"{name}.npy")
-        with _readable(path), open(path, "rb") as file:
+        with _readable(path), open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def _array(self, name):
         path = os.path.join(self.where, f"{name}.npy")
         with _readable(path):
+            open_regular(path).close()  # a pipe would be waited for
             return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
@@ -278,20 +292,22 @@ class _Archive:
 
     def __init__(self, path):
         self.where = path
-        with _readable(path), open(path, "rb") as file:
+        with _readable(path), open_regular(path) as file:
             if not zipfile.is_zipfile(file):
                 raise DataError(
                     f"{path} is neither a folder nor an .npz file with corrupted images"
                 )
 
     def members(self):
-        with _readable(self.where), zipfile.ZipFile(self.where) as archive:
+        with self._opened(self.where) as archive:
             return {name[:-4] for name in archive.namelist() if name.endswith(".npy")}
 
     def manifest(self):
-        with _readable(self.where), zipfile.ZipFile(self.where) as archive:
+        with self._opened(self.where) as archive:
             if MANIFEST not in archive.namelist():
                 return None
+            if archive.getinfo(MANIFEST).file_size > _LARGEST_MANIFEST:
+                raise DataError(f"{MANIFEST} of {self.where} is too large: it is damaged")
             return _checked_manifest(archive.read(MANIFEST), f"{MANIFEST} of {self.where}")
 
     def header(self, name):
@@ -304,14 +320,15 @@ class _Archive:
             return shape, dtype
 
     def labels(self):
-        with _readable(self.where), np.load(self.where, allow_pickle=False) as archive:
-            return archive["labels"]
+        with self._member("labels") as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
 
     def piece(self, name, severity, chosen):
         start = self.severities.index(severity) * self.count
         with self._member(name) as file:
             shape, _, dtype = _header(file)
-            size = int(np.prod(shape[1:]))
+            size = math.prod(shape[1:])
+            _check_size(self.count * size, dtype, f"{name}.npy of {self.where}")
             file.seek(start * size, os.SEEK_CUR)
             data = file.read(self.count * size)
             block = np.frombuffer(data, dtype).reshape(self.count, *shape[1:])
@@ -327,12 +344,14 @@ class _Archive:
 
     @contextlib.contextmanager
     def _member(self, name):
-        with (
-            _readable(f"{name}.npy of {self.where}"),
-            zipfile.ZipFile(self.where) as archive,
-            archive.open(f"{name}.npy") as file,
-        ):
+        where = f"{name}.npy of {self.where}"
+        with self._opened(where) as archive, archive.open(f"{name}.npy") as file:
             yield file
+
+    @contextlib.contextmanager
+    def _opened(self, where):
+        with _readable(where), open_regular(self.where) as file, zipfile.ZipFile(file) as archive:
+            yield archive
 
 
 def _header(file):
@@ -341,6 +360,11 @@ def _header(file):
     if version == (1, 0):
         return np.lib.format.read_array_header_1_0(file)
     return np.lib.format.read_array_header_2_0(file)
+
+
+def _check_size(count, dtype, where):
+    """Refuse what a header promises if the memory cannot hold it."""
+    arrays.check_fits(count * dtype.itemsize, f"the numbers of {where}", "smaller files")
 
 
 def _check_piece(store, name, severity, block):
@@ -357,7 +381,7 @@ def _check_sum(array, wanted, where):
 
 
 def _checked_manifest(data, where):
-    content = without_checksum(json.loads(data))
+    content = without_checksum(json.loads(data, parse_constant=_refuse))
     severities = content.get("severities")
     if (
         not isinstance(severities, list)
@@ -372,6 +396,10 @@ def _checked_manifest(data, where):
             "(models.corrupt without --format png)"
         )
     return content
+
+
+def _refuse(constant):
+    raise ValueError(f"{constant} is no JSON")
 
 
 @contextlib.contextmanager

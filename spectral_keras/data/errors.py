@@ -1,8 +1,8 @@
-"""The one error that loading a data set can raise, and texts for it."""
+"""The one error that loading a data set can raise, its one warning, and texts for them."""
 
 import re
 
-__all__ = ["DataError", "first_line", "shown"]
+__all__ = ["DataError", "DataWarning", "first_line", "shown"]
 
 
 class DataError(ValueError):
@@ -10,6 +10,10 @@ class DataError(ValueError):
 
     def __init__(self, message: object):
         super().__init__(" ".join(str(message).split()))
+
+
+class DataWarning(UserWarning):
+    """A part of the data that is not used.  The message is one line that says what and why."""
 
 
 def shown(value: object, length: int = 60) -> str:

@@ -100,7 +100,10 @@ def read_regular(
     b'hello'
     """
     with open_regular(path, inside=inside, limit=limit) as file:
-        content = file.read(limit + 1)  # it may be growing, or one of /proc, which have no size
+        content = file.read(os.fstat(file.fileno()).st_size)
+        # It may be growing, or one of /proc, which have no size.
+        while len(content) <= limit and (more := file.read(1 << 16)):
+            content += more
     if len(content) > limit:
         raise _too_large(os.fspath(path), limit)
     return content

@@ -2,63 +2,84 @@
 
 import hashlib
 import os
+import warnings
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from spectral_keras.data import arrays
 from spectral_keras.data.decode import MODES, decode, described
-from spectral_keras.data.errors import DataError
+from spectral_keras.data.errors import DataError, DataWarning
+from spectral_keras.data.files import UnsafeFileError, read_regular
 from spectral_keras.data.streamed import StreamedImages, different_sizes, streams
+
+__all__ = ["is_class_folder", "load_folder"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif")
 TEST_FOLDERS = ("test", "validation", "val")
 TEST_SHARE = 0.2
+# Bytes of an encoded image.
+LARGEST_FILE = 1 << 28
+
+# What systems leave in folders; hidden files and folders are none of the data either.
+_LITTER = ("thumbs.db", "desktop.ini", "__macosx")
 
 
-def is_class_folder(path):
+def is_class_folder(path: str | os.PathLike) -> bool:
     """Whether `path` holds class folders with images, with or without train/ and test/."""
-    return os.path.isdir(path) and any(
-        _class_names(part) for part in (path, os.path.join(path, "train")) if os.path.isdir(part)
+    parts = (path, os.path.join(path, "train"))
+    return any(
+        any(map(_is_image, _files_below(folder)))
+        for part in parts
+        if os.path.isdir(part)
+        for folder in _entries(part)[0]
     )
 
 
 def load_folder(
-    path,
-    limit=None,
-    limit_test=None,
-    image_size=None,
-    grayscale=False,
-    stream=False,
-    stream_above=None,
-):
-    """Read every image below `path` as RGB (or grey); class names are the folder names.
+    path: str | os.PathLike,
+    limit: int | None = None,
+    limit_test: int | None = None,
+    image_size: tuple[int, int] | None = None,
+    grayscale: bool = False,
+    stream: bool | str = False,
+    stream_above: int | None = None,
+) -> dict[str, Any]:
+    """Read every image below `path` as RGB (or grey), upright; class names are the folder names.
 
-    With train/ and test/ (or validation/, val/) these are the two sets; without, the fifth
-    of every class whose relative path hashes lowest is the test set, so that the split does
-    not depend on the machine, and adding a file moves few others.
+    Images in sub-folders of a class are images of that class. With train/ and test/ (or
+    validation/, val/) these are the two sets; without, the fifth of every class whose relative
+    path hashes lowest is the test set, so that the split does not depend on the machine, and
+    adding a file moves few others. Symbolic links are followed. What is left out (files of other
+    kinds, files beside the class folders), one `DataWarning` names; a class without any image that
+    is read is an error, since all labels after it would be others.
     """
     path = os.path.expanduser(path)
     train_path = os.path.join(path, "train")
     candidates = [os.path.join(path, part) for part in TEST_FOLDERS]
     test_path = next(filter(os.path.isdir, candidates), candidates[0])
+    left_out = _LeftOut(path)
     if os.path.isdir(train_path) or os.path.isdir(test_path):
         for part in (train_path, test_path):
             if not os.path.isdir(part):
                 raise DataError(f"{part} does not exist: give both train/ and test/, or neither")
-        class_names = _class_names(train_path)
-        _check_classes(train_path, class_names)
-        unknown = sorted(set(_class_names(test_path)) - set(class_names))
+        folders, files = _entries(path)
+        left_out.add("folders", (each for each in folders if each not in (train_path, test_path)))
+        left_out.add("files outside the class folders", files)
+        class_names, train_files, y_train = _classes(train_path, left_out)
+        _check_number(train_path, class_names)
+        test_names, test_files, y_test = _classes(test_path, left_out)
+        unknown = sorted(set(test_names) - set(class_names))
         if unknown:
             raise DataError(f"{test_path} has the class {unknown[0]!r}, which {train_path} has not")
-        train_files, y_train = _files(train_path, class_names)
-        test_files, y_test = _files(test_path, class_names)
         if not test_files:
             raise DataError(f"{test_path} holds no images ({', '.join(SUFFIXES)})")
+        y_test = np.array([class_names.index(name) for name in test_names], np.int32)[y_test]
         test_name = f"{os.path.basename(test_path)}/"
     else:
-        class_names = _class_names(path)
-        _check_classes(path, class_names)
-        files, labels = _files(path, class_names)
+        class_names, files, labels = _classes(path, left_out)
+        _check_number(path, class_names)
         train, test = _split_by_hash(files, labels, path)
         if len(test) == 0:
             raise DataError(
@@ -93,25 +114,64 @@ def load_folder(
             "path": path,
             "test": test_name,
             "stream": how | {"format": "image", "shards": len(files)},
+            **left_out.told(),
         },
     }
 
 
-def _class_names(path):
-    """Sub-folders that hold at least one image."""
-    names = []
-    with os.scandir(path) as entries:
-        for entry in entries:
-            if entry.is_dir() and not entry.name.startswith("."):
-                names.extend([entry.name] * any(map(_is_image, os.listdir(entry.path))))
-    return sorted(names)
+def _entries(path):
+    """(folders, files) of a folder, sorted paths, without what is hidden."""
+    folders, files = [], []
+    for name in sorted(os.listdir(path)):
+        if not name.startswith(".") and name.lower() not in _LITTER:
+            entry = os.path.join(path, name)
+            (folders if os.path.isdir(entry) else files).append(entry)
+    return folders, files
 
 
-def _is_image(name):
-    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
+def _files_below(folder, above=()) -> Iterator[str]:
+    """The files in a folder and its sub-folders; a link back up is not followed."""
+    place = os.path.realpath(folder)
+    if place in above:
+        return
+    folders, files = _entries(folder)
+    yield from files
+    for each in folders:
+        yield from _files_below(each, (*above, place))
 
 
-def _check_classes(path, class_names):
+def _is_image(path):
+    return path.lower().endswith(SUFFIXES)
+
+
+def _classes(path, left_out):
+    """(names of the class folders, image files, labels), in the order of the names."""
+    names, files, labels, empty = [], [], [], []
+    folders, beside = _entries(path)
+    for folder in folders:
+        found = sorted(_files_below(folder), key=lambda file: file.split(os.sep))
+        images = list(filter(_is_image, found))
+        others = [file for file in found if not _is_image(file)]
+        if not images:
+            empty.append((folder, others))
+            continue
+        left_out.add("files of kinds that are not read", others)
+        labels += [len(names)] * len(images)
+        names.append(os.path.basename(folder))
+        files += images
+    if names and empty:
+        folder, others = empty[0]
+        kinds = sorted({os.path.splitext(file)[1].lower() or "no suffix" for file in others})
+        held = f"only files of other kinds ({', '.join(kinds)[:60]})" if others else "no files"
+        raise DataError(
+            f"the class folder {folder} holds {held}: expected images ({', '.join(SUFFIXES)}); "
+            f"convert them, or remove the folder if it is no class"
+        )
+    left_out.add("files outside the class folders", beside)
+    return names, files, np.asarray(labels, np.int32)
+
+
+def _check_number(path, class_names):
     if len(class_names) < 2:
         raise DataError(
             f"{path} has {len(class_names)} class folder(s) with images: expected at least two, "
@@ -119,16 +179,29 @@ def _check_classes(path, class_names):
         )
 
 
-def _files(path, class_names):
-    files, labels = [], []
-    for label, class_name in enumerate(class_names):
-        folder = os.path.join(path, class_name)
-        if not os.path.isdir(folder):
-            continue
-        names = sorted(name for name in os.listdir(folder) if _is_image(name))
-        files.extend(os.path.join(folder, name) for name in names)
-        labels.extend([label] * len(names))
-    return files, np.asarray(labels, np.int32)
+class _LeftOut:
+    """What of a folder is not used, by reason."""
+
+    def __init__(self, root):
+        self._root, self._reasons = root, {}
+
+    def add(self, reason, paths):
+        self._reasons.setdefault(reason, []).extend(
+            os.path.relpath(path, self._root) for path in paths
+        )
+
+    def told(self):
+        """Warn, and give the entry for `Dataset.source`; nothing if nothing is left out."""
+        texts = []
+        for reason, paths in self._reasons.items():
+            if paths:
+                some = ", ".join(paths[:3]) + (", ..." if len(paths) > 3 else "")
+                texts.append(f"{reason}: {len(paths)} ({some})")
+        if not texts:
+            return {}
+        line = " ".join("; ".join(texts).split())
+        warnings.warn(f"left out of {self._root}: {line}", DataWarning, stacklevel=5)
+        return {"left_out": line}
 
 
 def _split_by_hash(files, labels, root):
@@ -169,12 +242,13 @@ class _Files:
 
     def decode(self, index):
         file = self.files[index]
-        if os.path.exists(file) and not os.path.isfile(file):  # a pipe would be waited for
-            raise DataError(f"the image {file} is not a file: remove it")
         try:
-            return decode(file, self._mode, self._size)
+            content = read_regular(file, limit=LARGEST_FILE)
+            return decode(content, self._mode, self._size, upright=True)
         except DataError as error:
             raise DataError(f"the image {file} has {error}") from error
+        except UnsafeFileError as error:
+            raise DataError(f"the image {error}") from error
         except Exception as error:  # Pillow's decoders raise many types on damaged files
             raise DataError(
                 f"the image {file} cannot be read ({described(error)}): repair or remove it"

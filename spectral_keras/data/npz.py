@@ -1,24 +1,22 @@
 """Data sets in a NumPy archive with x_train, y_train, x_test and y_test."""
 
 import os
+from typing import Any
 
 import numpy as np
 
 from spectral_keras.data import arrays
 from spectral_keras.data.errors import DataError
+from spectral_keras.data.files import UnsafeFileError, open_regular
+
+__all__ = ["load_npz"]
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 
 
-def load_npz(path):
+def load_npz(path: str | os.PathLike) -> dict[str, Any]:
     """Read and check `path`; `class_names` in the archive names the classes (optional)."""
     path = os.path.expanduser(path)
-    if not os.path.exists(path):
-        raise DataError(f"no such file: {path}: give the path of an existing .npz file")
-    if os.path.isdir(path):
-        raise DataError(f"{path} is a folder: give the path of an .npz file")
-    if not os.path.isfile(path):  # a pipe would be waited for
-        raise DataError(f"{path} is not a file: give the path of an .npz file")
     stored = _read(path)
     x_train = arrays.check_images(stored["x_train"], f"x_train of {path}")
     x_test = arrays.check_images(stored["x_test"], f"x_test of {path}")
@@ -63,18 +61,30 @@ def _read(path):
     how = "write it with numpy.savez(path, x_train=..., y_train=..., x_test=..., y_test=...)"
     try:
         # NumPy leaves a file open that it cannot read: opened and closed here.
-        with open(path, "rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
+        with open_regular(path) as file:
+            if file.read(6) == b"\x93NUMPY":
                 raise DataError(f"{path} holds a single array and is no .npz archive: {how}")
+            file.seek(0)
+            archive = np.load(file, allow_pickle=False)
             missing = [key for key in KEYS if key not in archive.files]
             if missing:
                 found = ", ".join(archive.files) or "nothing"
                 raise DataError(f"{path} lacks {', '.join(missing)} (it has {found[:200]}): {how}")
             wanted = [key for key in (*KEYS, "class_names") if key in archive.files]
+            # A small file may unpack to any size, but says to which.
+            sizes = {
+                info.filename.removesuffix(".npy"): info.file_size
+                for info in archive.zip.infolist()
+            }
+            needed = sum(sizes[key] for key in wanted)
+            arrays.check_fits(needed, f"the arrays of {path}", "fewer or smaller images")
             return {key: archive[key] for key in wanted}
     except DataError:
         raise
+    except FileNotFoundError as error:
+        raise DataError(f"no such file: {path}: give the path of an existing .npz file") from error
+    except UnsafeFileError as error:
+        raise DataError(str(error)) from error
     except MemoryError as error:
         raise DataError(
             f"{path} does not fit into memory: store fewer or smaller images"

@@ -16,6 +16,7 @@ import shlex
 import signal
 import sys
 import tempfile
+import warnings
 
 STOPPED, BAD_INPUT, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
@@ -91,6 +92,7 @@ def launch(module, *arguments, installed=False):
     logging.getLogger("tensorflow").addFilter(_without_retracing_advice)
     # INFO only: warnings and errors are the user's business.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    _warn_in_one_line()
     try:
         with without_start_up_messages():
             # Keras and its backend, once, and the library's classes registered with it.
@@ -106,6 +108,22 @@ def launch(module, *arguments, installed=False):
             sys.stderr.flush()
             os._exit(status)
     sys.exit(status)
+
+
+def _warn_in_one_line():
+    """A warning of this library is a line as others of a command; Pillow's are nobody's business.
+
+    What Pillow cannot read is an error; of what it can, it warns of sizes and of the description.
+    """
+    before = warnings.formatwarning
+
+    def format_warning(message, category, *where):
+        if category.__module__.startswith("spectral_keras."):
+            return f"note: {message}\n"
+        return before(message, category, *where)
+
+    warnings.formatwarning = format_warning
+    warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def program(module):

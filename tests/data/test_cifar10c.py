@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import pickle
 import shutil
 import zipfile
@@ -174,6 +175,8 @@ BAD = [
     (_bytes(cifar10c.MANIFEST, b"{}"), "names no severities"),
     (_bytes(cifar10c.MANIFEST, b'{"severities": [2, 1]}'), "names no severities"),
     (_bytes(cifar10c.MANIFEST, b'{"severities": [1], "format": "png"}'), "are PNG files"),
+    (_bytes(cifar10c.MANIFEST, b'{"severities": [1], "seed": NaN}'), "NaN is no JSON"),
+    (_bytes(cifar10c.MANIFEST, b" " * (2**24 + 1)), "larger than 16,777,216 bytes|is too large"),
     (lambda folder: (folder / "labels.npy").unlink(), "has no labels.npy"),
 ]  # fmt: skip
 
@@ -187,6 +190,24 @@ class TestBadFiles:
         with pytest.raises(DataError, match=message) as caught:
             load_corrupted(zipped(folder) if archive else folder)
         assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+    @pytest.mark.parametrize("name", ["fog.npy", "labels.npy", cifar10c.MANIFEST, ""])
+    def test_a_pipe_is_not_waited_for(self, tmp_path, name):
+        path = tmp_path / "pipe" if not name else write(tmp_path / "set") / name
+        path.unlink(missing_ok=True)
+        os.mkfifo(path)
+        with pytest.raises(DataError, match="is a pipe"):
+            load_corrupted(path if not name else path.parent)
+
+    def test_promises_beyond_the_memory(self, tmp_path, monkeypatch):
+        path = zipped(write(tmp_path / "set", ("fog",)), zipfile.ZIP_DEFLATED)
+        corrupted = load_corrupted(path)
+        pages = {"SC_PAGE_SIZE": 1, "SC_PHYS_PAGES": 100}
+        monkeypatch.setattr(os, "sysconf", pages.__getitem__)
+        with pytest.raises(DataError, match=r"labels\.npy of .* need"):
+            load_corrupted(write(tmp_path / "more", severities=SEVERITIES * 2))
+        with pytest.raises(DataError, match=r"fog\.npy of .* need"):
+            corrupted.read("fog", 1)
 
     def test_a_cut_file(self, tmp_path):
         folder = write(tmp_path / "set")

@@ -1,7 +1,10 @@
+import os
+import struct
+
 import numpy as np
 import pytest
 
-from spectral_keras.data import DataError, load
+from spectral_keras.data import DataError, DataWarning, load
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -53,6 +56,12 @@ class TestContract:
             (["a.png"], "0 class folder"),
             (["only/a.png", "only/b.png"], "1 class folder"),
             (["a/1.txt", "b/1.txt"], "0 class folder"),
+            (["a/1.png", "b/1.tga", "c/1.png"], r"folder .*b holds only .* kinds \(\.tga\)"),
+            (["a/1.png", "b/.hidden", "c/1.png"], "folder .*b holds no files"),
+            (
+                ["train/a/1.png", "train/b/1.png", "test/a/1.png", "test/b/x"],
+                r"folder .*test.b holds only files of other kinds \(no suffix\)",
+            ),
             (["a/1.png", "b/1.png"], "too few images"),
             (["train/a/1.png", "train/b/1.png"], "test does not exist"),
             (["test/a/1.png", "test/b/1.png"], "train does not exist"),
@@ -72,8 +81,131 @@ class TestContract:
             load(str(tmp_path))
         assert "\n" not in str(caught.value)
 
+    @pytest.mark.parametrize(
+        ("name", "suffix", "message"),
+        [
+            ("eps", ".png", "the content of none of PNG, JPEG, BMP, WEBP, GIF"),
+            ("TIFF", ".jpg", "the content of none of"),
+            ("PPM", ".bmp", "the content of none of"),
+            ("GIF", ".gif", "3 frames: save the one that is meant"),
+            ("WEBP", ".webp", "3 frames"),
+            ("PNG", ".png", "3 frames"),
+        ],
+    )
+    def test_content_that_is_not_read(self, flowers, name, suffix, message):
+        """Whatever a file is called; EPS would start an external program."""
+        path = flowers / "rose" / f"odd{suffix}"
+        frames = [Image.new("RGB", (6, 4), (value, 0, 0)) for value in (10, 90, 200)]
+        if name == "eps":
+            path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 6 4\nshowpage\n")
+        elif "frames" in message:
+            frames[0].save(path, name, save_all=True, append_images=frames[1:])
+        else:
+            frames[0].save(path, name)
+        with pytest.raises(DataError, match=rf"odd\{suffix} has {message}") as caught:
+            load(flowers)
+        assert "\n" not in str(caught.value)
+
+    def test_files_that_are_no_files_or_too_large(self, flowers):
+        odd = flowers / "rose" / "odd.png"
+        os.mkfifo(odd)
+        with pytest.raises(DataError, match=r"the image .*odd\.png is a pipe"):
+            load(flowers)
+        odd.unlink()
+        odd.symlink_to("/dev/zero")
+        with pytest.raises(DataError, match="a device"):
+            load(flowers)
+        odd.unlink()
+        odd.touch()
+        os.truncate(odd, 2**40)
+        with pytest.raises(DataError, match="larger than 268,435,456 bytes"):
+            load(flowers)
+
+    def test_what_is_left_out_is_said_in_one_line(self, flowers):
+        load(flowers)  # nothing
+        for name in ("notes.txt", "rose/labels.csv", "rose/deep/a.tif", "tulip/b", "beside.png"):
+            (flowers / name).parent.mkdir(exist_ok=True)
+            (flowers / name).write_text("x")
+        for name in (".hidden.txt", "rose/Thumbs.db", "rose/.DS_Store", "__MACOSX/rose/._1.png"):
+            (flowers / name).parent.mkdir(parents=True, exist_ok=True)
+            (flowers / name).write_text("x")
+        line = (
+            "files of kinds that are not read: 3 (rose/deep/a.tif, rose/labels.csv, tulip/b); "
+            "files outside the class folders: 2 (beside.png, notes.txt)"
+        )
+        with pytest.warns(DataWarning) as caught:
+            data = load(flowers, validation_fraction=0)
+        assert [str(each.message) for each in caught] == [f"left out of {flowers}: {line}"]
+        assert caught[0].filename == __file__
+        assert data.source["left_out"] == line
+        assert len(data.x_train) + len(data.x_test) == 20
+
+    def test_folders_beside_train_and_test_are_said(self, flowers):
+        for part in ("train", "test", "val", "extra"):
+            for name in ("a", "b"):
+                write_image(flowers / part / name / "1.png", (1, 2, 3))
+        with pytest.warns(DataWarning, match=r"folders: 4 \(extra, rose, tulip, \.\.\.\)"):
+            data = load(flowers, validation_fraction=0)
+        assert data.class_names == ["a", "b"] and data.source["test"] == "test/"
+
 
 class TestCorrectness:
+    @pytest.mark.parametrize("stream", [False, True])
+    def test_images_in_sub_folders_are_of_the_class(self, flowers, stream):
+        before = load(flowers, validation_fraction=0)
+        for number in (3, 7):
+            path = flowers / "rose" / f"{number}.png"
+            deep = path.parent / "red" / "dark"
+            deep.mkdir(parents=True, exist_ok=True)
+            path.rename(deep / path.name)
+        (flowers / "rose" / "red" / "again").symlink_to(flowers / "rose")  # no endless walk
+        data = load(flowers, validation_fraction=0, stream=stream)
+        assert data.class_names == before.class_names
+        images = np.concatenate([data.x_train, data.x_test])
+        labels = np.concatenate([data.y_train, data.y_test])
+        np.testing.assert_array_equal(images[:, 0, 0, 1], 100 * labels)
+        for label in range(2):
+            assert sorted(images[labels == label][:, 0, 0, 0]) == list(range(10))
+
+    @pytest.mark.parametrize("orientation", [1, 2, 3, 4, 5, 6, 7, 8, 0, 99])
+    @pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+    def test_images_are_upright(self, tmp_path, suffix, orientation):
+        """As Pillow's own exif_transpose turns them, resized or not."""
+        from PIL import ImageOps
+
+        ramp = np.add.outer(np.arange(0, 160, 5), np.arange(0, 64, 4)).astype(np.uint8)
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        for name in "aabbb":
+            number = len(list(tmp_path.rglob("*.*")))
+            path = tmp_path / name / f"{number}.{suffix}"
+            path.parent.mkdir(exist_ok=True)
+            Image.fromarray(ramp).convert("RGB").save(path, exif=exif, quality=95)
+        with Image.open(path) as image:
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+        assert upright.size == ((32, 16) if 5 <= orientation <= 8 else (16, 32))
+        found = load(tmp_path, validation_fraction=0).x_train[0]
+        np.testing.assert_array_equal(found, upright)
+        resized = upright.resize((10, 4), Image.Resampling.BILINEAR)
+        found = load(tmp_path, validation_fraction=0, image_size=(4, 10)).x_train[0].astype(int)
+        assert np.abs(found - np.asarray(resized)).max() <= 2  # a JPEG may be reduced before
+
+    @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")  # Pillow's
+    def test_a_damaged_description_costs_no_image(self, flowers):
+        path = flowers / "rose" / "odd.jpg"
+        broken = b"Exif\0\0II*\0" + struct.pack("<I", 8) + b"\xff" * 9
+        Image.new("RGB", (6, 4), (60, 0, 0)).save(path, exif=broken)
+        data = load(flowers, validation_fraction=0)
+        assert len(data.x_train) + len(data.x_test) == 21
+
+    def test_the_second_image_of_a_camera_is_no_frame(self, flowers):
+        first, second = (Image.new("RGB", (6, 4), (value, 0, 7)) for value in (60, 250))
+        path = flowers / "rose" / "camera.jpg"
+        first.save(path, "MPO", save_all=True, append_images=[second], quality=95)
+        data = load(flowers, validation_fraction=0)
+        reds = np.concatenate([data.x_train, data.x_test])[:, 0, 0, 0]
+        assert len(reds) == 21 and 55 < reds.max() < 65
+
     def test_pixels_labels_and_a_fixed_split(self, flowers):
         data = load(flowers, validation_fraction=0)
         assert data.class_names == ["rose", "tulip"] and data.input_shape == (4, 6, 3)
@@ -111,7 +243,7 @@ class TestCorrectness:
         with pytest.raises(DataError):
             load(flowers)
         # The test images are broken now; the training images alone were not touched.
-        with pytest.raises(DataError, match="png cannot be read"):
+        with pytest.raises(DataError, match="png has the content of none"):
             load(flowers, limit=4, limit_test=2)
 
     @pytest.mark.parametrize(

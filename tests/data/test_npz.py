@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 
@@ -88,6 +90,29 @@ class TestContract:
         with open(tmp_path / "set.npz", "wb") as file:
             np.save(file, np.zeros(3))
         with pytest.raises(DataError, match="no .npz archive"):
+            load(tmp_path / "set.npz")
+
+    @pytest.mark.parametrize("kind", ["pipe", "device"])
+    def test_what_is_no_file_is_not_waited_for(self, tmp_path, kind):
+        path = tmp_path / "set.npz"
+        os.mkfifo(path) if kind == "pipe" else path.symlink_to("/dev/zero")
+        with pytest.raises(DataError, match=r"set\.npz is a pipe, a device or a socket"):
+            load(path)
+
+    def test_a_small_file_that_unpacks_beyond_the_memory(self, written, monkeypatch):
+        path = written(x_train=np.zeros((20, 300, 300, 3), np.uint8))
+        pages = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 1000}
+        monkeypatch.setattr(os, "sysconf", pages.__getitem__)
+        with pytest.raises(DataError, match=r"need 0\.0 GiB .* give fewer or smaller images"):
+            load(path)
+        load(written())
+
+    def test_a_single_array_is_not_read(self, tmp_path):
+        """A .npy header of a petabyte, under the name of an archive."""
+        header = {"descr": "|u1", "fortran_order": False, "shape": (2**50,)}
+        with open(tmp_path / "set.npz", "wb") as file:
+            np.lib.format.write_array_header_1_0(file, header)
+        with pytest.raises(DataError, match="holds a single array"):
             load(tmp_path / "set.npz")
 
     def test_a_folder_called_npz(self, tmp_path):

@@ -137,7 +137,7 @@ class PicturePieces:
         digest = hashlib.sha256()
         for file in self.files:
             try:
-                with Image.open(path / file) as image:
+                with Image.open(path / file, formats=["PNG"]) as image:
                     pixels = np.asarray(image)
             except (OSError, SyntaxError, ValueError):
                 return None
