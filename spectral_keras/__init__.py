@@ -31,7 +31,8 @@ _PARTS = (
 )
 __all__ = ["fold", *_PARTS]
 
-_EXTRAS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
+# Each is an extra of this package by the same name.
+_BACKENDS = ("tensorflow", "jax", "torch")
 
 
 def __getattr__(name):
@@ -53,13 +54,14 @@ def _register():
     try:
         importlib.import_module("keras")
     except ModuleNotFoundError as error:
-        if error.name not in _EXTRAS:
+        backend = (error.name or "").partition(".")[0]
+        if backend not in _BACKENDS:
             raise
         raise ModuleNotFoundError(
-            f"Keras is set to the backend {error.name!r}, which is not installed: "
-            f"pip install 'spectral_keras[{_EXTRAS[error.name]}]', or choose another backend with "
-            "the environment variable KERAS_BACKEND (tensorflow, jax or torch)",
-            name=error.name,
+            f"Keras is set to the backend {backend}, which is not installed: pip install "
+            f"'spectral_keras[{backend}]', or choose another one with the environment variable "
+            "KERAS_BACKEND (tensorflow, jax or torch)",
+            name=backend,
         ) from None
     for part in ("layers", "initializers", "constraints", "training"):
         importlib.import_module(f"{__name__}.{part}")

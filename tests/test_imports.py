@@ -240,3 +240,64 @@ print(keras.backend.backend())
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [backend]
+
+
+def test_importing_changes_nothing_in_the_process():
+    """Environment, signals, hooks, logging, file descriptors: a command sees to them itself."""
+    modules = [
+        module_name(path)
+        for path in project_files()
+        if path.name != "__main__.py" and not module_name(path).startswith("benchmarks.")
+    ]
+    if keras.backend.backend() != "tensorflow":
+        modules = [m for m in modules if m.startswith(LIBRARY) and not m.startswith(SEARCH)]
+    program = f"""
+import importlib, logging, os, signal, sys, warnings
+import keras, keras.src.backend
+for package in ("scipy.optimize", "sklearn.linear_model", "PIL.Image", "keras_tuner", "grpc"):
+    try:
+        importlib.import_module(package)
+    except ImportError:
+        pass
+def state():
+    return dict(
+        environment=dict(os.environ),
+        signals=[signal.getsignal(s) for s in signal.valid_signals()],
+        hooks=(sys.excepthook, sys.stdout, sys.stderr, sys.argv, warnings.showwarning),
+        filters=list(warnings.filters),
+        logging={{name: (logging.getLogger(name).level, list(logging.getLogger(name).handlers),
+                  list(logging.getLogger(name).filters)) for name in (None, "tensorflow", "jax")}},
+        files=sorted(os.listdir("/proc/self/fd")),
+        keras=(keras.config.floatx(), keras.config.image_data_format(),
+               keras.config.dtype_policy().name),
+    )
+before = state()
+for module in {modules!r}:
+    importlib.import_module(module)
+after = state()
+for name in before:
+    if before[name] != after[name]:
+        print(name, before[name], after[name])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0 and not done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_a_backend_that_is_not_installed_is_one_line(backend):
+    blocked = f"import sys; sys.modules[{backend!r}] = None\n"
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+    for program in (
+        "import spectral_keras",
+        "from models import command; command('spectral_keras.experiments.zoo')",
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", blocked + program],
+            cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        last = done.stderr.strip().splitlines()[-1]
+        assert done.returncode != 0
+        assert f"pip install 'spectral_keras[{backend}]'" in last and "KERAS_BACKEND" in last
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr

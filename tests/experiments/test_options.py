@@ -1,0 +1,175 @@
+"""Options as fields of a dataclass: parser, checks, command line, resume."""
+
+import argparse
+import dataclasses
+import shlex
+
+import pytest
+
+from spectral_keras.experiments.command import CommandError
+from spectral_keras.experiments.options import (
+    Options,
+    boolean,
+    fraction,
+    number,
+    option,
+    path,
+    true_false_auto,
+)
+from spectral_keras.experiments.train import TrainOptions
+from spectral_keras.models import registry
+
+
+@dataclasses.dataclass
+class Tea(Options):
+    """Options of a command that does not exist."""
+
+    pot: str = option("", "which pot", positional=True, metavar="POT")
+    cups: int = option(2, "how many", kind=number(int, 1, high=100), group="tea")
+    sort: str = option("green", "which leaves", choices=("green", "black"), group="tea")
+    milk: bool = option(False, "with milk", kind="flag", group="tea", free=True)
+    sugar: float | None = option(None, "in spoons", kind=fraction(high=9), group="tea")
+    secret: bool = option(True, "of the house", kind=boolean, group="house", special=True)
+
+
+def tea(*words):
+    return Tea.parse([*words], Tea.parser("tea", "Make tea."))
+
+
+def test_defaults_and_values():
+    assert tea("blue") == Tea("blue")
+    made = tea("blue", "--cups", "3", "--sort", "black", "--milk", "--sugar", "1/2")
+    assert made == Tea("blue", 3, "black", True, 0.5)
+    assert made.to_json() == {
+        "pot": "blue", "cups": 3, "sort": "black", "milk": True, "sugar": 0.5, "secret": True,
+    }  # fmt: skip
+    assert Tea.free() == {"milk"}
+
+
+def test_the_command_line_gives_the_options_back():
+    for made in (Tea("a pot"), Tea("b", 7, "black", True, 0.25, False)):
+        assert tea(*shlex.split(shlex.join(made.arguments()))) == made
+    assert Tea("b").arguments() == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("p", "--cups", "0"), "argument --cups: expected a value >= 1, received '0'"),
+        (("p", "--cups", "100"), "argument --cups: expected a value < 100, received '100'"),
+        (("p", "--cups", "9" * 99), "argument --cups: expected a value < 100"),
+        (("p", "--sort", "red"), "argument --sort: invalid choice: 'red'"),
+        (("p", "--sugar", "1/0"), "argument --sugar: expected a number or a fraction"),
+        (("p", "--cup", "1"), "unknown option --cup; did you mean --cups?"),
+        (("p", "q"), "unknown option q"),
+        ((), "the following arguments are required: POT"),
+    ],
+)
+def test_a_bad_command_line_is_one_line(capsys, words, line):
+    with pytest.raises(SystemExit) as stopped:
+        tea(*words)
+    err = capsys.readouterr().err
+    assert stopped.value.code == 2 and err.startswith(f"tea: error: {line}")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ({"cups": 0}, "argument --cups: expected a value >= 1, received 0"),
+        ({"cups": 2.5}, "argument --cups: expected an integer, received 2.5"),
+        ({"cups": True}, "argument --cups: expected an integer, received True"),
+        ({"sort": "red"}, "argument --sort: expected one of green, black, received 'red'"),
+        ({"sugar": float("nan")}, "argument --sugar: expected a finite number, received nan"),
+        ({"secret": "yes"}, "argument --secret: expected true or false, received 'yes'"),
+    ],
+)
+def test_values_from_python_are_checked_alike(values, line):
+    with pytest.raises(CommandError) as raised:
+        Tea("p", **values)
+    assert str(raised.value) == line
+
+
+def test_help_has_defaults_and_leaves_special_options_to_help_all(capsys):
+    short = Tea.parser("tea", "Make tea.").format_help()
+    assert "how many (default 2)" in short and "--secret" not in short
+    with pytest.raises(SystemExit) as stopped:
+        tea("--help-all")
+    assert stopped.value.code == 0
+    assert "--secret BOOL" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_help_of_a_network_is_a_page(name):
+    short = TrainOptions.parser_of(name).format_help()
+    assert len(short.splitlines()) < 80
+    assert "--adversarial" not in short and "--width" in short or name == "fourier_cnn"
+    long = TrainOptions.parser_of(name, everything=True).format_help()
+    for option_ in ("--aux", "--adversarial-eps", "--suppression", "--distribute"):
+        assert option_ in long
+
+
+class TestTraining:
+    def test_the_recipe_and_the_network_give_the_defaults(self):
+        options = TrainOptions("resnet18", {"width": 0.25}, epochs=3)
+        recipe = registry.recipe("resnet18")
+        assert (options.epochs, options.optimizer) == (3, recipe.optimizer)
+        assert options.network == {"conv": "spatial", "pooling": "strided", "width": 0.25}
+        assert options.arguments() == ["--epochs", "3", "--width", "0.25"]
+        assert options.to_json()["width"] == 0.25
+
+    def test_command_line_and_python_are_the_same(self):
+        words = "--limit 50 --grayscale --jit --dense-units 8,4 --no-tensorboard"
+        words += " --adversarial-eps 8/255"
+        made = TrainOptions.of_command("generic_cnn", words.split())
+        assert made == TrainOptions(
+            "generic_cnn", {"dense_units": (8, 4)}, limit=50, grayscale=True, jit=True,
+            tensorboard=False, adversarial_eps=8 / 255,
+        )  # fmt: skip
+        assert TrainOptions.of_command("generic_cnn", made.arguments()) == made
+        config = {"model": "generic_cnn", "options": {**made.to_json(), "of_old": 1}}
+        assert TrainOptions.of_config(config) == made
+
+    def test_values_as_text(self):
+        made = TrainOptions.of_values("resnet18", {"suppression": "1/3", "width": "0.5"})
+        assert made.suppression == pytest.approx(1 / 3) and made.network["width"] == 0.5
+        changed = made.replaced(width=0.25, epochs=2)
+        assert (changed.network["width"], changed.epochs, changed.suppression) == (
+            0.25, 2, made.suppression,
+        )  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("values", "part"),
+        [
+            ({"epoch": 3}, "unknown option --epoch of resnet18"),
+            ({"width": "wide"}, "argument --width: expected a number, received 'wide'"),
+            ({"adversarial_eps": "1e999999999"}, "argument --adversarial-eps: expected a number"),
+            ({"spectral_padding": 10_000}, "argument --spectral-padding: expected a value <= 512"),
+            ({"warmup_epochs": 1e308}, "argument --warmup-epochs: expected a value <= 1e+30"),
+            ({"adversarial_steps": 10**30}, "argument --adversarial-steps: expected a value <="),
+            ({"resume": True, "overwrite": True}, "--resume and --overwrite exclude each other"),
+        ],
+    )
+    def test_bad_values(self, values, part):
+        with pytest.raises(CommandError) as raised:
+            TrainOptions.of_values("resnet18", values)
+        assert part in str(raised.value)
+
+    def test_another_networks_option(self):
+        with pytest.raises(CommandError, match="unknown option --gamma: resnet18 has --conv"):
+            TrainOptions("resnet18", {"gamma": 0.5})
+
+
+@pytest.mark.parametrize("text", ["true", "Yes", "1", "on"])
+def test_boolean(text):
+    assert boolean(text) is True and true_false_auto(text) is True
+    assert true_false_auto("AUTO") == "auto"
+    with pytest.raises(argparse.ArgumentTypeError, match="true, false or auto, received 'maybe'"):
+        true_false_auto("maybe")
+
+
+def test_a_path_is_not_empty():
+    assert path("a b") == "a b"
+    for bad in ("", "a\0b"):
+        with pytest.raises(argparse.ArgumentTypeError, match="expected a path"):
+            path(bad)
