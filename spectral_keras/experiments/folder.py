@@ -94,7 +94,7 @@ def read_json(path: str | os.PathLike) -> dict[str, Any]:
         CommandError: if it is damaged, does not fit its checksum or is not an object.
     """
     try:
-        return without_checksum(json.loads(read_regular(path, limit=_LARGEST_JSON)))
+        return without_checksum(json.loads(read_regular(path, limit=_LARGEST_JSON).decode()))
     except (OSError, ValueError, RecursionError) as error:
         raise CommandError(f"{path} cannot be read: {error}") from None
 

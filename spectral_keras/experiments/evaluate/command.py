@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 
-from spectral_keras.experiments import folder as _files
+from spectral_keras.experiments import saved_models
 from spectral_keras.experiments.command import CommandError, program, report_end
 from spectral_keras.experiments.evaluate.attacks import Entries, run_attacks
 from spectral_keras.experiments.evaluate.corruptions import (
@@ -138,7 +138,7 @@ def load_test(config, options):
 def load_model(folder, x):
     """The run's best model, which takes images such as `x`."""
     path = folder / "best.keras"
-    model = _files.load_model(path)
+    model = saved_models.load_model(path)
     wanted = tuple(model.inputs[0].shape[1:])
     if wanted != x.shape[1:]:
         raise CommandError(
