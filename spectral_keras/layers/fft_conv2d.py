@@ -2,6 +2,7 @@
 
 import keras
 
+from spectral_keras.layers.choices import NamedChoices
 from spectral_keras.ops.bias import add_bias
 from spectral_keras.ops.convolution import CONV_IMPLEMENTATIONS, PADDINGS, fft_conv2d
 from spectral_keras.ops.convolution_plan import convolution_size
@@ -9,7 +10,7 @@ from spectral_keras.ops.validation import check_choice, static_spatial_shape
 
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
-class FFTConv2D(keras.layers.Conv2D):
+class FFTConv2D(NamedChoices, keras.layers.Conv2D):
     """2-D convolution, computed as a product of the spectra of image and kernel.
 
     Equal to `keras.layers.Conv2D` with the same weights, in its output and in both gradients; its
@@ -56,6 +57,8 @@ class FFTConv2D(keras.layers.Conv2D):
     >>> tuple(layer(np.ones((2, 32, 32, 3), "float32")).shape)
     (2, 32, 32, 8)
     """
+
+    choices = {"padding": PADDINGS, "implementation": CONV_IMPLEMENTATIONS}
 
     def __init__(
         self,

@@ -5,6 +5,7 @@ import math
 import keras
 from keras import ops
 
+from spectral_keras.layers.choices import NamedChoices
 from spectral_keras.ops.bias import add_bias
 from spectral_keras.ops.convolution import CONV_POOL_IMPLEMENTATIONS, fft_conv_pool2d
 from spectral_keras.ops.frequencies import floor_of_fraction
@@ -21,7 +22,7 @@ from spectral_keras.ops.validation import (
 
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
-class FFTConvPool2D(keras.layers.Layer):
+class FFTConvPool2D(NamedChoices, keras.layers.Layer):
     """Circular convolution and spectral pooling with one inverse transform.
 
         y = activation(Re F^-1(crop(F(x) * conj(F(kernel)) + bias at DC)))
@@ -77,6 +78,12 @@ class FFTConvPool2D(keras.layers.Layer):
     >>> bool(np.allclose(y, SpectralPool((12, 9))(conv(x)), atol=1e-5))
     True
     """
+
+    choices = {
+        "nyquist": NYQUIST_RULES,
+        "norm": NORMS,
+        "implementation": CONV_POOL_IMPLEMENTATIONS,
+    }
 
     def __init__(
         self,

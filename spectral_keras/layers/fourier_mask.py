@@ -3,6 +3,7 @@
 import keras
 
 from spectral_keras import constraints
+from spectral_keras.layers.choices import NamedChoices
 from spectral_keras.ops.masking import IMPLEMENTATIONS, apply_mask
 from spectral_keras.ops.validation import (
     check_bool,
@@ -13,7 +14,7 @@ from spectral_keras.ops.validation import (
 
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
-class FourierMask(keras.layers.Layer):
+class FourierMask(NamedChoices, keras.layers.Layer):
     """Multiplies the spectrum of every image by one learnable real mask.
 
         y = Re F^-1(mask * F(x))
@@ -68,6 +69,8 @@ class FourierMask(keras.layers.Layer):
     >>> bool(np.allclose(layer(x), x.mean((1, 2), keepdims=True), atol=1e-6))
     True
     """
+
+    choices = {"implementation": IMPLEMENTATIONS}
 
     def __init__(
         self,

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from spectral_keras.layers.choices import NamedChoices
 from spectral_keras.ops.frequency_dropout import draw_side, frequency_dropout
 from spectral_keras.ops.resize import IMPLEMENTATIONS
 from spectral_keras.ops.validation import (
@@ -15,7 +16,7 @@ from spectral_keras.ops.validation import (
 
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
-class FrequencyDropout(keras.layers.Layer):
+class FrequencyDropout(NamedChoices, keras.layers.Layer):
     """Zeroes the frequencies outside a central square of random side, during training.
 
     At each training step a side R is drawn, uniform on the integers {ceil(min_fraction * n), ...,
@@ -66,6 +67,8 @@ class FrequencyDropout(keras.layers.Layer):
     >>> bool(np.array_equal(layer(x), x))
     True
     """
+
+    choices = {"implementation": IMPLEMENTATIONS}
 
     def __init__(
         self,

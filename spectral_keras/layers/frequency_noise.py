@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from spectral_keras.layers.choices import NamedChoices
 from spectral_keras.ops.global_batch import global_draw
 from spectral_keras.ops.mask_curves import (
     LARGEST_NOISE_SIZE,
@@ -28,7 +29,7 @@ from spectral_keras.ops.validation import (
 
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
-class FrequencyNoise(keras.layers.Layer):
+class FrequencyNoise(NamedChoices, keras.layers.Layer):
     """Adds noise to the amplitudes of an image's spectrum, band by band, during training.
 
         y = F^-1(F(x) + R * F(x)/|F(x)|),   R[k] ~ N(0, sigma * (1 - M[k])),   R[-k] = R[k]
@@ -105,6 +106,8 @@ class FrequencyNoise(keras.layers.Layer):
     In an input pipeline of TensorFlow:
     `dataset.batch(128).map(lambda x, y: (layer(x, training=True), y))`.
     """
+
+    choices = {"variant": VARIANTS}
 
     def __init__(
         self,

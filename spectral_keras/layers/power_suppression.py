@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from spectral_keras.layers.choices import NamedChoices
 from spectral_keras.ops.mask_curves import VARIANTS, check_reference_size
 from spectral_keras.ops.suppression import (
     ALPHA_SENSES,
@@ -21,7 +22,7 @@ from spectral_keras.ops.validation import (
 
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
-class PowerSuppression(keras.layers.Layer):
+class PowerSuppression(NamedChoices, keras.layers.Layer):
     """Damps all frequencies of an image but one band, during training.
 
     Each image is chosen with `probability`; a chosen one keeps its low, its medium or its high
@@ -91,6 +92,8 @@ class PowerSuppression(keras.layers.Layer):
     In an input pipeline of TensorFlow:
     `dataset.batch(128).map(lambda x, y: (layer(x, training=True), y))`.
     """
+
+    choices = {"alpha_is": ALPHA_SENSES, "variant": VARIANTS}
 
     def __init__(
         self,

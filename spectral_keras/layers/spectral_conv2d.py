@@ -3,14 +3,17 @@
 import keras
 from keras import ops
 
+from spectral_keras.layers.choices import NamedChoices
 from spectral_keras.ops.bias import add_bias
 from spectral_keras.ops.convolution import direct_conv2d
 from spectral_keras.ops.kernel_dft import kernel_from_spectrum, kernel_spectrum, spectral_sizes
 from spectral_keras.ops.validation import check_choice
 
+PARAMETRIZATIONS = ("full", "hermitian")
+
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
-class SpectralConv2D(keras.layers.Conv2D):
+class SpectralConv2D(NamedChoices, keras.layers.Conv2D):
     """2-D convolution with a spectrally parametrised kernel.
 
     The trainable weights are the real and the imaginary part of the kernel's discrete Fourier
@@ -71,6 +74,8 @@ class SpectralConv2D(keras.layers.Conv2D):
     (3, 3, 3, 8)
     """
 
+    choices = {"padding": ("valid", "same"), "parametrization": PARAMETRIZATIONS}
+
     def __init__(
         self,
         filters,
@@ -117,9 +122,7 @@ class SpectralConv2D(keras.layers.Conv2D):
             bias_constraint=bias_constraint,
             **kwargs,
         )
-        self.parametrization = check_choice(
-            "parametrization", parametrization, ("full", "hermitian")
-        )
+        self.parametrization = check_choice("parametrization", parametrization, PARAMETRIZATIONS)
 
     def build(self, input_shape):
         channel_axis = -1 if self.data_format == "channels_last" else 1

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from spectral_keras.layers.choices import NamedChoices
 from spectral_keras.ops.frequencies import floor_of_fraction
 from spectral_keras.ops.frequency_dropout import draw_side, frequency_dropout
 from spectral_keras.ops.resize import IMPLEMENTATIONS, NORMS, NYQUIST_RULES, spectral_resize
@@ -17,7 +18,7 @@ from spectral_keras.ops.validation import (
 
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
-class SpectralPool(keras.layers.Layer):
+class SpectralPool(NamedChoices, keras.layers.Layer):
     """Shrinks images by keeping the central part of their spectrum.
 
     With the DFT F over height and width, y = Re F^-1(crop(F(x))): all frequencies below the
@@ -95,6 +96,8 @@ class SpectralPool(keras.layers.Layer):
     >>> tuple(SpectralPool(scale=0.85)(np.ones((2, 32, 20, 3), "float32")).shape)
     (2, 27, 17, 3)
     """
+
+    choices = {"nyquist": NYQUIST_RULES, "norm": NORMS, "implementation": IMPLEMENTATIONS}
 
     def __init__(
         self,

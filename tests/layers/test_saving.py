@@ -1,0 +1,174 @@
+"""Every layer comes back from every way that Keras has to keep a model."""
+
+import json
+import pickle
+
+import keras
+import numpy as np
+import pytest
+
+from spectral_keras import layers
+from spectral_keras.constraints import UnitInterval
+from spectral_keras.initializers import DFTInitializer
+from tests.oracles import compiled, random_images, to_numpy
+
+_CONV = {
+    "groups": 3,
+    "activation": "relu",
+    "kernel_initializer": keras.initializers.HeNormal(seed=1),
+    "bias_initializer": "ones",
+    "kernel_regularizer": "l2",
+    "bias_regularizer": keras.regularizers.L1(0.1),
+    "activity_regularizer": "l1",
+    "kernel_constraint": keras.constraints.MaxNorm(1.0),
+    "bias_constraint": "non_neg",
+}
+
+# Class -> arguments of which the others are defaults, and arguments that are none.
+LAYERS = {
+    "SpectralPool": [
+        {"output_size": 4},
+        {
+            "output_size": (4, 5),
+            "nyquist": "sum",
+            "norm": "ortho",
+            "implementation": "matmul",
+            "frequency_dropout": 0.5,
+            "per_sample": True,
+            "seed": 3,
+            "dtype": "mixed_bfloat16",
+        },
+        {"scale": 0.5, "nyquist": "isometric", "implementation": "fft"},
+    ],
+    "FrequencyDropout": [
+        {"min_fraction": 0.5},
+        {"min_fraction": 0.25, "per_sample": True, "seed": 1, "implementation": "fft"},
+    ],
+    "SpectralConv2D": [
+        {"filters": 6, "kernel_size": 3},
+        {"filters": 6, "kernel_size": (3, 2), "parametrization": "hermitian", **_CONV},
+    ],
+    "FFTConv2D": [
+        {"filters": 6, "kernel_size": 3},
+        {"filters": 6, "kernel_size": (3, 2), "padding": "circular", **_CONV},
+    ],
+    "FFTConvPool2D": [
+        {"filters": 6, "kernel_size": 3},
+        {"filters": 6, "kernel_size": (3, 2), "output_size": 4, "norm": "ortho", **_CONV},
+        {"filters": 6, "kernel_size": 3, "scale": 0.5, "nyquist": "drop", "use_bias": False},
+    ],
+    "FourierMask": [
+        {},
+        {"per_channel": True, "constraint": UnitInterval(), "regularizer": "l1"},
+        {"constraint": None, "implementation": "matmul", "initializer": "he_normal"},
+    ],
+    "PowerSuppression": [
+        {},
+        {"probability": 1, "alpha": [0.1, 0.2], "alpha_is": "suppressed", "variant": "printed"},
+    ],
+    "FrequencyNoise": [
+        {},
+        {"sigma": 2, "alpha_r": [0, 0.5, 1, 1, 0], "variant": "printed", "per_channel": False},
+    ],
+    "ChannelGate": [{}, {"hidden": 5, "extended": True, "gap_activation": None}],
+}
+CASES = [(name, arguments) for name, rows in LAYERS.items() for arguments in rows]
+
+
+def test_every_layer_is_here():
+    public = {
+        name
+        for name, value in vars(layers).items()
+        if isinstance(value, type) and issubclass(value, keras.Layer)
+    }
+    assert public == set(LAYERS)
+
+
+def _through_file(model, folder, name):
+    path = folder / name
+    model.save(path)
+    return keras.saving.load_model(path)
+
+
+def _through_weights(model, folder):
+    again = keras.models.clone_model(model)
+    model.save_weights(folder / "model.weights.h5")
+    again.load_weights(folder / "model.weights.h5")
+    return again
+
+
+def _with_weights(again, model):
+    again.set_weights(model.get_weights())
+    return again
+
+
+WAYS = {
+    "keras": lambda model, folder: _through_file(model, folder, "model.keras"),
+    "h5": lambda model, folder: _through_file(model, folder, "model.h5"),
+    "weights": _through_weights,
+    "json": lambda model, _: _with_weights(keras.models.model_from_json(model.to_json()), model),
+    "clone": lambda model, _: _with_weights(keras.models.clone_model(model), model),
+    "pickle": lambda model, _: pickle.loads(pickle.dumps(model)),
+}
+
+
+def _predict(model, x):
+    return to_numpy(compiled(lambda x: model(x, training=False))(x))
+
+
+# Keras warns of its own `.h5` format.
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("name", "arguments"), CASES)
+def test_it_comes_back(name, arguments, way, tmp_path):
+    inputs = keras.Input((8, 9, 3))
+    layer = getattr(layers, name)(**arguments)
+    model = keras.Model(inputs, layer(inputs))
+    rng = np.random.default_rng(2)
+    model.set_weights([w + 0.1 * rng.random(w.shape) for w in model.get_weights()])
+    again = WAYS[way](model, tmp_path)
+    assert type(again.layers[1]) is type(layer)
+    plain = json.loads(json.dumps(layer.get_config()))
+    assert json.loads(json.dumps(again.layers[1].get_config())) == plain
+    # Regularizers and constraints come back where they work: on the weights.
+    for old, new in zip(model.weights, again.weights, strict=True):
+        assert (old.regularizer is None) == (new.regularizer is None)
+        assert (old.constraint is None) == (new.constraint is None)
+    x = random_images((2, 8, 9, 3))
+    np.testing.assert_allclose(_predict(again, x), _predict(model, x), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_choices_that_a_user_has_functions_of(tmp_path):
+    """The loader of `.h5` takes "mean" for the function of a user who has one of that name."""
+
+    def other():
+        return lambda x: x
+
+    functions = {name: other() for name in ("mean", "matmul", "full", "fft", "kept", "same")}
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            layers.SpectralConv2D(2, 3, padding="same"),
+            layers.FFTConv2D(2, 3, implementation="fft", padding="same"),
+            layers.FourierMask(implementation="matmul"),
+            layers.PowerSuppression(),
+            layers.FFTConvPool2D(2, 3, 4),
+        ]
+    )
+    model.save(tmp_path / "model.h5")
+    again = keras.saving.load_model(tmp_path / "model.h5", custom_objects=functions)
+    old, new = (json.dumps([layer.get_config() for layer in m.layers]) for m in (model, again))
+    assert new == old
+
+
+@pytest.mark.parametrize("part", ["real", "imag"])
+def test_initializers_come_back_in_files(part, tmp_path):
+    initializer = DFTInitializer("he_normal", part)
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3)])
+    model.layers[0].kernel_initializer = initializer
+    for way in ("keras", "json"):
+        again = WAYS[way](model, tmp_path).layers[0].kernel_initializer
+        np.testing.assert_array_equal(
+            to_numpy(again((3, 3, 3, 2))), to_numpy(initializer((3, 3, 3, 2)))
+        )
