@@ -20,7 +20,7 @@ import keras
 import numpy as np
 
 from spectral_keras.ops.validation import check_bool, check_choice, check_number
-from spectral_keras.precision import all_layers, in_float32
+from spectral_keras.precision import all_layers, in_float32, rebuild
 
 # Format -> (what people call it, file name suffix, Keras' name, packages needed).
 _FORMATS = {
@@ -64,9 +64,10 @@ def export(
     - "onnx": a file `*.onnx` for ONNX Runtime, OpenVINO and others.
     - "litert": a file `*.tflite` with built-in operators only.
 
-    ONNX and LiteRT have no complex numbers or 2-D FFT: layers that take an `implementation` must
-    use "matmul" there.  While the converter runs, everything that the process writes to stdout
-    and stderr is held back (the converters talk a lot, from C++ too).
+    ONNX and LiteRT have no complex numbers or 2-D FFT.  Layers that compute with the FFT are
+    rebuilt for them with `implementation="matmul"` and the same weights; the report names them.
+    While the converter runs, everything that the process writes to stdout and stderr is held back
+    (the converters talk a lot, from C++ too).
 
     Args:
         model_or_layer: a `keras.Model` or a `keras.Layer` with one input and one output.
@@ -79,7 +80,8 @@ def export(
 
     Returns:
         A dict of plain values: "format", "path", "max_abs_difference" (over all outputs of all
-        runs), "size_bytes", "input_shape" and "output_shape" (lists, with None for the batch).
+        runs), "size_bytes", "input_shape" and "output_shape" (lists, with None for the batch) and
+        "rebuilt", the names of the layers that were rebuilt with `implementation="matmul"`.
 
     Raises:
         ValueError: for a wrong argument, or an input shape that is needed and not given.
@@ -127,7 +129,8 @@ def export(
         prefix=f".{target.name}.", suffix=".tmp", dir=nearest, ignore_cleanup_errors=True
     ) as folder:
         written = pathlib.Path(folder) / target.name
-        difference = _write_and_compare(model, written, format, tolerance)
+        writable, rebuilt = (model, []) if format == "saved_model" else _without_fft(model)
+        difference = _write_and_compare(model, writable, written, format, tolerance)
         size = sum(file.stat().st_size for file in [written, *written.rglob("*")] if file.is_file())
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_dir():
@@ -140,6 +143,7 @@ def export(
         "size_bytes": size,
         "input_shape": list(model.inputs[0].shape),
         "output_shape": list(model.outputs[0].shape),
+        "rebuilt": rebuilt,
     }
 
 
@@ -246,22 +250,83 @@ def _fits(shape, built_for):
     )
 
 
-def _write_and_compare(model, path, format, tolerance):
-    """Write the model to `path`, run the file and return its greatest difference to the model."""
+def _without_fft(model):
+    """(The model with `implementation="matmul"` in the layers that use the FFT, their names)."""
+    names = [
+        layer.name
+        for layer in all_layers(model)
+        if not isinstance(layer, keras.Model) and _choices(layer.get_config()) and _uses_fft(layer)
+    ]
+    if not names:
+        return model, []
+    try:
+        return rebuild(model, lambda config: _with_matmul(config, names)), names
+    except Exception as error:  # a subclassed model
+        raise ExportError(
+            f"the FFT of {', '.join(map(repr, names))} can be left out of {model.name!r} only by "
+            f'building it with implementation="matmul": {_first_line(error)}'
+        ) from error
+
+
+def _choices(config):
+    """Whether a layer's config, or that of a layer in it, leaves the FFT open."""
+    if isinstance(config, (list, tuple)):
+        return any(map(_choices, config))
+    if not isinstance(config, dict):
+        return False
+    return config.get("implementation") in ("auto", "fft") or any(map(_choices, config.values()))
+
+
+def _with_matmul(config, names, inside=False):
+    """A config with `implementation="matmul"` in the layers of these names."""
+    if isinstance(config, (list, tuple)):
+        return type(config)(_with_matmul(item, names, inside) for item in config)
+    if not isinstance(config, dict):
+        return config
+    inside = inside or config.get("name") in names
+    changed = {key: _with_matmul(value, names, inside) for key, value in config.items()}
+    if inside and config.get("implementation") in ("auto", "fft"):
+        changed["implementation"] = "matmul"
+    return changed
+
+
+def _uses_fft(layer):
+    """Whether the graph of a layer of a functional model has an FFT; True where it has no graph."""
+    import tensorflow as tf
+
+    try:
+        specs = [tf.TensorSpec(x.shape, x.dtype) for x in keras.tree.flatten(layer.input)]
+    except AttributeError:  # a layer of a subclassed model
+        return True
+    structure = layer.input
+
+    def call(*tensors):
+        return layer(keras.tree.pack_sequence_as(structure, tensors))
+
+    graph = tf.function(call).get_concrete_function(*specs).graph
+    functions = graph.as_graph_def().library.function
+    operations = [operation.type for operation in graph.get_operations()]
+    operations += [node.op for function in functions for node in function.node_def]
+    return any("FFT" in operation for operation in operations)
+
+
+def _write_and_compare(model, writable, path, format, tolerance):
+    """Write `writable` to `path` and run it: its greatest difference to the model."""
     label, _, keras_format, _ = _FORMATS[format]
     inputs = _random_inputs(model)
     # On the CPU the reference is not rounded to TF32, as it would be on some GPUs.
     with keras.device("cpu:0"):
         expected = [keras.ops.convert_to_numpy(model(x, training=False)) for x in inputs]
+        writable(inputs[0], training=False)  # Keras exports no model that was never called
     try:
         with _silence():
-            model.export(
+            writable.export(
                 str(path), format=keras_format, verbose=False, **_converter_options(format)
             )
             run = _RUNNERS[format](path)
             received = [np.asarray(run(x)) for x in inputs]
     except Exception as error:  # converters and run times raise whatever they like
-        raise ExportError(_explain(error, model, path, format)) from error
+        raise ExportError(_explain(error, writable, path, format)) from error
     difference = 0.0
     for reference, result in zip(expected, received, strict=True):
         if reference.shape != result.shape:
@@ -378,14 +443,14 @@ def _explain(error, model, path, format):
     if not operators:
         return f"{label} of {model.name!r} failed: {_first_line(error)}"
     suspects = [
-        f"{layer.name!r} ({type(layer).__name__}, implementation={layer.implementation!r})"
+        f"{layer.name!r} ({type(layer).__name__})"
         for layer in all_layers(model)
-        if getattr(layer, "implementation", None) in ("auto", "fft")
+        if not isinstance(layer, keras.Model) and _uses_fft(layer)
     ]
     culprits = ", ".join(suspects) or "one of its layers"
     return (
-        f"{label} cannot run the FFT ({', '.join(operators)}) of {culprits}: build the model with "
-        'implementation="matmul", or export it as "saved_model"'
+        f"{label} cannot run the FFT ({', '.join(operators)}) of {culprits}: write it as "
+        'products with spectral_keras.ops.dft_matrices, or export the model as "saved_model"'
     )
 
 

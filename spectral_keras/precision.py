@@ -29,20 +29,32 @@ def in_float32(model: keras.Model) -> keras.Model:
     if policies <= {"float32"} and not other_input:
         return model
 
-    def rebuild(layer):
-        return layer.__class__.from_config(_with_float32(layer.get_config()))
-
     default = keras.config.dtype_policy()
     # Layers that a layer makes for itself take the global policy.
     keras.config.set_dtype_policy("float32")
     try:
-        copy = keras.models.clone_model(model, clone_function=rebuild)
+        copy = rebuild(model, _with_float32)
         if other_input:
             image = keras.Input(model.inputs[0].shape[1:], dtype="float32", name="input")
             copy = keras.Model(image, copy(image), name=model.name)
-        copy.set_weights([_as_float32(weight) for weight in model.get_weights()])
     finally:
         keras.config.set_dtype_policy(default)
+    return copy
+
+
+def rebuild(model, change):
+    """A copy of a functional or Sequential model with its weights, rounded to float32.
+
+    Args:
+        model: the model.
+        change: function of a layer's config that gives the config of its copy.
+    """
+
+    def copy_of(layer):
+        return layer.__class__.from_config(change(layer.get_config()))
+
+    copy = keras.models.clone_model(model, clone_function=copy_of)
+    copy.set_weights([_as_float32(weight) for weight in model.get_weights()])
     return copy
 
 

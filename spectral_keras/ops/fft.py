@@ -29,6 +29,8 @@ True
 """
 
 import math
+import sys
+import warnings
 
 import keras
 import numpy as np
@@ -43,6 +45,8 @@ from spectral_keras.ops.validation import (
 )
 
 _NORMS = ("backward", "ortho", "forward")
+# Keras' modules that write formats without an FFT.
+_WITHOUT_FFT = ("keras.src.export.onnx", "keras.src.export.litert")
 _COMPLEX = {"float32": "complex64", "float64": "complex128"}
 
 
@@ -102,6 +106,30 @@ def _check_width(z, width):
     return width
 
 
+def _tensorflow():
+    """The module tensorflow; warns where Keras is about to write an FFT to a file without one.
+
+    Keras' export to ONNX and LiteRT reports success for a graph that no run time takes.  A layer
+    cannot see what traces it but by the callers.
+    """
+    import tensorflow as tf
+
+    if tf.executing_eagerly():
+        return tf
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_globals.get("__name__") in _WITHOUT_FFT:
+            warnings.warn(
+                "This export has no FFT, so the file will not run: "
+                "use `spectral_keras.export.export`, which replaces it, or build the layers with "
+                '`implementation="matmul"`.',
+                stacklevel=2,
+            )
+            break
+        frame = frame.f_back
+    return tf
+
+
 def _tf_scale(plane, norm, inverse):
     """What is left to multiply: tf.signal has norm="backward" built in."""
     size = math.prod(plane)
@@ -119,8 +147,7 @@ def _tf_rfft2(x):
     TensorFlow's own tiles an H x H complex matrix over the batch.  The adjoint of the half
     transform is an inverse half transform of the weighted upstream gradient.
     """
-    import tensorflow as tf
-
+    tf = _tensorflow()
     height, width = _plane(x)
     weights = height * width / half_spectrum_multiplicity(width)
 
@@ -140,8 +167,7 @@ def _tf_irfft2(z, width, assume_hermitian=False):
     The gradient is a half spectrum of real data, so it needs no symmetrisation itself and none
     is differentiated.
     """
-    import tensorflow as tf
-
+    tf = _tensorflow()
     height = _plane(z)[0]
     weights = half_spectrum_multiplicity(width) / (height * width)
 
@@ -172,8 +198,7 @@ def fft2_last(x, *, norm="backward"):
     plane = _plane(ops.convert_to_tensor(x))
     if keras.backend.backend() != "tensorflow":
         return _native_fft().fft2(_complex(x), norm=norm)
-    import tensorflow as tf
-
+    tf = _tensorflow()
     return _scaled(tf.signal.fft2d(_complex(x)), _tf_scale(plane, norm, inverse=False))
 
 
@@ -191,8 +216,7 @@ def ifft2_last(z, *, norm="backward"):
     plane = _plane(ops.convert_to_tensor(z))
     if keras.backend.backend() != "tensorflow":
         return _native_fft().ifft2(_complex(z), norm=norm)
-    import tensorflow as tf
-
+    tf = _tensorflow()
     return _scaled(tf.signal.ifft2d(_complex(z)), _tf_scale(plane, norm, inverse=True))
 
 

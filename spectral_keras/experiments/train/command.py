@@ -358,6 +358,8 @@ def _export(folder, form):
         f"{form}: {path}, {report['size_bytes']:,} bytes; run again from the file it differs by "
         f"{report['max_abs_difference']:.1e}"
     )
+    if report["rebuilt"]:
+        print(f'{form}: implementation="matmul" in {", ".join(report["rebuilt"])}')
 
 
 def _use_tensorboard(keras, wanted):
