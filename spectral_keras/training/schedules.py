@@ -7,6 +7,8 @@ from keras import ops
 
 from spectral_keras.ops.validation import check_choice, check_number, check_positive_int
 
+__all__ = ["SCHEDULES", "WarmupCosine", "learning_rate_schedule"]
+
 SCHEDULES = ("constant", "cosine", "onecycle", "step", "thirds", "plateau")
 # Shares of the epochs after which the rate is divided by ten.
 _DROPS = {"step": (2 / 3, 14 / 15), "thirds": (1 / 3, 2 / 3)}
@@ -16,17 +18,22 @@ _DROPS = {"step": (2 / 3, 14 / 15), "thirds": (1 / 3, 2 / 3)}
 class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
     """Half-cosine warm-up to a peak, half-cosine decay to a final rate.
 
-    With r(a, b, t) = b + (a - b) (1 + cos(pi t)) / 2, the rate goes from `initial` to `peak` in
-    the first `warmup_steps` steps and from `peak` to `final` in the others.  "cosine" is the form
-    that starts close to the peak, "onecycle" the long warm-up of Smith's one-cycle policy with the
-    constants of PyTorch (warm-up 10 to 30 %, initial = peak / 25, final = initial / 1e4).
+    With r(a, b, t) = b + (a - b) (1 + cos(pi t)) / 2 the rate is r(initial, peak, s / w) at the
+    steps s below w = `warmup_steps` and r(peak, final, (s - w) / (n - 1 - w)) from there to the
+    last of the n steps, n - 1.  "cosine" is the form that starts close to the peak, "onecycle" the
+    long warm-up of Smith's one-cycle policy with the constants of PyTorch's `OneCycleLR` (initial =
+    peak / 25, final = initial / 1e4, w = 0.3 n - 1).  Without a warm-up it is PyTorch's
+    `CosineAnnealingLR` with `T_max` = n - 1.
 
     Args:
         peak: highest learning rate.
         total_steps: number of optimizer steps of the whole training.
-        warmup_steps: steps of the warm-up.
-        initial: rate at step 0.
+        warmup_steps: the step with the highest rate; with a fraction, the top lies between two.
+        initial: rate at step 0, if there is a warm-up.
         final: rate at the last step.
+
+    Raises:
+        ValueError: for an argument out of its range.
 
     Example:
 
@@ -36,25 +43,33 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
     0.5
     """
 
-    def __init__(self, peak, total_steps, warmup_steps=0, initial=0.0, final=0.0):
+    def __init__(
+        self,
+        peak: float,
+        total_steps: int,
+        warmup_steps: float = 0,
+        initial: float = 0.0,
+        final: float = 0.0,
+    ) -> None:
         super().__init__()
         self.peak = check_number("peak", peak, 0)
         self.total_steps = check_positive_int("total_steps", total_steps)
-        self.warmup_steps = check_positive_int("warmup_steps", warmup_steps, minimum=0)
+        self.warmup_steps = check_number("warmup_steps", warmup_steps, 0)
         self.initial = check_number("initial", initial, 0)
         self.final = check_number("final", final, 0)
 
     def __call__(self, step):
         step = ops.cast(step, "float32")
-        up = ops.minimum(step / max(self.warmup_steps, 1), 1.0)
+        up = ops.minimum(step / (self.warmup_steps or 1), 1.0)
         # The last step, number total_steps - 1, runs at the final rate.
-        down_steps = max(self.total_steps - 1 - self.warmup_steps, 1)
+        down_steps = self.total_steps - 1 - self.warmup_steps
+        down_steps = down_steps if down_steps > 0 else 1
         down = ops.clip((step - self.warmup_steps) / down_steps, 0.0, 1.0)
         rising = self.peak + (self.initial - self.peak) * (1 + ops.cos(math.pi * up)) / 2
         falling = self.final + (self.peak - self.final) * (1 + ops.cos(math.pi * down)) / 2
         return ops.where(step < self.warmup_steps, rising, falling)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             "peak": self.peak,
             "total_steps": self.total_steps,
@@ -64,15 +79,22 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         }
 
 
-def learning_rate_schedule(name, learning_rate, epochs, steps_per_epoch, warmup_epochs=0.0):
+def learning_rate_schedule(
+    name: str,
+    learning_rate: float,
+    epochs: int,
+    steps_per_epoch: int,
+    warmup_epochs: float = 0.0,
+) -> float | keras.optimizers.schedules.LearningRateSchedule:
     """The schedule called `name`, for a training of `epochs` epochs.
 
     Args:
         name: "constant" and "plateau": the rate itself (the plateau rule is a callback);
             "cosine": warm-up from 0, then half a cosine to 0; "onecycle": from 1/25 to the peak
-            in the first 30 % of the steps (or `warmup_epochs`), then to 1/250 000 of it; "step":
-            divided by ten at 2/3 and at 14/15 of the epochs (Rippel et al.: 100 and 140 of 150);
-            "thirds": divided by ten at 1/3 and at 2/3 of them (Jia et al.: 30 and 60 of 90).
+            in the first 30 % of the steps (or `warmup_epochs`), whose last has the peak, then to
+            1/250 000 of it, as PyTorch's `OneCycleLR`; "step": divided by ten after 2/3 and 14/15
+            of the epochs (Rippel et al.: 100 and 140 of 150); "thirds": after 1/3 and 2/3 of them
+            (Jia et al.: 30 and 60 of 90), both as PyTorch's `MultiStepLR`.
         learning_rate: peak (or constant) learning rate.
         epochs: number of epochs.
         steps_per_epoch: optimizer steps of one epoch.
@@ -80,6 +102,16 @@ def learning_rate_schedule(name, learning_rate, epochs, steps_per_epoch, warmup_
 
     Returns:
         A float or a Keras `LearningRateSchedule`.
+
+    Raises:
+        ValueError: for an argument out of its range.
+
+    Example:
+
+    >>> from spectral_keras.training.schedules import learning_rate_schedule
+    >>> schedule = learning_rate_schedule("thirds", 0.1, epochs=3, steps_per_epoch=10)
+    >>> [round(float(schedule(step)), 3) for step in (0, 9, 10, 20)]
+    [0.1, 0.1, 0.01, 0.001]
     """
     check_choice("schedule", name, SCHEDULES)
     check_number("learning_rate", learning_rate, 0)
@@ -93,11 +125,13 @@ def learning_rate_schedule(name, learning_rate, epochs, steps_per_epoch, warmup_
         return WarmupCosine(
             learning_rate,
             total,
-            warmup or min(round(0.3 * total), total - 1),
+            max((warmup or 0.3 * total) - 1, 0),
             initial=learning_rate / 25,
             final=learning_rate / 25e4,
         )
     # A short training has one drop, or with "thirds" of one epoch none before its end.
-    boundaries = sorted({round(epochs * share) * steps_per_epoch for share in _DROPS[name]} - {0})
-    rates = [learning_rate * 0.1**power for power in range(len(boundaries) + 1)]
+    drops = sorted({round(epochs * share) for share in _DROPS[name]} - {0})
+    rates = [learning_rate * 0.1**power for power in range(len(drops) + 1)]
+    # Keras' boundary is the last step of the old rate.
+    boundaries = [epoch * steps_per_epoch - 1 for epoch in drops]
     return keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, rates)

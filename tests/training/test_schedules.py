@@ -36,32 +36,51 @@ def test_onecycle_has_the_constants_of_pytorch():
     slow = WarmupCosine(0.2, 4_000_000, 400_000, initial=0.008, final=0.2 / 25e4)
     values = rates(slow, [0, 1000, 5000, 20000])
     np.testing.assert_allclose(values, [0.008, 0.008003, 0.008074, 0.009182], atol=1.5e-6)
-    named = learning_rate_schedule("onecycle", 1.0, epochs=10, steps_per_epoch=100)
-    np.testing.assert_allclose(rates(named, [0, 300, 999]), [0.04, 1, 4e-6], rtol=1e-5)
 
 
-def test_step_is_the_papers():
-    # Rippel et al.: divided by ten at epochs 100 and 140 of 150.
-    schedule = learning_rate_schedule("step", 0.1, epochs=150, steps_per_epoch=2)
-    values = rates(schedule, [0, 200, 201, 280, 281, 299])
-    np.testing.assert_allclose(values, [0.1, 0.1, 0.01, 0.01, 0.001, 0.001], rtol=1e-5)
-    assert rates(learning_rate_schedule("step", 0.1, 1, 5), [0])[0] == pytest.approx(0.1)
-
-
-def test_thirds_are_the_papers():
-    # Jia et al.: divided by ten every 30 epochs of 90.
-    schedule = learning_rate_schedule("thirds", 0.01, epochs=90, steps_per_epoch=4)
-    values = rates(schedule, [0, 120, 121, 240, 241, 359])
-    np.testing.assert_allclose(values, [1e-2, 1e-2, 1e-3, 1e-3, 1e-4, 1e-4], rtol=1e-5)
-
-
+# torch.optim.lr_scheduler.OneCycleLR(max_lr=1, total_steps=epochs * steps, pct_start=0.3), and
+# with 100 of 1,000 steps for pct_start.
 @pytest.mark.parametrize(
-    ("epochs", "expected"), [(1, [1]), (2, [1, 0.1]), (3, [1, 0.1, 0.01]), (4, [1, 0.1, 0.1, 0.01])]
+    ("epochs", "steps", "warmup", "expected"),
+    [
+        (1, 10, 0, [0.04, 0.52, 1, 0.9504846, 0.8117457, 0.611262, 0.388742, 0.1882583, 0.0495194]),
+        (7, 1, 0, [0.04, 0.9805566, 0.9190444, 0.6726838, 0.3577388, 0.0992968, 4e-6]),
+        (10, 100, 0, {0: 0.04, 150: 0.522521668, 298: 0.999973505, 299: 1, 300: 0.999994965,
+                      650: 0.497758022, 999: 4e-6}),
+        (10, 100, 1, {0: 0.04, 50: 0.527615663, 99: 1, 100: 0.999996954, 999: 4e-6}),
+    ],
+)  # fmt: skip
+def test_onecycle_is_pytorchs(epochs, steps, warmup, expected):
+    schedule = learning_rate_schedule("onecycle", 1.0, epochs, steps, warmup)
+    expected = expected if isinstance(expected, dict) else dict(enumerate(expected))
+    found = rates(schedule, expected)
+    np.testing.assert_allclose(found, list(expected.values()), rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("total", [1, 2, 3])
+def test_the_shortest_onecycle_starts_at_the_peak(total):
+    values = rates(learning_rate_schedule("onecycle", 1.0, 1, total), range(total))
+    assert values[0] == 1 and (total == 1 or values[-1] < 1e-5)
+
+
+# torch.optim.lr_scheduler.MultiStepLR: step `epochs * steps_per_epoch` is the first of a new rate.
+@pytest.mark.parametrize(
+    ("name", "epochs", "steps", "drops"),
+    [
+        ("step", 150, 2, [200, 280]),  # Rippel et al.: at epochs 100 and 140 of 150
+        ("thirds", 90, 4, [120, 240]),  # Jia et al.: every 30 epochs of 90
+        ("thirds", 3, 10, [10, 20]),
+        ("thirds", 2, 6, [6]),
+        ("thirds", 1, 6, []),
+        ("step", 1, 5, []),
+        ("thirds", 3, 1, [1, 2]),
+    ],
 )
-def test_thirds_of_a_short_training(epochs, expected):
-    schedule = learning_rate_schedule("thirds", 1.0, epochs, steps_per_epoch=6)
-    last_steps = 6 * np.arange(1, epochs + 1) - 1
-    np.testing.assert_allclose(rates(schedule, last_steps), expected, rtol=1e-5)
+def test_steps_are_pytorchs(name, epochs, steps, drops):
+    schedule = learning_rate_schedule(name, 0.1, epochs, steps)
+    some = [0, epochs * steps - 1] + [drop + near for drop in drops for near in (-1, 0, 1)]
+    expected = [0.1 * 0.1 ** sum(step >= drop for drop in drops) for step in some]
+    np.testing.assert_allclose(rates(schedule, some), expected, rtol=1e-5)
 
 
 def test_constant_and_plateau_are_numbers():
@@ -70,7 +89,7 @@ def test_constant_and_plateau_are_numbers():
 
 
 def test_serialises():
-    schedule = WarmupCosine(0.3, 50, 5, 0.01, 0.001)
+    schedule = WarmupCosine(0.3, 50, 5.5, 0.01, 0.001)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(schedule))
     np.testing.assert_array_equal(rates(again, range(50)), rates(schedule, range(50)))
 
