@@ -392,7 +392,7 @@ def _settings_line(stored):
         f"{widths}; seeds of table {seeds}; clean: all test images, corrupted: the first "
         f"{settings['test_images']:,} under 15 corruptions x 5 severities.  Bars: t intervals of "
         "95 % over the seeds, an arrow where one leaves the panel; hollow: one seed, no interval.  "
-        "Frost has a procedural texture."
+        "Frost has procedural textures."
     )
 
 

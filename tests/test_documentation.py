@@ -24,6 +24,7 @@ PAGES = (
     "docs/scaling.md",
     "docs/distributed.md",
     "docs/faults.md",
+    "docs/corruptions.md",
 )
 
 _FENCE = re.compile(

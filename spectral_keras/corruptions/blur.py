@@ -1,20 +1,33 @@
 """Blurs: Gaussian, out of focus, frosted glass, motion and zoom."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from spectral_keras.corruptions import filters
-from spectral_keras.corruptions.levels import to_levels, to_unit
+from spectral_keras.corruptions.levels import sums_to_levels
 from spectral_keras.corruptions.streams import draw
+
+__all__ = [
+    "defocus_blur",
+    "gaussian_blur",
+    "glass_blur",
+    "motion_blur",
+    "zoom_blur",
+    "zoom_factors",
+]
 
 _LARGE = 9  # sides of larger kernels are worth a DFT
 
 
-def gaussian_blur(images, sigma, rngs=None):
+def gaussian_blur(images: np.ndarray, sigma: float, rngs: object = None) -> np.ndarray:
     """Gaussian of the standard deviation `sigma`, pixels; uint8 [N, H, W, C] in and out."""
-    return to_levels(filters.gaussian(to_unit(images), sigma))
+    return sums_to_levels(filters.gaussian(images.astype(np.float64), sigma))
 
 
-def defocus_blur(images, constants, rngs=None):
+def defocus_blur(
+    images: np.ndarray, constants: tuple[float, float], rngs: object = None
+) -> np.ndarray:
     """Correlation with a disk.
 
     Args:
@@ -23,12 +36,13 @@ def defocus_blur(images, constants, rngs=None):
         rngs: not used.
     """
     kernel = filters.disk(*constants)
-    if len(kernel) > _LARGE:
-        return filters.correlate_levels(images, kernel)
-    return to_levels(filters.correlate(to_unit(images), kernel))
+    correlate = filters.correlate_by_cosines if len(kernel) > _LARGE else filters.correlate
+    return sums_to_levels(correlate(images.astype(np.float64), kernel))
 
 
-def glass_blur(images, constants, rngs):
+def glass_blur(
+    images: np.ndarray, constants: tuple[float, int, int], rngs: Sequence[np.random.Generator]
+) -> np.ndarray:
     """Blur, let pixels take the place of near ones, blur again.
 
     Args:
@@ -37,10 +51,10 @@ def glass_blur(images, constants, rngs):
         rngs: N generators.
     """
     sigma, farthest, rounds = constants
-    blurred = to_levels(filters.gaussian(to_unit(images), sigma))
+    blurred = gaussian_blur(images, sigma)
     for _ in range(rounds):
         blurred = _move_pixels(blurred, farthest, rngs)
-    return to_levels(filters.gaussian(to_unit(blurred), sigma))
+    return gaussian_blur(blurred, sigma)
 
 
 def _move_pixels(images, farthest, rngs):
@@ -81,7 +95,9 @@ def _move_pixels(images, farthest, rngs):
     return np.take_along_axis(pixels, source[:, :, np.newaxis], axis=1).reshape(images.shape)
 
 
-def motion_blur(images, constants, rngs):
+def motion_blur(
+    images: np.ndarray, constants: tuple[float, float], rngs: Sequence[np.random.Generator]
+) -> np.ndarray:
     """Streaks of one direction an image, within 45 degrees of a row, as ImageMagick draws them.
 
     Args:
@@ -93,7 +109,9 @@ def motion_blur(images, constants, rngs):
     return filters.motion(images, *constants, angles)
 
 
-def zoom_blur(images, constants, rngs=None):
+def zoom_blur(
+    images: np.ndarray, constants: tuple[float, float], rngs: object = None
+) -> np.ndarray:
     """Mean of the image and of its enlargements.
 
     Args:
@@ -102,14 +120,16 @@ def zoom_blur(images, constants, rngs=None):
         rngs: not used.
     """
     factors = zoom_factors(*constants)
-    planes = np.ascontiguousarray(np.moveaxis(to_unit(images, np.float32), -1, 1))
+    planes = np.ascontiguousarray(np.moveaxis(images, -1, 1)).astype(np.float32)
     total = planes.copy()  # once by itself and once as the factor 1, as the generator has it
     for factor in factors:
         total += filters.zoom(planes, factor)
-    return to_levels(np.moveaxis(total, 1, -1) / np.float32(len(factors) + 1))
+    # No allowance: `filters.zoom` leaves whole levels whole, and so do their sum and its quotient.
+    total /= np.float32(len(factors) + 1)
+    return np.moveaxis(total, 1, -1).astype(np.uint8)
 
 
-def zoom_factors(end, step):
+def zoom_factors(end: float, step: float) -> tuple[float, ...]:
     """Factors from 1 on in steps of `step`, to but not including `end`, but for rounding.
 
     In floats 1 + 6 x 0.01 is below 1.06, so that the generator's `numpy.arange` includes the end

@@ -4,9 +4,14 @@ import numpy as np
 
 from spectral_keras.corruptions.levels import to_levels, to_unit
 
+__all__ = ["brightness", "contrast", "hsv_to_rgb", "rgb_to_hsv", "saturate"]
 
-def brightness(images, added, rngs=None):
+
+def brightness(images: np.ndarray, added: float, rngs: object = None) -> np.ndarray:
     """Add to the value of HSV; to a grey image itself.
+
+    In floats, as the generator has it: where the sum is a whole level it may become the one below
+    (18 of 256 levels at 0.2).
 
     Args:
         images: uint8 [N, H, W, C].
@@ -20,7 +25,7 @@ def brightness(images, added, rngs=None):
     return to_levels(hsv_to_rgb(hue, saturation, np.clip(value + added, 0, 1)))
 
 
-def saturate(images, constants, rngs=None):
+def saturate(images: np.ndarray, constants: tuple[float, float], rngs: object = None) -> np.ndarray:
     """Multiply the saturation of HSV and add to it. Images of one channel stay as they are.
 
     As the generator has it, a grey pixel of an RGB image has the hue 0 and turns red where
@@ -38,7 +43,7 @@ def saturate(images, constants, rngs=None):
     return to_levels(hsv_to_rgb(hue, np.clip(saturation * factor + added, 0, 1), value))
 
 
-def contrast(images, factor, rngs=None):
+def contrast(images: np.ndarray, factor: float, rngs: object = None) -> np.ndarray:
     """Shrink the distance from the mean of each channel of each image.
 
     Args:
@@ -52,7 +57,7 @@ def contrast(images, factor, rngs=None):
     return to_levels((to_unit(images) - mean) * factor + mean)
 
 
-def rgb_to_hsv(images):
+def rgb_to_hsv(images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Hue, saturation and value in [0, 1] of RGB [..., 3] in [0, 1].
 
     The hexagonal model, with the hue of `skimage.color`: 0 for greys; the last of several largest
@@ -74,7 +79,7 @@ def rgb_to_hsv(images):
     return hue, np.where(grey, 0, chroma / np.where(value == 0, 1, value)), value
 
 
-def hsv_to_rgb(hue, saturation, value):
+def hsv_to_rgb(hue: np.ndarray, saturation: np.ndarray, value: np.ndarray) -> np.ndarray:
     """RGB [..., 3] of arrays in [0, 1]; the inverse of `rgb_to_hsv`.
 
     Example:

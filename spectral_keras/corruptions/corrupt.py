@@ -1,5 +1,7 @@
 """The one door to all corruptions."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from spectral_keras.corruptions import (
@@ -15,7 +17,9 @@ from spectral_keras.corruptions import (
 )
 from spectral_keras.ops.validation import check_choice, check_positive_int
 
-FUNCTIONS = {
+__all__ = ["FUNCTIONS", "check_images", "corrupt"]
+
+FUNCTIONS: dict[str, Callable[..., np.ndarray]] = {
     "gaussian_noise": noise.gaussian_noise,
     "shot_noise": noise.shot_noise,
     "impulse_noise": noise.impulse_noise,
@@ -41,7 +45,15 @@ FUNCTIONS = {
 _CHUNK = 1 << 17
 
 
-def corrupt(images, name, severity, seed=0, *, indices=None, table=None):
+def corrupt(
+    images: np.ndarray,
+    name: str,
+    severity: int,
+    seed: int = 0,
+    *,
+    indices: Sequence[int] | np.ndarray | None = None,
+    table: str | None = None,
+) -> np.ndarray:
     """Images as in CIFAR-10-C or ImageNet-C: one corruption at one severity.
 
     Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
@@ -49,9 +61,12 @@ def corrupt(images, name, severity, seed=0, *, indices=None, table=None):
     generators. The images are not those of the published files bit for bit:
 
     - the generators used NumPy's global random stream, without a seed;
-    - "frost" uses a procedural texture, not the authors' five photographs;
-    - ImageMagick ("motion_blur", "snow"), OpenCV ("elastic_transform", "spatter", "defocus_blur")
-      and scikit-image are rebuilt in NumPy and SciPy, and may differ by a grey level;
+    - "frost" uses procedural textures, with the statistics of the authors' photographs but not
+      their shapes (docs/corruptions.md);
+    - ImageMagick ("motion_blur", "snow"), OpenCV ("defocus_blur", "elastic_transform", "spatter")
+      and scikit-image are rebuilt in NumPy and SciPy; "elastic_transform" differs from OpenCV 4 by
+      up to 4 grey levels, "spatter" where its generator overflows;
+    - a blurred image of one level keeps it, where the generators' sums of floats may lose one;
     - "jpeg_compression" and "pixelate" depend on the version of Pillow and of its JPEG library;
     - the files of ImageNet-C went through JPEG of quality 85 in the end, the results here do not.
 
@@ -109,7 +124,7 @@ def corrupt(images, name, severity, seed=0, *, indices=None, table=None):
     return result
 
 
-def check_images(images):
+def check_images(images: np.ndarray) -> np.ndarray:
     """`images` as a contiguous uint8 array [N, H, W, C] with C 1 or 3."""
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or 0 in images.shape[1:3]:

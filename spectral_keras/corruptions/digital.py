@@ -4,8 +4,10 @@ import io
 
 import numpy as np
 
+__all__ = ["jpeg_compression", "pixelate"]
 
-def pixelate(images, share, rngs=None):
+
+def pixelate(images: np.ndarray, share: float, rngs: object = None) -> np.ndarray:
     """Shrink to int(share side) pixels by box means, and enlarge again.
 
     Args:
@@ -13,7 +15,6 @@ def pixelate(images, share, rngs=None):
         share: in (0, 1].
         rngs: not used.
     """
-
     height, width = images.shape[1:3]
     small = (max(1, int(width * share)), max(1, int(height * share)))
 
@@ -36,7 +37,7 @@ def _resized(images, width):
     return np.asarray(picture).reshape(count, height, width, channels)
 
 
-def jpeg_compression(images, quality, rngs=None):
+def jpeg_compression(images: np.ndarray, quality: int, rngs: object = None) -> np.ndarray:
     """Through Pillow's JPEG with its usual subsampling of colours.
 
     Args:

@@ -2,13 +2,15 @@
 
 import numpy as np
 
+__all__ = ["canny", "chamfer_distance"]
+
 _TAN_22_5 = np.tan(np.pi / 8)
 # Lengths of a step along a row or column, of a diagonal one and of a knight's move, as OpenCV has
 # them in 16 bits after the point.
 _STEPS = {(0, 1): 1.0, (1, 1): round(1.4 * 65536) / 65536, (1, 2): round(2.1969 * 65536) / 65536}
 
 
-def canny(images, low, high):
+def canny(images: np.ndarray, low: float, high: float) -> np.ndarray:
     """Thin lines of large gradient.
 
     Canny, "A computational approach to edge detection" (1986), with Sobel's 3 x 3 gradients, their
@@ -64,7 +66,7 @@ def _is_ridge(size, down, right):
     )
 
 
-def chamfer_distance(edges, farthest):
+def chamfer_distance(edges: np.ndarray, farthest: float) -> np.ndarray:
     """The length of the shortest way to an edge, in steps to the pixels around and knight's moves.
 
     Borgefors, "Distance transformations in digital images" (1986), with OpenCV's lengths 1, 1.4 and

@@ -4,8 +4,23 @@ import functools
 
 import numpy as np
 
+from spectral_keras.corruptions.levels import sums_to_levels
 
-def gaussian(images, sigma, mode="nearest", truncate=4.0):
+__all__ = [
+    "correlate",
+    "correlate_by_cosines",
+    "disk",
+    "gaussian",
+    "motion",
+    "streak",
+    "zoom",
+    "zoom_taps",
+]
+
+
+def gaussian(
+    images: np.ndarray, sigma: float, mode: str = "nearest", truncate: float = 4.0
+) -> np.ndarray:
     """Gaussian blur of height and width; a kernel ends at `truncate` standard deviations.
 
     Args:
@@ -19,37 +34,31 @@ def gaussian(images, sigma, mode="nearest", truncate=4.0):
     return ndimage.gaussian_filter(images, (0, sigma, sigma, 0), mode=mode, truncate=truncate)
 
 
-def correlate(images, kernel):
+def correlate(images: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     """Correlation with a kernel [h, w] of odd sizes; the border is mirrored without repetition."""
     from scipy import ndimage
 
     return ndimage.correlate(images, kernel[np.newaxis, :, :, np.newaxis], mode="mirror")
 
 
-def correlate_levels(images, kernel):
-    """`correlate` of grey levels with a kernel that is even in both axes, for large ones.
+def correlate_by_cosines(images: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """`correlate` with a kernel that is even in both axes, for large ones.
 
     Such a border and such a kernel make the cosines of the DCT-I the eigenvectors: four products
     with matrices of the image's side take the place of one pass for each pixel of the kernel.
 
     Args:
-        images: uint8 [N, H, W, C].
+        images: float64 [N, H, W, C].
         kernel: [h, w] of odd sizes, the same upside down and mirrored.
-
-    Returns:
-        uint8 [N, H, W, C], clipped and cut off. Cut off after adding 1e-9: a value that is a whole
-        level stays, and the rounding of floats is not seen.
     """
     height, width = images.shape[1:3]
     (down, up), (along, back) = _cosines(height), _cosines(width)
     response = _frequencies(height, kernel.shape[0]) @ kernel
     response = response @ _frequencies(width, kernel.shape[1]).T
-    planes = np.moveaxis(images, -1, 1).astype(np.float64)
+    planes = np.moveaxis(images, -1, 1)
     planes = down @ planes @ along.T
     planes *= response
-    planes = up @ planes @ back.T
-    planes = np.clip(planes + 1e-9, 0, 255).astype(np.uint8)
-    return np.moveaxis(planes, 1, -1)
+    return np.moveaxis(up @ planes @ back.T, 1, -1)
 
 
 def _frequencies(size, taps):
@@ -64,7 +73,7 @@ def _cosines(size):
     return np.linalg.inv(inverse), inverse
 
 
-def disk(radius, smoothing):
+def disk(radius: float, smoothing: float) -> np.ndarray:
     """The published kernel of a lens out of focus: a disk, smoothed by a small Gaussian.
 
     Args:
@@ -73,25 +82,32 @@ def disk(radius, smoothing):
             above 8).
 
     Returns:
-        Float64 [n, n], n odd, without zero rows and columns at its border. It sums to one, except
-        where the disk touches the border of the published grid: 1.013 at a radius of 8 and 1.011
-        at 10 (smoothing 0.5), so that the two highest severities of ImageNet-C brighten a little.
+        Float64 [n, n], n odd, without zero rows and columns at its border: OpenCV's float32 values,
+        as means of few grey levels are often whole levels, up or down by the rounding of the
+        kernel. It sums to one or up to 5e-8 more, except where the disk touches the border of the
+        published grid: 1.013 at a radius of 8 and 1.011 at 10 (smoothing 0.5), so that the two
+        highest severities of ImageNet-C brighten a little.
     """
     from scipy import ndimage
 
     reach, taps = (8, 1) if radius <= 8 else (int(radius), 2)
     line = np.arange(-reach, reach + 1)
-    kernel = (line[:, np.newaxis] ** 2 + line**2 <= radius**2).astype(np.float64)
+    kernel = (line[:, np.newaxis] ** 2 + line**2 <= radius**2).astype(np.float32)
     kernel /= kernel.sum()
     weights = np.exp(-(np.arange(-taps, taps + 1) ** 2) / (2 * smoothing**2))
-    weights /= weights.sum()
+    weights = (weights / weights.sum()).astype(np.float32)
     for axis in (0, 1):
         kernel = ndimage.correlate1d(kernel, weights, axis=axis, mode="mirror")
     margin = min(np.flatnonzero(kernel.any(axis=1))[0], np.flatnonzero(kernel.any(axis=0))[0])
-    return kernel[margin : kernel.shape[0] - margin, margin : kernel.shape[1] - margin]
+    kernel = kernel[margin : kernel.shape[0] - margin, margin : kernel.shape[1] - margin]
+    kernel = kernel.astype(np.float64)
+    # OpenCV's sums may be below one by 3e-8, which takes a level from flat images.
+    return kernel / min(kernel.sum(), 1)
 
 
-def streak(radius, sigma, angles):
+def streak(
+    radius: float, sigma: float, angles: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The taps of ImageMagick's motion blur.
 
     Half a Gaussian: tap k = 0 ... 2 radius has the weight exp(-k^2 / (2 sigma^2)), normalised, and
@@ -115,7 +131,7 @@ def streak(radius, sigma, angles):
     return weights / weights.sum(), rows, columns
 
 
-def motion(images, radius, sigma, angles):
+def motion(images: np.ndarray, radius: float, sigma: float, angles: np.ndarray) -> np.ndarray:
     """ImageMagick's motion blur, each image along its own angle; the border is repeated.
 
     Args:
@@ -123,7 +139,8 @@ def motion(images, radius, sigma, angles):
         radius, sigma, angles: see `streak`.
 
     Returns:
-        uint8 [N, H, W, C], rounded.
+        uint8 [N, H, W, C], cut off: ImageMagick rounds to 16 bits, and its PNG leaves out what is
+        no whole level.
     """
     count, height, width, channels = images.shape
     weights, rows, columns = streak(radius, sigma, angles)
@@ -136,11 +153,11 @@ def motion(images, radius, sigma, angles):
     for tap, weight in enumerate(weights):
         moved = windows[every, reach + rows[:, tap], reach + columns[:, tap]]
         result += moved * np.float32(weight)
-    return (result + np.float32(0.5)).astype(np.uint8)
+    return sums_to_levels(result, 0.5 / 257)
 
 
-def zoom(planes, factor):
-    """Enlarge linearly about the middle and cut to the old size.
+def zoom(planes: np.ndarray, factor: float) -> np.ndarray:
+    """Enlarge linearly about the middle and cut to the old size; where all is equal it stays so.
 
     Args:
         planes: floats [..., H, W].
@@ -149,20 +166,19 @@ def zoom(planes, factor):
     for axis in (-2, -1):
         size = planes.shape[axis]
         first, weights = zoom_taps(size, factor)
-        shape = (2, size) if axis == -1 else (2, size, 1)
-        before, after = weights.astype(planes.dtype).reshape(shape)
-        second = np.minimum(first + 1, size - 1)
-        planes = before * planes.take(first, axis) + after * planes.take(second, axis)
+        weights = weights.astype(planes.dtype).reshape(size, *[1] * (-1 - axis))
+        before, after = planes.take(first, axis), planes.take(np.minimum(first + 1, size - 1), axis)
+        planes = before + weights * (after - before)
     return planes
 
 
 @functools.lru_cache(maxsize=256)
-def zoom_taps(size, factor):
+def zoom_taps(size: int, factor: float) -> tuple[np.ndarray, np.ndarray]:
     """What `zoom` makes one axis of: `scipy.ndimage.zoom` of order 1 between two crops.
 
     Returns:
-        (first [size], weights [2, size]): pixel k of the result is
-        weights[0, k] x[first[k]] + weights[1, k] x[first[k] + 1].
+        (first [size], weights [size]): pixel k of the result is
+        (1 - weights[k]) x[first[k]] + weights[k] x[first[k] + 1].
     """
     from scipy import ndimage
 
@@ -173,5 +189,4 @@ def zoom_taps(size, factor):
     trimmed = (len(matrix) - size) // 2
     matrix = np.pad(matrix[trimmed : trimmed + size], ((0, 0), (0, 1)))
     first = np.argmax(matrix != 0, axis=1)
-    weights = np.stack([matrix[np.arange(size), first + tap] for tap in (0, 1)])
-    return first + before, weights
+    return first + before, matrix[np.arange(size), first + 1]

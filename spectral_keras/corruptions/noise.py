@@ -1,14 +1,19 @@
 """Noise that is drawn for each channel of each pixel."""
 
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 
 from spectral_keras.corruptions.levels import to_levels, to_unit
 from spectral_keras.corruptions.streams import normal, uniform
 
+__all__ = ["gaussian_noise", "impulse_noise", "shot_noise", "speckle_noise"]
 
-def gaussian_noise(images, deviation, rngs):
+
+def gaussian_noise(
+    images: np.ndarray, deviation: float, rngs: Sequence[np.random.Generator]
+) -> np.ndarray:
     """x + N(0, deviation^2), clipped.
 
     Args:
@@ -21,7 +26,9 @@ def gaussian_noise(images, deviation, rngs):
     return to_levels(noise)
 
 
-def shot_noise(images, photons, rngs):
+def shot_noise(
+    images: np.ndarray, photons: float, rngs: Sequence[np.random.Generator]
+) -> np.ndarray:
     """Poisson(photons x) / photons, clipped.
 
     There are 256 levels that go in and 256 that come out, so that one uniform number finds the new
@@ -74,7 +81,9 @@ def _alias_tables(photons):
     return share.ravel(), other.ravel()
 
 
-def impulse_noise(images, amount, rngs):
+def impulse_noise(
+    images: np.ndarray, amount: float, rngs: Sequence[np.random.Generator]
+) -> np.ndarray:
     """Black or white, with equal chances, in place of a share of all values.
 
     Args:
@@ -89,7 +98,9 @@ def impulse_noise(images, amount, rngs):
     return result
 
 
-def speckle_noise(images, deviation, rngs):
+def speckle_noise(
+    images: np.ndarray, deviation: float, rngs: Sequence[np.random.Generator]
+) -> np.ndarray:
     """x + x N(0, deviation^2), clipped.
 
     Args:

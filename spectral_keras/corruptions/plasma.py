@@ -1,11 +1,17 @@
 """Clouds by diamonds and squares."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from spectral_keras.corruptions.streams import uniform
 
+__all__ = ["plasma"]
 
-def plasma(height, width, decay, rngs):
+
+def plasma(
+    height: int, width: int, decay: float, rngs: Sequence[np.random.Generator]
+) -> np.ndarray:
     """Random maps with detail of every size, in [0, 1].
 
     Fournier, Fussell and Carpenter, "Computer rendering of stochastic models" (1982): on a torus

@@ -7,8 +7,23 @@ and ImageNet-C.  The two sets differ in every constant: CIFAR-10-C is much milde
 
 import math
 import types
+from collections.abc import Mapping
+from typing import Any
 
 from spectral_keras.ops.validation import check_choice
+
+__all__ = [
+    "BENCHMARK",
+    "CIFAR",
+    "EXTRA",
+    "GROUPS",
+    "IMAGENET",
+    "SEVERITIES",
+    "SIDES",
+    "TABLES",
+    "names",
+    "table_for",
+]
 
 SEVERITIES = (1, 2, 3, 4, 5)
 
@@ -44,7 +59,7 @@ GROUPS = {"benchmark": BENCHMARK, "extra": EXTRA, "all": BENCHMARK + EXTRA}
 #   zoom_blur: end (left out) and step of the zoom factors from 1 on
 #   snow: mean and standard deviation of the flakes' noise, its zoom, threshold; radius and standard
 #       deviation of the motion blur; share of the image that is not whitened
-#   frost: weights of image and texture
+#   frost: weights of image and texture, step from pixel to pixel of the texture
 #   fog: amount, decay of the plasma's detail
 #   brightness: added to the value of HSV
 #   contrast: factor
@@ -56,7 +71,7 @@ GROUPS = {"benchmark": BENCHMARK, "extra": EXTRA, "all": BENCHMARK + EXTRA}
 #   spatter: mean and standard deviation of the noise, its smoothing, threshold; water: amount, 0;
 #       mud: smoothing of its edge, 1
 #   saturate: factor of the saturation of HSV, and what is added to it
-CIFAR = types.MappingProxyType(
+CIFAR: Mapping[str, tuple[Any, ...]] = types.MappingProxyType(
     {
         "gaussian_noise": (0.04, 0.06, 0.08, 0.09, 0.10),
         "shot_noise": (500, 250, 100, 75, 50),
@@ -72,7 +87,7 @@ CIFAR = types.MappingProxyType(
             (0.25, 0.3, 2.25, 0.6, 12, 6, 0.85),
             (0.3, 0.3, 1.25, 0.65, 14, 12, 0.8),
         ),
-        "frost": ((1, 0.2), (1, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45)),
+        "frost": ((1, 0.2, 5), (1, 0.3, 5), (0.9, 0.4, 5), (0.85, 0.4, 5), (0.75, 0.45, 5)),
         "fog": ((0.2, 3), (0.5, 3), (0.75, 2.5), (1, 2), (1.5, 1.75)),
         "brightness": (0.05, 0.1, 0.15, 0.2, 0.3),
         "contrast": (0.75, 0.5, 0.4, 0.3, 0.15),
@@ -98,7 +113,7 @@ CIFAR = types.MappingProxyType(
     }
 )
 
-IMAGENET = types.MappingProxyType(
+IMAGENET: Mapping[str, tuple[Any, ...]] = types.MappingProxyType(
     {
         "gaussian_noise": (0.08, 0.12, 0.18, 0.26, 0.38),
         "shot_noise": (60, 25, 12, 5, 3),
@@ -114,7 +129,7 @@ IMAGENET = types.MappingProxyType(
             (0.55, 0.3, 4.5, 0.85, 12, 8, 0.65),
             (0.55, 0.3, 2.5, 0.85, 12, 12, 0.55),
         ),
-        "frost": ((1, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75)),
+        "frost": ((1, 0.4, 1), (0.8, 0.6, 1), (0.7, 0.7, 1), (0.65, 0.7, 1), (0.6, 0.75, 1)),
         "fog": ((1.5, 2), (2, 2), (2.5, 1.7), (2.5, 1.5), (3, 1.4)),
         "brightness": (0.1, 0.2, 0.3, 0.4, 0.5),
         "contrast": (0.4, 0.3, 0.2, 0.1, 0.05),
@@ -146,7 +161,7 @@ TABLES = types.MappingProxyType({"cifar": CIFAR, "imagenet": IMAGENET})
 SIDES = types.MappingProxyType({"cifar": 32, "imagenet": 224})
 
 
-def names(group="benchmark"):
+def names(group: str = "benchmark") -> tuple[str, ...]:
     """The names of a group of corruptions, in the order of the papers' tables.
 
     Args:
@@ -166,7 +181,7 @@ def names(group="benchmark"):
     return GROUPS[check_choice("group", group, tuple(GROUPS))]
 
 
-def table_for(height, width):
+def table_for(height: int, width: int) -> str:
     """The table whose images are nearer in size, as a ratio of the smaller sides.
 
     The sides of the tables are 32 and 224; their geometric mean is 84.7.

@@ -1,11 +1,17 @@
 """Random numbers of an image that depend on nothing but its number."""
 
 import zlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
+__all__ = ["draw", "generators", "normal", "uniform"]
 
-def generators(seed, name, severity, indices):
+
+def generators(
+    seed: int, name: str, severity: int, indices: Iterable[int]
+) -> list[np.random.Generator]:
     """A generator for each image, from (seed, corruption, severity, number of the image).
 
     The generators are those of `SeedSequence(seed, spawn_key=(crc32(name), severity, index))`. Its
@@ -24,6 +30,7 @@ def generators(seed, name, severity, indices):
     # Python's hash() of a string changes from process to process.
     key = zlib.crc32(name.encode())
     indices = [int(index) for index in indices]
+    sequences: list[Any]
     if not indices or seed.bit_length() > 128 or max(indices) >= 1 << 32:
         # More words than `_pcg64_seeds` mixes.
         sequences = [np.random.SeedSequence(seed, spawn_key=(key, severity, i)) for i in indices]
@@ -91,12 +98,16 @@ def _mix(one, other):
     return mixed ^ mixed >> 16
 
 
-def draw(rngs, sample):
+def draw(
+    rngs: Sequence[np.random.Generator], sample: Callable[[np.random.Generator], float | np.ndarray]
+) -> np.ndarray:
     """`sample(rng)` of each generator, stacked: [N, ...]."""
     return np.stack([sample(rng) for rng in rngs])
 
 
-def normal(rngs, shape, mean, deviation):
+def normal(
+    rngs: Sequence[np.random.Generator], shape: tuple[int, ...], mean: float, deviation: float
+) -> np.ndarray:
     """Float64 [N, *shape]: what `rng.normal(mean, deviation, shape)` of each generator is."""
     numbers = np.empty((len(rngs), *shape))
     for rng, part in zip(rngs, numbers, strict=True):
@@ -106,7 +117,12 @@ def normal(rngs, shape, mean, deviation):
     return numbers
 
 
-def uniform(rngs, shape, low=0.0, high=1.0):
+def uniform(
+    rngs: Sequence[np.random.Generator],
+    shape: tuple[int, ...],
+    low: float = 0.0,
+    high: float = 1.0,
+) -> np.ndarray:
     """Float64 [N, *shape]: what `rng.uniform(low, high, shape)` of each generator is."""
     numbers = np.empty((len(rngs), *shape))
     for rng, part in zip(rngs, numbers, strict=True):

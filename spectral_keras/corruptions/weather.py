@@ -1,15 +1,21 @@
 """Snow, frost and fog."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from spectral_keras.corruptions import filters
-from spectral_keras.corruptions.frost_texture import frost_texture
-from spectral_keras.corruptions.levels import luma, to_levels, to_unit
+from spectral_keras.corruptions.frost_texture import frost_textures
+from spectral_keras.corruptions.levels import luma, sums_to_levels, to_levels, to_unit
 from spectral_keras.corruptions.plasma import plasma
 from spectral_keras.corruptions.streams import draw, normal
 
+__all__ = ["fog", "frost", "snow"]
 
-def snow(images, constants, rngs):
+
+def snow(
+    images: np.ndarray, constants: tuple[float, ...], rngs: Sequence[np.random.Generator]
+) -> np.ndarray:
     """Whiten the image; add blurred flakes, and the same turned by half a circle.
 
     Args:
@@ -24,31 +30,36 @@ def snow(images, constants, rngs):
     angles = draw(rngs, lambda rng: rng.uniform(-135, -45))
     flakes = filters.zoom(flakes, factor)[..., np.newaxis]
     flakes[flakes < threshold] = 0
-    flakes = to_unit(filters.motion(to_levels(flakes), radius, sigma, angles))
-    images = to_unit(images, np.float32)
-    white = np.maximum(images, luma(images) * np.float32(1.5) + np.float32(0.5))
-    whitened = np.float32(share) * images + np.float32(1 - share) * white
-    return to_levels(whitened + flakes + flakes[:, ::-1, ::-1])
+    flakes = filters.motion(to_levels(flakes), radius, sigma, angles).astype(np.float64)
+    images = images.astype(np.float64)
+    white = np.maximum(images, luma(images) * 1.5 + 127.5)
+    whitened = share * images + (1 - share) * white
+    return sums_to_levels(whitened + flakes + flakes[:, ::-1, ::-1])
 
 
-def frost(images, constants, rngs):
+def frost(
+    images: np.ndarray, constants: tuple[float, float, int], rngs: Sequence[np.random.Generator]
+) -> np.ndarray:
     """Weighted sum of the image and of a texture of ice.
 
-    CIFAR-10-C and ImageNet-C use five photographs; here a procedural texture stands in their
-    place, see `frost_texture`. The weights are the published ones, the pictures are not: accuracies
-    on this corruption can only be compared among themselves.
+    CIFAR-10-C and ImageNet-C cut the texture out of photographs; here five procedural pictures with
+    the photographs' colours, quantiles and spectra stand in their place, see `frost_textures`. The
+    weights are the published ones, and so is the size of the change; the shapes of the ice are not.
 
     Args:
         images: uint8 [N, H, W, C].
-        constants: weights of the image and of the texture; their sum may be above 1.
+        constants: weights of the image and of the texture, whose sum may be above 1; every how many
+            pixels of a picture are taken.
         rngs: N generators.
     """
-    ours, theirs = constants
-    texture = to_levels(frost_texture(*images.shape[1:], rngs))
+    ours, theirs, step = constants
+    texture = frost_textures(images.shape[1:], step, rngs)
     return np.clip(ours * images.astype(np.float64) + theirs * texture, 0, 255).astype(np.uint8)
 
 
-def fog(images, constants, rngs):
+def fog(
+    images: np.ndarray, constants: tuple[float, ...], rngs: Sequence[np.random.Generator]
+) -> np.ndarray:
     """Add a cloud, then scale so that the brightest value stays what it was.
 
     Args:
@@ -57,7 +68,7 @@ def fog(images, constants, rngs):
         rngs: N generators.
     """
     amount, decay = constants
-    clouds = plasma(*images.shape[1:3], decay, rngs)[..., np.newaxis]
+    clouds = plasma(images.shape[1], images.shape[2], decay, rngs)[..., np.newaxis]
     images = to_unit(images)
     highest = images.max(axis=(1, 2, 3), keepdims=True)
     return to_levels((images + amount * clouds) * highest / (highest + amount))

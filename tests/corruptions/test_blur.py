@@ -26,7 +26,7 @@ def test_gaussian_blur_is_scipys(size, severity):
     for image, blurred in zip(images, result, strict=True):
         for channel in range(3):
             expected = ndimage.gaussian_filter(image[..., channel] / 255, sigma, mode="nearest")
-            np.testing.assert_array_equal(blurred[..., channel], np.floor(expected * 255))
+            np.testing.assert_array_equal(blurred[..., channel], np.floor(expected * 255 + 1e-9))
 
 
 class TestDefocus:
@@ -34,7 +34,7 @@ class TestDefocus:
     def test_the_kernel_sums_to_one(self, severity):
         kernel = filters.disk(*TABLES["cifar"]["defocus_blur"][severity - 1])
         assert kernel.shape[0] == kernel.shape[1] and kernel.shape[0] % 2 == 1
-        assert kernel.sum() == pytest.approx(1, abs=1e-12)
+        assert -1e-15 < kernel.sum() - 1 < 1e-7  # of OpenCV's float32 values
         np.testing.assert_allclose(kernel, kernel.T, atol=1e-15)
         np.testing.assert_allclose(kernel, kernel[::-1], atol=1e-15)
 
@@ -48,12 +48,12 @@ class TestDefocus:
     def test_unsmoothed_it_is_a_disk(self, radius, pixels):
         kernel = filters.disk(radius, 0.05)
         assert np.count_nonzero(kernel > 1e-9) == pixels
-        np.testing.assert_allclose(kernel[kernel > 1e-9], 1 / pixels)
+        np.testing.assert_allclose(kernel[kernel > 1e-9], 1 / pixels, rtol=1e-6)
 
     def test_the_smallest_disk_is_the_gaussian_alone(self):
         weights = np.exp([-1 / (2 * 0.4**2), 0, -1 / (2 * 0.4**2)])
         weights /= weights.sum()
-        np.testing.assert_allclose(filters.disk(0.3, 0.4), np.outer(weights, weights))
+        np.testing.assert_allclose(filters.disk(0.3, 0.4), np.outer(weights, weights), rtol=1e-6)
 
     @pytest.mark.parametrize("table", TABLES)
     @pytest.mark.parametrize("severity", [1, 4, 5])
@@ -66,13 +66,11 @@ class TestDefocus:
         for channel in range(3):
             np.testing.assert_allclose(result[..., channel], np.floor(255 * expected), atol=1)
 
-    @pytest.mark.parametrize("severity", [1, 2, 3])
-    def test_a_flat_image_stays(self, severity):
-        """Kernels of sum one; not a level lost to the rounding of floats in the large ones."""
-        for level in range(0, 256, 15):
-            result = corrupt(flat(level), "defocus_blur", severity, table="imagenet")
-            assert len(np.unique(result)) == 1
-            assert level - (severity == 1) <= result[0, 0, 0, 0] <= level
+    def test_the_kernel_is_opencvs(self):
+        """cv2.GaussianBlur of float32 disks: what is just above and below 1 / 5 and 0."""
+        kernel = filters.disk(1, 0.2)
+        expected = [7.453195394e-07, 0.1999977678061, 0.2000000029802, 0.1999977678061]
+        np.testing.assert_allclose(kernel[2, :4], expected, rtol=3e-9)
 
     @pytest.mark.parametrize("severity", range(1, 6))
     @pytest.mark.parametrize("size", [(20, 24), (33, 6)])
@@ -114,11 +112,6 @@ class TestGlass:
         np.testing.assert_array_equal(result[0, :2], images[0, :2])
         np.testing.assert_array_equal(result[0, :, :2], images[0, :, :2])
 
-    @pytest.mark.parametrize("level", [0, 77, 255])
-    def test_a_flat_image_stays(self, level):
-        result = corrupt(flat(level), "glass_blur", 5)
-        np.testing.assert_allclose(result, level, atol=2)  # cut off twice
-
 
 class TestMotion:
     @pytest.mark.parametrize(
@@ -138,7 +131,24 @@ class TestMotion:
                     y, x = min(max(row + down, 0), 14), min(max(column + right, 0), 18)
                     expected[row, column] += weights[k] / sum(weights) * images[0, y, x]
         result = filters.motion(images, radius, sigma, np.array([angle]))
-        np.testing.assert_allclose(result[0], expected, atol=0.5001)
+        np.testing.assert_array_equal(result[0], np.floor(expected + 0.5 / 257))
+
+    @pytest.mark.parametrize(
+        ("angle", "expected"),
+        [
+            (0, "43 85 113 97 124 157 51 69 116 145 121 125 146 99 93 103 114 197 "
+                "154 137 201 189 170 117"),
+            (30, "35 103 117 90 117 150 53 56 100 161 137 141 173 123 130 84 94 177 "
+                 "153 138 201 189 170 117"),
+            (-45, "28 96 108 84 124 157 50 89 72 127 139 143 107 84 134 126 74 157 "
+                  "149 73 163 88 212 158"),
+        ],
+    )  # fmt: skip
+    def test_imagemagicks_own_levels(self, angle, expected):
+        """convert image.png -motion-blur 6x1.5+ANGLE, of ImageMagick 6.9.11 (Q16)."""
+        image = np.arange(24).reshape(1, 4, 6, 1) ** 2 * 37 % 256
+        result = filters.motion(image.astype(np.uint8), 6, 1.5, np.array([angle]))
+        np.testing.assert_array_equal(result.ravel(), np.array(expected.split(), int))
 
     def test_the_streak_is_one_sided(self):
         weights, rows, columns = filters.streak(6, 1.5, np.array([0.0, 90.0]))
@@ -150,7 +160,7 @@ class TestMotion:
         # An impulse is drawn out against the direction, as each pixel looks along it.
         result = filters.motion(impulse(), 6, 1.5, np.array([0.0]))[0, 16, :, 0]
         assert not result[17:].any()
-        np.testing.assert_array_equal(result[16:3:-1], np.floor(255 * weights + 0.5))
+        np.testing.assert_array_equal(result[16:3:-1], np.floor(255 * weights + 0.5 / 257))
 
     def test_angles_are_within_45_degrees_of_a_row(self):
         images = np.repeat(impulse(), 200, axis=0)
@@ -162,9 +172,6 @@ class TestMotion:
         for tilted in lit:
             y, x = np.nonzero(tilted)
             assert np.all(np.abs(y - 16) <= np.abs(x - 16))
-
-    def test_a_flat_image_stays(self):
-        np.testing.assert_array_equal(corrupt(flat(77, 3), "motion_blur", 5), 77)
 
 
 class TestZoom:

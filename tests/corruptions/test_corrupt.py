@@ -5,7 +5,7 @@ import importlib
 import numpy as np
 import pytest
 
-from spectral_keras.corruptions import corrupt, names
+from spectral_keras.corruptions import TABLES, corrupt, names
 from tests.corruptions.pictures import flat, photographs
 
 # The function hides the module of its name.
@@ -86,6 +86,44 @@ class TestContract:
             images = photographs(side, 100)[:1]
             expected = corrupt(images, "contrast", 2, table=table)
             np.testing.assert_array_equal(corrupt(images, "contrast", 2), expected)
+
+
+LEVELS = np.arange(256, dtype=np.uint8)
+
+
+def flat_level(name, constants, level):
+    """The closed form of what an image of one level becomes, in exact arithmetic."""
+    if name == "defocus_blur":  # the two largest kernels sum to more than one
+        level = level * {8: 1.01297545, 10: 1.01078580}.get(constants[0], 1)
+    return np.minimum(np.floor(level), 255)
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize(
+    "name",
+    ["defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "gaussian_blur", "contrast"]
+    + ["elastic_transform", "pixelate"],
+)
+def test_a_flat_image_stays(name, table):
+    """Not a level lost to the rounding of floats: at every severity, of all 256 levels."""
+    images = np.broadcast_to(LEVELS[:, None, None, None], (256, 17, 20, 1))
+    for severity, constants in enumerate(TABLES[table][name], 1):
+        result = corrupt(images, name, severity, table=table)
+        expected = np.broadcast_to(
+            flat_level(name, constants, LEVELS.astype(float))[:, None, None, None], images.shape
+        )
+        np.testing.assert_array_equal(result, expected, err_msg=f"severity {severity}")
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_snow_whitens_a_flat_image_by_the_closed_form(table):
+    images = np.broadcast_to(LEVELS[:, None, None, None], (256, 24, 24, 3))
+    for severity in (1, 2):  # without flakes in some pixels
+        share = TABLES[table]["snow"][severity - 1][-1]
+        level = LEVELS.astype(float)
+        white = share * level + (1 - share) * np.maximum(level, 1.5 * level + 127.5)
+        result = corrupt(images, "snow", severity, table=table).reshape(256, -1).min(axis=1)
+        np.testing.assert_array_equal(result, np.floor(np.minimum(white + 1e-9, 255)))
 
 
 class TestSeverity:

@@ -1,10 +1,12 @@
 """Snow, frost and fog on images of one level, and the maps that they are made of."""
 
+import itertools
+
 import numpy as np
 import pytest
 
-from spectral_keras.corruptions import TABLES, corrupt
-from spectral_keras.corruptions.frost_texture import COLOUR, frost_texture
+from spectral_keras.corruptions import TABLES, corrupt, frost_texture
+from spectral_keras.corruptions.frost_texture import frost_textures
 from spectral_keras.corruptions.levels import luma
 from spectral_keras.corruptions.plasma import plasma
 from spectral_keras.corruptions.streams import generators
@@ -43,41 +45,68 @@ class TestSnow:
         assert result[..., 1].min() == pytest.approx(expected - 0.5, abs=0.5001)
 
 
+def radial_rms(crops, edges):
+    """Rms of |F| of the crops' grey values in [0, 1], for radii from each edge to the next."""
+    side = crops.shape[1]
+    power = np.mean(np.abs(np.fft.fft2(crops.mean(axis=-1) / 255)) ** 2, axis=0)
+    cycles = np.fft.fftfreq(side) * side
+    radius = np.hypot(cycles[:, np.newaxis], cycles)
+    rings = [(radius >= low) & (radius < high) for low, high in itertools.pairwise(edges)]
+    return np.sqrt([power[ring].mean() for ring in rings])
+
+
 class TestFrost:
     @pytest.mark.parametrize("channels", [1, 3])
     @pytest.mark.parametrize("severity", range(1, 6))
     def test_a_weighted_sum(self, severity, channels):
-        ours, theirs = TABLES["cifar"]["frost"][severity - 1]
-        black = corrupt(flat(0, 2, channels=channels), "frost", severity)
-        grey = corrupt(flat(100, 2, channels=channels), "frost", severity)
-        np.testing.assert_allclose(grey, np.minimum(black + 100 * ours, 255), atol=1)
-        assert black.min() >= 0 and black.max() <= 255 * theirs
-        texture = (black + 0.5) / theirs
-        assert 0.3 < texture.mean() / 255 < 0.65
-        assert texture.std() / 255 > 0.08
+        ours, theirs, step = TABLES["cifar"]["frost"][severity - 1]
+        images = photographs(32, 32, channels)
+        result = corrupt(images, "frost", severity, 4)
+        crops = generators(4, "frost", severity, range(8))
+        textures = frost_textures((32, 32, channels), step, crops)
+        expected = np.clip(ours * images + theirs * textures, 0, 255).astype(np.uint8)
+        np.testing.assert_array_equal(result, expected)
 
-    @pytest.mark.parametrize("size", [(32, 32), (33, 40), (224, 180)])
-    def test_the_texture_differs_and_is_a_cold_white(self, size):
-        textures = frost_texture(*size, 3, rngs(4))
-        assert textures.shape == (4, *size, 3)
-        assert textures.min() >= 0 and textures.max() <= 1
-        ice = textures[..., 2:] / COLOUR[2]
-        np.testing.assert_allclose(textures, ice * np.array(COLOUR), atol=1e-12)
-        assert np.all(np.abs(np.corrcoef(textures.reshape(4, -1)) - np.eye(4)) < 0.5)
-        grey = frost_texture(*size, 1, rngs(4))
-        np.testing.assert_allclose(grey, luma(textures), atol=1e-12)
-        # The level is that of the table: neither dark nor white, whatever the size.
-        assert 0.3 < textures.mean() < 0.65
+    def test_small_textures_have_the_published_statistics(self):
+        """Of 32 x 32 crops of the photographs, reduced to a fifth."""
+        crops = frost_textures((32, 32, 3), 5, rngs(800))
+        unit, grey = crops / 255, crops.mean(axis=-1) / 255
+        np.testing.assert_allclose(unit.mean(axis=(0, 1, 2)), [0.563, 0.647, 0.693], atol=0.015)
+        assert grey.mean(axis=(1, 2)).std() == pytest.approx(0.152, abs=0.008)
+        assert grey.std(axis=(1, 2)).mean() == pytest.approx(0.087, abs=0.006)
+        quantiles = np.quantile(unit, [0.05, 0.25, 0.5, 0.75, 0.95])
+        np.testing.assert_allclose(quantiles, [0.26, 0.51, 0.66, 0.80, 0.89], atol=0.015)
+        rms = radial_rms(crops, [1, 2, 4, 8, 12, 99])
+        np.testing.assert_allclose(rms, [12.3, 5.6, 3.4, 2.7, 2.3], rtol=0.12)
 
-    def test_large_patches_and_fine_grain(self):
-        texture = frost_texture(128, 128, 1, rngs(1))[0, ..., 0]
-        power = np.abs(np.fft.rfft2(texture - texture.mean())) ** 2
-        distance = np.hypot(np.fft.fftfreq(128)[:, np.newaxis], np.fft.rfftfreq(128))
-        bands = [
-            power[(distance >= low) & (distance < high)].mean()
-            for low, high in [(0.005, 0.05), (0.05, 0.15), (0.15, 0.5)]
-        ]
-        assert bands[0] > 2 * bands[1] > 4 * bands[2] > 0
+    def test_pictures_differ_as_the_published_ones(self):
+        """Means from 113 to 205 grey levels, as of the darkest and the lightest photograph."""
+        means = frost_texture._pictures().mean(axis=(1, 2, 3))
+        assert means.min() == pytest.approx(114, abs=4) and means.max() == pytest.approx(205, abs=4)
+        assert means.mean() == pytest.approx(162, abs=2)
+        assert not np.array_equal(*frost_texture._pictures()[1:3])
+
+    def test_large_textures_have_the_published_spectrum(self):
+        """Of 224 x 224 crops of the photographs as they are."""
+        pictures = frost_texture._pictures()
+        corners = itertools.product((0, 176), (0, 188, 376))
+        parts = [pictures[:, top : top + 224, left : left + 224] for top, left in corners]
+        crops = np.concatenate(parts)
+        rms = radial_rms(crops, [1, 2, 4, 8, 16, 32, 64, 112])
+        np.testing.assert_allclose(rms, [689, 249, 127, 69.7, 37.3, 20.6, 10.8], rtol=0.15)
+        inside = (crops.mean(axis=-1) / 255).std(axis=(1, 2)).mean()
+        assert inside == pytest.approx(0.0895, abs=0.008)
+
+    @pytest.mark.parametrize(("height", "width", "step"), [(32, 32, 5), (450, 33, 1), (3, 700, 1)])
+    def test_crops_go_across_the_borders(self, height, width, step):
+        picture, top, left = rngs(1)[0].integers((5, 400, 600))
+        whole = np.tile(frost_texture._pictures()[picture], (3, 3, 1))
+        rows = slice(top, top + step * height, step)
+        expected = whole[rows, left : left + step * width : step]
+        result = frost_textures((height, width, 3), step, rngs(1))
+        np.testing.assert_array_equal(result[0], expected)
+        grey = frost_textures((height, width, 1), step, rngs(1))
+        np.testing.assert_allclose(grey, luma(result), atol=1e-9)
 
 
 class TestFog:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from spectral_keras import corruptions
+from spectral_keras.corruptions.frost_texture import DESCRIPTION
 from spectral_keras.data import load, load_corrupted
 from spectral_keras.experiments.corrupt import command as corrupt
 from spectral_keras.experiments.corrupt import copy as _corrupt_copy
@@ -85,7 +86,7 @@ class TestCorrectness:
         }  # fmt: skip
         assert manifest["corruptions"] == ["impulse_noise", "fog", "saturate"]
         assert (manifest["seed"], manifest["table"], manifest["limit"]) == (4, "cifar", 21)
-        assert manifest["frost"] == "procedural texture"
+        assert manifest["frost"] == DESCRIPTION
         assert set(manifest["versions"]) == {"spectral_keras", "numpy", "scipy", "pillow"}
         # The bytes are those of numpy.save.
         np.save(tmp_path / "fog.npy", np.load(out / "fog.npy"))
@@ -391,9 +392,13 @@ class TestBadInput:
         common = ("--dataset", data, "--corruptions", "fog", "--output", tmp_path / "copy")
         assert command(*common)[0] == 0
         versions = corrupt._versions() | {"pillow": "1.0"}
-        monkeypatch.setattr(corrupt, "_versions", lambda: versions)
-        status, _, err = command(*common, "--resume")
+        with monkeypatch.context() as patch:
+            patch.setattr(corrupt, "_versions", lambda: versions)
+            status, _, err = command(*common, "--resume")
         assert status == 2 and "not pillow 1.0: use what it was begun with" in err
+        monkeypatch.setattr(corrupt, "DESCRIPTION", "photographs")
+        status, _, err = command(*common, "--resume")
+        assert status == 2 and "not frost photographs: use what it was begun with" in err
 
     @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"pieces": 3, "corruptions": []}'])
     def test_damaged_manifest(self, data, tmp_path, command, text):

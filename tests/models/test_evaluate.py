@@ -17,6 +17,7 @@ import pytest
 from spectral_keras.attacks import fgsm, pgd, predict_classes
 from spectral_keras.corruptions import corrupt
 from spectral_keras.corruptions import names as corruption_names
+from spectral_keras.corruptions.frost_texture import DESCRIPTION
 from spectral_keras.data import cifar10c, load
 from spectral_keras.evaluation import attack_outcomes, wilson_interval
 from spectral_keras.experiments.corrupt import command as corrupt_command
@@ -515,15 +516,13 @@ class TestCorruptionSource:
         generated, found = stored(run)["corruptions"]
         assert found["corruptions"] == generated["corruptions"]
         assert found["clean"] == generated["clean"] and found["images"] == 21
-        assert generated["source"] == {
-            "kind": "generated", "seed": 3, "frost": "procedural texture",
-        }  # fmt: skip
+        assert generated["source"] == {"kind": "generated", "seed": 3, "frost": DESCRIPTION}
         source = found["source"]
         assert source["kind"] == ("npz" if name.endswith("npz") else "folder")
         assert source["files"] == 2 and source["made"]["seed"] == 3
         assert source["of_these_images"] is True and source["in_their_order"] is True
         assert f"corrupted images: {path}, 2 files, made by spectral_keras" in out
-        assert "seed 3; frost with a procedural texture" in out and "note:" not in out
+        assert f"seed 3; frost: {DESCRIPTION}" in out and "note:" not in out
         assert "nothing to compute" in command(*common, "--corruption-source", path)[1]
         assert len(stored(run)["corruptions"]) == 2
 

@@ -8,6 +8,7 @@ from importlib import metadata
 import numpy as np
 
 from spectral_keras.corruptions import corrupt, table_for
+from spectral_keras.corruptions.frost_texture import DESCRIPTION
 from spectral_keras.experiments.command import CommandError, program, report_end
 from spectral_keras.experiments.corrupt.copy import Copy
 from spectral_keras.experiments.corrupt.options import parse
@@ -118,7 +119,7 @@ def _manifest(options, images, labels, class_names):
         "labels_sha256": hashlib.sha256(np.asarray(labels, np.int64).tobytes()).hexdigest(),
         "seed": options["seed"],
         "table": options["table"] or table_for(*images.shape[1:3]),
-        "frost": "procedural texture",
+        "frost": DESCRIPTION,
         "versions": _versions(),
         "severities": options["severities"],
         "corruptions": options["corruptions"],

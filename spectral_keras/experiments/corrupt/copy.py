@@ -17,7 +17,7 @@ from spectral_keras.experiments.folder import WorkFolder, check_output, read_jso
 # What makes the pixels; a copy is continued with the same of all of these.
 SAME = (
     "format", "split", "images", "image_shape", "class_names", "data_sha256", "seed", "table",
-    "severities", "versions",
+    "frost", "severities", "versions",
 )  # fmt: skip
 _LOCK = ".lock"
 # Members of an .npz carry a date: always this one.
