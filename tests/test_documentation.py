@@ -2,29 +2,27 @@
 
 import ast
 import configparser
+import contextlib
 import doctest
 import functools
 import importlib
 import importlib.util
-import os
+import io
+import json
 import pathlib
 import re
+import runpy
 import shlex
-import subprocess
 import sys
 import textwrap
+import unittest.mock
 
 import keras
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PAGES = (
-    "README.md",
-    "CONTRIBUTING.md",
-    "docs/scaling.md",
-    "docs/distributed.md",
-    "docs/faults.md",
-    "docs/corruptions.md",
+PAGES = ["README.md", "CONTRIBUTING.md"] + sorted(
+    str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")
 )
 
 _FENCE = re.compile(
@@ -72,16 +70,20 @@ def _read(page):
     return path.read_text() if path.exists() else ""
 
 
-def _python_examples():
-    examples = [
+def _docstring_examples():
+    return [
         pytest.param(text, module, id=name)
         for module, name, text in _library_docstrings()
         if ">>>" in text or fenced(text, {"python"})
     ]
-    for page in PAGES:
-        for line, body in fenced(_read(page), {"python"}):
-            examples.append(pytest.param(f"```python\n{body}\n```", None, id=f"{page}:{line}"))
-    return examples
+
+
+def run_page(text, page):
+    """Run the Python blocks of a page one after the other, as a reader does, in one namespace."""
+    names = {"__name__": "page"}
+    for line, body in fenced(text, {"python"}):
+        # As many lines before it as in the page: a traceback then names the page's own line.
+        exec(compile("\n" * line + body, page, "exec"), names)
 
 
 def run_examples(text, names=()):
@@ -100,15 +102,75 @@ def run_examples(text, names=()):
     return "".join(report)
 
 
-@pytest.mark.skipif(
+on_tensorflow = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="the examples show TensorFlow's tensors"
 )
-@pytest.mark.parametrize(("text", "module"), _python_examples())
-def test_python_example(text, module, tmp_path, monkeypatch):
+
+
+@on_tensorflow
+@pytest.mark.parametrize(("text", "module"), _docstring_examples())
+def test_docstring(text, module, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    names = vars(importlib.import_module(module)) if module else {}
-    failures = run_examples(text, names)
+    failures = run_examples(text, vars(importlib.import_module(module)))
     assert not failures, failures
+
+
+@on_tensorflow
+@pytest.mark.parametrize("page", [page for page in PAGES if fenced(_read(page), {"python"})])
+def test_page(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_page(_read(page), page)
+
+
+def _targets(text):
+    """Targets of the Markdown links and pictures of a page, outside its blocks of code."""
+    return re.findall(r"\]\(([^)\s]+)\)", _FENCE.sub("", text))
+
+
+def _anchors(text):
+    """What GitHub and Sphinx (MyST) call the headings of a page."""
+    titles = re.findall(r"^#+ (.+)$", _FENCE.sub("", text), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+def broken_links(page, text):
+    """Links of a page inside the repository that lead nowhere."""
+    broken = []
+    for target in _targets(text):
+        if "://" in target:
+            continue
+        name, _, anchor = target.partition("#")
+        path = (ROOT / page).parent / name if name else ROOT / page
+        if not path.exists() or (anchor and anchor not in _anchors(path.read_text())):
+            broken.append(target)
+    return broken
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links(page):
+    assert broken_links(page, _read(page)) == []
+
+
+@pytest.mark.parametrize(
+    ("target", "broken"),
+    [
+        ("nothing.md", True),
+        ("../README.md", False),
+        ("../README.md#the-zoo", False),
+        ("../README.md#the-circus", True),
+        ("https://keras.io/no-such-page", False),
+    ],
+)
+def test_a_broken_link_is_noticed(target, broken):
+    assert broken_links("docs/index.md", f"See [a page]({target}).") == [target] * broken
+
+
+def test_a_wrong_page_fails():
+    page = "# Page\n\n```python\nx = 1\n```\n\nand then\n\n```python\nassert x == {}\n```\n"
+    run_page(page.format(1), "page.md")
+    with pytest.raises(AssertionError) as error:
+        run_page(page.format(2), "page.md")
+    assert error.traceback[-1].lineno == 9  # counted from 0
 
 
 def test_a_wrong_example_fails():
@@ -148,17 +210,25 @@ def shell_commands(text):
 
 @functools.cache
 def _help(module):
-    """What `python -m MODULE --help` prints."""
-    done = subprocess.run(
-        [sys.executable, "-m", module, "--help"],
-        cwd=ROOT,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, f"{module} --help: {done.stderr}"
-    return done.stdout
+    """What `python -m MODULE --help` prints, started in this process."""
+    spec = importlib.util.find_spec(module)
+    path = spec.origin
+    if spec.submodule_search_locations:
+        path = importlib.util.find_spec(f"{module}.__main__").origin
+
+    def launch(name, *arguments, **_):
+        sys.exit(importlib.import_module(name).main(*arguments))
+
+    printed = io.StringIO()
+    with (
+        unittest.mock.patch("spectral_keras.experiments.command.launch", launch),
+        unittest.mock.patch.object(sys, "argv", [module, "--help"]),
+        contextlib.redirect_stdout(printed),
+        pytest.raises(SystemExit) as end,
+    ):
+        runpy.run_path(path, run_name="__main__")
+    assert not end.value.code, f"{module} --help: status {end.value.code}"
+    return printed.getvalue()
 
 
 def _check_module_command(module, arguments):
@@ -253,5 +323,62 @@ def test_the_readme_shows_what_a_user_needs():
     assert "make demo" in commands
     assert "make test" in commands
     assert any(c.startswith("python -m models.deep_spectral --dataset cifar100") for c in commands)
-    assert any(c.startswith("pip install -e .") for c in commands)
-    assert len(fenced(text, {"python"})) >= 2
+    for backend in ("tensorflow", "jax", "torch"):
+        assert any(c.startswith("pip install") and f".[{backend}]" in c for c in commands)
+    assert len(fenced(text, {"python"})) >= 1
+    assert len(text.splitlines()) <= 150
+
+
+def _claim(figure, text, digits):
+    """Effect and interval of a claim in the JSON of a figure, as the README writes them."""
+    claims = _json(f"figures/results/{figure}.json")["content"]["claims"]
+    (one,) = (one for one in claims if one["claim"] == text)
+    low, high = (f"{end:.{digits}f}" for end in one["interval"])
+    return f"{one['effect']:.{digits}f}", f"[{low}, {high}]"
+
+
+def _json(path):
+    return json.loads((ROOT / path).read_text())
+
+
+def _results():
+    """File that a result of the README links to -> the numbers that it says, from that file."""
+    run = _json("results/deep_spectral-cifar10/result.json")
+    pooling = {
+        row["way"]: row["milliseconds"]
+        for row in _json("benchmarks/results/layers.json")["rows"]
+        if row["case"] == "spectral pooling 32->16"
+    }
+    usual, ours = pooling["usual way (tf.signal.fft2d)"], pooling["SpectralPool"]
+    return {
+        "results/deep_spectral-cifar10/result.json": (
+            f"{100 * run['test_accuracy']:.2f} %",
+            f"{run['epochs']} epochs",
+            f"{run['seconds'] / 60:.0f} minutes",
+        ),
+        "figures/results/information_preservation.json": _claim(
+            "information_preservation",
+            "the least loss of max pooling (2 x 2) takes fewer numbers with spectral pooling",
+            1,
+        )[:1],
+        "figures/results/convergence.json": _claim(
+            "convergence", "deep 5x5: fewer epochs than the spatial arm", 1
+        ),
+        "figures/results/frequency_dropout.json": _claim(
+            "frequency_dropout", "frequency dropout lowers the test error", 1
+        ),
+        "figures/results/auxiliary_tasks.json": _claim(
+            "auxiliary_tasks", "resnet18: a network trained on FGSM is above chance under PGD", 2
+        ),
+        "benchmarks/results/layers.json": (
+            f"{usual / ours:.1f} times",
+            f"{ours / pooling['AveragePooling2D']:.1f} times",
+        ),
+    }
+
+
+@pytest.mark.parametrize("path", _results())
+def test_results_of_the_readme_are_those_of_the_files(path):
+    (line,) = (line for line in re.split(r"\n(?=- |\n)", _read("README.md")) if f"({path})" in line)
+    for number in _results()[path]:
+        assert number in line

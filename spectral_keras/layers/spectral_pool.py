@@ -30,23 +30,7 @@ class SpectralPool(NamedChoices, keras.layers.Layer):
     The default implementation multiplies each axis by the real matrix of that linear map, which
     needs no complex numbers and is an order of magnitude faster than FFTs at the usual sizes.
 
-    The report prints the operation as Algorithms 1 and 2.  What was corrected here:
-
-    - Algorithm 1 crops the centre of a spectrum that it never shifts.  Here frequencies are taken
-      by their index in the unshifted spectrum.
-    - Its crop starts at floor((A - C)/2), which loses the centre from even A to odd C; the right
-      start is floor(A/2) - floor(C/2).
-    - It enlarges the width B if that is odd, sets the bounds of the crop only if it is even, and
-      never looks at A.  Here the axes are independent, and the output size is what was asked for.
-    - Algorithm 2 (TreatCornerCases) makes up to four points real.  That is not enough for an
-      even-sized result to be real, since the whole Nyquist row and column stand for two
-      frequencies each: `nyquist` says how they are joined.  Its points are unshifted coordinates
-      applied to a shifted spectrum, its else-if leaves out all but the first case, and it sets
-      the imaginary part of the index, not of the spectrum.
-    - The treated spectrum is assigned to y, but the inverse is taken of the untreated one, its
-      real part is not taken, and nothing is rescaled: each layer would multiply the mean by
-      A B / (C D).  Here the result is real, and `norm="mean"` keeps the mean.
-    - Algorithm 3, frequency dropout, is missing: see `FrequencyDropout`.
+    What the report's Algorithms 1 and 2 get wrong is in docs/papers/spectral_representations.md.
 
     Args:
         output_size: integer or pair (height, width), at most the input size.
