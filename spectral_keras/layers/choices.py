@@ -1,5 +1,8 @@
 """Arguments of layers that are one of a few names."""
 
+from collections.abc import Sequence
+from typing import ClassVar
+
 import keras
 
 __all__ = ["NamedChoices"]
@@ -16,7 +19,7 @@ class NamedChoices:
         choices: dict of argument -> the names that it can be.
     """
 
-    choices = {}
+    choices: ClassVar[dict[str, Sequence[str]]] = {}
 
     @classmethod
     def from_config(cls, config):
