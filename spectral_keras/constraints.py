@@ -1,5 +1,8 @@
 """Constraints on weights."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -20,11 +23,11 @@ class UnitInterval(keras.constraints.Constraint):
     [0.0, 0.25, 1.0]
     """
 
-    def __call__(self, w):
+    def __call__(self, w: Any) -> Any:
         return ops.clip(w, 0.0, 1.0)
 
 
-def get(identifier):
+def get(identifier: Any) -> Callable[[Any], Any] | None:
     """`keras.constraints.get` that also knows the name "unit_interval".
 
     Args:

@@ -15,6 +15,8 @@ import re
 import sys
 import tempfile
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -41,14 +43,14 @@ class ExportError(RuntimeError):
 
 
 def export(
-    model_or_layer,
-    path,
-    format,
-    input_shape=None,
+    model_or_layer: keras.Layer,
+    path: str | os.PathLike,
+    format: str,
+    input_shape: Sequence[int] | None = None,
     *,
-    tolerance=1e-4,
-    overwrite=False,
-):
+    tolerance: float = 1e-4,
+    overwrite: bool = False,
+) -> dict[str, Any]:
     """Write a model or one layer for deployment, and prove that what was written works.
 
     The result is written beside `path` under a temporary name, loaded from there, run on random

@@ -1,5 +1,8 @@
 """Spectral initializers: the DFT of a spatial initializer's sample as (real, imag)."""
 
+from collections.abc import Sequence
+from typing import Any, Self
+
 import keras
 from keras import ops
 
@@ -7,7 +10,9 @@ from spectral_keras.ops.kernel_dft import kernel_spectrum
 from spectral_keras.ops.validation import check_choice
 
 
-def spectral_sample(initializer, shape, dtype=None):
+def spectral_sample(
+    initializer: Any, shape: Sequence[int], dtype: str | None = None
+) -> tuple[Any, Any]:
     """The unitary DFT, over the two kernel axes, of one sample of a spatial initializer.
 
     A layer that starts from these parameters starts exactly where a `Conv2D` with the same
@@ -41,7 +46,8 @@ def spectral_sample(initializer, shape, dtype=None):
     sample = keras.initializers.get(initializer)(shape, dtype=dtype)
     if dtype in ("float16", "bfloat16"):
         sample = ops.cast(sample, "float32")
-    return tuple(ops.cast(part, dtype) for part in kernel_spectrum(sample))
+    real, imag = kernel_spectrum(sample)
+    return ops.cast(real, dtype), ops.cast(imag, dtype)
 
 
 def _with_fixed_seed(initializer):
@@ -92,21 +98,21 @@ class DFTInitializer(keras.initializers.Initializer):
     ((3, 3, 16, 32), (3, 3, 16, 32))
     """
 
-    def __init__(self, initializer="glorot_uniform", part="real"):
+    def __init__(self, initializer: Any = "glorot_uniform", part: str = "real") -> None:
         self.part = check_choice("part", part, ("real", "imag"))
         self.initializer = _with_fixed_seed(initializer)
 
     @classmethod
-    def pair(cls, initializer="glorot_uniform"):
+    def pair(cls, initializer: Any = "glorot_uniform") -> tuple[Self, Self]:
         """The initializers (real, imag) of one spatial sample."""
         initializer = _with_fixed_seed(initializer)
         return cls(initializer, "real"), cls(initializer, "imag")
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: Sequence[int], dtype: str | None = None) -> Any:
         real, imag = spectral_sample(self.initializer, shape, dtype=dtype)
         return real if self.part == "real" else imag
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "initializer": keras.initializers.serialize(self.initializer),
             "part": self.part,

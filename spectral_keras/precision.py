@@ -1,6 +1,7 @@
 """The precision that a model computes in, and the same model in float32."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -42,7 +43,7 @@ def in_float32(model: keras.Model) -> keras.Model:
     return copy
 
 
-def rebuild(model, change):
+def rebuild(model: keras.Model, change: Callable[[dict[str, Any]], dict[str, Any]]) -> keras.Model:
     """A copy of a functional or Sequential model with its weights, rounded to float32.
 
     Args:

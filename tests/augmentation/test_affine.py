@@ -321,7 +321,7 @@ class TestDraws:
         area = side**2 * rng.uniform(0.08, 1, (20000, 10))
         ratio = np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3), area.shape))
         width, height = np.rint(np.sqrt(area * ratio)), np.rint(np.sqrt(area / ratio))
-        fits = (0 < width) & (width <= side) & (0 < height) & (height <= side)
+        fits = (width > 0) & (width <= side) & (height > 0) & (height <= side)
         first = np.take_along_axis(width * height, fits.argmax(axis=1)[:, np.newaxis], axis=1)
         return np.mean(np.where(fits.any(axis=1), first[:, 0], side**2) / side**2 < below)
 
