@@ -16,11 +16,11 @@ def _draw():
 
 @pytest.mark.parametrize("burn", [0, 3])
 def test_every_test_starts_from_the_seed(burn):
-    drawn = _draw()
+    sample = _draw()
     keras.utils.set_random_seed(SEED)
-    assert _draw() == drawn
+    assert _draw() == sample
     for _ in range(burn):
-        assert _draw() != drawn
+        assert _draw() != sample
 
 
 # The second case fails if the first one's settings survive it.

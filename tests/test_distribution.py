@@ -45,7 +45,7 @@ def free_ports(count):
 
 
 def environment(worker=None, ports=(), **others):
-    """Of a process with one device, or of one of two workers."""
+    """The variables of a process with one device, or of one of two workers."""
     names = ("TF_CONFIG", "XLA_FLAGS")
     clean = {
         key: value

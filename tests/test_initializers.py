@@ -94,7 +94,7 @@ class TestDFTInitializer:
     @pytest.mark.parametrize("initializer", ["he_uniform", {"class_name": "Ones", "config": {}}])
     def test_copies_draw_the_same_sample(self, initializer):
         original = DFTInitializer(initializer, part="imag")
-        drawn = to_numpy(original(SHAPE))
+        expected = to_numpy(original(SHAPE))
         config = json.loads(json.dumps(original.get_config()))
         copies = [
             DFTInitializer.from_config(config),
@@ -107,7 +107,7 @@ class TestDFTInitializer:
         for copy in copies:
             assert copy.part == "imag"
             assert json.loads(json.dumps(copy.get_config())) == config
-            np.testing.assert_array_equal(to_numpy(copy(SHAPE)), drawn)
+            np.testing.assert_array_equal(to_numpy(copy(SHAPE)), expected)
 
     def test_weights_of_a_layer(self):
         """`add_weight` clones its initializer, which must not draw again."""

@@ -30,14 +30,14 @@ def as_result(images, out):
     return out
 
 
-def drawn(draw, images, part):
+def sample(draw, images, part):
     """The draws of these images: one for each along the last axis.
 
     Args:
         draw: function of a number of images that gives their draws.
         images: images, as many as draws are wanted.
         part: None, or (count, rows): the images are `rows` of a batch of `count`, for all of which
-            it is drawn, so that they get what they would get there.
+            they are made, so that these get what they would get there.
     """
     if part is None:
         return draw(len(images))

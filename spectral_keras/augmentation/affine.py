@@ -26,7 +26,7 @@ array([[0., 0., 1., 2.],
 
 import numpy as np
 
-from spectral_keras.augmentation._images import as_result, drawn
+from spectral_keras.augmentation._images import as_result, sample
 from spectral_keras.ops.validation import check_number
 
 # The paper's magnitudes.
@@ -36,7 +36,7 @@ DEGREES = 180.0
 # Torchvision's defaults.
 AREA = (0.08, 1.0)  # share of the image's area
 RATIO = (3 / 4, 4 / 3)  # width over height
-# Boxes that are drawn before one of the largest is taken.
+# Boxes that are sampled before one of the largest is taken.
 ATTEMPTS = 10
 
 # Pixels worked on at a time: the coordinates stay in the cache.
@@ -44,7 +44,7 @@ _CHUNK = 1 << 14
 
 
 def scale(images, rng, low=SCALE[0], high=SCALE[1], out=None, part=None):
-    """Enlarge or shrink about the centre by a factor drawn from [low, high].
+    """Enlarge or shrink about the centre by a factor sampled from [low, high].
 
     Args:
         images: images (see above).
@@ -54,14 +54,14 @@ def scale(images, rng, low=SCALE[0], high=SCALE[1], out=None, part=None):
     """
     low = check_number("low", low, low=0, low_open=True)
     high = check_number("high", high, low=low)
-    factors = drawn(lambda n: rng.uniform(low, high, n), images, part)
+    factors = sample(lambda n: rng.uniform(low, high, n), images, part)
     return transform(images, scale=factors, out=out)
 
 
 def translation(images, rng, fraction=TRANSLATION, out=None, part=None):
     """Move by whole pixels, at most `fraction` of the size on each axis; black comes into view.
 
-    The shift is a number drawn from [-fraction * size, fraction * size], rounded.  `translate` of
+    The shift is a number sampled from [-fraction * size, fraction * size], rounded.  `translate` of
     `spectral_keras.augmentation.image` moves by less and shows reflections.
 
     Args:
@@ -74,12 +74,12 @@ def translation(images, rng, fraction=TRANSLATION, out=None, part=None):
     result = as_result(images, out)
     _, height, width, _ = result.shape
     farthest = fraction * np.array([width, height])[:, np.newaxis]
-    shift = np.round(drawn(lambda n: rng.uniform(-farthest, farthest, (2, n)), result, part))
+    shift = np.round(sample(lambda n: rng.uniform(-farthest, farthest, (2, n)), result, part))
     return transform(result, translation=shift, out=result)
 
 
 def rotation(images, rng, degrees=DEGREES, out=None, part=None):
-    """Turn about the centre by an angle drawn from [-degrees, degrees].
+    """Turn about the centre by an angle sampled from [-degrees, degrees].
 
     Args:
         images: images (see above).
@@ -88,7 +88,7 @@ def rotation(images, rng, degrees=DEGREES, out=None, part=None):
         out, part: where to write, and the batch that the images are a part of (see above).
     """
     degrees = check_number("degrees", degrees, low=0, high=180)
-    angles = drawn(lambda n: rng.uniform(-degrees, degrees, n), images, part)
+    angles = sample(lambda n: rng.uniform(-degrees, degrees, n), images, part)
     return transform(images, angle=angles, out=out)
 
 
@@ -96,7 +96,7 @@ def resized_crop(images, rng, area=AREA, ratio=RATIO, out=None, part=None):
     """Cut out a random box and enlarge it to the size of the image.
 
     The share of the area is uniform, the ratio of width to height log-uniform; sides are rounded.
-    A box that does not fit is drawn again, at most ten times, and is then the largest centred box
+    A box that does not fit is sampled again, at most ten times, and is then the largest centred box
     of an allowed ratio.  Every box that fits is placed uniformly.
 
     Args:
@@ -110,7 +110,7 @@ def resized_crop(images, rng, area=AREA, ratio=RATIO, out=None, part=None):
     ratio = _interval("ratio", ratio)
     result = as_result(images, out)
     _, height, width, _ = result.shape
-    boxes = drawn(lambda n: _boxes(rng, n, height, width, area, ratio), result, part)
+    boxes = sample(lambda n: _boxes(rng, n, height, width, area, ratio), result, part)
     return resize_boxes(result, *boxes, out=result)
 
 

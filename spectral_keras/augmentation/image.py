@@ -11,7 +11,7 @@ the Keras backend; nothing loops over the images of a batch.
 
 import numpy as np
 
-from spectral_keras.augmentation._images import as_result, drawn
+from spectral_keras.augmentation._images import as_result, sample
 from spectral_keras.augmentation.affine import resized_crop, rotation, scale, translation
 from spectral_keras.ops.validation import check_number, check_positive_int
 
@@ -62,7 +62,7 @@ def _crop(images, rng, padding, mode, out, part):
     padding = check_positive_int("padding", padding, minimum=0)
     result = as_result(images, out)
     _, height, width, _ = result.shape
-    offsets = drawn(lambda n: rng.integers(0, 2 * padding + 1, (2, n)), result, part)
+    offsets = sample(lambda n: rng.integers(0, 2 * padding + 1, (2, n)), result, part)
     sides = ((0, 0), (padding, padding), (padding, padding), (0, 0))
     parts = _chunks(result)
     if mode == "constant":  # one border for all parts
@@ -96,7 +96,7 @@ def translate(images, rng, fraction=TRANSLATION, out=None, part=None):
     # The tolerance keeps a product such as 2.9999999999999996 from becoming 2.
     top, left = (min(int(fraction * size + 1e-9), size - 1) for size in (height, width))
     limits = (top, left)
-    offsets = drawn(
+    offsets = sample(
         lambda n: np.stack([rng.integers(0, 2 * limit + 1, n) for limit in limits]), result, part
     )
     for part in _chunks(result):
@@ -125,7 +125,7 @@ def flip(images, rng, probability=0.5, out=None, part=None):
     """
     probability = check_number("probability", probability, low=0, high=1)
     result = as_result(images, out)
-    chosen = drawn(rng.random, result, part) < probability
+    chosen = sample(rng.random, result, part) < probability
     # A pixel is one item: NumPy moves those twice as fast as it moves channels.
     pixels = result.view(np.dtype((np.void, 4 * result.shape[-1])))[..., 0]
     for each in _chunks(result):
@@ -142,14 +142,14 @@ def hsv(images, rng, hue=HUE, saturation=SATURATION, value=VALUE, out=None, part
             only the value is scaled.
         rng: `numpy.random.Generator`.
         hue: largest turn, as a share of the full circle, in [0, 0.5].
-        saturation: the factor is drawn from [1 - saturation, 1 + saturation]; in [0, 1].
+        saturation: the factor is sampled from [1 - saturation, 1 + saturation]; in [0, 1].
         value: the same for the value.
         out, part: where to write, and the batch that the images are a part of (see above).
     """
     hue = check_number("hue", hue, low=0, high=0.5)
     saturation = check_number("saturation", saturation, low=0, high=1)
     value = check_number("value", value, low=0, high=1)
-    draws = drawn(lambda n: rng.uniform(-1, 1, (3, n)), images, part).astype(np.float32)
+    draws = sample(lambda n: rng.uniform(-1, 1, (3, n)), images, part).astype(np.float32)
     return adjust_hsv(
         images, hue * draws[0], 1 + saturation * draws[1], 1 + value * draws[2], out=out
     )
@@ -173,7 +173,7 @@ def cutout(images, rng, fraction=CUTOUT, out=None, part=None):
     side = round(fraction * min(height, width))
     inside = []
     for size in (height, width):
-        centres = drawn(lambda n, size=size: rng.integers(0, size, n), result, part)
+        centres = sample(lambda n, size=size: rng.integers(0, size, n), result, part)
         start = centres[:, np.newaxis] - side // 2
         pixels = np.arange(size)
         inside.append((pixels >= start) & (pixels < start + side))

@@ -19,7 +19,7 @@ from spectral_keras.ops.validation import (
 class FrequencyDropout(NamedChoices, keras.layers.Layer):
     """Zeroes the frequencies outside a central square of random side, during training.
 
-    At each training step a side R is drawn, uniform on the integers {ceil(min_fraction * n), ...,
+    At each training step a side R is sampled, uniform on the integers {ceil(min_fraction * n), ...,
     n} for maps of n x n, and only the frequencies |k| < R/2 of either axis are kept: nested
     dropout on frequencies (Rippel, Snoek and Adams 2015, arXiv 1506.03767, section 3.3,
     "regularization via resolution corruption").  R = 1 leaves the mean of each map, R = n leaves
@@ -29,7 +29,7 @@ class FrequencyDropout(NamedChoices, keras.layers.Layer):
 
     The report (section III.B) follows the paper; its published code never applied it.
 
-    Maps that are not square: R is drawn for the longer side and scaled to the shorter one,
+    Maps that are not square: R is sampled for the longer side and scaled to the shorter one,
     ceil(R * n_short / n_long).
 
     Args:

@@ -48,7 +48,7 @@ class FrequencyNoise(NamedChoices, keras.layers.Layer):
 
     What differs from the print, and why:
 
-    - Noise that is independent at k and -k gives a complex image.  Here it is drawn once for the
+    - Noise that is independent at k and -k gives a complex image.  Here it is sampled once for the
       pair, so the image is real.  `variant="printed"` is the real part of the paper's: the
       variance is halved, but for the frequencies that are their own partner.
     - "The phase is unaltered" is not so where |F| + R < 0: the coefficient turns by half a turn
@@ -63,7 +63,7 @@ class FrequencyNoise(NamedChoices, keras.layers.Layer):
         sigma: variance of an unprotected amplitude, >= 0.
         alpha_r: None to draw it; or five numbers in [0, 1], the protection of the bands at radius
             0 to 9, 10 to 13, 14 to 17, 18 to 20 and 21 to 29.
-        uniform_bands: how many elements of a drawn alpha_r are uniform, 1 ... 5.
+        uniform_bands: how many elements of a sampled alpha_r are uniform, 1 ... 5.
         probability: chance that an image gets noise, in [0, 1].
         per_channel: True for noise of its own in each channel, False for the same R in all of them
             (on the phase of each).

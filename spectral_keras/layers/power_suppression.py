@@ -54,7 +54,7 @@ class PowerSuppression(NamedChoices, keras.layers.Layer):
         reference_size: side of the images, in pixels, on which the radii of the masks are cycles
             per image.  None: their own side from 32 to 40 pixels, as in the paper, 32 for smaller
             and 40 for larger images.
-        return_labels: whether to return what was drawn along with the images.
+        return_labels: whether to return what was sampled along with the images.
         seed: integer or None.
         data_format: "channels_last", "channels_first" or None for Keras' global setting.
         **kwargs: `name`, `dtype`, `trainable`.

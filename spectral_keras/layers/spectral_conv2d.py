@@ -184,8 +184,8 @@ class SpectralConv2D(NamedChoices, keras.layers.Conv2D):
         """A function that returns the same spatial sample each time it is called."""
         if isinstance(getattr(self.kernel_initializer, "seed", None), keras.random.SeedGenerator):
             # Each call of such an initializer moves its generator on: draw once.
-            drawn = self.kernel_initializer(shape, dtype=self.variable_dtype)
-            return lambda dtype: drawn
+            sample = self.kernel_initializer(shape, dtype=self.variable_dtype)
+            return lambda dtype: sample
         return lambda dtype: self.kernel_initializer(shape, dtype=dtype)
 
     def spatial_kernel(self):

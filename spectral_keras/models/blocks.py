@@ -90,7 +90,7 @@ def dropout(x: KerasTensor, rate: float, name: str, **others: Any) -> KerasTenso
     """Dropout, or nothing at rate 0; `others` are further arguments of Keras' `Dropout`."""
     if not rate:
         return x
-    # Drawn as Keras draws a default seed, but known to the layer: without one Keras' dropout takes
+    # The seed that Keras would choose, but known to the layer: without one Keras' dropout takes
     # PyTorch's own generator, whose state no checkpoint of the model holds.
     return layers.Dropout(rate, seed=random.randint(1, 10**9), name=name, **others)(x)
 

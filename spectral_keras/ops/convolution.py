@@ -54,7 +54,7 @@ def fft_conv2d(
         kernel: tensor of shape (kh, kw, channels/groups, filters).  The number of groups follows
             from the shapes.
         strides: integer or pair.
-        padding: "same" or "valid" as in Keras, or "circular": the image goes on periodically.
+        padding: "same" or "valid" as in Keras, or "circular": the image is periodic.
             Then the output has ceil(size/stride) samples, and output sample p is
 
                 sum over j of kernel[j] * x[(stride * p + dilation * j - (dilation * (k-1))//2) % n]

@@ -1,6 +1,6 @@
 """Frequency dropout: a low-pass with a random cut-off (Rippel, Snoek and Adams 2015, 3.3).
 
-A side R between R_min and n is drawn, and of the spectrum of an n x n map only the frequencies
+A side R between R_min and n is sampled, and of the spectrum of an n x n map only the frequencies
 in the centred R x R square are kept, |k| < R/2 on each axis.  A square of even side would not be
 symmetric, so R and R - 1 keep the same frequencies for even R: R = 1, 2 keep 1 coefficient, 3, 4
 keep 9, 5, 6 keep 25.  R >= n keeps everything, the Nyquist frequency of an even n included.

@@ -1,8 +1,8 @@
 """The batch that the replicas of a TensorFlow distribution strategy share.
 
 Under `tf.distribute.MirroredStrategy` or `MultiWorkerMirroredStrategy` each replica sees a part of
-the global batch.  What is drawn for an image, and what a mean is divided by, must not depend on how
-many replicas there are.  Here the replica r of R has the images r, r + R, r + 2 R, ... of the
+the global batch.  Samples for an image, and what a mean is divided by, must not depend on how many
+replicas there are.  Here the replica r of R has the images r, r + R, r + 2 R, ... of the
 global batch, as `spectral_keras.training.distribution.strategy_batches` hands them out.
 
 Without a strategy, outside of its replicas, and on JAX and PyTorch, where a step sees the whole
@@ -74,10 +74,10 @@ def global_draw(function, shape, *arguments, **keywords):
         return function(shape, *arguments, **keywords)
     count = ops.cast(shape[0], "int32")
     total = context.all_reduce("SUM", count)
-    drawn = function((total, *shape[1:]), *arguments, **keywords)
+    samples = function((total, *shape[1:]), *arguments, **keywords)
     rows = context.replica_id_in_sync_group + context.num_replicas_in_sync * ops.arange(count)
-    # A batch that was split in another way may have more rows here: they are drawn, if not equal.
-    return ops.take(drawn, ops.minimum(rows, total - 1), axis=0)
+    # A batch that was split in another way may have more rows here: they are sampled, if not equal.
+    return ops.take(samples, ops.minimum(rows, total - 1), axis=0)
 
 
 def own_share(count):

@@ -33,9 +33,9 @@ def draw_control(batch_size, seed, uniform_bands=1):
     order = ops.argsort(
         global_draw(keras.random.uniform, shape, dtype="float32", seed=seed), axis=-1
     )
-    drawn = global_draw(keras.random.uniform, shape, dtype="float32", seed=seed)
+    sampled = global_draw(keras.random.uniform, shape, dtype="float32", seed=seed)
     # A permutation is below n at n places, each set of places with equal chance.
-    return ops.where(order < uniform_bands, drawn, ops.floor(2 * drawn))
+    return ops.where(order < uniform_bands, sampled, ops.floor(2 * sampled))
 
 
 def noise_deviation(alpha_r, height, width, sigma, *, variant="consistent", reference_size=None):
@@ -83,12 +83,12 @@ def draw_even(batch_size, channels, height, width, seed):
         float32 tensor of shape (batch_size, channels, height, width//2 + 1).
     """
     columns = width // 2 + 1
-    drawn = global_draw(
+    sampled = global_draw(
         keras.random.normal, (batch_size, channels, height, columns), dtype="float32", seed=seed
     )
     rows = np.abs(signed_frequencies(height))
     paired = _self_paired(width)[:columns]
-    return ops.where(paired, ops.take(drawn, rows, axis=-2), drawn)
+    return ops.where(paired, ops.take(sampled, rows, axis=-2), sampled)
 
 
 def amplitude_noise(planes, amplitudes, *, keep_phase=False):

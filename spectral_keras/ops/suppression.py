@@ -46,12 +46,12 @@ def draw_suppression(batch_size, probability, alpha, seed, *, alpha_is="kept"):
     shape = (batch_size,)
     chosen = global_draw(keras.random.uniform, shape, dtype="float32", seed=seed) < probability
     band = global_draw(keras.random.randint, shape, 0, len(BANDS), "int32", seed)
-    drawn = low + (high - low) * global_draw(
+    sampled = low + (high - low) * global_draw(
         keras.random.uniform, shape, dtype="float32", seed=seed
     )
     return (
         ops.where(chosen, band, ops.full_like(band, -1)),
-        ops.where(chosen, drawn, ops.full_like(drawn, identity_alpha(alpha_is))),
+        ops.where(chosen, sampled, ops.full_like(sampled, identity_alpha(alpha_is))),
     )
 
 

@@ -63,7 +63,7 @@ class AdversarialModel(keras.Model):
             # Found out here, not inside of the first step's trace.
             logits_function(classifier, attack.from_logits)
             self._validation_attack = attack.for_validation()
-            # Two generators: a validation must not change the training that goes on after it.
+            # Two generators: a validation must not change the training after it.
             self._training_seed = attack.seed_generator()
             self._validation_seed = attack.seed_generator()
         self.built = True
@@ -96,7 +96,7 @@ class AdversarialModel(keras.Model):
         mapping = list(zip(variables, [*trainable, *non_trainable], strict=True))
         with keras.StatelessScope(state_mapping=mapping) as scope:
             data = self._prepared(data, training)
-        # The attack may have drawn random numbers and moved running averages.
+        # The attack may have used random numbers and moved running averages.
         non_trainable = [scope.get_current_value(v) for v in self.non_trainable_variables]
         return step((trainable, non_trainable, *others), data)
 

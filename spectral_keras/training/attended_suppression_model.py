@@ -24,7 +24,7 @@ class AttendedSuppressionModel(AuxiliaryLossModel):
     After Jia, Bao and Ma (arXiv 1911.12044).  In each step of `fit` the images first get zero
     borders (`padding`), then lose some of their frequencies (`suppression`), then get noise
     (`noise`), then are cropped at random to their size; each of these is optional.  With a
-    `configuration` the classifier's `ChannelGate` is told how many channels to open for a
+    `configuration` the classifier's `ChannelGate` learns how many channels to open for a
     suppressed image:
 
         loss = classification loss + weight * mean over the batch of s (v - beta)^2
@@ -234,7 +234,7 @@ class AttendedSuppressionModel(AuxiliaryLossModel):
         counted = y_pred["suppressed"]
         losses = counted * ops.square(y_pred["open_ratio"] - y_pred["beta"])
         if self.normalizer == "suppressed":
-            # Of the whole batch, also where replicas share it.
+            # The count of the whole batch, also where replicas share it.
             count = global_sum(ops.cast(ops.shape(losses)[0], losses.dtype))
             losses = losses * count / ops.maximum(global_sum(ops.sum(counted)), 1)
         return losses

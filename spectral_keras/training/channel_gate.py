@@ -38,7 +38,7 @@ def insert_channel_gate(model, after=None, *, name="channel_gate", **options):
 
     Args:
         model: functional or sequential `keras.Model`, built.
-        after: name of the layer whose maps are gated.  None: `first_semantic_layer(model)`.
+        after: name of the layer whose maps are multiplied, None: `first_semantic_layer(model)`.
         name: name of the gate.
         **options: arguments of `ChannelGate`, such as `extended=True` or `hidden=512`;
             `return_open_ratio` is True.
@@ -57,8 +57,8 @@ def insert_channel_gate(model, after=None, *, name="channel_gate", **options):
     >>> from spectral_keras.training import insert_channel_gate
     >>> layers = [keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3, name="conv")]
     >>> layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(10)]
-    >>> gated = insert_channel_gate(keras.Sequential(layers), hidden=16)
-    >>> [layer.name for layer in gated.layers][1:3]
+    >>> model = insert_channel_gate(keras.Sequential(layers), hidden=16)
+    >>> [layer.name for layer in model.layers][1:3]
     ['conv', 'channel_gate']
     """
     if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):

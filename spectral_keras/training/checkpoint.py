@@ -2,7 +2,7 @@
 
 A checkpoint holds the model's variables (with the state of its random layers), the optimizer's
 variables (with its step count and loss scale) and a JSON-plain dict of whatever else the caller
-needs: epoch, history, best score, the counters of callbacks.  Restoring it and going on gives,
+needs: epoch, history, best score, the counters of callbacks.  Restoring it and continuing gives,
 bit for bit, what the uninterrupted run gives, provided that the data of a step depend on
 (seed, epoch, index) only.
 

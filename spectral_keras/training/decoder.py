@@ -91,7 +91,7 @@ def _double(x, outgoing, name, last):
         3,
         strides=2,
         padding="valid",
-        # Of Keras' transposed kernel, (3, 3, outgoing, incoming), the fan-out is 9 * incoming.
+        # Keras' transposed kernel is (3, 3, outgoing, incoming): its fan-out is 9 * incoming.
         kernel_initializer=keras.initializers.VarianceScaling(
             2.0, mode="fan_out", distribution="untruncated_normal"
         ),

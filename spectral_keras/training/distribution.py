@@ -30,7 +30,7 @@ def strategy_batches(strategy, batches, *, first_epoch=0):
     Args:
         strategy: `tf.distribute.MirroredStrategy` or `MultiWorkerMirroredStrategy`.
         batches: `Batches`, which compute ahead.
-        first_epoch: the epoch to begin with, of a training that goes on.
+        first_epoch: the epoch to begin with, where a training continues.
 
     Returns:
         `tf.distribute.DistributedDataset`.

@@ -24,7 +24,7 @@ def multi_worker_fit(strategy):
     """Context in which `fit` and `evaluate` work under a `MultiWorkerMirroredStrategy`.
 
     In Keras 3.15 two functions are replaced, and put back at the end.  With any other version a
-    tiny `fit` is tried first, on all workers: if it works, as it does where Keras has been mended,
+    tiny `fit` is tried first, on all workers: if it works, as it does where Keras has been fixed,
     nothing is replaced.
 
     Args:

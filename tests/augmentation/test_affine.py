@@ -189,7 +189,7 @@ class TestTransform:
         result = transform(batch, angle, (2, -3), factor)
         centre = np.array([7.5, 10])
         for number, (turn, s) in enumerate(zip(np.radians(angle), factor, strict=True)):
-            # Of (row, column): the transposed matrix of (column, row).
+            # (row, column) have the transposed matrix of (column, row).
             inverse = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) / s
             expected = ndimage.affine_transform(
                 np.pad(batch[number, :, :, 0], 1),
@@ -286,7 +286,7 @@ class TestDraws:
         moved = translation(batch, np.random.default_rng(0))
         number, rows, columns, _ = np.nonzero(moved)
         assert np.array_equal(number, np.arange(4000))
-        # Of U(-8.4, 8.4) and U(-12.4, 12.4), rounded: the outermost shifts are rarer.
+        # U(-8.4, 8.4) and U(-12.4, 12.4), rounded: the outermost shifts are rarer.
         for shifts, farthest in ((rows - 10, 8.4), (columns - 15, 12.4)):
             values, counts = np.unique(shifts, return_counts=True)
             assert list(values) == list(range(-int(farthest), int(farthest) + 1))
@@ -326,7 +326,7 @@ class TestDraws:
         return np.mean(np.where(fits.any(axis=1), first[:, 0], side**2) / side**2 < below)
 
     def boxes(self, step, ramps, **arguments):
-        """The integer boxes behind results of coordinates: first and last values tell the sides."""
+        """The integer boxes behind results of coordinates: first and last values show the sides."""
         count, height, width, _ = ramps.shape
         result = np.float64(step(ramps, np.random.default_rng(0), **arguments))
         found = {}

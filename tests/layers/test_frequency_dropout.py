@@ -75,7 +75,7 @@ class TestCorrectness:
         delta = np.zeros((1, 9, 9, 1), "float32")
         delta[0, 0, 0, 0] = 1
         for side, count in [(1, 1), (2, 1), (3, 9), (4, 9), (5, 25), (6, 25), (7, 49), (8, 49)]:
-            # Of a delta each coefficient is 1: the output's first value is the share kept.
+            # Each coefficient of a delta is 1: the output's first value is the share kept.
             first = to_numpy(frequency_dropout(delta, side))[0, 0, 0, 0]
             assert first * 81 == pytest.approx(count, abs=1e-4)
 
@@ -148,7 +148,7 @@ class TestCorrectness:
         assert smallest_side(8, 0.0) == 1
 
     def test_one_draw_for_the_batch_or_one_a_sample(self):
-        # Random signs: all frequencies present, so the energy tells the side.
+        # Random signs: all frequencies present, so the energy shows the side.
         sample = np.sign(random_images((1, 16, 16, 1)) - 0.5)
         x = np.repeat(sample, 32, axis=0)
         whole = to_numpy(FrequencyDropout(0.0, seed=1)(x, training=True))

@@ -212,7 +212,7 @@ class TestCorrectness:
         assert abs(np.corrcoef(own[..., 0].ravel(), own[..., 2].ravel())[0, 1]) < 0.4
 
     def test_both_data_formats(self):
-        # One channel: the same numbers are drawn for both.
+        # One channel: the same numbers are sampled for both.
         x = random_images((2, 9, 8, 1))
         last = training_call(FrequencyNoise(seed=1), x)
         first = training_call(

@@ -173,8 +173,8 @@ class TestDraws:
         assert abs(counts[0] - 6000) < 225
         assert np.abs(counts[1:] - 1000).max() < 150
         assert (alpha[band < 0] == 1).all()
-        drawn = alpha[band >= 0]
-        deciles = np.histogram(drawn, 10, (0, 1))[0] / len(drawn)
+        chosen = alpha[band >= 0]
+        deciles = np.histogram(chosen, 10, (0, 1))[0] / len(chosen)
         np.testing.assert_allclose(deciles, 0.1, atol=0.03)
         assert abs(np.corrcoef(alpha[band >= 0], band[band >= 0])[0, 1]) < 0.1
 

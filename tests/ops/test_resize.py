@@ -128,7 +128,7 @@ class TestCorrectness:
             np.testing.assert_allclose(actual, expected, atol=tolerance * 4)
 
     def test_adjoint_is_zero_padding_of_the_spectrum(self):
-        # Of the mean-preserving shrinking: ifft2(pad(fft2(g))), weights 1/2 at both Nyquist bins.
+        # The mean-preserving shrinking: ifft2(pad(fft2(g))), weights 1/2 at both Nyquist bins.
         g = random_images((1, 4, 5, 1), seed=2, dtype="float64")
         spectrum = np.fft.fft2(g[0, :, :, 0])
         padded = np.zeros((7, 8), complex)

@@ -186,7 +186,7 @@ class TestTraining:
         assert_same_weights(plain, around, atol=1e-6)
 
     def test_gate_learns_its_label(self):
-        """With all images suppressed to nothing but a band, the gate closes as told."""
+        """With all images suppressed to nothing but a band, the gate closes as its labels say."""
         suppression = PowerSuppression(1.0, alpha=0.0, seed=1)
         model = AttendedSuppressionModel(gated_net(), suppression, configuration="000", weight=100)
         model.compile(keras.optimizers.Adam(0.03), "sparse_categorical_crossentropy")

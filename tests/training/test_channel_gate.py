@@ -21,34 +21,34 @@ def set_open(model, bias):
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_an_open_gate_changes_nothing(batch_norm, extended):
     model = conv_net(batch_norm=batch_norm)
-    gated = insert_channel_gate(model, hidden=5, extended=extended)
+    copy = insert_channel_gate(model, hidden=5, extended=extended)
     x = random_images((3, 8, 8, 3))
     expected = model.predict(x, verbose=0)
-    set_open(gated, 100.0)
-    np.testing.assert_allclose(gated.predict(x, verbose=0), expected, atol=1e-6)
+    set_open(copy, 100.0)
+    np.testing.assert_allclose(copy.predict(x, verbose=0), expected, atol=1e-6)
     # A gate of 1/2 halves the maps, as half the weights of the layer before it do.
-    set_open(gated, 0.0)
+    set_open(copy, 0.0)
     layer = model.get_layer("bn" if batch_norm else "conv")
     scale, shift, *statistics = layer.get_weights()
     layer.set_weights([scale / 2, shift / 2, *statistics])
-    np.testing.assert_allclose(gated.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-6)
+    np.testing.assert_allclose(copy.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-6)
 
 
 def test_layers_of_its_own():
     model = conv_net()
     before = [np.array(keras.ops.convert_to_numpy(w)) for w in model.weights]
-    gated = insert_channel_gate(model, hidden=5)
-    assert gated.count_params() == model.count_params() + 6 * 5 + 5 + 5 * 6 + 6
-    gated.set_weights([w + 1 for w in gated.get_weights()])
+    copy = insert_channel_gate(model, hidden=5)
+    assert copy.count_params() == model.count_params() + 6 * 5 + 5 + 5 * 6 + 6
+    copy.set_weights([w + 1 for w in copy.get_weights()])
     for one, other in zip(before, model.weights, strict=True):
         np.testing.assert_array_equal(one, keras.ops.convert_to_numpy(other))
 
 
 def test_open_ratio_is_the_mean_gate():
-    gated = insert_channel_gate(conv_net(), hidden=5)
-    set_open(gated, -1.0)
-    gate = gated.get_layer("channel_gate")
-    ratio = keras.Model(gated.input, gate.output[1]).predict(random_images((3, 8, 8, 3)), verbose=0)
+    copy = insert_channel_gate(conv_net(), hidden=5)
+    set_open(copy, -1.0)
+    gate = copy.get_layer("channel_gate")
+    ratio = keras.Model(copy.input, gate.output[1]).predict(random_images((3, 8, 8, 3)), verbose=0)
     np.testing.assert_allclose(ratio, 1 / (1 + np.e), rtol=1e-5)
 
 
@@ -57,15 +57,15 @@ def test_sequential_named_layer_and_file(tmp_path):
     layers += [keras.layers.Conv2D(5, 3, name="second"), keras.layers.GlobalAveragePooling2D()]
     model = keras.Sequential([*layers, keras.layers.Dense(2)])
     assert first_semantic_layer(model) == "first"
-    gated = insert_channel_gate(model, "second", hidden=3)
+    copy = insert_channel_gate(model, "second", hidden=3)
     x = random_images((3, 8, 8, 3))
-    gated.save(tmp_path / "gated.keras")
-    loaded = keras.saving.load_model(tmp_path / "gated.keras")
-    np.testing.assert_allclose(loaded.predict(x, verbose=0), gated.predict(x, verbose=0), atol=1e-6)
+    copy.save(tmp_path / "copy.keras")
+    loaded = keras.saving.load_model(tmp_path / "copy.keras")
+    np.testing.assert_allclose(loaded.predict(x, verbose=0), copy.predict(x, verbose=0), atol=1e-6)
     gate = loaded.get_layer("channel_gate")
     assert isinstance(gate, ChannelGate) and gate.excite.kernel.shape[-1] == 5
-    set_open(gated, 100.0)
-    np.testing.assert_allclose(gated.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-6)
+    set_open(copy, 100.0)
+    np.testing.assert_allclose(copy.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-6)
 
 
 class TestErrors:
