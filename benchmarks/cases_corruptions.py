@@ -21,8 +21,8 @@ CONSTANTS = (
     f"{LIBRARY} uses ImageNet-C's constants at every size; {OURS!r} uses the same ones "
     "(table='imagenet'), so that both do equal work. Exceptions: in elastic_transform "
     f"{LIBRARY} has constants of its own and no affine map; {LIBRARY} cuts frost out of the "
-    "photographs, which it reads from a file for each image, and we draw a texture; it enlarges "
-    "pixelate by the nearest pixel. CIFAR-10-C's own constants, made for 32 x 32 pixels, are "
+    "photographs, which it reads from a file for each image, and we out of procedural pictures in "
+    "memory; it enlarges pixelate by the nearest pixel. CIFAR-10-C's own constants, made for 32 x 32 pixels, are "
     f"{OURS_CIFAR!r}"
 )
 SIDE = 32
