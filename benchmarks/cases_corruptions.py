@@ -22,7 +22,8 @@ CONSTANTS = (
     "(table='imagenet'), so that both do equal work. Exceptions: in elastic_transform "
     f"{LIBRARY} has constants of its own and no affine map; {LIBRARY} cuts frost out of the "
     "photographs, which it reads from a file for each image, and we out of procedural pictures in "
-    "memory; it enlarges pixelate by the nearest pixel. CIFAR-10-C's own constants, made for 32 x 32 pixels, are "
+    "memory; it enlarges pixelate by the nearest pixel. CIFAR-10-C's own constants, made for "
+    "32 x 32 pixels, are "
     f"{OURS_CIFAR!r}"
 )
 SIDE = 32
