@@ -1,6 +1,6 @@
 """The command behind each figure: presets, results as JSON, drawing.
 
-`python -m figures.NAME --preset smoke|cpu|paper` runs or goes on with what the figure needs,
+`python -m figures.NAME --preset smoke|cpu|paper` runs or continues what the figure needs,
 keeps it in `figures/results/NAME.json` and draws `figures/results/NAME.png`.  Without `--preset`
 it draws the PNG again from the JSON.
 """
@@ -8,14 +8,14 @@ it draws the PNG again from the JSON.
 import dataclasses
 import importlib
 import json
-import os
 import pathlib
 import sys
 import time
 from collections.abc import Callable
 
-from spectral_keras.experiments.command import CommandError, OneLineParser, command_line, report_end
-from spectral_keras.experiments.folder import check_output, read_json, write_json
+from spectral_keras.experiments.command import CommandError, OneLineParser, command_line
+from spectral_keras.experiments.folder import WorkFolder, check_output, work_in, write_json
+from spectral_keras.experiments.pictures import write_picture
 from spectral_keras.experiments.provenance import commit, versions
 
 PRESETS = ("smoke", "cpu", "paper")
@@ -50,6 +50,26 @@ class Figure:
     runs_of: str = ""
 
 
+class ResultsFolder(WorkFolder):
+    """The folder of the results of figures, one file each, as one of them works in it."""
+
+    owned, shared = (), True
+
+    def __init__(self, path, name):
+        super().__init__(path)
+        self.figure, self.mark = name, f"{name}.json"
+        self.lock, self.noun = f".{name}.lock", f"results of figures.{name}"
+
+    @property
+    def file(self):
+        """The JSON file of the results."""
+        return self.path / self.mark
+
+    def check_manifest(self, content):
+        if content.get("figure") != self.figure or "content" not in content:
+            raise CommandError(f"{self.file} holds no results of figures.{self.figure}")
+
+
 class Experiment:
     """What `Figure.run` works on.
 
@@ -62,8 +82,8 @@ class Experiment:
         overwrite: whether nothing that an earlier call finished is to be used.
     """
 
-    def __init__(self, figure, preset, path, folder, data_dir):
-        self.figure, self.preset, self.path = figure, preset, path
+    def __init__(self, figure, preset, results, folder, data_dir):
+        self.figure, self.preset, self.results = figure, preset, results
         self.folder, self.data_dir = folder, data_dir
         self.settings = json.loads(json.dumps(figure.presets[preset]))
         self.content = {}
@@ -74,24 +94,24 @@ class Experiment:
 
     def take_up(self, overwrite):
         """Take up the results that the JSON already holds."""
-        self.overwrite = overwrite
-        if not self.path.exists() or overwrite:
+        self.overwrite, path = overwrite, self.results.file
+        if not self.results.begun or overwrite:
             return
-        stored = read_json(self.path)
+        stored = self.results.manifest()
         if stored.get("preset") != self.preset:
             raise CommandError(
-                f"{self.path} holds results of the preset {stored.get('preset')}: --overwrite "
+                f"{path} holds results of the preset {stored.get('preset')}: --overwrite "
                 "replaces them, --results names another folder"
             )
         content, seconds = stored.get("content", {}), stored.get("seconds", 0.0)
         good = isinstance(content, dict) and isinstance(content.get("runs", {}), dict)
         if not good or isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
-            raise CommandError(f"{self.path} is damaged: --overwrite makes it anew")
+            raise CommandError(f"{path} is damaged: --overwrite makes it anew")
         self.content, self._seconds = content, seconds
         if stored.get("settings") != self.settings:
             # A run is known by its whole command, so those that are still wanted stay good.
             self.content = {"runs": self.content.get("runs", {})}
-            self.say(f"the preset's settings have changed since {self.path} was made")
+            self.say(f"the preset's settings have changed since {path} was made")
 
     def drop_unused_runs(self):
         """Forget the training runs that the settings no longer ask for."""
@@ -103,9 +123,7 @@ class Experiment:
         """Write the JSON: all that is known so far."""
         # A clock that was set back takes nothing away.
         seconds = self._seconds + max(0.0, time.perf_counter() - self._begin)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(
-            self.path,
+        self.results.begin(
             {
                 "figure": self.figure.name,
                 "preset": self.preset,
@@ -133,19 +151,21 @@ def main(figure, argv=None):
     if isinstance(figure, str):
         figure = importlib.import_module(f"figures.{figure}").FIGURE
     options = _parse(figure, argv)
-    path = pathlib.Path(options.results) / f"{figure.name}.json"
-    try:
+    results = ResultsFolder(options.results, figure.name)
+
+    def work():
         check_output(options.results, "--results")
         if options.preset:
             check_output(options.runs, "--runs")
-            _run(figure, options, path)
-        elif not path.exists():
-            raise CommandError(f"{path} does not exist: --preset smoke, cpu or paper makes it")
-        _draw(figure, path)
-        status = 0
-    except (CommandError, OSError, KeyboardInterrupt) as error:
-        status = report_end(f"figures.{figure.name}", error, "the same command goes on")
-    sys.exit(status)
+            _run(figure, options, results)
+        elif not results.begun:
+            raise CommandError(
+                f"{results.file} does not exist: --preset smoke, cpu or paper makes it"
+            )
+        _draw(figure, results)
+
+    prog = f"figures.{figure.name}"
+    sys.exit(work_in(results, prog, work, "the same command continues"))
 
 
 def _parse(figure, argv):
@@ -167,10 +187,11 @@ def _parse(figure, argv):
     return parser.parse_args(argv)
 
 
-def _run(figure, options, path):
+def _run(figure, options, results):
     # Each preset trains in a folder of its own: a run folder belongs to one set of options.
     folder = pathlib.Path(options.runs) / options.preset
-    experiment = Experiment(figure, options.preset, path, folder, options.data_dir)
+    experiment = Experiment(figure, options.preset, results, folder, options.data_dir)
+    results.open()
     experiment.take_up(options.overwrite)
     figure.run(experiment)
     experiment.drop_unused_runs()
@@ -178,18 +199,16 @@ def _run(figure, options, path):
         stored = {"preset": options.preset, "settings": experiment.settings}
         figure.derive(stored | {"content": experiment.content})
     experiment.save(finished=True)
-    experiment.say(f"results: {path}")
+    experiment.say(f"results: {results.file}")
 
 
-def _draw(figure, path):
+def _draw(figure, results):
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    stored = read_json(path)
-    if stored.get("figure") != figure.name or "content" not in stored:
-        raise CommandError(f"{path} holds no results of figures.{figure.name}")
+    path, stored = results.file, results.manifest()
     before = json.dumps(stored)
     try:
         if figure.derive:
@@ -199,7 +218,7 @@ def _draw(figure, path):
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         state = "damaged" if stored.get("finished") else "unfinished"
         raise CommandError(
-            f"{path} is {state} ({error!r}): --preset {stored.get('preset')} goes on with it, "
+            f"{path} is {state} ({error!r}): --preset {stored.get('preset')} continues it, "
             "with --overwrite from the start"
         ) from error
     if json.dumps(stored) != before:
@@ -215,12 +234,7 @@ def _text(size):
 
 
 def _write_pictures(pictures, path, name):
-    from matplotlib import pyplot
-
     for suffix, picture in (pictures if isinstance(pictures, dict) else {"": pictures}).items():
         target = path.with_name(f"{path.stem}{suffix}.png")
-        temporary = target.with_name(f".tmp-{target.name}")
-        picture.savefig(temporary, dpi=120)
-        pyplot.close(picture)
-        os.replace(temporary, target)
+        write_picture(target, picture, dpi=120)
         print(f"{name}: {target}")

@@ -13,6 +13,7 @@ import numpy as np
 
 from figures._runs import trained
 from spectral_keras.experiments.command import CommandError
+from spectral_keras.experiments.folder import write_arrays
 from spectral_keras.experiments.saved_models import load_model
 
 # Letter of the paper -> name of the regime.
@@ -185,9 +186,7 @@ def prepare_images(experiment):
             chosen = balanced_prefix(y, count or len(y))
             arrays[f"x_{part}"], arrays[f"y_{part}"] = x[kept][chosen], y[chosen]
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(".tmp.npz")
-        np.savez(temporary, **arrays)
-        os.replace(temporary, path)
+        write_arrays(path, arrays)
     # As seen from where the command runs: recorded commands name no folder of this machine.
     return pathlib.Path(os.path.relpath(path)).as_posix()
 
@@ -216,5 +215,5 @@ def load_network(experiment, letter):
     """best.keras of a regime."""
     path = experiment.folder / REGIMES[letter] / "best.keras"
     if not path.exists():
-        raise CommandError(f"{path} is gone: delete its run from {experiment.path}")
+        raise CommandError(f"{path} is gone: delete its run from {experiment.results.file}")
     return load_model(path)

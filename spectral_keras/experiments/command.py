@@ -61,6 +61,7 @@ class OneLineParser(argparse.ArgumentParser):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, allow_abbrev=False, **kwargs)
+        self.renamed = {}  # an option's name in earlier versions -> its name now
 
     def error(self, message):
         prefix = "unrecognized arguments: "
@@ -68,7 +69,9 @@ class OneLineParser(argparse.ArgumentParser):
             wrong = (message.removeprefix(prefix).split() or ["''"])[0]
             known = list(self._option_string_actions)
             # Nearer than by default: --num-pairs is no --aux-phase.
-            near = difflib.get_close_matches(wrong.partition("=")[0], known, n=1, cutoff=0.7)
+            name = wrong.partition("=")[0]
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+            near = [self.renamed[name]] if name in self.renamed else near
             hint = f"; did you mean {near[0]}?" if near else "; --help lists the options"
             message = f"unknown option {wrong}{hint}"
         print(f"{self.prog}: error: {message}", file=sys.stderr)

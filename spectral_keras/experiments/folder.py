@@ -20,16 +20,19 @@ from typing import IO, Any
 
 from spectral_keras.data.checksums import CHECKSUM, json_checksum, without_checksum
 from spectral_keras.data.files import open_regular, read_regular
-from spectral_keras.experiments.command import CommandError
+from spectral_keras.experiments.command import CommandError, Stopped, report_end
 
 __all__ = [
     "WorkFolder",
     "check_output",
+    "dataset_label",
     "default_folder",
     "file_hash",
     "read_json",
     "temporary_name",
     "with_checksum",
+    "work_in",
+    "write_arrays",
     "write_file",
     "write_history",
     "write_json",
@@ -114,11 +117,25 @@ def write_history(path: str | os.PathLike, rows: list[dict[str, Any]]) -> None:
     write_text(path, text.getvalue())
 
 
-def default_folder(name: str, dataset: str, parent: str = "runs") -> pathlib.Path:
-    """<parent>/<model>-<dataset>, with a file's or folder's stem for the data set."""
+def write_arrays(path: str | os.PathLike, arrays: Any) -> None:
+    """Write one array as .npy, or a dict of them as a compressed .npz, whole or not at all."""
+    import numpy as np
+
+    if isinstance(arrays, dict):
+        write_file(path, lambda file: np.savez_compressed(file, **arrays))
+    else:
+        write_file(path, lambda file: np.save(file, arrays))
+
+
+def dataset_label(dataset: str) -> str:
+    """A data set's name for names of folders and titles: of a file or a folder its stem."""
     looks_like_path = os.sep in dataset or dataset.endswith(".npz")
-    label = pathlib.Path(dataset).stem if looks_like_path else dataset
-    return pathlib.Path(parent) / f"{name}-{label}"
+    return pathlib.Path(dataset).stem if looks_like_path else dataset
+
+
+def default_folder(name: str, dataset: str, parent: str = "runs") -> pathlib.Path:
+    """<parent>/<model>-<dataset>."""
+    return pathlib.Path(parent) / f"{name}-{dataset_label(dataset)}"
 
 
 def check_output(path: str | os.PathLike, option: str = "--output") -> None:
@@ -152,15 +169,21 @@ class WorkFolder:
         mark: name of that file; it is the first to be written and the last to be deleted.
         noun: what the folder holds, with its article, for messages.
         owned: names of files and folders that --overwrite deletes besides the mark; None: all.
+        lock: name of the file that is locked.
+        shared: whether work of other kinds, with marks and locks of their own, may be there too.
+        shown: the folder as messages name it.
     """
 
     mark = "config.json"
     noun = "a run"
     owned: Iterable[str] | None = None
+    lock = LOCK
+    shared = False
 
     def __init__(self, path: str | os.PathLike):
-        self.path = pathlib.Path(path)
+        self.path = self.shown = pathlib.Path(path)
         self._lock: Any = None
+        self._made: list[pathlib.Path] = []
 
     def __truediv__(self, name: str) -> pathlib.Path:
         return self.path / name
@@ -190,18 +213,22 @@ class WorkFolder:
         """Refuse a folder that this command may not write into, before any work is done."""
         check_output(self.path)
         if not self.begun:
-            if self.path.is_dir() and any(
-                name != LOCK and not is_temporary(name) for name in os.listdir(self.path)
+            if (
+                not self.shared
+                and self.path.is_dir()
+                and any(
+                    name != self.lock and not is_temporary(name) for name in os.listdir(self.path)
+                )
             ):
                 kind = self.noun.partition(" ")[2]
                 raise CommandError(
-                    f"{self.path} is not empty and holds no {kind}: name another folder with "
+                    f"{self.shown} is not empty and holds no {kind}: name another folder with "
                     "--output"
                 )
             return
         if not (resume or overwrite):
             raise CommandError(
-                f"{self.path} already holds {self.noun}: continue it with --resume, replace it "
+                f"{self.shown} already holds {self.noun}: continue it with --resume, replace it "
                 "with --overwrite, or name another folder with --output"
             )
         try:
@@ -211,7 +238,7 @@ class WorkFolder:
                 raise
             # It deletes what is there: only of a folder that is ours.
             raise CommandError(
-                f"--overwrite deletes nothing in {self.path}, which may hold something else "
+                f"--overwrite deletes nothing in {self.shown}, which may hold something else "
                 f"than {self.noun} ({error}): name another folder with --output"
             ) from None
 
@@ -219,19 +246,26 @@ class WorkFolder:
         """Refuse to continue the work with settings that would change it.
 
         Args:
-            settings: JSON-plain dict of the options, or of what else the mark has.
+            settings: JSON-plain dict of the options.
             free: names that may differ.
         """
         stored = self.manifest()
+        # A mark without options has them beside all else.
         stored = stored.get("options", stored)
         for name, value in json.loads(json.dumps(settings)).items():
             # A version with fewer options began it with what is the default now.
             if name in free or name not in stored or stored[name] == value:
                 continue
-            raise CommandError(
-                f"{self.path} was started with --{name.replace('_', '-')} {stored[name]}, not "
-                f"{value}: resume it with its own options, or name another folder with --output"
+            raise self.started_with(
+                f"--{name.replace('_', '-')} {_words(stored[name])}", _words(value)
             )
+
+    def started_with(self, before: str, now: str = "") -> CommandError:
+        """The error of work that cannot be continued with what is given now."""
+        return CommandError(
+            f"{self.shown} was started with {before}{now and f', not {now}'}: resume it with its "
+            "own options, or name another folder with --output"
+        )
 
     def check_conditions(self, now: dict[str, Any]) -> list[str]:
         """Compare backend, device and versions with those that the work was begun under.
@@ -245,10 +279,12 @@ class WorkFolder:
         stored = self.manifest()
         if stored.get("backend", now["backend"]) != now["backend"]:
             raise CommandError(
-                f"{self.path} was started on the backend {stored['backend']}, not "
+                f"{self.shown} was started on the backend {stored['backend']}, not "
                 f"{now['backend']}: set KERAS_BACKEND={stored['backend']}"
             )
-        before = {"device": stored.get("device"), **(stored.get("versions") or {})}
+        versions = stored.get("versions")
+        before = versions if isinstance(versions, dict) else {}
+        before = {"device": stored.get("device"), **before}
         after = {"device": now["device"], **now["versions"]}
         changed = [
             f"{name} {before[name]}, now {value}"
@@ -257,18 +293,43 @@ class WorkFolder:
         ]
         return [f"started with {', '.join(changed)}: the numbers may differ"] if changed else []
 
+    def continue_under(
+        self,
+        now: dict[str, Any],
+        more: Iterable[str] = (),
+        options: dict[str, Any] | None = None,
+    ) -> list[str]:
+        """`check_conditions`, and keep in the mark ("continued") what has changed.
+
+        Args:
+            now: the conditions.
+            more: lines of what else has changed.
+            options: those that are others from now on.
+        """
+        lines = [*self.check_conditions(now), *more]
+        stored = self.manifest()
+        known = stored.get("continued")
+        known = known if isinstance(known, list) else []
+        new = [line for line in lines if line not in known]
+        if new:
+            stored.get("options", {}).update(options or {})
+            self.begin(stored | {"continued": [*known, *new]})
+        return lines
+
     def open(self, overwrite: bool = False) -> None:
         """Make the folder, take its lock and, to overwrite, delete what earlier work left."""
         try:
+            self._made = [p for p in (self.path, *self.path.parents) if not p.exists()]
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(self.path / LOCK)
+            self._lock = _locked(self.path / self.lock)
         except OSError as error:
             reason = error.strerror or error
-            raise CommandError(f"{self.path} cannot be written: {reason}") from None
+            raise CommandError(f"{self.shown} cannot be written: {reason}") from None
         if self._lock is None:
-            raise CommandError(f"{self.path} is in use by another process")
+            self._made = []
+            raise CommandError(f"{self.shown} is in use by another process")
         for name in os.listdir(self.path):
-            if is_temporary(name):
+            if is_temporary(name) and not self.shared:
                 with contextlib.suppress(OSError):
                     (self.path / name).unlink()
         if overwrite and self.begun:
@@ -278,7 +339,7 @@ class WorkFolder:
         """Delete the work, the mark last: until then the folder is known as ours."""
         names = os.listdir(self.path) if self.owned is None else self.owned
         try:
-            for name in sorted(set(names) - {LOCK, self.mark}):
+            for name in sorted(set(names) - {self.lock, self.mark}):
                 entry = self.path / name
                 if entry.is_dir() and not entry.is_symlink():
                     shutil.rmtree(entry)
@@ -286,17 +347,45 @@ class WorkFolder:
                     entry.unlink(missing_ok=True)
             (self.path / self.mark).unlink(missing_ok=True)
         except OSError as error:
-            raise CommandError(f"{self.path} cannot be emptied: {error.strerror}") from None
+            raise CommandError(f"{self.shown} cannot be emptied: {error.strerror}") from None
 
     def begin(self, content: dict[str, Any]) -> None:
         """Write the mark."""
         write_json(self.path / self.mark, content)
 
     def close(self) -> None:
-        """Give the lock back."""
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        """Give the lock back; a folder that `open` made and that is still empty goes too."""
+        if self._lock is None:
+            return
+        with contextlib.suppress(OSError):
+            if self._made and os.listdir(self.path) == [self.lock]:
+                (self.path / self.lock).unlink()
+                for folder in self._made:
+                    folder.rmdir()
+        self._lock.close()
+        self._lock = None
+
+
+def work_in(folder: WorkFolder, prog: str, work: Callable[[], Any], advice: str) -> int:
+    """Run the work of a command in its folder; returns the exit status.
+
+    Args:
+        folder: closed at the end.
+        prog: the command's name.
+        work: the work.
+        advice: how it may be continued, once there is something to continue.
+    """
+    try:
+        work()
+        return 0
+    except (CommandError, Stopped, OSError, KeyboardInterrupt) as error:
+        return report_end(prog, error, advice if folder.begun else "")
+    finally:
+        folder.close()
+
+
+def _words(value):
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _locked(path):

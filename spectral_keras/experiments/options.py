@@ -8,6 +8,7 @@ that a run records.
 
 import argparse
 import dataclasses
+import difflib
 import fractions
 import math
 import sys
@@ -22,8 +23,10 @@ __all__ = [
     "boolean",
     "fraction",
     "number",
+    "one_of",
     "option",
     "path",
+    "several",
     "true_false_auto",
 ]
 
@@ -50,6 +53,7 @@ class Spec:
         special: shown by --help-all only.
         positional: given without a name.
         default: text of the default in --help, None for the field's own.
+        formerly: the option's name in earlier versions; who gives it reads the new one.
     """
 
     help: str = ""
@@ -62,10 +66,14 @@ class Spec:
     special: bool = False
     positional: bool = False
     default: str | None = None
+    formerly: str | None = None
 
 
 def option(default: Any, help: str, **spec: Any) -> Any:
-    """A dataclass field that is an option; further arguments are those of `Spec`."""
+    """A dataclass field that is an option; further arguments are those of `Spec`.
+
+    A default of `dataclasses.MISSING` stands for an option that has to be given.
+    """
     shown = spec.pop("shown", None)
     metadata = {"option": Spec(help=help, default=shown, **spec)}
     if isinstance(default, (list, dict)):
@@ -84,20 +92,26 @@ class Options:
     def __post_init__(self) -> None:
         for name, spec in self.specs().items():
             value = getattr(self, name)
-            if value is not None and spec.choices is not None:
-                several = value if isinstance(value, (list, tuple)) else [value]
-                for one in several:
-                    if one not in spec.choices:
-                        known = ", ".join(map(str, spec.choices))
-                        raise self.error(name, f"expected one of {known}, received {one!r}")
-            check = getattr(spec.kind, "check", None)
-            if check is not None and value is not None:
-                several = value if isinstance(value, (list, tuple)) else [value]
-                try:
-                    for one in several:
-                        check(one)
-                except argparse.ArgumentTypeError as error:
-                    raise self.error(name, str(error)) from None
+            if value is None:
+                continue
+            values = list(value) if isinstance(value, (list, tuple)) else [value]
+            if spec.nargs in ("+", "*"):
+                # Words of a command line are lists themselves where they may have commas.
+                values = [one for v in values for one in (v if isinstance(v, list) else [v])]
+                setattr(self, name, values)
+            for one in values:
+                self._check(name, spec, one)
+        if getattr(self, "resume", False) and getattr(self, "overwrite", False):
+            raise CommandError("--resume and --overwrite exclude each other")
+
+    def _check(self, name, spec, value):
+        if spec.choices is not None and value not in spec.choices:
+            known = ", ".join(map(str, spec.choices))
+            raise self.error(name, f"expected one of {known}, received {value!r}")
+        try:
+            getattr(spec.kind, "check", lambda value: None)(value)
+        except argparse.ArgumentTypeError as error:
+            raise self.error(name, str(error)) from None
 
     @classmethod
     def specs(cls) -> dict[str, Spec]:
@@ -138,7 +152,7 @@ class Options:
         parser = OneLineParser(
             prog=prog,
             usage=f"{prog} "
-            + " ".join(s.metavar or n for n, s in cls.specs().items() if s.positional)
+            + "".join(f"{s.metavar or n} " for n, s in cls.specs().items() if s.positional)
             + "[--option VALUE ...]",
             description=description,
             epilog=epilog,
@@ -150,10 +164,13 @@ class Options:
         groups: dict[str, Any] = {}
         specs = cls.specs()
         hidden = {spec.group for spec in specs.values() if spec.special}
-        values = {f.name: f.default for f in dataclasses.fields(cls)} | (defaults or {})
+        values = {name: cls.default_of(name) for name in specs} | (defaults or {})
+        parser.renamed = {flag(s.formerly): flag(n) for n, s in specs.items() if s.formerly}
         for name, spec in specs.items():
             if spec.positional:
-                parser.add_argument(name, metavar=spec.metavar, help=spec.help, nargs=spec.nargs)
+                parser.add_argument(
+                    name, metavar=spec.metavar, help=spec.help, nargs=spec.nargs, type=spec.kind
+                )
                 continue
             if spec.group not in groups:
                 groups[spec.group] = parser.add_argument_group(spec.group)
@@ -213,10 +230,14 @@ class Options:
 
     def default(self, name: str) -> Any:
         """The value that an option has when it is not given."""
-        field = next(f for f in dataclasses.fields(self) if f.name == name)
-        if field.default is not dataclasses.MISSING:
-            return field.default
-        return field.default_factory()
+        return self.default_of(name)
+
+    @classmethod
+    def default_of(cls, name: str) -> Any:
+        """The default of a field; `dataclasses.MISSING` where it has none."""
+        field = next(f for f in dataclasses.fields(cls) if f.name == name)
+        made = field.default_factory
+        return field.default if made is dataclasses.MISSING else made()
 
 
 def flag(name: str) -> str:
@@ -237,6 +258,8 @@ def add_option(group: Any, name: str, spec: Spec, default: Any, shown: bool = Tr
         arguments["action"] = argparse.BooleanOptionalAction
     else:
         arguments |= {"type": spec.kind, "choices": spec.choices, "nargs": spec.nargs}
+        if default is dataclasses.MISSING:
+            arguments["required"] = True
         # The values' own names say more than the option's once again.
         metavar = spec.metavar or (None if spec.choices else getattr(spec.kind, "metavar", None))
         arguments["metavar"] = metavar or ("|".join(map(str, spec.choices or ())) or "NAME")
@@ -372,6 +395,43 @@ class fraction(_Kind):  # noqa: N801
             raise argparse.ArgumentTypeError(
                 f"expected a value <= {self.high:g}, received {value!r}"
             )
+
+
+class one_of(_Kind):  # noqa: N801
+    """A kind of option: one of some words.
+
+    Args:
+        words: the words.
+        expected: what the error says is expected, by default all of them.
+    """
+
+    metavar = "NAME"
+
+    def __init__(self, words, expected=None):
+        self.words = tuple(words)
+        self.expected = expected or f"{', '.join(self.words[:-1])} or {self.words[-1]}"
+
+    def read(self, text):
+        return text
+
+    def check(self, value):
+        if value not in self.words:
+            near = difflib.get_close_matches(str(value), self.words, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise argparse.ArgumentTypeError(f"expected {self.expected}, received {value!r}{hint}")
+
+
+class several(_Kind):  # noqa: N801
+    """A kind of option with `nargs`: each word is one value or several with commas between them."""
+
+    def __init__(self, kind):
+        self.kind, self.metavar = kind, kind.metavar
+
+    def __call__(self, text):
+        return [self.kind(part) for part in text.split(",") if part.strip()] or [self.kind(text)]
+
+    def check(self, value):
+        self.kind.check(value)
 
 
 class _Boolean(_Kind):

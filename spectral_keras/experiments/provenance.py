@@ -1,12 +1,15 @@
 """Where a result comes from: versions, commit, backend, kind of device."""
 
+import hashlib
 import pathlib
 import platform
 import subprocess
 from importlib import metadata
 from typing import Any
 
-__all__ = ["commit", "conditions", "device_kind", "versions"]
+import numpy as np
+
+__all__ = ["commit", "conditions", "data_hash", "device_kind", "versions"]
 
 _PACKAGES = ("spectral_keras", "keras", "tensorflow", "jax", "torch", "numpy")
 
@@ -56,6 +59,13 @@ def device_kind() -> str:
         if torch.cuda.is_available():
             return f"GPU {torch.cuda.get_device_name()}"
     return f"CPU {_processor()}"
+
+
+def data_hash(x: np.ndarray, y: np.ndarray) -> str:
+    """SHA-256 of images and their classes."""
+    digest = hashlib.sha256(np.ascontiguousarray(x))
+    digest.update(np.asarray(y, np.int64))
+    return digest.hexdigest()
 
 
 def _processor():

@@ -7,45 +7,78 @@ from importlib import metadata
 
 import numpy as np
 
-from spectral_keras.corruptions import corrupt, table_for
+from spectral_keras import corruptions
 from spectral_keras.corruptions.frost_texture import DESCRIPTION
-from spectral_keras.experiments.command import CommandError, program, report_end
+from spectral_keras.experiments.command import CommandError, program
 from spectral_keras.experiments.corrupt.copy import Copy
-from spectral_keras.experiments.corrupt.options import parse
-from spectral_keras.experiments.evaluate.attacks import data_hash
+from spectral_keras.experiments.corrupt.options import CorruptOptions
+from spectral_keras.experiments.corrupt.pieces import Pieces
+from spectral_keras.experiments.folder import work_in
+from spectral_keras.experiments.progress import Progress
+from spectral_keras.experiments.provenance import data_hash
 
 # Values corrupted at a time: about a second of work.
 _CHUNK = 1 << 20
 
 
 def main(argv=None):
-    """Run the command and leave with its status: 0, 2 (bad input) 130 or 143."""
-    options = parse(argv)
-    copy = Copy(options["output"], options["format"])
-    try:
-        write_copy(options, copy)
-        status = 0
-    except (CommandError, OSError, KeyboardInterrupt) as error:
-        status = report_end(
-            program("models.corrupt"), error, "--resume goes on" if copy.begun else ""
+    """Run the command and exit with its status: 0, 2 (bad input), 130 or 143."""
+    options = CorruptOptions.of_command(argv)
+    copy = Copy(options.output, options.format)
+    sys.exit(
+        work_in(
+            copy,
+            program("models.corrupt"),
+            lambda: corrupt(options, copy=copy),
+            "--resume continues it",
         )
+    )
+
+
+def corrupt(options, *, copy=None):
+    """Write a corrupted copy of a data set, or what is missing of it.
+
+    Args:
+        options: a `CorruptOptions`.
+        copy: the `Copy` to write, which the caller closes; by default what options name.
+
+    Returns:
+        The content of corruptions.json.
+
+    Raises:
+        CommandError: if the options, the data or what is there do not allow it.
+
+    Example:
+
+    ```python
+    from spectral_keras.data import load_corrupted
+    from spectral_keras.experiments.corrupt import CorruptOptions, corrupt
+
+    corrupt(CorruptOptions("digits-c", dataset="digits", corruptions=["fog"], images=100))
+    print(load_corrupted("digits-c").read("fog", 3).shape)
+    ```
+    """
+    own = copy is None
+    copy = Copy(options.output, options.format) if own else copy
+    try:
+        _write(options, copy)
+        return copy.content
     finally:
-        copy.close()
-    sys.exit(status)
+        if own:
+            copy.close()
 
 
-def write_copy(options, copy):
-    """Write to `copy` what `options` ask for and is not there yet."""
-    copy.check(options["resume"], options["overwrite"])
+def _write(options, copy):
+    copy.check(options.resume, options.overwrite)
     images, labels, class_names = load_images(options)
     manifest = _manifest(options, images, labels, class_names)
-    if not copy.open(manifest, options["overwrite"]):
+    if not copy.begin_or_continue(manifest, options.overwrite):
         print(f"{copy.output} is finished; nothing to do", flush=True)
         return
-    pieces = copy.kind(copy.folder, labels, options["severities"], images.shape[1:], class_names)
+    pieces = Pieces(copy.path, labels, options.severities, images.shape[1:])
     pieces.begin()
     begin, done, total = time.perf_counter(), 0, 0
-    names, severities = copy.manifest["corruptions"], options["severities"]
+    names, severities = copy.content["corruptions"], options.severities
     known = {}
     for name in names:
         digests = copy.digests(name)
@@ -58,22 +91,24 @@ def write_copy(options, copy):
     kept = len(names) * len(severities) - total
     if kept:
         print(f"{kept} of {len(names) * len(severities)} pieces are there", flush=True)
-    bar = _Bar(total * len(images))
     for name in names:
-        since, digests = time.perf_counter(), known[name]
-        for place in range(len(digests), len(severities)):
-            blocks = _blocks(images, name, severities[place], manifest, bar)
-            digests.append(pieces.write(name, place, blocks))
-            copy.set_digests(name, digests)
-            copy.save()
-            done += 1
-        pieces.finish(name)
-        bar.line(f"{name}: {time.perf_counter() - since:.1f} s, {done} of {total} pieces")
+        digests = known[name]
+        missing = range(len(digests), len(severities))
+        with Progress(name) as bar:
+            for number, place in enumerate(missing):
+                shown = (number * len(images), len(missing) * len(images), bar)
+                blocks = _blocks(images, name, severities[place], copy.content, *shown)
+                digests.append(pieces.write(name, place, blocks))
+                copy.set_digests(name, digests)
+                copy.save()
+                done += 1
+            pieces.finish(name)
+            bar.result = f"{done} of {total} pieces"
     copy.finish()
     print(
-        f"{copy.output}: {len(images):,} {options['split']} images of {options['dataset']}, "
-        f"{len(names)} corruptions, {len(severities)} severities, seed {options['seed']}, "
-        f"{time.perf_counter() - begin:.1f} s"
+        f"{copy.output}: {len(images):,} {options.split} images of {options.dataset}, "
+        f"{len(names)} corruptions, {len(severities)} severities, seed {options.seed}, "
+        f"{max(0.0, time.perf_counter() - begin):.1f} s"
     )
 
 
@@ -81,25 +116,25 @@ def load_images(options):
     """(images uint8, classes, names of the classes) of the chosen split."""
     from spectral_keras.data import load
 
-    limits = {"limit": options["limit"], "limit_test": 1}
-    if options["split"] == "test":
+    limits = {"limit": options.images, "limit_test": 1}
+    if options.split == "test":
         # A few training images: they show how many classes and which size there are.
-        limits = {"limit": 1000, "limit_test": options["limit"]}
+        limits = {"limit": 1000, "limit_test": options.images}
     try:
         data = load(
-            options["dataset"],
-            data_dir=options["data_dir"],
+            options.dataset,
+            data_dir=options.data_dir,
             validation_fraction=0,
-            image_size=options["image_size"],
-            grayscale=options["grayscale"],
+            image_size=options.image_size,
+            grayscale=options.grayscale,
             **limits,
         )
     except ValueError as error:
         raise CommandError(str(error)) from error
-    images, labels = (getattr(data, f"{part}_{options['split']}") for part in "xy")
+    images, labels = (getattr(data, f"{part}_{options.split}") for part in "xy")
     if images.shape[-1] not in (1, 3):
         raise CommandError(
-            f"{options['dataset']} has images of {images.shape[-1]} channels: corruptions are for "
+            f"{options.dataset} has images of {images.shape[-1]} channels: corruptions are for "
             "1 or 3"
         )
     return images, labels, data.class_names
@@ -108,21 +143,23 @@ def load_images(options):
 def _manifest(options, images, labels, class_names):
     return {
         "what": "corrupted copy of a data set, by python -m models.corrupt",
-        **{
-            key: options[key]
-            for key in ("format", "dataset", "split", "limit", "image_size", "grayscale")
-        },
+        "format": options.format,
+        "dataset": options.dataset,
+        "split": options.split,
+        "limit": options.images,
+        "image_size": options.image_size,
+        "grayscale": options.grayscale,
         "images": len(images),
         "image_shape": list(images.shape[1:]),
         "class_names": list(class_names),
         "data_sha256": data_hash(images, labels),
         "labels_sha256": hashlib.sha256(np.asarray(labels, np.int64).tobytes()).hexdigest(),
-        "seed": options["seed"],
-        "table": options["table"] or table_for(*images.shape[1:3]),
+        "seed": options.seed,
+        "table": options.table or corruptions.table_for(*images.shape[1:3]),
         "frost": DESCRIPTION,
         "versions": _versions(),
-        "severities": options["severities"],
-        "corruptions": options["corruptions"],
+        "severities": options.severities,
+        "corruptions": options.corruption_names,
         "pieces": {},
     }
 
@@ -135,32 +172,13 @@ def _versions():
     return {"spectral_keras": spectral_keras.__version__} | packages
 
 
-def _blocks(images, name, severity, manifest, bar):
+def _blocks(images, name, severity, manifest, done, total, bar):
     """The corrupted images, some at a time; what they are does not depend on how many."""
     step = max(1, _CHUNK // images[0].size)
     for start in range(0, len(images), step):
         indices = np.arange(start, min(start + step, len(images)))
-        yield corrupt(
+        yield corruptions.corrupt(
             images[indices], name, severity, manifest["seed"], indices=indices,
             table=manifest["table"],
         )  # fmt: skip
-        bar.add(len(indices))
-
-
-class _Bar:
-    """Keras' progress bar on a terminal; in a file, only lines."""
-
-    def __init__(self, total):
-        self.bar = None
-        if total and sys.stdout.isatty():
-            import keras
-
-            self.bar = keras.utils.Progbar(total, unit_name="image")
-
-    def add(self, count):
-        if self.bar is not None:
-            self.bar.add(count)
-
-    def line(self, text):
-        if self.bar is None:
-            print(text, flush=True)
+        bar(done + start + len(indices), total)

@@ -1,13 +1,16 @@
-"""The options of `python -m models.corrupt`."""
+"""The options of the corruption command."""
 
-import argparse
+import dataclasses
 import pathlib
+from typing import Any, Self
 
 from spectral_keras.corruptions import SEVERITIES, TABLES
 from spectral_keras.corruptions import names as corruption_names
 from spectral_keras.experiments.command import OneLineParser, program
-from spectral_keras.experiments.evaluate.options import corruption_group, merged
-from spectral_keras.experiments.options import number, path
+from spectral_keras.experiments.corruption_names import CORRUPTIONS, expanded
+from spectral_keras.experiments.options import SEEDS, Options, number, option, path, several
+
+__all__ = ["CorruptOptions"]
 
 DESCRIPTION = "Write a corrupted copy of a data set, in the layout of CIFAR-10-C."
 EPILOG = """\
@@ -16,109 +19,125 @@ and so on, labels.npy, and corruptions.json, which says what it was made from; o
 these as its members:
 
     python -m models.corrupt --dataset cifar10 --corruptions all --output cifar10-c
-    python -m models.corrupt --dataset cifar10 --limit 500 --output cifar10-c.npz
+    python -m models.corrupt --dataset cifar10 --images 500 --output cifar10-c.npz
     python -m models.evaluate runs/resnet18-cifar10 --corruptions --corruption-source cifar10-c
 
-Interrupted or killed, the same command with --resume goes on after the last finished severity, and
-the copy is the same, byte for byte.  --resume with other --corruptions adds them to a folder.
+Interrupted or killed, the same command with --resume continues after the last finished severity,
+and the copy is the same, byte for byte.  --resume with other --corruptions adds them to a folder.
 """
-FORMATS = ("npy", "npz", "png")
+FORMATS = ("npy", "npz")
+_DATA, _CORRUPTIONS, _OUTPUT = "data", "corruptions", "output"
 
 
-def build_parser():
-    parser = OneLineParser(
-        prog=program("models.corrupt"),
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+@dataclasses.dataclass
+class CorruptOptions(Options):
+    """Options of `python -m models.corrupt`, from a command line or from Python.
+
+    Args:
+        output: a folder, or a file that ends in .npz.
+        **options: see `python -m models.corrupt --help`.
+
+    Raises:
+        CommandError: for a value that the command line would refuse.
+
+    Example:
+
+    >>> from spectral_keras.experiments.corrupt import CorruptOptions
+    >>> options = CorruptOptions("copy.npz", corruptions=["extra"], severities=[1, 5])
+    >>> options.format, options.corruption_names[0]
+    ('npz', 'speckle_noise')
+    """
+
+    output: str = option(
+        dataclasses.MISSING, "a folder, or a file that ends in .npz",
+        kind=path, metavar="PATH", group=_OUTPUT, free=True,
+    )  # fmt: skip
+    format: str | None = option(
+        None, "npy: a folder, npz: a file", choices=FORMATS, group=_OUTPUT,
+        shown="by the name of --output",
+    )  # fmt: skip
+    resume: bool = option(False, "continue what is there", kind="flag", group=_OUTPUT, free=True)
+    overwrite: bool = option(
+        False, "replace a copy that is there", kind="flag", group=_OUTPUT, free=True
     )
-    group = parser.add_argument_group("data")
-    group.add_argument(
-        "--dataset",
-        default="digits",
-        help="digits (embedded, default), cifar10, cifar100, any TFDS image classification set, "
-        "an .npz file or a folder of class folders",
+
+    # What the images are is compared, not by which name they came.
+    dataset: str = option(
+        "digits",
+        "digits (embedded), cifar10, cifar100, any TFDS image classification set, an .npz file or "
+        "a folder of class folders",
+        group=_DATA,
+        free=True,
     )
-    group.add_argument(
-        "--data-dir", type=path, help="folder of the TFDS data sets (default: TFDS' own)"
+    data_dir: str | None = option(
+        None, "folder of the TFDS data sets", kind=path, group=_DATA, shown="TFDS' own", free=True
     )
-    group.add_argument(
-        "--split", choices=("test", "train"), default="test", help="which images (default test)"
-    )
-    group.add_argument(
-        "--limit",
-        type=number(int, 1),
+    split: str = option("test", "which images", choices=("test", "train"), group=_DATA)
+    images: int | None = option(
+        None,
+        "only N images: the same ones each time, with the class shares of all",
+        kind=number(int, 1),
         metavar="N",
-        help="only N images: the same ones each time, with the class shares of all",
+        group=_DATA,
+        formerly="limit",
     )
-    group.add_argument(
-        "--image-size", type=number(int, 4), help="resize images to this many pixels a side"
-    )
-    group.add_argument("--grayscale", action="store_true", help="turn the images grey")
-    group = parser.add_argument_group("corruptions")
-    group.add_argument(
-        "--corruptions",
-        type=corruption_group,
+    image_size: int | None = option(
+        None, "resize images to this many pixels a side",
+        kind=number(int, 4, high=4096, high_open=False), group=_DATA,
+    )  # fmt: skip
+    grayscale: bool = option(False, "turn the images grey", kind="flag", group=_DATA)
+
+    corruptions: list[str] = option(
+        ["cifar10c"],
+        "cifar10c (the benchmark's 15), extra (4 more), all, or names such as fog",
+        kind=CORRUPTIONS,
         nargs="+",
         metavar="NAME",
-        help="cifar10c (the benchmark's 15, default), cifar10c-extra or extra (4 more), all, or "
-        "names such as fog",
+        group=_CORRUPTIONS,
+        free=True,
     )
-    group.add_argument(
-        "--severities",
-        type=_severity,
+    severities: list[int] = option(
+        list(SEVERITIES),
+        "some of the published five",
+        kind=several(number(int, SEVERITIES[0], high=SEVERITIES[-1], high_open=False)),
         nargs="+",
         metavar="S",
-        help="some of 1 to 5 (default: all five, as published)",
+        group=_CORRUPTIONS,
     )
-    group.add_argument("--seed", type=number(int, 0), default=0, help="default 0")
-    group.add_argument(
-        "--table",
+    seed: int = option(0, "", kind=number(int, 0, high=SEEDS), group=_CORRUPTIONS)
+    table: str | None = option(
+        None,
+        "constants of CIFAR-10-C or of ImageNet-C",
         choices=tuple(TABLES),
-        help="constants of CIFAR-10-C or of ImageNet-C (default: by the size of the images)",
+        group=_CORRUPTIONS,
+        shown="by the size of the images",
     )
-    group = parser.add_argument_group("output")
-    group.add_argument(
-        "--output", metavar="PATH", required=True, help="a folder, or a file that ends in .npz"
-    )
-    group.add_argument(
-        "--format",
-        choices=FORMATS,
-        help="npy or npz (default: by the name of --output), or png: a folder "
-        "<corruption>/<severity> with a folder of PNG files for each class",
-    )
-    group.add_argument("--resume", action="store_true", help="go on with what is there")
-    group.add_argument("--overwrite", action="store_true", help="replace a copy that is there")
-    return parser
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.severities = sorted(set(self.severities))
+        is_npz = pathlib.Path(self.output).suffix.lower() == ".npz"
+        if self.format is None:
+            self.format = "npz" if is_npz else "npy"
+        elif (self.format == "npz") != is_npz:
+            raise self.error(
+                "format",
+                f"{self.format} does not fit --output {self.output}: an .npz file ends in .npz, a "
+                "folder does not",
+            )
 
-def parse(argv=None):
-    """All options, checked: dict of the option's name -> value."""
-    parser = build_parser()
-    options = vars(parser.parse_args(argv))
-    if not options["output"]:
-        parser.error("argument --output: expected a folder or an .npz file")
-    if options["resume"] and options["overwrite"]:
-        parser.error("--resume and --overwrite exclude each other")
-    chosen = merged(options["corruptions"] or [corruption_group("cifar10c")])
-    options["corruptions"] = [name for name in corruption_names("all") if name in chosen]
-    options["severities"] = sorted(set(options["severities"] or SEVERITIES))
-    is_npz = pathlib.Path(options["output"]).suffix.lower() == ".npz"
-    if options["format"] is None:
-        options["format"] = "npz" if is_npz else "npy"
-    elif (options["format"] == "npz") != is_npz:
-        parser.error(
-            f"argument --format: {options['format']} does not fit --output {options['output']}: "
-            "an .npz file ends in .npz, a folder does not"
-        )
-    return options
+    @property
+    def corruption_names(self) -> list[str]:
+        """The corruptions, each once, in the order of the papers' tables."""
+        wanted = expanded(self.corruptions)
+        return [name for name in corruption_names("all") if name in wanted]
 
+    @classmethod
+    def parser_of(cls) -> OneLineParser:
+        """The parser of the command."""
+        return cls.parser(program("models.corrupt"), DESCRIPTION, EPILOG)
 
-def _severity(text):
-    try:
-        value = int(text)
-    except ValueError:
-        value = None
-    if value not in SEVERITIES:
-        raise argparse.ArgumentTypeError(f"expected 1 to {SEVERITIES[-1]}, received {text!r}")
-    return value
+    @classmethod
+    def of_command(cls, argv: list[str] | None = None, **others: Any) -> Self:
+        """The options of a command line; a bad one ends the program with one line and status 2."""
+        return cls.parse(argv, cls.parser_of(), **others)

@@ -1,60 +1,65 @@
 """The pieces of a corrupted copy on disk: one corruption at one severity, whole or not there."""
 
 import hashlib
-import itertools
+import io
 import os
-import re
-import shutil
 
 import numpy as np
+
+from spectral_keras.data.files import open_regular
+from spectral_keras.experiments.folder import write_arrays
 
 _READ = 1 << 20
 
 
-class ArrayPieces:
-    """<corruption>.npy with a block for each severity; unfinished, under a temporary name."""
+class Pieces:
+    """<corruption>.npy with a block for each severity; unfinished, <corruption>.npy.part.
 
-    def __init__(self, folder, labels, severities, image_shape, class_names):
-        self.folder, self.severities = folder, severities
-        self.labels = np.tile(labels.astype(np.uint8 if len(class_names) <= 256 else np.int32),
-                              len(severities))  # fmt: skip
+    Args:
+        folder: where they are.
+        labels: classes of the images.
+        severities: ascending list.
+        image_shape: of an image.
+    """
+
+    def __init__(self, folder, labels, severities, image_shape):
+        self.folder, self.severities, self.labels = folder, severities, labels
         self.block = len(labels) * int(np.prod(image_shape))
-        shape = (len(severities) * len(labels), *image_shape)
-        self.header = _npy_header(shape)
+        self.header = _npy_header((len(severities) * len(labels), *image_shape))
 
     @staticmethod
     def own(names):
         """Names in the folder that are of a copy, finished or not."""
-        files = [f"{name}.npy" for name in (*names, "labels")]
-        return {*files, *map(_temporary, files)}
+        files = [f"{name}.npy" for name in names]
+        return {"labels.npy", *files, *(f"{file}.part" for file in files)}
 
     def begin(self):
         """Write what belongs to all pieces."""
-        path = self.folder / _temporary("labels.npy")
-        with open(path, "wb") as file:
-            np.save(file, self.labels)
-        os.replace(path, self.folder / "labels.npy")
+        kind = np.uint8 if self.labels.max(initial=0) < 256 else np.int32
+        labels = np.tile(self.labels.astype(kind), len(self.severities))
+        write_arrays(self.folder / "labels.npy", labels)
 
     def good(self, name, digests):
         """How many of the finished pieces are there as they were, from the first on."""
-        path, temporary = self._paths(name)
-        if path.exists():
-            if path.stat().st_size == len(self.header) + len(self.severities) * self.block:
-                count = self._matching(path, digests)
-                if count == len(self.severities):
-                    return count
-            os.replace(path, temporary)  # damaged
-        return self._matching(temporary, digests) if temporary.exists() else 0
+        path, part = self._paths(name)
+        if os.path.lexists(path):
+            with open_regular(path, inside=self.folder) as file:
+                whole = os.fstat(file.fileno()).st_size == self._size()
+                count = self._matching(file, digests) if whole else 0
+            if count == len(self.severities):
+                return count
+            os.replace(path, part)  # damaged
+        if not os.path.lexists(part):
+            return 0
+        with open_regular(part, inside=self.folder) as file:
+            return self._matching(file, digests)
 
     def write(self, name, place, blocks):
         """Write the piece at `place` of the severities; returns the SHA-256 of its pixels."""
-        _, temporary = self._paths(name)
         digest = hashlib.sha256()
-        with open(temporary, "r+b" if place else "wb") as file:
-            if place:
-                file.truncate(len(self.header) + place * self.block)
-                file.seek(0, os.SEEK_END)
-            else:
+        with self._unfinished(name) as file:
+            file.truncate(len(self.header) + place * self.block if place else 0)
+            if not place:
                 file.write(self.header)
             for block in blocks:
                 data = np.ascontiguousarray(block).data
@@ -64,95 +69,33 @@ class ArrayPieces:
 
     def finish(self, name):
         """Give a corruption with all its pieces its final name."""
-        path, temporary = self._paths(name)
+        path, part = self._paths(name)
         if not path.exists():
-            os.truncate(temporary, len(self.header) + len(self.severities) * self.block)
-            os.replace(temporary, path)
+            with self._unfinished(name) as file:
+                file.truncate(self._size())
+            os.replace(part, path)
+
+    def _unfinished(self, name):
+        """The unfinished file, open to add to its end."""
+        return open_regular(self._paths(name)[1], "a+b", inside=self.folder)
 
     def _paths(self, name):
-        return self.folder / f"{name}.npy", self.folder / _temporary(f"{name}.npy")
+        return self.folder / f"{name}.npy", self.folder / f"{name}.npy.part"
 
-    def _matching(self, path, digests):
-        with open(path, "rb") as file:
-            if file.read(len(self.header)) != self.header:
-                return 0
-            for count, wanted in enumerate(digests):
-                if _digest(file, self.block) != wanted:
-                    return count
-        return len(digests)
+    def _size(self):
+        return len(self.header) + len(self.severities) * self.block
 
-
-class PicturePieces:
-    """<corruption>/<severity>/<class>/<number>.png; an unfinished folder has a temporary name."""
-
-    def __init__(self, folder, labels, severities, image_shape, class_names):
-        self.folder, self.severities, self.image_shape = folder, severities, image_shape
-        names = [re.sub(r"[^\w.-]", "_", name).strip(".") for name in class_names]
-        if len(set(names)) < len(names) or "" in names:
-            names = [f"{place:05d}" for place in range(len(names))]
-        width = max(5, len(str(len(labels) - 1)))
-        self.files = [
-            os.path.join(names[label], f"{number:0{width}d}.png")
-            for number, label in enumerate(labels)
-        ]
-
-    @staticmethod
-    def own(names):
-        return set(names)
-
-    def begin(self):
-        pass
-
-    def good(self, name, digests):
-        for count, (severity, wanted) in enumerate(zip(self.severities, digests, strict=False)):
-            if self._read(self.folder / name / str(severity)) != wanted:
+    def _matching(self, file, digests):
+        if file.read(len(self.header)) != self.header:
+            return 0
+        for count, wanted in enumerate(digests):
+            if _digest(file, self.block) != wanted:
                 return count
         return len(digests)
-
-    def write(self, name, place, blocks):
-        from PIL import Image
-
-        path = self.folder / name / str(self.severities[place])
-        temporary = path.with_name(_temporary(path.name))
-        for old in (temporary, path):
-            if old.exists():
-                shutil.rmtree(old)
-        for folder in {os.path.dirname(file) for file in self.files}:
-            (temporary / folder).mkdir(parents=True)
-        digest = hashlib.sha256()
-        images = itertools.chain.from_iterable(blocks)
-        for image, file in zip(images, self.files, strict=True):
-            digest.update(np.ascontiguousarray(image).data)
-            Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(temporary / file)
-        os.replace(temporary, path)
-        return digest.hexdigest()
-
-    def finish(self, name):
-        pass
-
-    def _read(self, path):
-        """SHA-256 of the pixels of a piece; None if something is missing or damaged."""
-        from PIL import Image
-
-        digest = hashlib.sha256()
-        for file in self.files:
-            try:
-                with Image.open(path / file, formats=["PNG"]) as image:
-                    pixels = np.asarray(image)
-            except (OSError, SyntaxError, ValueError):
-                return None
-            digest.update(np.ascontiguousarray(pixels).data)
-        return digest.hexdigest()
-
-
-def _temporary(name):
-    return f".{name}.tmp"
 
 
 def _npy_header(shape):
     """The first bytes of what numpy.save writes of uint8 images of this shape."""
-    import io
-
     file = io.BytesIO()
     content = {"descr": "|u1", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, content)

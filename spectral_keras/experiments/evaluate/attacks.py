@@ -1,8 +1,6 @@
 """Accuracy of a run under attack: what is known, what is missing, the attacks."""
 
-import hashlib
 import sys
-import time
 import warnings
 
 import numpy as np
@@ -16,10 +14,11 @@ from spectral_keras.evaluation import (
     attack_outcomes,
     carry_over,
 )
-from spectral_keras.experiments.command import CommandError, command_line
+from spectral_keras.experiments.command import CommandError, program
 from spectral_keras.experiments.evaluate.plot import eps_text
 from spectral_keras.experiments.folder import file_hash, read_json, write_json
-from spectral_keras.experiments.provenance import commit, versions
+from spectral_keras.experiments.progress import Progress
+from spectral_keras.experiments.provenance import commit, data_hash, versions
 
 OUTCOMES = "attacks.json"
 
@@ -27,12 +26,12 @@ OUTCOMES = "attacks.json"
 class Entries:
     """attacks.json: what became of each image, for each attack with its settings.
 
-    Only what was found with the best.keras that is there now is taken up.
+    Only what was found with the model's weights of now is taken up.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder, model):
         self.path = folder / OUTCOMES
-        self.model = file_hash(folder / "best.keras")
+        self.model = file_hash(model)
         self.entries, self.outdated = [], False
         if not self.path.exists():
             return
@@ -101,112 +100,86 @@ def _empty(settings):
 
 def settings_of(attack, options):
     """What an attack's numbers depend on, besides eps; FGSM has no steps and draws nothing."""
-    names = ("norm", "labels", "limit")
+    # By the names that the files have always had.
+    settings = {"norm": options.norm, "labels": options.labels, "limit": options.images}
     if attack == "pgd":
-        names += ("steps", "step_size", "restarts", "seed")
-    return {"attack": attack} | {name: options[name] for name in names}
+        names = ("steps", "step_size", "restarts", "seed")
+        settings |= {name: getattr(options, name) for name in names}
+    return {"attack": attack} | settings
 
 
-def run_attacks(options, entries, load, save, argv=None):
+def run_attacks(options, entries, load, save, command):
     """Attack where outcomes are missing.
 
     Args:
-        options: those of the command.
+        options: the `EvaluateOptions`.
         entries: the `Entries`.
         load: called without arguments if anything is missing; returns (model, images, classes).
         save: called after each eps.
-        argv: the command line for the files, None for the process' own.
+        command: the command line for the files.
     """
-    wanted = [(name, entries.entry(settings_of(name, options))) for name in options["attack"]]
-    missing = [sum(eps not in entry["outcomes"] for eps in options["eps"]) for _, entry in wanted]
-    if not sum(missing):
+    wanted = [(name, entries.entry(settings_of(name, options))) for name in options.attacks]
+    if all(eps in entry["outcomes"] for _, entry in wanted for eps in options.radii):
         print("every eps of these attacks is known; nothing to compute", flush=True)
         return
     model, x, y = load()
 
-    clean = predict_classes(model, x, batch_size=options["batch_size"])
+    clean = predict_classes(model, x, batch_size=options.batch_size)
     data = data_hash(x, y)
     for name, entry in wanted:
         if entry["data"] not in (None, data):
             print(f"{name}: the test images are others than before: run again", file=sys.stderr)
             entry |= _empty(entry["settings"])
-        if all(eps in entry["outcomes"] for eps in options["eps"]):
+        missing = [eps for eps in options.radii if eps not in entry["outcomes"]]
+        if not missing:
             continue
         entry |= {"clean": clean == y, "data": data}
-        entry["calls"].append(made_by(argv) | {"eps": []})
-        _run_attack(name, entry, options, model, x, y, clean, save)
+        entry["calls"].append(made_by(command) | {"eps": []})
+        _run_attack(name, entry, missing, options, model, x, y, clean, save)
 
 
-def _run_attack(name, entry, options, model, x, y, clean, save):
-    line = _Line()
+def _run_attack(name, entry, missing, options, model, x, y, clean, save):
+    bars = []
     outcomes = attack_outcomes(
         model,
         x,
         y,
         name,
-        options["eps"],
-        **{key: options[key] for key in ("norm", "labels", "steps", "step_size", "restarts")},
-        seed=options["seed"],
-        batch_size=options["batch_size"],
+        options.radii,
+        norm=options.norm,
+        labels=options.labels,
+        steps=options.steps,
+        step_size=options.step_size,
+        restarts=options.restarts,
+        seed=options.seed,
+        batch_size=options.batch_size,
         clean=clean,
         known=list(entry["outcomes"].values()),
-        progress=lambda eps, done, total: line.show(
-            f"{name}, eps {eps_text(eps, options['norm'])}: {100 * done // total} %"
-        ),
+        progress=lambda eps, done, total: bars[-1](done, total),
     )
-    while True:
-        begin = time.perf_counter()
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", RuntimeWarning)
-            outcome = next(outcomes, None)
-        line.clear()
+    for eps in missing:
+        with Progress(f"{name}, eps {eps_text(eps, options.norm)}") as bar:
+            bars.append(bar)
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", RuntimeWarning)
+                outcome = next(outcomes)
+            entry["outcomes"][eps] = outcome
+            entry["seconds"][eps] = round(bar.seconds, 1)
+            entry["calls"][-1]["eps"].append(eps)
+            save()
+            point = accuracy_point(outcome.correct)
+            low, high = point["interval"]
+            bar.result = f"accuracy {point['accuracy']:.4f} ({low:.4f} to {high:.4f})"
         for warning in caught:
-            print(f"models.evaluate: warning: {warning.message}", file=sys.stderr)
-        if outcome is None:
-            return
-        entry["outcomes"][outcome.eps] = outcome
-        entry["seconds"][outcome.eps] = round(time.perf_counter() - begin, 1)
-        entry["calls"][-1]["eps"].append(outcome.eps)
-        save()
-        point = accuracy_point(outcome.correct)
-        print(
-            f"{name}, eps {eps_text(outcome.eps, options['norm'])}: accuracy "
-            f"{point['accuracy']:.4f} ({point['interval'][0]:.4f} to {point['interval'][1]:.4f}), "
-            f"{entry['seconds'][outcome.eps]:.1f} s",
-            flush=True,
-        )
+            print(f"{program('models.evaluate')}: warning: {warning.message}", file=sys.stderr)
 
 
-class _Line:
-    """A line on a terminal that is written over; nothing where the output is a file."""
-
-    def __init__(self):
-        self.length = 0
-
-    def show(self, text):
-        if sys.stdout.isatty():
-            print("\r" + text.ljust(self.length), end="", flush=True)
-            self.length = len(text)
-
-    def clear(self):
-        if self.length:
-            print("\r" + " " * self.length + "\r", end="", flush=True)
-            self.length = 0
-
-
-def data_hash(x, y):
-    """Of the test images and their classes."""
-    digest = hashlib.sha256(np.ascontiguousarray(x))
-    digest.update(np.asarray(y, np.int64))
-    return digest.hexdigest()
-
-
-def made_by(argv):
+def made_by(command):
     """What a number comes from: command, backend, versions, commit."""
     import keras
 
     return {
-        "command": command_line("models.evaluate", argv),
+        "command": command,
         "backend": keras.backend.backend(),
         "versions": versions(),
         "commit": commit(),

@@ -1,155 +1,219 @@
-"""A finished training run under attack or corruption: `python -m models.evaluate RUN ...`."""
+"""A saved classifier under attack or corruption: `python -m models.evaluate MODEL ...`."""
 
+import functools
+import pathlib
 import sys
 
 import numpy as np
 
-from spectral_keras.experiments import saved_models
-from spectral_keras.experiments.command import CommandError, program, report_end
+from spectral_keras.experiments.command import CommandError, command_line, program
 from spectral_keras.experiments.evaluate.attacks import Entries, run_attacks
-from spectral_keras.experiments.evaluate.corruptions import (
+from spectral_keras.experiments.evaluate.corruption_sources import source_of, source_text
+from spectral_keras.experiments.evaluate.corruptions import print_table, run_corruptions
+from spectral_keras.experiments.evaluate.options import EvaluateOptions
+from spectral_keras.experiments.evaluate.plot import (
     draw_corruptions,
-    print_table,
-    run_corruptions,
+    draw_robustness,
+    eps_text,
+    label,
 )
-from spectral_keras.experiments.evaluate.options import parse
-from spectral_keras.experiments.evaluate.plot import draw_robustness, eps_text, label
-from spectral_keras.experiments.folder import read_json, write_json
+from spectral_keras.experiments.folder import WorkFolder, read_json, work_in, write_json
+from spectral_keras.experiments.provenance import conditions
+from spectral_keras.experiments.subject import Subject, beside
 from spectral_keras.experiments.train.run import RunFolder
+
+RESULT = "result.json"
+_WHAT = "evaluation of a model, by python -m models.evaluate"
+# Training images that are read where a run says nothing: they show which classes there are.
+_TRAINING_IMAGES = 1000
+
+
+class EvaluationFolder(WorkFolder):
+    """The folder of what was found out about a `.keras` file."""
+
+    mark, noun = RESULT, "an evaluation"
+
+    def check_manifest(self, content):
+        if content.get("what") != _WHAT:
+            raise CommandError(
+                f"{self.path / RESULT} is not of an evaluation: name another folder with --output"
+            )
+        super().check_manifest(content)
 
 
 def main(argv=None):
-    """Run the command and leave with its status: 0, 2 (bad input) 130 or 143."""
-    options = parse(argv)
-    folder = RunFolder(options["run"])
+    """Run the command and exit with its status: 0, 2 (bad input), 130 or 143."""
+    options = EvaluateOptions.of_command(argv)
+    folder = _folder(options)
+    sys.exit(
+        work_in(
+            folder,
+            program("models.evaluate"),
+            lambda: evaluate(options, folder=folder),
+            "the same command continues",
+        )
+    )
+
+
+def evaluate(options, *, folder=None):
+    """Attack or corrupt the test images of a saved classifier, and add what it is worth there.
+
+    Args:
+        options: an `EvaluateOptions`.
+        folder: where the results go, which the caller closes; by default what options name.
+
+    Returns:
+        The content of result.json.
+
+    Raises:
+        CommandError: if the options, the model or the data do not allow it.
+
+    Example:
+
+    ```python
+    from spectral_keras.experiments.evaluate import EvaluateOptions, evaluate
+
+    result = evaluate(EvaluateOptions("runs/resnet18-cifar10", attack=["pgd"], eps=[8 / 255]))
+    print(result["attacks"][0]["points"])
+    ```
+    """
+    own = folder is None
+    folder = _folder(options) if own else folder
     try:
-        evaluate(options, folder, argv)
-        status = 0
-    except (CommandError, OSError, KeyboardInterrupt) as error:
-        status = report_end(program("models.evaluate"), error, "the same command goes on")
+        return _evaluate(options, folder)
     finally:
-        folder.close()
-    sys.exit(status)
+        if own:
+            folder.close()
 
 
-def evaluate(options, folder, argv=None):
-    """Add to result.json of the run in `folder` what `options` ask for."""
-    config = _check_run(folder)
-    folder.open(overwrite=False)
-    _check_run(folder)  # no longer changed by others
-    if options["corruptions"] is not None:
-        _corrupt(options, folder, config, argv)
-    if options["attack"]:
-        _attack(options, folder, config, argv)
+def _folder(options):
+    if options.output is None and pathlib.Path(options.model).is_dir():
+        return RunFolder(options.model)
+    return EvaluationFolder(options.output or beside(options.model, "evaluated"))
 
 
-def _corrupt(options, folder, config, argv):
-    def load():
-        x, y = load_test(config, options)
-        # The bytes that the floats were made of.
-        return load_model(folder, x), np.rint(x * 255).astype(np.uint8), y
-
-    def save(entries):
-        result = read_json(folder / "result.json")
-        write_json(folder / "result.json", result | {"corruptions": entries})
-
-    dataset = config["options"].get("dataset")
+def _evaluate(options, folder):
+    subject = Subject(options)
+    options, work = subject.options, _Evaluation(subject, folder)
+    work.check()
+    if not folder.begun:
+        work.load()  # before anything is written
+    source = source_of(options) if options.corruptions is not None else None
+    folder.open()
+    work.check()  # once more under the lock: others may have been here since
     try:
-        content = run_corruptions(options, dataset, folder, load, save, argv)
-    except ValueError as error:
-        raise CommandError(str(error)) from error
-    draw_corruptions(folder / "corruptions.png", content, _title(config))
-    print_table(content)
-    print(f"results: {folder.path}/ (result.json, corruptions.png)")
-
-
-def _attack(options, folder, config, argv):
-    entries = Entries(folder)
-    if entries.outdated:
-        print(f"{entries.path} is of other weights: the attacks are run again", file=sys.stderr)
-
-    def save():
-        entries.save()
-        result = read_json(folder / "result.json")
-        write_json(folder / "result.json", result | {"attacks": entries.summary()})
-
-    def load():
-        x, y = load_test(config, options)
-        return load_model(folder, x), x, y
-
-    try:
-        run_attacks(options, entries, load, save, argv)
+        if source is not None:
+            work.corrupt(source)
+        if options.attacks:
+            work.attack()
     except ValueError as error:  # a bad option: the message says which
         raise CommandError(str(error)) from error
-    save()
-    shown = entries.summary()
-    draw_robustness(folder / "robustness.png", shown, _title(config))
-    _print_table(shown)
-    print(f"results: {folder.path}/ (result.json, attacks.json, robustness.png)")
+    return read_json(folder / RESULT)
 
 
-def _check_run(folder):
-    """config.json of a finished run; a `CommandError` if there is none."""
-    if not folder.path.is_dir():
-        raise CommandError(f"there is no run folder {folder.path}")
-    if not folder.begun:
-        raise CommandError(f"{folder.path} holds no run of a training command: no config.json")
-    folder.manifest()
-    for name in ("best.keras", "result.json"):
-        if not (folder / name).is_file():
-            raise CommandError(
-                f"{folder.path} has no {name}: finish the training first (--resume goes on with it)"
-            )
-    read_json(folder / "result.json")
-    return read_json(folder / "config.json")
+class _Evaluation:
+    """One call of the command."""
 
+    def __init__(self, subject, folder):
+        self.subject, self.folder, self.options = subject, folder, subject.options
+        # What the files name as the command.
+        self.command = command_line("models.evaluate", self.options.arguments())
+        self.load = functools.cache(self._load)
 
-def load_test(config, options):
-    """(images float32 in [0, 1], classes): the test set of the run, or --limit images of it."""
-    from spectral_keras.data import load
+    def check(self):
+        """Refuse a folder without a finished training, or with an evaluation on other data."""
+        folder = self.folder
+        if not isinstance(folder, EvaluationFolder):
+            if not (folder / RESULT).exists():
+                raise CommandError(
+                    f"{folder.path} has no {RESULT}: finish the training first (--resume "
+                    "continues it)"
+                )
+            read_json(folder / RESULT)
+            return
+        folder.check(resume=True, overwrite=False)
+        if folder.begun:
+            folder.check_same(self._data_options())
 
-    trained = config["options"]
-    try:
-        data = load(
-            trained["dataset"],
-            data_dir=options["data_dir"] or trained["data_dir"],
-            limit=trained["limit"],
-            limit_test=options["limit"],
-            validation_fraction=trained["validation_fraction"],
-            seed=trained["seed"],
-            image_size=trained["image_size"],
-            grayscale=trained["grayscale"],
+    def _data_options(self):
+        """The options that all results of a folder have in common."""
+        options, common = self.options.to_json(), self.options.of_subject()
+        return {name: options[name] for name in common}
+
+    def _load(self):
+        """(model, images uint8, classes): the test set, or --images of it."""
+        subject, trained = self.subject, self.subject.trained
+        data = subject.load_data(
+            limit=trained.get("limit", _TRAINING_IMAGES if not trained else None),
+            limit_test=self.options.images,
+            validation_fraction=trained.get("validation_fraction", 0),
+            seed=trained.get("seed", 0),
             stream="auto",  # large training images stay in their files; the test images are read
         )
-        x_test = np.asarray(data.x_test)
-    except KeyError as error:
-        raise CommandError(f"config.json of the run has no option {error}") from None
-    except ValueError as error:
-        raise CommandError(str(error)) from error
-    if data.class_names != config.get("class_names", data.class_names):
-        raise CommandError(
-            f"{trained['dataset']} has other classes than the run was trained with: is it the same "
-            "data set?"
+        images, y = np.asarray(data.x_test), data.y_test
+        model = subject.load_model()
+        subject.check_fit(model, images.shape[1:], y, data.class_names)
+        return _of_unit_images(model, *self.options.pixel_range), images, y
+
+    def save(self, **parts):
+        """Add to result.json."""
+        folder = self.folder
+        if not folder.begun:
+            data = {"model": str(self.subject.path), "options": self._data_options()}
+            folder.begin({"what": _WHAT, **data, **conditions()})
+        write_json(folder / RESULT, read_json(folder / RESULT) | parts)
+
+    def corrupt(self, source):
+        """The accuracies under corruption."""
+        content = run_corruptions(
+            self.options, source, self.subject.path, self._stored(),
+            self.load, lambda entries: self.save(corruptions=entries), self.command,
+        )  # fmt: skip
+        draw_corruptions(
+            self.folder / "corruptions.png",
+            content,
+            self.subject.title,
+            source_text(content, short=True),
         )
-    # As the training's batches do it.
-    return np.multiply(x_test, np.float32(1 / 255), dtype=np.float32), data.y_test
+        print_table(content)
+        print(f"results: {self.folder.path}/ ({RESULT}, corruptions.png)")
+
+    def _stored(self):
+        """What result.json has, {} where there is none yet."""
+        return read_json(self.folder / RESULT) if self.folder.begun else {}
+
+    def attack(self):
+        """The accuracies under attack."""
+        entries = Entries(self.folder, self.subject.path)
+        if entries.outdated:
+            print(f"{entries.path} is of other weights: the attacks are run again", file=sys.stderr)
+
+        def save():
+            entries.save()
+            self.save(attacks=entries.summary())
+
+        def load():
+            model, images, y = self.load()
+            # As the training's batches do it.
+            return model, np.multiply(images, np.float32(1 / 255), dtype=np.float32), y
+
+        run_attacks(self.options, entries, load, save, self.command)
+        save()
+        shown = entries.summary()
+        draw_robustness(self.folder / "robustness.png", shown, self.subject.title)
+        _print_table(shown)
+        print(f"results: {self.folder.path}/ ({RESULT}, attacks.json, robustness.png)")
 
 
-def load_model(folder, x):
-    """The run's best model, which takes images such as `x`."""
-    path = folder / "best.keras"
-    model = saved_models.load_model(path)
-    wanted = tuple(model.inputs[0].shape[1:])
-    if wanted != x.shape[1:]:
-        raise CommandError(
-            f"{path} takes images of shape {wanted}, but those of the data set are {x.shape[1:]}"
-        )
-    return model
+def _of_unit_images(model, low, high):
+    """The model as one that takes images in [0, 1]."""
+    import keras
 
-
-def _title(config):
-    dataset = config["options"].get("dataset")
-    return f"{config.get('model') or config.get('build')}, {dataset}"
+    if (low, high) == (0, 1):
+        return model
+    inputs = keras.Input(batch_shape=model.inputs[0].shape)
+    scaled = keras.layers.Rescaling(high - low, offset=low)(inputs)
+    return keras.Model(inputs, model(scaled), name=model.name)
 
 
 def _print_table(entries):

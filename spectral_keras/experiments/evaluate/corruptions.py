@@ -1,51 +1,44 @@
 """Accuracy of a run under the common corruptions: what is known, what is missing, the baseline."""
 
-import os
 import pathlib
 import sys
-import time
 
 from spectral_keras.corruptions import names as corruption_names
 from spectral_keras.corruptions import table_for
 from spectral_keras.evaluation import mean_accuracy, mean_corruption_error
 from spectral_keras.experiments.command import CommandError
-from spectral_keras.experiments.evaluate.attacks import data_hash, file_hash, made_by
-from spectral_keras.experiments.evaluate.corruption_sources import (
-    clean_note,
-    source_of,
-    source_text,
-)
-from spectral_keras.experiments.folder import read_json
-
-# What --corruptions takes besides the corruptions' own names.
-GROUPS = {"cifar10c": "benchmark", "extra": "extra", "all": "all"}
+from spectral_keras.experiments.evaluate.attacks import made_by
+from spectral_keras.experiments.evaluate.corruption_sources import clean_note, source_text
+from spectral_keras.experiments.folder import file_hash, read_json
+from spectral_keras.experiments.progress import Progress
+from spectral_keras.experiments.provenance import data_hash
 
 
-def run_corruptions(options, dataset, folder, load, save, argv=None):
+def run_corruptions(options, source, path, stored, load, save, command):
     """Evaluate where accuracies are missing; returns the entry of these settings.
 
     Entries are the list "corruptions" of result.json, one for each source of the corrupted images,
     limit and seed.
 
     Args:
-        options: those of the command.
-        dataset: name of the run's data set.
-        folder: the `RunFolder`.
+        options: the `EvaluateOptions`.
+        source: of `source_of`.
+        path: the .keras file.
+        stored: content of result.json, {} if there is none.
         load: called without arguments if anything is missing; returns (model, images uint8,
             classes).
         save: called with the list of entries after each corruption.
-        argv: the command line for the files, None for the process' own.
+        command: the command line for the files.
 
     Raises:
         CommandError: if the baseline cannot be compared with.
     """
-    source = source_of(options)
-    settings = source.settings(dataset)
-    entries, entry = _entries(folder, settings)
-    wanted = options["corruptions"]
+    settings = source.settings(options.dataset)
+    entries, entry = _entries(path, stored, settings)
+    wanted = options.corruption_names
     source.check_names(wanted)
     _drop_changed(source, entry)
-    baseline = _baseline(options["baseline"], source, settings, {*wanted, *entry["corruptions"]})
+    baseline = _baseline(options.baseline, source, settings, {*wanted, *entry["corruptions"]})
     missing = [name for name in wanted if name not in entry["corruptions"]]
     if not missing:
         print("every one of these corruptions is known; nothing to compute", flush=True)
@@ -65,19 +58,19 @@ def run_corruptions(options, dataset, folder, load, save, argv=None):
             "images": len(y),
             "table": table_for(*images.shape[1:3]),
         }
-        entry["calls"].append(made_by(argv) | {"corruptions": []})
+        entry["calls"].append(made_by(command) | {"corruptions": []})
         for name in missing:
             _run_one(name, entry, source, model, images, y)
             _summarise(entry, None, None)
             save(entries)
     if baseline is not None and baseline.get("data_sha256") != entry["data_sha256"]:
         raise CommandError(
-            f"--baseline {options['baseline']} was evaluated on other test images: they cannot be "
+            f"--baseline {options.baseline} was evaluated on other test images: they cannot be "
             "compared"
         )
     if baseline is not None and not _same_images(baseline, entry):
-        raise CommandError(_other_images(options["baseline"], baseline, entry))
-    _summarise(entry, baseline, options["baseline"])
+        raise CommandError(_other_images(options.baseline, baseline, entry))
+    _summarise(entry, baseline, options.baseline)
     save(entries)
     return entry
 
@@ -93,10 +86,10 @@ def _empty(settings, digest):
     }
 
 
-def _entries(folder, settings):
-    """The entries of result.json that are of its best.keras, and the one of these settings."""
-    digest = file_hash(folder / "best.keras")
-    stored = _stored(folder)
+def _entries(path, stored, settings):
+    """The entries of result.json that are of the weights of now, and the one of these settings."""
+    digest = file_hash(path)
+    stored = _checked(stored)
     entries = [entry for entry in stored if entry["model_sha256"] == digest]
     if len(entries) < len(stored):
         print("accuracies under corruption of other weights are dropped", file=sys.stderr)
@@ -107,15 +100,14 @@ def _entries(folder, settings):
     return entries, entries[-1]
 
 
-def _stored(folder):
-    stored = read_json(folder / "result.json").get("corruptions", [])
+def _checked(content, where="result.json"):
+    """The "corruptions" of a result.json, which anybody may have written."""
+    stored = content.get("corruptions", [])
     keys = set(_empty(None, None))
     if not isinstance(stored, list) or not all(
         isinstance(entry, dict) and keys <= set(entry) and _is_entry(entry) for entry in stored
     ):
-        raise CommandError(
-            f'{folder / "result.json"} is damaged: delete its "corruptions", and they are run again'
-        )
+        raise CommandError(f'{where} is damaged: delete its "corruptions", and they are run again')
     return stored
 
 
@@ -151,20 +143,17 @@ def _drop_changed(source, entry):
 
 
 def _run_one(name, entry, source, model, images, y):
-    begin = time.perf_counter()
-    found = source.accuracies(model, images, y, name, entry)
-    entry["clean"] = found["clean"]
-    entry["source"] = source.described(entry, name)
-    entry["corruptions"] |= found["corruptions"]
-    entry["calls"][-1]["corruptions"].append(name)
-    accuracies = [point["accuracy"] for point in found["corruptions"][name]]
-    print(
-        f"{name}: accuracy "
-        + " ".join(f"{accuracy:.4f}" for accuracy in accuracies)
-        + f" at severities {_severities(found['corruptions'][name])}, "
-        f"{time.perf_counter() - begin:.1f} s",
-        flush=True,
-    )
+    with Progress(name) as bar:
+        found = source.accuracies(
+            model, images, y, name, entry, lambda _, severity, done, total: bar(done, total)
+        )
+        entry["clean"] = found["clean"]
+        entry["source"] = source.described(entry, name)
+        entry["corruptions"] |= found["corruptions"]
+        entry["calls"][-1]["corruptions"].append(name)
+        points = found["corruptions"][name]
+        accuracies = " ".join(f"{point['accuracy']:.4f}" for point in points)
+        bar.result = f"accuracy {accuracies} at severities {_severities(points)}"
 
 
 def _severities(points):
@@ -181,7 +170,7 @@ def _baseline(path, source, settings, names):
     path = pathlib.Path(path)
     if not (path / "result.json").is_file():
         raise CommandError(f"--baseline {path} holds no result.json of a finished run")
-    stored = _stored(path)
+    stored = _checked(read_json(path / "result.json"), path / "result.json")
     if not stored:
         raise CommandError(
             f"--baseline {path} has no accuracies under corruption yet: "
@@ -266,54 +255,6 @@ def _summarise(entry, baseline, path):
         "mean_corruption_error": errors,
         "relative_mean_corruption_error": relative,
     }
-
-
-def draw_corruptions(path, content, title):
-    """corruptions.png: accuracy of each corruption, a dot for each severity.
-
-    Args:
-        path: the PNG file.
-        content: an entry of "corruptions" of result.json.
-        title: first words of the title.
-    """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    table = content["corruptions"]
-    names = sorted(table, key=lambda name: sum(point["accuracy"] for point in table[name]))
-    figure, axis = pyplot.subplots(figsize=(9, 1.8 + 0.36 * len(names)), layout="constrained")
-    colours = pyplot.get_cmap("viridis_r")
-    for place, name in enumerate(names):
-        accuracies = [100 * point["accuracy"] for point in table[name]]
-        axis.plot([min(accuracies), max(accuracies)], [place] * 2, color="0.8", zorder=1)
-        for point in table[name]:
-            severity = point["severity"]
-            axis.plot(
-                100 * point["accuracy"], place, "o", markersize=8, color=colours(severity / 5),
-                label=f"severity {severity}" if place == 0 else None, zorder=2,
-            )  # fmt: skip
-        axis.plot(sum(accuracies) / len(accuracies), place, "|", color="black", markersize=16)
-    clean = 100 * content["clean"]["accuracy"]
-    axis.axvline(clean, color="0.3", linestyle="--", label=f"clean, {clean:.1f} %")
-    axis.set_yticks(range(len(names)), [name.replace("_", " ") for name in names], fontsize=12)
-    axis.set_xlabel("accuracy, % (bar: mean of the severities)", fontsize=13)
-    axis.set_xlim(0, 100)
-    axis.grid(axis="x", alpha=0.3)
-    axis.legend(fontsize=10, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    mean = content["mean_accuracy"]
-    rob = "" if mean is None else f", mean accuracy {100 * mean:.1f} %"
-    figure.suptitle(f"{title}: {content['images']:,} test images{rob}", fontsize=13)
-    axis.set_title(_shortened(source_text(content)), fontsize=9, color="0.3")
-    temporary = pathlib.Path(path).with_name(".tmp-corruptions.png")
-    figure.savefig(temporary, dpi=110)
-    pyplot.close(figure)
-    os.replace(temporary, path)
-
-
-def _shortened(text):
-    return text if len(text) <= 110 else f"{text[:54]} ... {text[-51:]}"
 
 
 def print_table(content):

@@ -1,7 +1,8 @@
-"""robustness.png: accuracy against eps."""
+"""robustness.png, accuracy against eps, and corruptions.png, accuracy of each corruption."""
 
-import os
-import pathlib
+import textwrap
+
+from spectral_keras.experiments.pictures import drawable, write_picture
 
 # Okabe and Ito's palette, told apart by colour-blind readers.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -68,11 +69,9 @@ def draw_robustness(path, entries, title):
             axis.spines[side].set_visible(False)
     counts = sorted({entry["images"] for entry in entries})
     images = " or ".join(f"{count:,}" for count in counts)
-    figure.suptitle(f"{title}: accuracy under attack, {images} test images", fontsize=15)
-    temporary = pathlib.Path(path).with_name(".tmp-robustness.png")
-    figure.savefig(temporary, dpi=110)
-    pyplot.close(figure)
-    os.replace(temporary, path)
+    words = f"{drawable(title)}: accuracy under attack, {images} test images"
+    figure.suptitle(words, fontsize=15, wrap=True)
+    write_picture(path, figure)
 
 
 def _draw_line(axis, entry, place, text):
@@ -100,3 +99,53 @@ def _draw_line(axis, entry, place, text):
         label=text,
         clip_on=False,
     )
+
+
+def draw_corruptions(path, content, title, source):
+    """A row for each corruption, a dot for each severity, a bar at their mean.
+
+    Args:
+        path: the PNG file.
+        content: an entry of "corruptions" of result.json.
+        title: first words of the title.
+        source: where the corrupted images came from.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    table = content["corruptions"]
+    names = sorted(table, key=lambda name: sum(point["accuracy"] for point in table[name]))
+    figure, axis = pyplot.subplots(figsize=(11, 2.6 + 0.5 * len(names)), layout="constrained")
+    colours = pyplot.get_cmap("viridis_r")
+    for place, name in enumerate(names):
+        accuracies = [100 * point["accuracy"] for point in table[name]]
+        # One above the other: dots of the same accuracy would hide each other.
+        heights = [place + 0.15 * (3 - point["severity"]) for point in table[name]]
+        axis.plot(accuracies, heights, color="0.75", zorder=1)
+        for point, height in zip(table[name], heights, strict=True):
+            severity = point["severity"]
+            axis.plot(
+                100 * point["accuracy"], height, "o", markersize=8, color=colours(severity / 5),
+                label=f"severity {severity}" if place == 0 else None, zorder=2,
+            )  # fmt: skip
+        mean = sum(accuracies) / len(accuracies)
+        axis.plot([mean, mean], [place - 0.4, place + 0.4], color="black", linewidth=2, zorder=3)
+        if place % 2:
+            axis.axhspan(place - 0.5, place + 0.5, color="0.95", zorder=0)
+    clean = 100 * content["clean"]["accuracy"]
+    axis.axvline(clean, color="0.3", linestyle="--", label=f"clean, {clean:.1f} %")
+    axis.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+    axis.tick_params(labelsize=15)
+    axis.set_xlabel("accuracy, % (black: mean of the severities)", fontsize=15)
+    axis.set_xlim(-1, 101)
+    axis.set_ylim(-0.6, len(names) - 0.4)
+    axis.grid(axis="x", alpha=0.3)
+    axis.legend(fontsize=14, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    mean = content["mean_accuracy"]
+    over = "" if mean is None else f", mean accuracy {100 * mean:.1f} %"
+    words = f"{drawable(title)}: {content['images']:,} test images{over}"
+    figure.suptitle(words, fontsize=16, wrap=True)
+    axis.set_title(textwrap.fill(drawable(source), 80), fontsize=12, color="0.3")
+    write_picture(path, figure)

@@ -1,14 +1,14 @@
 """Which frequencies a saved classifier needs: `python -m models.explain MODEL ...`."""
 
+import dataclasses
 import sys
 import time
 
 import numpy as np
 
-from spectral_keras.experiments.command import CommandError, command_line, program, report_end
-from spectral_keras.experiments.evaluate.attacks import data_hash, file_hash
+from spectral_keras.experiments.command import CommandError, command_line, program
 from spectral_keras.experiments.explain.folder import REPORT, Folder
-from spectral_keras.experiments.explain.options import parse
+from spectral_keras.experiments.explain.options import ExplainOptions
 from spectral_keras.experiments.explain.plot import draw_page
 from spectral_keras.experiments.explain.report import (
     accuracies,
@@ -19,97 +19,121 @@ from spectral_keras.experiments.explain.report import (
     share,
     single_numbers,
 )
-from spectral_keras.experiments.explain.source import (
-    Images,
-    batch_size,
-    check_fit,
-    default_output,
-    load_model,
-    peak_rate,
-    predictions,
-    resolve,
+from spectral_keras.experiments.explain.source import Images, batch_size, peak_rate, predictions
+from spectral_keras.experiments.folder import (
+    file_hash,
+    read_json,
+    work_in,
+    write_arrays,
+    write_json,
+    write_text,
 )
-from spectral_keras.experiments.folder import write_json, write_text
-from spectral_keras.experiments.provenance import commit, versions
+from spectral_keras.experiments.progress import Progress
+from spectral_keras.experiments.provenance import commit, conditions, data_hash
+from spectral_keras.experiments.subject import Subject, beside
 from spectral_keras.experiments.train.command import configure
 
 # Images in examples.npz where no single masks are asked for.
 _EXAMPLES = 16
 # The mask is finished when its sparsity moves by at most this much for so many epochs.
 _STILL, _STILL_EPOCHS = 5e-4, 3
-_SHOWN = (
-    "penalty", "single_penalty", "invariance", "epochs", "batch_size", "learning_rate", "seed",
-    "per_class", "single", "images", "split", "pixel_range", "heat_map", "heat_map_images",
-    "heat_map_norm",
-)  # fmt: skip
-_DATA = (
-    "dataset", "data_dir", "limit", "image_size", "grayscale", "validation_fraction", "split_seed",
-)  # fmt: skip
 
 
 def main(argv=None):
-    """Run the command and leave with its status: 0, 2 (bad input) 130 or 143."""
-    options = parse(argv)
-    folder = Folder(options["output"] or default_output(options))
-    try:
-        explain(options, folder, argv)
-        status = 0
-    except (CommandError, OSError, KeyboardInterrupt) as error:
-        status = report_end(
-            program("models.explain"), error, "--resume goes on" if folder.begun else ""
+    """Run the command and exit with its status: 0, 2 (bad input), 130 or 143."""
+    options = ExplainOptions.of_command(argv)
+    folder = _folder(options)
+    sys.exit(
+        work_in(
+            folder,
+            program("models.explain"),
+            lambda: explain(options, folder=folder),
+            "--resume continues it",
         )
+    )
+
+
+def explain(options, *, folder=None):
+    """Learn which frequencies a saved classifier needs, and write them down.
+
+    Args:
+        options: an `ExplainOptions`.
+        folder: the `Folder` of the results, which the caller closes; by default what options name.
+
+    Returns:
+        The content of explanation.json.
+
+    Raises:
+        CommandError: if the options, the model, the data or the folder do not allow it.
+
+    Example:
+
+    ```python
+    from spectral_keras.experiments.explain import ExplainOptions, explain
+
+    report = explain(ExplainOptions("runs/resnet18-cifar10", images=500))
+    print(report["mask"]["sparsity"], report["accuracy"]["masked"]["share"])
+    ```
+    """
+    own = folder is None
+    folder = _folder(options) if own else folder
+    try:
+        return _explain(options, folder)
     finally:
-        folder.close()
-    sys.exit(status)
+        if own:
+            folder.close()
 
 
-def explain(options, folder, argv=None):
-    """Write to `folder` what `options` ask for."""
+def _folder(options):
+    return Folder(options.output or beside(options.model, "explained"))
+
+
+def _explain(options, folder):
     begin = time.perf_counter()
-    path, options, names = resolve(options)
-    folder.check(options["resume"], options["overwrite"])
-    configure(options["seed"])
-    model = load_model(path)
-    images = Images(options, names)
-    check_fit(path, model, images, options["dataset"])
-    options["batch_size"] = batch_size(model, options["batch_size"], len(images.y))
-    folder.start(_settings(path, options, images), options["overwrite"])
+    folder.check(options.resume, options.overwrite)
+    subject = Subject(options)
+    configure(options.seed)
+    model = subject.load_model()
+    images = Images(subject)
+    classes = np.concatenate([images.y, images.held_y])
+    subject.check_fit(model, images.x.shape[1:], classes, images.class_names)
+    size = batch_size(model, options.batch_size, len(images.y))
+    options = dataclasses.replace(subject.options, batch_size=size)
+    settings = {
+        "model": str(subject.path),
+        "options": _shown(options),
+        "model_sha256": file_hash(subject.path),
+        "data_sha256": data_hash(images.x, images.y),
+    }
+    for line in folder.start(settings, conditions(), options.overwrite):
+        print(f"{folder.path}: {line}", flush=True)
     if folder.finished:
         print(f"{folder.path} is finished; nothing to do", flush=True)
-        return
+        return read_json(folder / REPORT)
     plain = predictions(model, images.x)
     print(
-        f"{path}: {model.count_params():,} parameters; {len(images.x):,} {options['split']} images "
-        f"of {options['dataset']}, accuracy {np.mean(plain == images.y):.4f}; {folder.path}",
+        f"{subject.path}: {model.count_params():,} parameters; {len(images.x):,} {options.split} "
+        f"images of {options.dataset}, accuracy {np.mean(plain == images.y):.4f}; {folder.path}",
         flush=True,
     )
     try:
         work = _Work(options, folder, model, images, plain)
-        report = work.report(path)
+        report = work.report(subject)
     except ValueError as error:  # what the library refuses: the message says why
         raise CommandError(str(error)) from error
-    report["command"] = command_line("models.explain", argv)
-    report["commit"] = commit()
     work.write(report)
     for note in report["notes"]:
         print(f"note: {note}", flush=True)
     _print_summary(report)
-    print(f"{folder.path}/ (explanation.png, {REPORT}, ...), {time.perf_counter() - begin:.1f} s")
+    seconds = max(0.0, time.perf_counter() - begin)
+    print(f"{folder.path}/ (explanation.png, {REPORT}, ...), {seconds:.1f} s")
+    return read_json(folder / REPORT)
 
 
-def _settings(path, options, images):
-    """What the numbers depend on."""
-    import keras
-
-    return {
-        "model": str(path),
-        "model_sha256": file_hash(path),
-        "data_sha256": data_hash(images.x, images.y),
-        "data": {name: options[name] for name in _DATA},
-        "settings": {name: options[name] for name in _SHOWN},
-        "backend": keras.backend.backend(),
-        "versions": versions(),
-    }
+def _shown(options):
+    """The options that the numbers depend on."""
+    free = options.free()
+    return {name: value for name, value in options.to_json().items() if name not in free}
 
 
 class _Work:
@@ -120,10 +144,10 @@ class _Work:
         self.images, self.plain = images, plain
         self.notes = []
         self.learned = self._of_set("masks.npz", per_class=False)
-        self.by_class = self._of_set("class_masks.npz", True) if options["per_class"] else None
-        self.chosen = images.order[: options["single"] or _EXAMPLES]
-        self.singles = self._of_images() if options["single"] else None
-        self.heat = self._heat_map() if options["heat_map"] else None
+        self.by_class = self._of_set("class_masks.npz", True) if options.per_class else None
+        self.chosen = images.order[: options.single or _EXAMPLES]
+        self.singles = self._of_images() if options.single else None
+        self.heat = self._heat_map() if options.heat_map else None
 
     def _of_set(self, name, per_class):
         from spectral_keras.analysis.masks import EpochRule, SetMasks, learn_mask
@@ -133,21 +157,21 @@ class _Work:
             return found
         options, images = self.options, self.images
         groups = len(np.unique(images.y)) if per_class else 1
-        rate = options["learning_rate"] or peak_rate(
-            len(images.y) / groups, options["batch_size"], options["epochs"]
+        rate = options.learning_rate or peak_rate(
+            len(images.y) / groups, options.batch_size, options.epochs
         )
-        with _Bar(f"masks of {groups} classes" if per_class else "mask", "epoch") as bar:
+        with Progress(f"masks of {groups} classes" if per_class else "mask", "epoch") as bar:
             found = learn_mask(
                 self.model,
                 (images.x, images.y),
                 per_class=per_class,
-                penalty=options["penalty"],
-                invariance=options["invariance"],
+                penalty=options.penalty,
+                invariance=options.invariance,
                 learning_rate=rate,
-                epochs=options["epochs"],
-                batch_size=options["batch_size"],
+                epochs=options.epochs,
+                batch_size=options.batch_size,
                 stopping=EpochRule(patience=_STILL_EPOCHS, sparsity_tolerance=_STILL),
-                seed=options["seed"],
+                seed=options.seed,
                 data_format="channels_last",
                 checkpoint=self.folder.checkpoint(name),
                 progress=bar,
@@ -160,12 +184,12 @@ class _Work:
 
         found = self.folder.stored(ImageMasks, "single_masks.npz")
         if found is None:
-            with _Bar("masks of single images", "image") as bar:
+            with Progress("masks of single images", "image") as bar:
                 found = learn_masks(
                     self.model,
                     self.images.x[self.chosen],
-                    penalty=self.options["single_penalty"],
-                    invariance=self.options["invariance"],
+                    penalty=self.options.single_penalty,
+                    invariance=self.options.invariance,
                     data_format="channels_last",
                     checkpoint=self.folder.checkpoint("single_masks.npz"),
                     checkpoint_every=50,
@@ -177,34 +201,32 @@ class _Work:
     def _heat_map(self):
         from spectral_keras.analysis import fourier_heat_map
 
-        images, (low, high) = self.images, self.options["pixel_range"]
-        chosen = images.order[: self.options["heat_map_images"]]
-        with _Bar("heat map", "image") as bar:
+        images, (low, high) = self.images, self.options.pixel_range
+        chosen = images.order[: self.options.heat_map_images]
+        with Progress("heat map", "image") as bar:
             heat = fourier_heat_map(
                 self.model,
                 images.x[chosen],
                 images.y[chosen],
-                norm=self.options["heat_map_norm"] * (high - low),
+                norm=self.options.heat_map_norm * (high - low),
                 clip=(low, high),
-                seed=self.options["seed"],
+                seed=self.options.seed,
                 data_format="channels_last",
                 progress=bar,
             )
-        self.folder.save_arrays("heat_map.npy", heat)
+        write_arrays(self.folder / "heat_map.npy", heat)
         return heat
 
-    def report(self, path):
+    def report(self, subject):
         """The content of explanation.json."""
-        import keras
-
         images, options, mask = self.images, self.options, self.learned.masks[0]
         on_images = accuracies(self.model, images.x, images.y, mask, self.plain)
         report = {
-            "model": str(path),
-            "command": None,
-            "data": {name: options[name] for name in _DATA} | {"source": images.source},
-            "settings": {name: options[name] for name in _SHOWN}
-            | {"learning_rate": self.learned.settings["learning_rate"]},
+            "model": str(subject.path),
+            "title": subject.title,
+            "command": command_line("models.explain", options.arguments()),
+            "data": images.source,
+            "options": _shown(options) | {"learning_rate": self.learned.settings["learning_rate"]},
             "learned_with": self.learned.settings,
             "images": len(images.x),
             "accuracy": on_images,
@@ -222,19 +244,17 @@ class _Work:
             report["single_images"], more = single_numbers(self.model, x, self.singles)
             self.examples |= more
         if self.heat is not None:
-            count = min(options["heat_map_images"], len(images.x))
+            count = min(options.heat_map_images, len(images.x))
             own = images.order[:count]
             report["heat_map"] = {
                 "images": count,
-                "norm": options["heat_map_norm"],
+                "norm": options.heat_map_norm,
                 "error": share(self.plain[own] != images.y[own]),
                 "mean_error": float(self.heat.mean()),
                 "largest_error": float(self.heat.max()),
             }
         report["notes"] = self._notes(report)
-        report["backend"] = keras.backend.backend()
-        report["versions"] = versions()
-        return report
+        return report | conditions() | {"commit": commit()}
 
     def _class(self, place):
         label = int(self.by_class.classes[place])
@@ -264,7 +284,7 @@ class _Work:
 
     def _notes(self, report):
         notes, plain = [], report["accuracy"]["plain"]
-        low, high = self.options["pixel_range"]
+        low, high = self.options.pixel_range
         if plain["count"] == 0:
             notes.append(
                 "the model classifies none of the images correctly: the masks are of no use; does "
@@ -300,7 +320,7 @@ class _Work:
             names += [f"class {int(label)}" for label in self.by_class.classes]
         radial, angular = energies(masks, names)
         write_text(folder / "energies.csv", energies_csv(radial, angular))
-        folder.save_arrays("examples.npz", self.examples)
+        write_arrays(folder / "examples.npz", self.examples)
         draw_page(
             folder / "explanation.png",
             report,
@@ -317,34 +337,6 @@ class _Work:
         )
         write_json(folder / REPORT, report)
         folder.remove_checkpoints()
-
-
-class _Bar:
-    """Keras' progress bar on a terminal; in a file, a line at the end."""
-
-    def __init__(self, text, unit):
-        self.text, self.unit = text, unit
-        self.bar, self.begin = None, time.perf_counter()
-
-    def __enter__(self):
-        return self
-
-    def __call__(self, done, total):
-        if not sys.stdout.isatty():
-            return
-        if self.bar is None:
-            import keras
-
-            print(self.text)
-            self.bar = keras.utils.Progbar(total, unit_name=self.unit)
-        self.bar.update(done)
-
-    def __exit__(self, kind, *_):
-        if kind is not None:
-            return
-        if self.bar is not None and self.bar._seen_so_far < self.bar.target:
-            print()  # it was finished before its last epoch
-        print(f"{self.text}: {time.perf_counter() - self.begin:.1f} s", flush=True)
 
 
 def _print_summary(report):

@@ -2,10 +2,8 @@
 
 import shutil
 
-import numpy as np
-
 from spectral_keras.experiments.command import CommandError
-from spectral_keras.experiments.folder import WorkFolder, write_file
+from spectral_keras.experiments.folder import WorkFolder
 
 SETTINGS, REPORT = "settings.json", "explanation.json"
 _WHAT = "explanation of a model, by python -m models.explain"
@@ -32,13 +30,27 @@ class Folder(WorkFolder):
                 "--output"
             )
 
-    def start(self, settings, overwrite):
-        """Take the lock and begin, or continue with the same settings."""
+    def start(self, settings, conditions, overwrite):
+        """Take the lock and begin, or continue with the same settings.
+
+        Args:
+            settings: JSON-plain dict: "options", and what the model and the images are.
+            conditions: of `provenance.conditions`.
+            overwrite: whether to delete what is there.
+
+        Returns:
+            Lines that say under which other conditions it was begun.
+        """
         self.open(overwrite)
-        if self.begun:
-            self._check_settings(self.manifest(), settings)
-        else:
-            self.begin({"what": _WHAT, **settings})
+        if not self.begun:
+            self.begin({"what": _WHAT, **settings, **conditions})
+            return []
+        self.check_same(settings["options"])
+        stored = self.manifest()
+        for name, what in (("model_sha256", "another model"), ("data_sha256", "other images")):
+            if stored.get(name) != settings[name]:
+                raise self.started_with(what)
+        return self.continue_under(conditions)
 
     def checkpoint(self, name):
         return self.path / _PARTS / name
@@ -52,32 +64,3 @@ class Folder(WorkFolder):
 
     def remove_checkpoints(self):
         shutil.rmtree(self.path / _PARTS, ignore_errors=True)
-
-    def save_arrays(self, name, arrays):
-        """Write an .npz, or for one array an .npy, whole or not at all."""
-        save = np.save
-        if isinstance(arrays, dict):
-
-            def save(file, arrays):
-                np.savez_compressed(file, **arrays)
-
-        write_file(self.path / name, lambda file: save(file, arrays))
-
-    def _check_settings(self, stored, settings):
-        advice = "use its own options, replace it with --overwrite, or name another --output"
-        for key, value in settings.items():
-            if stored.get(key) == value:
-                continue
-            if key == "model_sha256":
-                raise CommandError(f"{self.path} was begun with another model: {advice}")
-            if key == "data_sha256":
-                raise CommandError(f"{self.path} was begun with other images: {advice}")
-            if isinstance(value, dict):
-                old = stored.get(key) if isinstance(stored.get(key), dict) else {}
-                name = next(n for n in {**value, **old} if value.get(n) != old.get(n))
-                shown = old.get(name), value.get(name)
-            else:
-                name, shown = key, (stored.get(key), value)
-            flag = name if key in ("versions", "backend") else f"--{name.replace('_', '-')}"
-            raise CommandError(f"{self.path} was begun with {flag} {shown[0]}, not {shown[1]}: "
-                               f"{advice}")  # fmt: skip

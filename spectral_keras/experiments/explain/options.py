@@ -1,9 +1,13 @@
-"""The options of `python -m models.explain`."""
+"""The options of the explanation command."""
 
-import argparse
+import dataclasses
+from typing import Any, Self
 
-from spectral_keras.experiments.command import OneLineParser, program
-from spectral_keras.experiments.options import number
+from spectral_keras.experiments.command import CommandError, OneLineParser, program
+from spectral_keras.experiments.options import SEEDS, number, option, path
+from spectral_keras.experiments.subject import DATA, SubjectOptions
+
+__all__ = ["ExplainOptions"]
 
 DESCRIPTION = "Learn which frequencies a saved classifier needs (its Fourier mask), and show them."
 EPILOG = """\
@@ -26,142 +30,113 @@ The output folder gets explanation.png (one page), explanation.json (accuracies 
 intervals, sparsity, shares of bands), energies.csv, examples.npz (filtered images), masks.npz,
 class_masks.npz and single_masks.npz (spectral_keras.analysis.masks.SetMasks.load and
 ImageMasks.load, DC at [0, 0]) and heat_map.npy.  Interrupted or killed, the same command with
---resume goes on, and ends with the same numbers.
+--resume continues, and ends with the same numbers.
 """
 SPLITS = ("test", "validation", "train")
-# Options of the data that a training run answers for itself.
-OF_RUN = ("dataset", "data_dir", "limit", "image_size", "grayscale", "validation_fraction")
+_MASKS, _HEAT_MAP, _OUTPUT = "masks", "Fourier heat map", "output"
 
 
-def build_parser():
-    parser = OneLineParser(
-        prog=program("models.explain"),
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+@dataclasses.dataclass
+class ExplainOptions(SubjectOptions):
+    """Options of `python -m models.explain`, from a command line or from Python.
+
+    Args:
+        model: a .keras file, or the folder of a training run.
+        **options: see `python -m models.explain --help`.
+
+    Raises:
+        CommandError: for a value that the command line would refuse.
+
+    Example:
+
+    >>> from spectral_keras.experiments.explain import ExplainOptions
+    >>> ExplainOptions("mine.keras", dataset="digits", per_class=True).epochs
+    12
+    """
+
+    limit: int | None = option(
+        None, "use this many training images (validation included)",
+        kind=number(int, 1), group=DATA,
+    )  # fmt: skip
+    validation_fraction: float | None = option(
+        None, "share of the training images that --split validation is",
+        kind=number(float, 0, high=1), group=DATA, shown="0.1",
+    )  # fmt: skip
+    split_seed: int | None = option(
+        None, "of the validation share", kind=number(int, 0, high=SEEDS), group=DATA, shown="0"
     )
-    parser.add_argument("model", metavar="MODEL", help=".keras file, or folder of a training run")
-    group = parser.add_argument_group("data (defaults of a run: its own)")
-    group.add_argument(
-        "--dataset",
-        help="digits (embedded, default), cifar10, cifar100, any TFDS image classification set, "
-        "an .npz file or a folder of class folders",
-    )
-    group.add_argument("--data-dir", help="folder of the TFDS data sets (default: TFDS' own)")
-    group.add_argument(
-        "--limit", type=number(int, 1), help="use this many training images (validation included)"
-    )
-    group.add_argument(
-        "--image-size", type=number(int, 4), help="resize images to this many pixels a side"
-    )
-    group.add_argument(
-        "--grayscale",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="turn the images grey",
-    )
-    group.add_argument(
-        "--validation-fraction",
-        type=number(float, 0, high=1),
-        help="share of the training images that --split validation is (default 0.1)",
-    )
-    group.add_argument(
-        "--split-seed", type=number(int, 0), help="of the validation share (default 0)"
-    )
-    group.add_argument(
-        "--split", choices=SPLITS, default="test", help="which images (default test)"
-    )
-    group.add_argument(
-        "--images",
-        type=number(int, 1),
-        default=1000,
+    split: str = option("test", "which images", choices=SPLITS, group=DATA)
+    images: int = option(
+        1000,
+        "images that the mask is learned on, with the class shares of all; as many others, if "
+        "there are, check it",
+        kind=number(int, 1),
         metavar="N",
-        help="images that the mask is learned on, with the class shares of all (default 1000); as "
-        "many others, if there are, check it",
+        group=DATA,
     )
-    group.add_argument(
-        "--pixel-range",
-        type=number(float),
-        nargs=2,
-        default=[0.0, 1.0],
-        metavar=("BLACK", "WHITE"),
-        help="pixel values that the model takes (default 0 1)",
+
+    per_class: bool = option(False, "also one mask of each class", kind="flag", group=_MASKS)
+    single: int = option(
+        16, "also masks of N single images, by the model's own prediction",
+        kind=number(int, 0), metavar="N", group=_MASKS,
+    )  # fmt: skip
+    penalty: float = option(
+        0.2, "weight of the mask's size: more, and fewer frequencies stay",
+        kind=number(float, 0, True), group=_MASKS,
+    )  # fmt: skip
+    single_penalty: float = option(
+        0.07, "the same of single images", kind=number(float, 0, True), group=_MASKS
     )
-    group = parser.add_argument_group("masks")
-    group.add_argument("--per-class", action="store_true", help="also one mask of each class")
-    group.add_argument(
-        "--single",
-        type=number(int, 0),
-        default=16,
-        metavar="N",
-        help="also masks of N single images, by the model's own prediction (default 16)",
-    )
-    group.add_argument(
-        "--penalty",
-        type=number(float, 0, True),
-        default=0.2,
-        help="weight of the mask's size: more, and fewer frequencies stay (default 0.2)",
-    )
-    group.add_argument(
-        "--single-penalty",
-        type=number(float, 0, True),
-        default=0.07,
-        help="the same of single images (default 0.07)",
-    )
-    group.add_argument(
-        "--invariance",
+    invariance: str = option(
+        "squared",
+        "squares of the change of the cross-entropy, or their exponentials, as published",
         choices=("squared", "exp"),
-        default="squared",
-        help="squares of the change of the cross-entropy (default), or their exponentials, as "
-        "published",
+        group=_MASKS,
     )
-    group.add_argument("--epochs", type=number(int, 1), default=12, help="at most (default 12)")
-    group.add_argument(
-        "--batch-size",
-        type=number(int, 1),
-        help="images of a step (default 20, less of few images)",
+    epochs: int = option(
+        12, "at most", kind=number(int, 1, high=1_000_000, high_open=False), group=_MASKS
     )
-    group.add_argument(
-        "--learning-rate",
-        type=number(float, 0, True),
-        help="peak of the one-cycle schedule (default 30 / steps, at most 0.1)",
+    batch_size: int | None = option(
+        None, "images of a step", kind=number(int, 1), group=_MASKS, shown="20, less of few images"
     )
-    group.add_argument(
-        "--seed", type=number(int, 0), default=0, help="of the order of the images (default 0)"
+    learning_rate: float | None = option(
+        None, "peak of the one-cycle schedule", kind=number(float, 0, True), group=_MASKS,
+        shown="30 / steps, at most 0.1",
+    )  # fmt: skip
+    seed: int = option(
+        0, "of the order of the images", kind=number(int, 0, high=SEEDS), group=_MASKS
     )
-    group = parser.add_argument_group("Fourier heat map")
-    group.add_argument(
-        "--heat-map",
-        action="store_true",
-        help="also the error rate under each vector of the Fourier basis",
-    )
-    group.add_argument(
-        "--heat-map-images", type=number(int, 1), default=100, metavar="N", help="default 100"
-    )
-    group.add_argument(
-        "--heat-map-norm",
-        type=number(float, 0, True),
-        default=4.0,
-        help="L2 norm of the vector, for images in [0, 1] (default 4)",
-    )
-    group = parser.add_argument_group("output")
-    group.add_argument("--output", metavar="FOLDER", help="default: MODEL-explained")
-    group.add_argument("--resume", action="store_true", help="go on with what is there")
-    group.add_argument("--overwrite", action="store_true", help="replace what is there")
-    return parser
 
+    heat_map: bool = option(
+        False, "also the error rate under each vector of the Fourier basis",
+        kind="flag", group=_HEAT_MAP,
+    )  # fmt: skip
+    heat_map_images: int = option(
+        100, "", kind=number(int, 1), metavar="N", group=_HEAT_MAP
+    )  # fmt: skip
+    heat_map_norm: float = option(
+        4.0, "L2 norm of the vector, for images in [0, 1]",
+        kind=number(float, 0, True), group=_HEAT_MAP,
+    )  # fmt: skip
 
-def parse(argv=None):
-    """All options, checked: dict of the option's name -> value."""
-    parser = build_parser()
-    options = vars(parser.parse_args(argv))
-    if not options["model"]:
-        parser.error("argument MODEL: expected a .keras file or the folder of a training run")
-    if options["output"] == "":
-        parser.error("argument --output: expected a folder")
-    if options["resume"] and options["overwrite"]:
-        parser.error("--resume and --overwrite exclude each other")
-    low, high = options["pixel_range"]
-    if low >= high:
-        parser.error(f"argument --pixel-range: expected BLACK < WHITE, received {low:g} {high:g}")
-    return options
+    output: str | None = option(
+        None, "folder of the results", kind=path, metavar="FOLDER", group=_OUTPUT,
+        shown="MODEL-explained", free=True,
+    )  # fmt: skip
+    resume: bool = option(False, "continue what is there", kind="flag", group=_OUTPUT, free=True)
+    overwrite: bool = option(False, "replace what is there", kind="flag", group=_OUTPUT, free=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.split == "validation" and self.validation_fraction == 0:
+            raise CommandError("--split validation needs a --validation-fraction above 0")
+
+    @classmethod
+    def parser_of(cls) -> OneLineParser:
+        """The parser of the command."""
+        return cls.parser(program("models.explain"), DESCRIPTION, EPILOG)
+
+    @classmethod
+    def of_command(cls, argv: list[str] | None = None, **others: Any) -> Self:
+        """The options of a command line; a bad one ends the program with one line and status 2."""
+        return cls.parse(argv, cls.parser_of(), **others)

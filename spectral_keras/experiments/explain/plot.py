@@ -1,12 +1,11 @@
 """explanation.png: one page about a model's masks."""
 
-import os
-import pathlib
 import textwrap
 
 import numpy as np
 
 from spectral_keras.experiments.evaluate.plot import COLOURS
+from spectral_keras.experiments.pictures import drawable, write_picture
 
 _BLUE, _ORANGE, _GREEN, _GREY = *COLOURS[:3], "0.55"
 _TEXT, _TITLE = 15, 16
@@ -49,19 +48,10 @@ def draw_page(path, report, found):
         for row in range(class_rows):
             _draw_classes(parts[2 + row], classes, 5 * row, report, found["names"])
         for part, row in zip(parts[2 + class_rows :], rows, strict=True):
-            _draw_examples(part, row, found, report["settings"]["pixel_range"], row is rows[0])
-        name, dataset = report["model"], report["data"]["dataset"]
-        title = f"{_short(name)} on {_short(dataset, 1)}"
-        figure.suptitle(textwrap.fill(title, 60), fontsize=_TITLE + 2)
+            _draw_examples(part, row, found, report["options"]["pixel_range"], row is rows[0])
+        figure.suptitle(drawable(textwrap.fill(report["title"], 60)), fontsize=_TITLE + 2)
         figure.supxlabel(_caption(report, rows), fontsize=13, ha="left", x=0.01, color="0.25")
-        temporary = pathlib.Path(path).with_name(f".{pathlib.Path(path).name}")
-        figure.savefig(temporary, dpi=100)
-        pyplot.close(figure)
-    os.replace(temporary, path)
-
-
-def _short(text, parts=3):
-    return "/".join(pathlib.PurePath(text).parts[-parts:])
+        write_picture(path, figure, dpi=100)
 
 
 def _frequency_image(axis, values, labels=True, **options):
@@ -154,7 +144,8 @@ def _draw_classes(part, masks, start, report, names):
             continue
         entry = report["classes"][place]
         _frequency_image(axis, masks[place], labels=False, cmap="gray", vmin=0, vmax=1)
-        axis.set_title(textwrap.shorten(str(names[entry["class"]]), 16, placeholder="..."))
+        name = textwrap.shorten(str(names[entry["class"]]), 16, placeholder="...")
+        axis.set_title(drawable(name))
         axis.set_xlabel(_kept(masks[place]), fontsize=_TEXT - 1)
 
 
@@ -204,7 +195,7 @@ def _draw_examples(part, row, found, pixel_range, first):
         predicted = int(examples[f"{key}_class"][i])
         same = predicted == examples["original_class"][i]
         text = str(names[predicted]) if 0 <= predicted < len(names) else f"class {predicted}"
-        text = textwrap.shorten(text, 14, placeholder="...")
+        text = drawable(textwrap.shorten(text, 14, placeholder="..."))
         axis.set_xlabel(text, fontsize=_TEXT - 1, color="black" if same else _ORANGE,
                         weight="normal" if same else "bold")  # fmt: skip
 
@@ -224,7 +215,7 @@ def _plain(axis):
 
 
 def _caption(report, rows):
-    settings, mask = report["settings"], report["mask"]
+    settings, mask = report["options"], report["mask"]
     text = (
         f"M: of {report['images']:,} {settings['split']} images, penalty {settings['penalty']:g}, "
         f"after epoch {mask['epoch']} of {mask['epochs']}, batches of {settings['batch_size']}, "

@@ -168,17 +168,11 @@ def _compare_conditions(run, say):
     """Say and keep what has changed since the run was begun."""
     from spectral_keras.experiments.provenance import conditions
 
-    lines = run.folder.check_conditions(conditions())
-    stored = run.folder.manifest()
-    if stored["options"].get("epochs") != run.options.epochs:
-        lines.append(f"started with --epochs {stored['options'].get('epochs')}")
-    known = stored.get("continued", [])
-    new = [line for line in lines if line not in known]
-    for line in lines:
+    epochs = run.folder.manifest()["options"].get("epochs")
+    more = [] if epochs == run.options.epochs else [f"started with --epochs {epochs}"]
+    options = {"epochs": run.options.epochs}
+    for line in run.folder.continue_under(conditions(), more, options):
         say(f"{run.options.model}: {line}", flush=True)
-    if new:
-        stored["options"]["epochs"] = run.options.epochs
-        run.folder.begin(stored | {"continued": [*known, *new]})
 
 
 def _conclude(keras, run, test):

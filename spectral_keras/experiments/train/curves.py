@@ -1,6 +1,6 @@
 """curves.png: loss and accuracy against the epoch."""
 
-from spectral_keras.experiments.folder import write_file
+from spectral_keras.experiments.pictures import drawable, write_picture
 
 __all__ = ["draw_curves"]
 
@@ -38,7 +38,5 @@ def draw_curves(path, rows, title, best_epoch=None):
             axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(alpha=0.3)
         axis.legend()
-    # A data set may be named by bytes that are no text.
-    figure.suptitle(title.encode("utf-8", "replace").decode().replace("$", r"\$"))
-    write_file(path, lambda file: figure.savefig(file, dpi=120, format="png"))
-    pyplot.close(figure)
+    figure.suptitle(drawable(title))
+    write_picture(path, figure, dpi=120)

@@ -319,8 +319,6 @@ class TrainOptions(Options):
                 )
         defaults = {name: recipe.options.get(name, known[name][1]) for name in known}
         self.network = defaults | self.network
-        if self.resume and self.overwrite:
-            raise CommandError("--resume and --overwrite exclude each other")
 
     @classmethod
     def parser_of(cls, model: str, *, everything: bool = False) -> OneLineParser:

@@ -8,6 +8,7 @@ from spectral_keras.experiments.command import CommandError, Stopped
 from spectral_keras.experiments.fit import ResumableFit
 from spectral_keras.experiments.folder import (
     WorkFolder,
+    dataset_label,
     default_folder,
     file_hash,
     read_json,
@@ -263,7 +264,7 @@ class Run:
         draw_curves(
             self.folder / "curves.png",
             history,
-            f"{self.options.model}, {self.data.name}: test accuracy "
+            f"{self.options.model}, {dataset_label(self.data.name)}: test accuracy "
             f"{100 * result['test_accuracy']:.2f} %"
             + (" (clean; curves: adversarial)" if self.validation_images != "clean" else ""),
             self.best.epoch,

@@ -1,0 +1,207 @@
+"""What `evaluate` and `explain` are about: a saved classifier, and the data that go with it."""
+
+import dataclasses
+import pathlib
+import zipfile
+from typing import Any
+
+import numpy as np
+
+from spectral_keras.data.files import open_regular
+from spectral_keras.experiments.command import CommandError
+from spectral_keras.experiments.folder import dataset_label
+from spectral_keras.experiments.options import Options, number, option, path
+from spectral_keras.experiments.saved_models import load_any_model
+from spectral_keras.experiments.train.options import TrainOptions
+from spectral_keras.experiments.train.run import RunFolder
+
+__all__ = ["DATA", "Subject", "SubjectOptions", "beside"]
+
+DATA = "data (defaults of a run: its own)"
+
+
+@dataclasses.dataclass
+class SubjectOptions(Options):
+    """The options that name a classifier and its data."""
+
+    model: str = option(
+        dataclasses.MISSING, ".keras file, or folder of a training run",
+        kind=path, positional=True, metavar="MODEL", free=True,
+    )  # fmt: skip
+    dataset: str | None = option(
+        None,
+        "digits (embedded), cifar10, cifar100, any TFDS image classification set, an .npz file or "
+        "a folder of class folders",
+        group=DATA,
+        shown="digits",
+    )
+    data_dir: str | None = option(
+        None, "folder of the TFDS data sets", kind=path, group=DATA, shown="TFDS' own", free=True
+    )
+    image_size: int | None = option(
+        None, "resize images to this many pixels a side",
+        kind=number(int, 4, high=4096, high_open=False), group=DATA,
+    )  # fmt: skip
+    grayscale: bool | None = option(None, "turn the images grey", kind="switch", group=DATA)
+    pixel_range: list[float] = option(
+        [0.0, 1.0], "pixel values that the model takes (default 0 1)",
+        kind=number(float), nargs=2, metavar=("BLACK", "WHITE"), group=DATA,
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        values = list(self.pixel_range)
+        if len(values) != 2 or values[0] >= values[1]:
+            shown = " ".join(f"{value:g}" for value in values)
+            raise self.error("pixel_range", f"expected BLACK < WHITE, received {shown}")
+        self.pixel_range = values
+
+    @classmethod
+    def of_subject(cls) -> list[str]:
+        """Names of the options that all results of one subject have in common."""
+        return [name for name, spec in cls.specs().items() if spec.group == DATA and not spec.free]
+
+
+class Subject:
+    """A saved classifier.
+
+    Args:
+        options: a `SubjectOptions`.
+
+    Attributes:
+        path: the .keras file.
+        options: the options, with what a run says of its data in place of what is not given.
+        trained: the options of the run's training if the data are the run's, else an empty dict.
+        name: name of the network or the file.
+
+    Raises:
+        CommandError: if there is no such model.
+    """
+
+    def __init__(self, options: SubjectOptions):
+        self.path, config = pathlib.Path(options.model), {}
+        if self.path.is_dir():
+            config = _config(RunFolder(self.path))
+            self.path = self.path / "best.keras"
+        self.name = str(config.get("model") or config.get("build") or self.path.stem)
+        if not self.path.exists():
+            raise CommandError(f"there is no model {self.path}")
+        with open_regular(self.path) as file:
+            if self.path.suffix != ".keras" or not zipfile.is_zipfile(file):
+                raise CommandError(
+                    f"{self.path} is not a .keras file: save the model with "
+                    "model.save('NAME.keras')"
+                )
+        self.trained: dict[str, Any] = {}
+        self._class_names = None
+        # The run's limit and split belong to its data set only.
+        if config and options.dataset in (None, config["options"].get("dataset")):
+            self.trained, self._class_names = config["options"], config.get("class_names")
+            if "dataset" not in self.trained:
+                raise CommandError(f"{self.path.with_name('config.json')} has no option 'dataset'")
+        self.options = self._resolved(options)
+
+    def _resolved(self, options):
+        values = {}
+        for name, spec in options.specs().items():
+            if spec.group == DATA and getattr(options, name) is None:
+                of_training = "seed" if name == "split_seed" else name
+                default = TrainOptions.default_of(of_training)
+                values[name] = self.trained.get(of_training, default)
+        try:
+            return dataclasses.replace(options, **values)
+        except CommandError as error:
+            raise CommandError(f"{self.path.with_name('config.json')}: {error}") from None
+
+    @property
+    def title(self) -> str:
+        """Network and data set, for a picture."""
+        return f"{self.name}, {dataset_label(str(self.options.dataset))}"
+
+    def load_data(self, **how: Any) -> Any:
+        """The `Dataset`; further arguments are those of `spectral_keras.data.load`."""
+        from spectral_keras.data import load
+
+        options = self.options
+        try:
+            data = load(
+                options.dataset,
+                data_dir=options.data_dir,
+                image_size=options.image_size,
+                grayscale=options.grayscale,
+                **how,
+            )
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        if self._class_names is not None and data.class_names != self._class_names:
+            raise CommandError(
+                f"{options.dataset} has other classes than the run was trained with: is it the "
+                "same data set?"
+            )
+        return data
+
+    def load_model(self) -> Any:
+        """The classifier; nothing in its file is run as code."""
+        model = load_any_model(self.path)
+        if not getattr(model, "inputs", None):
+            raise CommandError(
+                f"{self.path} does not say what it takes: save a model that is built"
+            )
+        inputs = [tuple(tensor.shape) for tensor in model.inputs]
+        outputs = [tuple(tensor.shape) for tensor in model.outputs]
+        if len(inputs) != 1 or len(inputs[0]) != 4:
+            raise CommandError(
+                f"{self.path} is no classifier of images: it takes {_shown(inputs)}, expected one "
+                "input [images, height, width, channels]"
+            )
+        if len(outputs) != 1 or len(outputs[0]) != 2 or (outputs[0][1] or 0) < 2:
+            raise CommandError(
+                f"{self.path} is no classifier: it gives {_shown(outputs)}, expected one output "
+                "[images, classes] with two classes at least"
+            )
+        return model
+
+    def check_fit(self, model: Any, shape: tuple[int, ...], y: np.ndarray, names: list) -> None:
+        """A `CommandError` unless images of this shape, of classes `y`, are what `model` takes."""
+        wanted, dataset = tuple(model.inputs[0].shape[1:]), self.options.dataset
+        if any(size not in (None, have) for size, have in zip(wanted, shape, strict=True)):
+            hint = ""
+            if wanted[-1] == 1 and shape[-1] == 3:
+                hint = ": give --grayscale"
+            elif wanted[:2] != shape[:2] and wanted[0] == wanted[1] and wanted[0]:
+                hint = f": give --image-size {wanted[0]}"
+            raise CommandError(
+                f"{self.path} takes images of shape {wanted}, but those of {dataset} are "
+                f"{shape}{hint}"
+            )
+        classes = model.outputs[0].shape[-1]
+        if y.max() >= classes:
+            raise CommandError(
+                f"{dataset} has the class {y.max()} ({names[y.max()]}), but {self.path} knows only "
+                f"the classes 0 to {classes - 1}"
+            )
+
+
+def beside(model: str, ending: str) -> pathlib.Path:
+    """A folder beside a model, for what is found out about it."""
+    place = pathlib.Path(model)
+    stem = place.stem if place.suffix == ".keras" else place.name
+    return place.with_name(f"{stem or place.resolve().name}-{ending}")
+
+
+def _config(folder):
+    if not folder.begun:
+        raise CommandError(
+            f"{folder.path} is neither a .keras file nor the folder of a training run (no "
+            "config.json)"
+        )
+    config = folder.manifest()
+    if not (folder / "best.keras").exists():
+        raise CommandError(
+            f"{folder.path} has no best.keras: finish the training first (--resume continues it)"
+        )
+    return config
+
+
+def _shown(shapes):
+    return ", ".join(map(str, shapes))
