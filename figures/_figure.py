@@ -92,12 +92,9 @@ class Experiment:
         self._command = command_line(f"figures.{figure.name}")
         self._seconds, self._begin = 0.0, time.perf_counter()
 
-    def take_up(self, overwrite):
-        """Take up the results that the JSON already holds."""
-        self.overwrite, path = overwrite, self.results.file
-        if not self.results.begun or overwrite:
-            return
-        stored = self.results.manifest()
+    def stored(self):
+        """The JSON that is there; a `CommandError` if this call cannot continue it."""
+        path, stored = self.results.file, self.results.manifest()
         if stored.get("preset") != self.preset:
             raise CommandError(
                 f"{path} holds results of the preset {stored.get('preset')}: --overwrite "
@@ -107,7 +104,12 @@ class Experiment:
         good = isinstance(content, dict) and isinstance(content.get("runs", {}), dict)
         if not good or isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
             raise CommandError(f"{path} is damaged: --overwrite makes it anew")
-        self.content, self._seconds = content, seconds
+        return stored
+
+    def take_up(self, stored):
+        """Take up the results that the JSON already holds."""
+        path = self.results.file
+        self.content, self._seconds = stored.get("content", {}), stored.get("seconds", 0.0)
         if stored.get("settings") != self.settings:
             # A run is known by its whole command, so those that are still wanted stay good.
             self.content = {"runs": self.content.get("runs", {})}
@@ -191,8 +193,13 @@ def _run(figure, options, results):
     # Each preset trains in a folder of its own: a run folder belongs to one set of options.
     folder = pathlib.Path(options.runs) / options.preset
     experiment = Experiment(figure, options.preset, results, folder, options.data_dir)
+    experiment.overwrite = options.overwrite
+    continued = results.begun and not options.overwrite
+    if continued:
+        experiment.stored()  # before anything is written
     results.open()
-    experiment.take_up(options.overwrite)
+    if continued:
+        experiment.take_up(experiment.stored())
     figure.run(experiment)
     experiment.drop_unused_runs()
     if figure.derive:

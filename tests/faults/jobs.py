@@ -111,10 +111,6 @@ JOBS = {
         "--dataset tiny.npz --corruptions fog impulse_noise snow zoom_blur elastic_transform "
         "--format npy",
     ),
-    "corrupt png": Job(
-        "spectral_keras.experiments.corrupt.command:main",
-        "--dataset tiny.npz --limit 12 --corruptions fog snow --severities 1 5 --format png",
-    ),
     "corrupt npz": Job(
         "spectral_keras.experiments.corrupt.command:main",
         "--dataset tiny.npz --corruptions fog impulse_noise snow elastic_transform",

@@ -13,7 +13,7 @@ from tests.faults.jobs import JOBS, outcome
 
 # Moments of each kind of fault in the short and the long form.
 MOMENTS = {"training": (1, 3), "search": (0, 2), "masks": (0, 2), "corrupt": (3, 8),
-           "corrupt png": (2, 8), "corrupt npz": (2, 8), "figure": (0, 2)}  # fmt: skip
+           "corrupt npz": (2, 8), "figure": (0, 2)}  # fmt: skip
 WORDS = {"full": "No space left on device", "read_only": "Read-only file system"}
 
 

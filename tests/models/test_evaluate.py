@@ -19,11 +19,11 @@ from spectral_keras.corruptions import corrupt
 from spectral_keras.corruptions import names as corruption_names
 from spectral_keras.corruptions.frost_texture import DESCRIPTION
 from spectral_keras.data import cifar10c, load
-from spectral_keras.evaluation import attack_outcomes, wilson_interval
+from spectral_keras.evaluation import EPS, attack_outcomes, wilson_interval
 from spectral_keras.experiments.corrupt import command as corrupt_command
 from spectral_keras.experiments.evaluate import attacks as _evaluate_attacks
 from spectral_keras.experiments.evaluate import command as evaluate
-from spectral_keras.experiments.evaluate.options import parse
+from spectral_keras.experiments.evaluate.options import EvaluateOptions
 from spectral_keras.experiments.evaluate.plot import draw_robustness, eps_text, label
 from spectral_keras.experiments.folder import read_json
 from spectral_keras.experiments.train import command as _train
@@ -32,7 +32,7 @@ from spectral_keras.experiments.train.run import RunFolder
 from tests.models.runs import by_hand, write_tiny
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-FAST = ("--limit", "21", "--steps", "2")
+FAST = ("--images", "21", "--steps", "2")
 
 
 def train(name, folder, *arguments):
@@ -72,6 +72,10 @@ def command(capsys):
         return stopped.value.code, output.out, output.err
 
     return call
+
+
+def options(*arguments):
+    return EvaluateOptions.of_command(["run", *arguments])
 
 
 def stored(folder):
@@ -237,7 +241,7 @@ def test_interrupted(run, command, monkeypatch):
     monkeypatch.setattr(_evaluate_attacks, "attack_outcomes", interrupted)
     before = snapshot(run)
     status, _, err = command(run, "--attack", "pgd", *FAST)
-    assert status == 130 and "the same command goes on" in err
+    assert status == 130 and "the same command continues" in err
     assert snapshot(run) == before
 
 
@@ -256,7 +260,7 @@ BAD_OPTIONS = [
     (("--corruptions", "imagenetc"), "--corruptions: expected cifar10c, extra, all or"),
     (("--attack", "fgsm", "--baseline", "other"), "--baseline: it is for --corruptions"),
     (("--attack", "fgsm", "--corruption-source", "tfds"), "--corruption-source: it is for"),
-    (("--corruptions", "--corruption-source", ""), "--corruption-source: expected generated, tfds"),
+    (("--corruptions", "--corruption-source", ""), "--corruption-source: expected a path"),
     (("--corruptions", "--corruption-source", "no/folder"), "no such folder or file: no/folder"),
     (("--corruptions", "fog", "--baseline", "no/run"), "--baseline no/run holds no result.json"),
     (("--attack",), "--attack: expected at least one argument"),
@@ -275,7 +279,8 @@ BAD_OPTIONS = [
     (("--attack", "pgd", "--steps", "0"), "--steps: expected a value >= 1"),
     (("--attack", "pgd", "--step-size", "0"), "--step-size: expected a value > 0"),
     (("--attack", "pgd", "--restarts", "0"), "--restarts: expected a value >= 1"),
-    (("--attack", "pgd", "--limit", "0"), "--limit: expected a value >= 1"),
+    (("--attack", "pgd", "--images", "0"), "--images: expected a value >= 1"),
+    (("--attack", "pgd", "--limit", "9"), "unknown option --limit; did you mean --images?"),
     (("--attack", "pgd", "--batch-size", "0"), "--batch-size: expected a value >= 1"),
     (("--attack", "pgd", "--seed", "-1"), "--seed"),
 ]
@@ -301,14 +306,14 @@ def _change(**changes):
 
 
 BAD_FOLDERS = [
-    (_remove("config.json"), "holds no run"),
+    (_remove("config.json"), "nor the folder of a training run (no config.json)"),
     (_remove("best.keras"), "has no best.keras"),
     (_remove("result.json"), "has no result.json"),
     (_write("config.json", "{"), "config.json cannot be read"),
     (_write("config.json", "{}"), "config.json holds no options"),
     (_write("config.json", '{"options": {}}'), "has no option 'dataset'"),
     (_write("result.json", "[]"), "result.json cannot be read"),
-    (_write("best.keras", "text"), "best.keras cannot be loaded"),
+    (_write("best.keras", "text"), "best.keras is not a .keras file"),
     (_write("attacks.json", "{"), "attacks.json cannot be read"),
     (_change(dataset="missing.npz"), "missing.npz"),
     (_change(image_size=16), "takes images of shape (8, 8, 3)"),
@@ -345,7 +350,7 @@ class TestBadInput:
 
     def test_no_folder(self, command, tmp_path):
         status, _, err = command(tmp_path / "none", "--attack", "fgsm")
-        assert status == 2 and "there is no run folder" in err and err.count("\n") == 1
+        assert status == 2 and "there is no model" in err and err.count("\n") == 1
         assert not (tmp_path / "none").exists()
 
     def test_folder_in_use(self, run, command):
@@ -375,7 +380,7 @@ def test_numbers_of_other_test_images_are_not_mixed(run, command, tmp_path):
 
 
 class TestCorruptions:
-    TWO = ("--limit", "21", "--corruptions", "fog", "impulse_noise")
+    TWO = ("--images", "21", "--corruptions", "fog", "impulse_noise")
 
     def test_numbers_and_files(self, run, command):
         before = stored(run)
@@ -426,7 +431,7 @@ class TestCorruptions:
     def test_other_settings_have_an_entry_of_their_own(self, run, command):
         command(run, *self.TWO)
         first = stored(run)["corruptions"]
-        assert command(run, "--corruptions", "fog", "--limit", "6")[0] == 0
+        assert command(run, "--corruptions", "fog", "--images", "6")[0] == 0
         assert stored(run)["corruptions"][:1] == first
         assert [entry["images"] for entry in stored(run)["corruptions"]] == [21, 6]
 
@@ -475,8 +480,8 @@ class TestCorruptions:
         assert "mean_corruption_error" not in stored(run)["corruptions"][0]
 
     def test_groups(self):
-        assert len(parse(["run", "--corruptions"])["corruptions"]) == 15
-        names = parse(["run", "--corruptions", "extra", "fog", "spatter"])["corruptions"]
+        assert len(options("--corruptions").corruption_names) == 15
+        names = options("--corruptions", "extra", "fog", "spatter").corruption_names
         assert names == [*corruption_names("extra"), "fog"]
 
 
@@ -508,8 +513,8 @@ class TestCorruptionSource:
 
     @pytest.mark.parametrize("name", ["copy", "copy.npz"])
     def test_a_copy_gives_the_numbers_of_generating(self, run, command, copy, name):
-        path = copy(name, "--limit", 21, "--seed", 3)
-        common = (run, *self.ALL, "--limit", 21)
+        path = copy(name, "--images", 21, "--seed", 3)
+        common = (run, *self.ALL, "--images", 21)
         assert command(*common, "--seed", 3)[0] == 0
         status, out, err = command(*common, "--corruption-source", path)
         assert (status, err) == (0, "")
@@ -533,7 +538,7 @@ class TestCorruptionSource:
         (found,) = stored(run)["corruptions"]
         assert "made" not in found["source"] and found["source"]["of_these_images"] is None
         # Some of them, chosen by the same rule as the run's images.
-        more = (run, "--corruptions", "fog", "--limit", 21, "--corruption-source", folder)
+        more = (run, "--corruptions", "fog", "--images", 21, "--corruption-source", folder)
         assert command(*more)[0] == 0
         found = stored(run)["corruptions"][1]
         data = load(json.loads((run / "config.json").read_text())["options"]["dataset"])
@@ -642,7 +647,7 @@ class TestCorruptionSource:
         generated, found = stored(run)["corruptions"]
         assert found["corruptions"] == generated["corruptions"]  # the order does not matter
         assert found["source"]["in_their_order"] is False
-        status, out, _ = command(run, *self.ALL, "--limit", 10, "--corruption-source", path)
+        status, out, _ = command(run, *self.ALL, "--images", 10, "--corruption-source", path)
         assert status == 0 and "note: the corrupted images are in another order" in out
 
     def _labels(self, change):
@@ -680,12 +685,12 @@ class TestCorruptionSource:
         assert snapshot(run) == before
 
     def test_numbers_of_images_and_missing_files(self, run, command, copy):
-        path = copy("copy", "--limit", 12)
+        path = copy("copy", "--images", 12)
         before = snapshot(run)
         for more, message in (
             (self.ALL, "has 12 images at each severity, but the run has 30 test images: give "
-             "--limit 12"),
-            ((*self.ALL, "--limit", 15), "but the run has 15 test images"),
+             "--images 12"),
+            ((*self.ALL, "--images", 15), "but the run has 15 test images"),
             (("--corruptions", "snow", "fog"), "has no snow: give --corruptions impulse_noise fog"),
         ):  # fmt: skip
             status, _, err = command(run, *more, "--corruption-source", path)
@@ -771,13 +776,18 @@ class TestCorruptionSource:
 
 class TestOptions:
     def test_radii(self):
-        options = parse(["run", "--attack", "pgd,fgsm", "--eps", "8/255,0", "0.1", "8/255"])
-        assert options["eps"] == [0, 8 / 255, 0.1] and options["attack"] == ["pgd", "fgsm"]
+        given = options("--attack", "pgd,fgsm", "--eps", "8/255,0", "0.1", "8/255")
+        assert given.radii == [0, 8 / 255, 0.1] and given.attacks == ["pgd", "fgsm"]
+        assert given == EvaluateOptions(
+            "run", attack=["pgd", "fgsm"], eps=[8 / 255, 0, 0.1, 8 / 255]
+        )
 
     def test_defaults(self):
-        assert parse(["run", "--attack", "pgd"])["eps"] == [k / 255 for k in (0, 1, 2, 4, 8, 16)]
-        assert parse(["run", "--attack", "pgd", "--norm", "l2"])["eps"][-1] == 1
-        assert parse(["run", "--attack", "pgd", "--norm", "l2", "--eps", "3"])["eps"] == [3]
+        pgd = ("--attack", "pgd")
+        assert options(*pgd).radii == [k / 255 for k in (0, 1, 2, 4, 8, 16)] == list(EPS["inf"])
+        assert options(*pgd, "--norm", "l2").radii == list(EPS["l2"])
+        assert options(*pgd, "--norm", "l2", "--eps", "3").radii == [3]
+        assert options(*pgd).arguments() == ["run", "--attack", "pgd"]
 
 
 def test_texts_of_eps():

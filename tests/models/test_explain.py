@@ -338,9 +338,9 @@ class TestResume:
         assert status == 0 and "is finished; nothing to do" in text
         for more, message in (
             ((), "already holds an explanation"),
-            (("--resume", "--penalty", 0.3), "was begun with --penalty 0.2, not 0.3"),
-            (("--resume", "--images", 30), "was begun with other images"),
-            (("--resume", "--pixel-range", 0, 2), "was begun with other images"),
+            (("--resume", "--penalty", 0.3), "was started with --penalty 0.2, not 0.3"),
+            (("--resume", "--images", 30), "was started with --images 40, not 30"),
+            (("--resume", "--pixel-range", 0, 2), "with --pixel-range 0.0 1.0, not 0.0 2.0"),
         ):
             status, _, err = command(*arguments, "--output", out, *more)
             assert status == 2 and message in err and err.count("\n") == 1
@@ -375,12 +375,12 @@ class TestResume:
 
         monkeypatch.setattr(explain, "predictions", interrupted)
         status, _, err = command(*self.arguments(files), "--output", tmp_path / "out")
-        assert status == 130 and "interrupted; --resume goes on" in err
+        assert status == 130 and "interrupted; --resume continues it" in err
 
 
 BAD_OPTIONS = [
     ((), "MODEL"),
-    (("",), "MODEL: expected a .keras file"),
+    (("",), "MODEL: expected a path"),
     (("m.keras",), "there is no model m.keras"),
     (("text.keras",), "text.keras is not a .keras file"),
     (("m.h5",), "m.h5 is not a .keras file"),
@@ -394,7 +394,7 @@ BAD_OPTIONS = [
     (("MODEL", "--penalty", "0"), "--penalty: expected a value > 0"),
     (("MODEL", "--pixel-range", "1", "0"), "expected BLACK < WHITE, received 1 0"),
     (("MODEL", "--resume", "--overwrite"), "exclude each other"),
-    (("MODEL", "--output", ""), "--output: expected a folder"),
+    (("MODEL", "--output", ""), "--output: expected a path"),
     (("MODEL", "--dataset", "none.npz"), "no such file: none.npz"),
     (("MODEL", "--dataset", "COLOUR"), "takes images of shape (8, 6, 1), but those of"),
     (("MODEL", "--dataset", "COLOUR", "--image-size", "4"), "(4, 4, 3)"),

@@ -13,7 +13,7 @@ from spectral_keras.data.files import open_regular
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.corrupt.options import CorruptOptions
 from spectral_keras.experiments.corrupt.pieces import Pieces
-from spectral_keras.experiments.folder import WorkFolder, write_file, write_json
+from spectral_keras.experiments.folder import WorkFolder, check_output, write_file, write_json
 
 # Members of an .npz carry a date: always this one.
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -58,6 +58,9 @@ class Copy(WorkFolder):
                     f"{self.output} already holds a corrupted copy: replace it with --overwrite, "
                     "or name another file with --output"
                 )
+            if not self.begun:
+                check_output(self.path)  # it may hold parts that were being deleted
+                return
         super().check(resume, overwrite)
 
     def begin_or_continue(self, manifest, overwrite):

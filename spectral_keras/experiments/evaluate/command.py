@@ -98,10 +98,10 @@ def _evaluate(options, folder):
     work.check()
     if not folder.begun:
         work.load()  # before anything is written
-    source = source_of(options) if options.corruptions is not None else None
-    folder.open()
-    work.check()  # once more under the lock: others may have been here since
     try:
+        source = source_of(options) if options.corruptions is not None else None
+        folder.open()
+        work.check()  # once more under the lock: others may have been here since
         if source is not None:
             work.corrupt(source)
         if options.attacks:
