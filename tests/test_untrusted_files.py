@@ -146,7 +146,7 @@ class TestArrays:
         data = load(str(tmp_path / "set"), validation_fraction=0)
         assert len(data.y_train) + len(data.y_test) == 7
         (tmp_path / "set" / "b" / "4.png").symlink_to(outside / "secret.txt")
-        with pytest.raises(DataError, match="4.png cannot be read") as caught:
+        with pytest.raises(DataError, match="4.png has the content of none") as caught:
             load(str(tmp_path / "set"), validation_fraction=0)
         assert "secret words" not in str(caught.value)
         (tmp_path / "set" / "b" / "4.png").unlink()

@@ -392,8 +392,7 @@ def _checked_manifest(data, where):
         raise DataError(f"{where} names no severities: it is damaged, or of another program")
     if content.get("format") == "png":
         raise DataError(
-            f"{where} says that the images are PNG files: expected .npy files or an .npz "
-            "(models.corrupt without --format png)"
+            f"{where} says that the images are PNG files: expected .npy files or an .npz"
         )
     return content
 
