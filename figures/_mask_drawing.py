@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from figures._claims import sentence, summary
 from figures._mask_runs import REGIMES
 from figures._mask_verdicts import TABLE1, TABLE2, TABLE3
 from figures._style import AMBER, BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, caption
@@ -9,48 +10,76 @@ from figures._test_images import decode
 
 _COLOURS = {"A": ORANGE, "S": BLUE, "T": GREEN, "R": PURPLE}
 _CLASS_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, AMBER, SKY, BLACK, GREY)
-_TITLE = {"fontsize": 16, "weight": "bold"}
-_TEXT = 14
+_TITLE = {"weight": "bold"}
 
 
 def draw(stored):
+    """Figures: "" the masks of the whole set, "_images" examples, "_single" what all images say."""
+    content = stored["content"]
+    pictures = {
+        "": ([(10.4, _draw_masks), (6.4, _draw_energies)], _set_words(stored)),
+        "_images": ([(0.9 + 1.95 * len(content["examples"]), _draw_examples)], _data(stored)),
+        "_single": (
+            [(6.6, _draw_gains), (7.0, _draw_table2), (7.4, _draw_classes)],
+            _single_words(stored),
+        ),
+    }
+    return {suffix: _picture(content, *picture) for suffix, picture in pictures.items()}
+
+
+def _picture(content, parts, words):
     from matplotlib import pyplot
 
-    content = stored["content"]
-    rows = len(content["examples"])
-    heights = [7.6, 4.6, 0.7 + 1.85 * rows, 4.8, 5.2]
-    figure = pyplot.figure(figsize=(16, sum(heights) + 3.4), layout="constrained")
-    parts = figure.subfigures(len(heights), 1, height_ratios=heights, hspace=0.015)
-    _draw_masks(parts[0], content)
-    _draw_energies(parts[1], content)
-    _draw_examples(parts[2], content)
-    _draw_gains(parts[3], content)
-    _draw_tables(parts[4], content)
-    caption(figure, _words(stored))
+    heights = [height for height, _ in parts]
+    lines = len(words) / 95 + words.count("\n")
+    figure = pyplot.figure(figsize=(16, sum(heights) + 0.33 * lines + 0.3), layout="constrained")
+    figures = np.atleast_1d(figure.subfigures(len(parts), 1, height_ratios=heights, hspace=0.015))
+    for part, (_, function) in zip(figures, parts, strict=True):
+        function(part, content)
+    caption(figure, words, 18)
     return figure
 
 
-def _words(stored):
+def _data(stored):
     content, settings = stored["content"], stored["settings"]
-    lines = [f"{v['claim']}: {v['verdict']}.  {v['text']}." for v in content["verdicts"]]
-    data, chosen = content["data"], content["selection"]
+    data = content["data"]
     size = " x ".join(str(side) for side in data["shape"][:2])
+    return (
+        f"Preset {stored['preset']}: {settings['data']['source']}, {', '.join(data['classes'])}, "
+        f"grey, {size}; vgg11_bn, {settings['network'].get('width', 1):g} x the paper's filters, "
+        f"one network a regime, {settings['bands']} bands."
+    )
+
+
+def _set_words(stored):
+    content = stored["content"]
+    late = [key for key, entry in content["set_masks"].items() if not entry["converged"]]
+    words = f"Masks of {content['data']['mask_images']:,} test images"
+    words += f"; not converged when the steps were over: {', '.join(late)}" if late else ""
+    return f"{summary(content['claims'])}.\n{_data(stored)}  {words}."
+
+
+def _single_words(stored):
+    content, settings = stored["content"], stored["settings"]
+    chosen = content["selection"]
     converged = ", ".join(
         f"{letter} {one['converged']} of {one['images']}"
         for letter, one in content["single"].items()
     )
     empty = ", ".join(f"{letter} {one['empty']}" for letter, one in content["single"].items())
+    lines = [
+        sentence(one)
+        for one in content["claims"]
+        if one["where"].startswith(("Table 2", "Table 3", "Figure 7, radial"))
+    ]
     lines.append(
-        f"Preset {stored['preset']}: {settings['data']['source']}, {', '.join(data['classes'])}, "
-        f"grey, {size}; vgg11_bn, {settings['network'].get('width', 1):g} x the paper's filters, "
-        f"one network a regime; masks of {data['mask_images']:,} test images, {settings['bands']} "
-        f"bands.  Single images: {chosen['chosen']} of {chosen['test_images']:,} test images, "
-        f"{chosen['right_by_both']:,} right for both networks, {chosen['fooled']:,} of them fooled "
-        f"(PGD, eps {settings['attack']['eps']}); masks converged: {converged}; empty, the class "
-        f"being that of grey: {empty}.  Intervals: "
-        "95 %, Wilson's for shares, Agresti and Min's for differences of the same images."
+        f"{_data(stored)}  Single images: {chosen['chosen']} of {chosen['test_images']:,} test "
+        f"images, {chosen['right_by_both']:,} right for both networks, {chosen['fooled']:,} of "
+        f"them fooled (PGD, eps {settings['attack']['eps']}); masks converged: {converged}; empty, "
+        f"the class being that of grey: {empty}.  Intervals: 95 %, Wilson's for shares, Agresti "
+        "and Min's for differences of the same images."
     )
-    return "\n".join(lines)
+    return "\n".join(line[0].upper() + line[1:] for line in lines)
 
 
 def _show(axis, image, **options):
@@ -62,8 +91,7 @@ def _draw_masks(figure, content):
     from spectral_keras.analysis import mask_differences, scale_differences
 
     figure.suptitle(
-        "Figure 3 and Table 1: whole-set masks (DC in the centre, black 0, white 1) and their "
-        "differences to N",
+        "Figure 3, Table 1: masks of the set (DC in the centre, black 0, white 1), less N's",
         **_TITLE,
     )
     masks = {letter: np.array(entry["mask"]) for letter, entry in content["set_masks"].items()}
@@ -75,39 +103,40 @@ def _draw_masks(figure, content):
     for column, letter in enumerate(letters):
         entry = content["set_masks"][letter]
         _show(axes[0, column], np.fft.fftshift(masks[letter]), cmap="gray", vmin=0, vmax=1)
-        axes[0, column].set_title(f"{letter}: {REGIMES[letter]}", fontsize=_TEXT + 1)
-        lines = [f"mean {entry['sparsity']:.3f}, {100 * entry['zero_share']:.0f} % zero"]
+        axes[0, column].set_title(f"{letter}: {REGIMES[letter]}")
+        lines = [f"mean {entry['sparsity']:.3f}"]
         for name, label in (("own", "seen"), ("others", "unseen")):
             if entry[name]:
                 one = entry[name]
-                lines.append(f"{label} {100 * one['standard']:.1f} → {100 * one['masked']:.1f} %")
-        lines.append("paper {:.2f} → {:.2f} %".format(*TABLE1[letter]))
-        axes[0, column].set_xlabel("\n".join(lines), fontsize=_TEXT - 1)
+                lines.append(f"{label} {100 * one['standard']:.1f}→{100 * one['masked']:.1f}")
+        if not entry["converged"]:
+            lines.append("not converged")
+        lines.append("paper {:.1f}→{:.1f}".format(*TABLE1[letter]))
+        axes[0, column].set_xlabel("\n".join(lines))
         if letter in scaled:
             image = axes[1, column].imshow(
                 np.fft.fftshift(scaled[letter]), cmap="RdBu_r", vmin=-0.5, vmax=0.5,
                 interpolation="nearest",
             )  # fmt: skip
             axes[1, column].set(xticks=[], yticks=[])
-            axes[1, column].set_title(f"{letter} - N", fontsize=_TEXT + 1)
+            axes[1, column].set_title(f"{letter} - N")
     axes[1, 0].set_axis_off()
     largest = float(np.abs(differences).max())
     axes[1, 0].text(
         0.0,
         0.5,
-        "accuracy: without → with\nthe mask, on images that\nit has seen or has not\n\n"
+        "accuracy, %, without →\nwith the mask, on images\nthat it has seen or not\n\n"
         f"differences: red more,\nblue less than N, white 0,\nfull colour ±{largest:.2f}",
         transform=axes[1, 0].transAxes,
-        fontsize=_TEXT,
         va="center",
     )
     bar = figure.colorbar(image, ax=list(axes[1, 1:]), ticks=[-0.5, 0, 0.5], shrink=0.8)
-    bar.ax.set_yticklabels([f"{-largest:.2f}", "0", f"{largest:.2f}"], fontsize=_TEXT - 1)
+    bar.ax.set_yticklabels([f"{-largest:.2f}", "0", f"{largest:.2f}"])
 
 
 def _draw_energies(figure, content):
     figure.suptitle(
-        "Figure 4: energy(mask) - energy(mask of N) by bands, and mean radius of the masks",
+        "Figure 4: energy of the masks by bands, less that of N's; mean radius, less N's",
         **_TITLE,
     )
     axes = figure.subplots(1, 2)
@@ -124,8 +153,8 @@ def _draw_energies(figure, content):
             )  # fmt: skip
         _finish_bands(axis, name, len(masks["N"][name]))
         axis.axhline(0, color="0.3", linewidth=1)
-        axis.set_ylabel("energy, less N's", fontsize=_TEXT)
-    axes[0].legend(fontsize=_TEXT - 1)
+        axis.set_ylabel("energy, less N's")
+    axes[0].legend()
 
 
 def _finish_bands(axis, name, bands):
@@ -133,8 +162,8 @@ def _finish_bands(axis, name, bands):
         "radial": "ring, from DC to the corner",
         "angular": f"wedge of {360 / bands:g}°, counter-clockwise from +x",
     }[name]
-    axis.set_xlabel(label, fontsize=_TEXT)
-    axis.tick_params(labelsize=_TEXT - 1)
+    axis.set_xlabel(label)
+    axis.tick_params(labelsize="medium")
     axis.grid(alpha=0.3)
     axis.set_xlim(-0.7, bands - 0.3)
 
@@ -154,8 +183,7 @@ _COLUMNS = {
 def _draw_examples(figure, content):
     examples, classes = content["examples"], content["data"]["classes"]
     figure.suptitle(
-        "Figures 5 and 6: masks of classes and of single images, and what passes "
-        "(drawn from least to largest)",
+        "Figures 5, 6: masks of classes and of single images, and what passes",
         **_TITLE,
     )
     axes = figure.subplots(len(examples), 1 + len(_COLUMNS), squeeze=False)
@@ -163,7 +191,7 @@ def _draw_examples(figure, content):
         number = example["class"]
         mask = np.array(content["class_masks"]["masks"][number])
         _show(row[0], np.fft.fftshift(mask), cmap="gray", vmin=0, vmax=1)
-        row[0].set_ylabel(classes[number], fontsize=_TEXT)
+        row[0].set_ylabel(classes[number])
         for axis, (name, _) in zip(row[1:], _COLUMNS.items(), strict=True):
             picture = example["pictures"][name]
             values = decode(picture).squeeze()
@@ -175,14 +203,14 @@ def _draw_examples(figure, content):
             else:
                 _show(axis, values, cmap="gray")
     for axis, title in zip(axes[0], ["class mask", *_COLUMNS.values()], strict=True):
-        axis.set_title(title, fontsize=_TEXT)
+        axis.set_title(title)
 
 
 def _draw_gains(figure, content):
     gains = content["figure7"]
     figure.suptitle(
-        "Figure 7: share of images whose mask has more energy under adversarial training "
-        f"({gains['radial']['images']} images, no mask empty)",
+        "Figure 7: images whose mask has more energy under adversarial training "
+        f"({gains['radial']['images']} images)",
         **_TITLE,
     )
     for axis, name in zip(figure.subplots(1, 2, sharey=True), ("radial", "angular"), strict=True):
@@ -199,17 +227,16 @@ def _draw_gains(figure, content):
                   label="not less: no energy in either, too")  # fmt: skip
         axis.axhline(50, color="0.3", linewidth=1, linestyle="--")
         _finish_bands(axis, name, len(share))
-        axis.set_ylim(0, 122)
+        axis.set_ylim(0, 160)
         axis.set_yticks(range(0, 101, 20))
-        axis.set_ylabel("% of the images", fontsize=_TEXT)
-    axis.legend(fontsize=_TEXT - 2, loc="upper right", ncols=3)
+        axis.set_ylabel("% of the images")
+    axis.legend(loc="upper right")
 
 
-def _draw_tables(figure, content):
-    left, middle, right = figure.subfigures(1, 3, width_ratios=[6, 5, 5])
-    _draw_table2(left, content["table2"])
-    _draw_points(middle, content)
-    _draw_table3(right, content["table3"])
+def _draw_classes(figure, content):
+    left, right = figure.subfigures(1, 2, width_ratios=[1, 1.25])
+    _draw_points(left, content)
+    _draw_table3(right, content)
 
 
 def _bar(axis, place, count, images, width, **options):
@@ -231,30 +258,43 @@ _FORMS = {
     "binary": (SKY, "made binary"),
     "shuffled": (GREY, "shuffled in rings"),
     "none": ("0.8", "without"),
+    "low-pass": (GREEN, "low-pass of its values"),
+    "same class": (AMBER, "another of the class"),
+    "other class": (PURPLE, "of another class"),
 }
+# Row of table 2 -> images of `_mask_controls.measure_controls`.
+_CONTROLLED = {"M(X)": "X", "M(XA)": "XA"}
 
 
-def _draw_table2(figure, table):
+def _draw_table2(figure, content):
+    table = content["table2"]
     figure.suptitle(f"Table 2: N on {table['images']} images", **_TITLE)
     axis = figure.subplots()
     names, seen = list(table["right"]), set()
     for column, name in enumerate(names):
-        cells = table["right"][name]
+        cells = dict(table["right"][name])
+        if name in _CONTROLLED and "controls" in content:
+            cells |= {
+                form: one[_CONTROLLED[name]]
+                for form, one in content["controls"].items()
+                if form in _FORMS and form not in cells
+            }
+        width = 0.84 / max(3, len(cells))
         for number, (form, count) in enumerate(cells.items()):
             colour, label = _FORMS[form]
-            place = column + (number - (len(cells) - 1) / 2) * 0.27
-            _bar(axis, place, count, table["images"], 0.25, color=colour,
+            place = column + (number - (len(cells) - 1) / 2) * width
+            _bar(axis, place, count, table["images"], 0.93 * width, color=colour,
                  label=None if form in seen else label)  # fmt: skip
             seen.add(form)
         if name in TABLE2:
             _paper(axis, column, TABLE2[name], "paper" not in seen)
             seen.add("paper")
-    axis.set_xticks(range(len(names)), names, fontsize=_TEXT)
-    axis.set_ylim(0, 138)
+    axis.set_xticks(range(len(names)), names)
+    axis.set_ylim(0, 150)
     axis.set_yticks(range(0, 101, 20))
-    axis.tick_params(axis="y", labelsize=_TEXT - 1)
-    axis.set_ylabel("% right", fontsize=_TEXT)
-    axis.legend(fontsize=_TEXT - 2, ncols=2, loc="upper right")
+    axis.tick_params(axis="y", labelsize="medium")
+    axis.set_ylabel("% right")
+    axis.legend(ncols=2, loc="upper right")
     axis.grid(axis="y", alpha=0.3)
 
 
@@ -271,11 +311,12 @@ def _draw_points(figure, content):
                 label=str(classes[label]) if part == "train" else None,
             )  # fmt: skip
     axis.set(xticks=[], yticks=[])
-    axis.set_xlabel("stars: test masks", fontsize=_TEXT)
-    axis.legend(fontsize=_TEXT - 3, markerscale=2, handletextpad=0.2, labelspacing=0.3)
+    axis.set_xlabel("stars: test masks")
+    axis.legend(markerscale=2, handletextpad=0.2, labelspacing=0.3)
 
 
-def _draw_table3(figure, report):
+def _draw_table3(figure, content):
+    report = content["table3"]
     figure.suptitle("Table 3: class from the mask", **_TITLE)
     axis = figure.subplots()
     places = {("labels", "train"): 0, ("labels", "test"): 1, ("control", "train"): 2.4,
@@ -289,14 +330,18 @@ def _draw_table3(figure, report):
     axis.axhline(
         100 * report["labels"]["chance"], color="0.3", linestyle="--", linewidth=1, label="chance"
     )
-    axis.set_xticks(
-        list(places.values()),
-        ["train", "test\nmasks", "train", "test\npermuted labels"],
-        fontsize=_TEXT - 1,
-    )
-    axis.set_ylim(0, 125)
+    ticks, names = list(places.values()), ["train", "test\nmasks", "train", "test\npermuted"]
+    for number, (name, one) in enumerate(content.get("class_null", {}).items()):
+        place = 4.9 + number * 1.2
+        values = 100 * np.array(one["labels"])
+        axis.bar(place, values.mean(), 0.8, color=SKY)
+        axis.plot([place] * len(values), values, ".", color=BLACK)
+        ticks.append(place)
+        names.append({"magnitude": "|F|", "log magnitude": "log |F|\nof the image"}[name])
+    axis.set_xticks(ticks, names)
+    axis.set_ylim(0, 135)
     axis.set_yticks(range(0, 101, 20))
-    axis.tick_params(axis="y", labelsize=_TEXT - 1)
-    axis.set_ylabel("% right", fontsize=_TEXT)
+    axis.tick_params(axis="y", labelsize="medium")
+    axis.set_ylabel("% right")
     axis.grid(axis="y", alpha=0.3)
-    axis.legend(fontsize=_TEXT - 2, ncols=2, loc="upper right")
+    axis.legend(ncols=2, loc="upper right")

@@ -7,31 +7,22 @@ which `spectral_keras.analysis.masks.ImageMasks.load` reads them.
 
 import numpy as np
 
+from figures._mask_basics import (
+    GREY,
+    behind_grey,
+    low_energy,
+    masked_images,
+    mean_radius,
+    predict,
+    shuffled_in_rings,
+)
+from figures._mask_controls import classify_splits, measure_controls
 from figures._mask_runs import REGIMES, SEED, load_network, number
 from figures._test_images import encode
 from spectral_keras.experiments.command import CommandError
 
 # Images of the smallest set that says anything at all.
 _FEWEST = 10
-
-# The published masks act behind the normalisation, the zoo's being (x - 0.5) / 0.25: without the
-# constant an image is grey on average, not black.
-_GREY = np.float32(0.5)
-
-
-def behind_grey(model):
-    """The network as a function of x - 0.5, which masks act on."""
-    import keras
-
-    start = keras.Input(model.input_shape[1:])
-    return keras.Model(start, model(keras.layers.Rescaling(1.0, offset=float(_GREY))(start)))
-
-
-def masked_images(x, masks):
-    """Images [N, H, W, C] whose difference to grey one mask, or each image's own, filters."""
-    from spectral_keras.analysis import filtered_images
-
-    return filtered_images(x - _GREY, masks, data_format="channels_last") + _GREY
 
 
 def measure_set(experiment, images, letter):
@@ -89,7 +80,7 @@ def _learn_set(experiment, model, images, name, per_class):
     if per_class:
         arguments |= settings.get("class_mask", {})
     rule = EpochRule(accuracy_ratio=arguments.pop("accuracy_ratio", EpochRule.accuracy_ratio))
-    data = images.x[images.own] - _GREY, images.y[images.own]
+    data = images.x[images.own] - GREY, images.y[images.own]
     model = behind_grey(model)
     digest = _fingerprint(model, data, {**arguments, "accuracy_ratio": rule.accuracy_ratio})
     experiment.say(f"mask of {len(images.own):,} images: {name}")
@@ -114,8 +105,8 @@ def _with_and_without(model, images, index, mask):
     if not len(index):
         return None
     x, y = images.x[index], images.y[index]
-    plain = _predict(model, x) == y
-    masked = _predict(model, masked_images(x, mask)) == y
+    plain = predict(model, x) == y
+    masked = predict(model, masked_images(x, mask)) == y
     return {
         "images": len(index),
         "standard": float(plain.mean()),
@@ -123,22 +114,6 @@ def _with_and_without(model, images, index, mask):
         "lost": int((plain & ~masked).sum()),
         "won": int((masked & ~plain).sum()),
     }
-
-
-def _predict(model, x):
-    from spectral_keras.attacks.predictions import predict_classes
-
-    return predict_classes(model, x)
-
-
-def mean_radius(masks):
-    """Mean distance from DC of a mask's energy, 1 at half a cycle a pixel along an axis."""
-    height, width = masks.shape[-2:]
-    y, x = 2 * np.fft.fftfreq(height)[:, None], 2 * np.fft.fftfreq(width)
-    square = np.asarray(masks, "float64") ** 2
-    total = square.sum((-2, -1))
-    weighted = (np.hypot(y, x) * square).sum((-2, -1))
-    return np.divide(weighted, total, out=np.zeros_like(total), where=total > 0)
 
 
 class Pairs:
@@ -150,7 +125,7 @@ class Pairs:
 
         settings = experiment.settings
         self.models = {letter: load_network(experiment, letter) for letter in "NA"}
-        right = {key: _predict(model, images.x) == images.y for key, model in self.models.items()}
+        right = {key: predict(model, images.x) == images.y for key, model in self.models.items()}
         both = np.flatnonzero(right["N"] & right["A"])
         sizes = {key: number(settings["attack"][key]) for key in ("eps", "step_size")}
         attacked = pgd(
@@ -165,7 +140,7 @@ class Pairs:
             index=both,
             **sizes,
         )  # fmt: skip
-        fooled = np.flatnonzero(_predict(self.models["N"], attacked) != images.y[both])
+        fooled = np.flatnonzero(predict(self.models["N"], attacked) != images.y[both])
         labels = images.y[both[fooled]]
         chosen = balanced_prefix(labels, settings["single_images"] or len(labels))
         self.index = both[fooled][chosen]
@@ -192,8 +167,14 @@ class Pairs:
 def measure_single(experiment, images):
     """Figures 5 to 8 and tables 2 and 3."""
     content = experiment.content
-    names = ("selection", "single", "table2", "figure7", "table3", "figure8", "examples")
-    if all(name in content for name in names):
+    names = {"selection", "single", "table2", "figure7", "table3", "figure8", "examples"}
+    later = {"controls", "mask_splits"}
+    missing = (names | later) - content.keys()
+    networks = [experiment.folder / REGIMES[letter] / "best.keras" for letter in "NA"]
+    if missing <= later and not all(path.exists() for path in networks):
+        # Results of an earlier version: what it did not measure needs its networks.
+        if missing:
+            experiment.say(f"not run, the networks are gone: {', '.join(sorted(missing))}")
         return
     pairs = Pairs(experiment, images)
     content["selection"] = {**pairs.funnel, "index": pairs.index.tolist()}
@@ -203,9 +184,12 @@ def measure_single(experiment, images):
     bands = experiment.settings["bands"]
     content["single"] = {key: _summary(result, bands) for key, result in learned.items()}
     content["table2"] = table2(pairs, masks["N"], bands)
+    content["controls"] = measure_controls(pairs, masks["N"], bands)
     content["figure7"] = figure7(masks["A"], masks["N"], bands)
     experiment.save()
-    content["table3"], content["figure8"] = _classify(experiment, masks["N"], learned["N"].labels)
+    labels = learned["N"].labels
+    content["table3"], content["figure8"] = _classify(experiment, masks["N"], labels)
+    content["mask_splits"] = classify_splits(masks["N"], labels, experiment.settings["classifier"])
     content["examples"] = _examples(pairs, masks)
     experiment.save()
 
@@ -229,7 +213,7 @@ def _learn_single(experiment, pairs, letter):
     try:
         learned = learn_masks(
             model,
-            pairs.x - _GREY,
+            pairs.x - GREY,
             from_logits=True,
             checkpoint=experiment.folder / "checkpoints" / f"{name}-{digest[:12]}.npz",
             **arguments,
@@ -281,7 +265,7 @@ def table2(pairs, masks, bands):
     def right(x, filters=None):
         if filters is not None:
             x = masked_images(x, filters)
-        return _predict(pairs.models["N"], x) == pairs.y
+        return predict(pairs.models["N"], x) == pairs.y
 
     cells = {
         "X": {"none": right(pairs.x)},
@@ -306,24 +290,6 @@ def table2(pairs, masks, bands):
     return {"images": len(pairs.y), "right": counts, "right_with_one_only": only}
 
 
-def shuffled_in_rings(masks, bands):
-    """Masks with their values moved to other frequencies of the same ring, k and -k together."""
-    from spectral_keras.analysis import radial_bands
-
-    height, width = masks.shape[-2:]
-    index = np.arange(height * width).reshape(height, width)
-    partner = np.roll(np.flip(index), (1, 1), (0, 1)).ravel()
-    index, ring = index.ravel(), radial_bands(height, width, bands).ravel()
-    groups = [np.flatnonzero((ring == i) & (index < partner)) for i in range(bands)]
-    result = np.array(masks, "float64").reshape(len(masks), -1)
-    for number_, mask in enumerate(result):
-        rng = np.random.default_rng([SEED, number_])
-        for group in groups:
-            values = mask[rng.permutation(group)]
-            mask[group], mask[partner[group]] = values, values
-    return result.reshape(masks.shape)
-
-
 def figure7(masks, reference, bands):
     """Share of the images whose mask of the adversarial network has more energy, by band.
 
@@ -345,12 +311,6 @@ def figure7(masks, reference, bands):
         "natural": float(mean_radius(reference).mean()),
     }
     return result
-
-
-def low_energy(radial):
-    """Energy in the lowest eighth of the rings."""
-    radial = np.asarray(radial)
-    return np.sqrt((radial[..., : radial.shape[-1] // 8] ** 2).sum(-1))
 
 
 def _classify(experiment, masks, labels):

@@ -1,13 +1,16 @@
-"""The paper's claims about Fourier masks, held against intervals of 95 %.
+"""The paper's claims about Fourier masks, held against intervals of 95 %."""
 
-A claim is "confirmed" or "not confirmed" where the interval lies on one side of the bound that is
-named in its text, and "undecided" where the interval reaches over it.
-"""
+import numpy as np
 
-import math
-import statistics
-
-from figures._mask_measures import low_energy
+from figures._claims import claim
+from figures._mask_basics import low_energy
+from figures._mask_runs import REGIMES
+from spectral_keras.evaluation import (
+    newcombe_interval,
+    paired_share_interval,
+    resampled_t_interval,
+    wilson_interval,
+)
 
 # Percent, with and without the mask (published notebook).
 TABLE1 = {
@@ -24,154 +27,267 @@ TABLE3 = {"labels": (97.60, 82.24), "control": (18.64, 20.56)}
 # Percent of the images with more energy in the lowest eighth of the rings, read off the plot.
 FIGURE7_LOW = 85
 
-# Loss of accuracy behind a mask that counts as none, and a drop that counts as one.
-KEPT, DROP = 0.02, 0.1
-CONFIRMED, REFUTED, UNDECIDED = "confirmed", "not confirmed", "undecided"
+# In points: a loss behind a mask that counts as none, and a drop that counts as one.
+KEPT, DROP = 2, 10
+# Forms that a mask must beat: of its size and of images, and that leave the clean image its class.
+CONTROLS = ("low-pass", "same class", "other class")
+_PAPER = "fourier_masks"
 
 
-def paired_interval(lost, won, images, confidence=0.95):
-    """Interval of (lost - won) / images, shares of the same images (Agresti and Min 2005).
-
-    Wald's interval with half an image more in each of the four cells.
-    """
-    z = statistics.NormalDist().inv_cdf((1 + confidence) / 2)
-    total, lost, won = images + 2, lost + 0.5, won + 0.5
-    mean = (lost - won) / total
-    spread = z * math.sqrt(lost + won - (lost - won) ** 2 / total) / total
-    return mean - spread, mean + spread
-
-
-def judge(low, high, bound):
-    """CONFIRMED if the interval lies above the bound, REFUTED if below."""
-    if low > bound:
-        return CONFIRMED
-    return REFUTED if high < bound else UNDECIDED
-
-
-def verdicts(content):
-    """List of dict: claim, verdict, interval, text."""
+def claims(content, settings):
+    """List of `figures._claims.claim`."""
+    run_ = _run_words(content, settings)
     return [
-        _accuracy_kept(content["set_masks"]),
-        _low_frequencies(content),
-        _complement_hurts(content["table2"]),
-        _attacks_reversed(content["table2"]),
-        _class_specific(content["table3"]),
+        _accuracy_kept(content["set_masks"], run_),
+        *_shifts(content["set_masks"], run_),
+        _low_frequencies(content, run_),
+        _angular_shares(content, run_),
+        _complement_hurts(content["table2"], run_),
+        _attacks_reversed(content, run_),
+        *_class_specific(content, run_),
     ]
 
 
-def _accuracy_kept(masks):
-    parts, outcomes, intervals = [], [], {}
+def _run_words(content, settings):
+    runs, data = content.get("runs", {}), settings["data"]
+    record = next(iter(runs.values()))["result"] if runs else None
+    images = (
+        f"{record['images']['training']:,} images, {record['epochs']} epochs, " if record else ""
+    )
+    return (
+        f"vgg11_bn x {settings['network'].get('width', 1):g}, {len(data['classes'])} classes of "
+        f"{data['source']}, {images}one network a training"
+    )
+
+
+def _percent(interval):
+    return [100 * end for end in interval]
+
+
+def _not_converged(masks):
+    return ", ".join(letter for letter, one in masks.items() if not one.get("converged", True))
+
+
+def _accuracy_kept(masks, run_):
+    unseen = all(entry["others"] for entry in masks.values())
+    parts, images = [], 0
     for letter, entry in masks.items():
         tested = entry["others"] or entry["own"]
-        low, high = paired_interval(tested["lost"], tested["won"], tested["images"])
-        # Turned round: it is to stay below the bound.  A mask of ones says nothing.
-        outcome = judge(-high, -low, -KEPT) if entry["epoch"] else UNDECIDED
-        outcomes.append(outcome)
-        intervals[letter] = [low, high]
-        parts.append(f"{letter} {100 * low:+.1f} to {100 * high:+.1f}")
-    worst = next((o for o in (REFUTED, UNDECIDED) if o in outcomes), CONFIRMED)
-    on = "images that the masks have not seen" if _unseen(masks) else "the masks' own images"
-    return {
-        "claim": "accuracy is kept under the mask",
-        "verdict": worst,
-        "interval": intervals,
-        "text": f"loss in points on {on}: {', '.join(parts)}; bound {100 * KEPT:g}",
-    }
+        counts = tested["lost"], tested["won"], tested["images"]
+        images = tested["images"]
+        parts.append((
+            REGIMES[letter],
+            {"interval": _percent(paired_share_interval(*counts)), "bound": KEPT, "above": False,
+             # A mask of ones, kept for want of a better one, shows nothing.
+             "able": bool(entry["epoch"]),
+             "effect": 100 * (counts[0] - counts[1]) / images},
+        ))  # fmt: skip
+    late = _not_converged(masks)
+    on = "images that the masks have not seen" if unseen else "the masks' own images"
+    listed = ", ".join(f"{what} {part['effect']:.1f}" for what, part in parts)
+    return claim(
+        _PAPER, "Table 1", f"behind a mask of the whole set less than {KEPT} points are lost", run_,
+        effect=parts[0][1]["effect"], over=f"{images:,} images, paired", parts=parts,
+        printed=TABLE1["N"][0] - TABLE1["N"][1],
+        note=f"on {on}, points: {listed}" + (f"; not converged: {late}" if late else ""),
+    )  # fmt: skip
 
 
-def _unseen(masks):
-    return all(entry["others"] for entry in masks.values())
+# Letter -> (claim about the whole-set mask less N's, what is measured).
+_SHIFTS = {
+    "A": ("adversarial training moves the mask to low frequencies", "low"),
+    "S": ("random scales move the mask to low frequencies", "low"),
+    "T": ("random translations have a mixed effect on low and middle frequencies", "radius"),
+    "R": ("random rotations move the mask to high frequencies", "radius"),
+}
 
 
-def _low_frequencies(content):
+def _shifts(masks, run_):
+    """Figure 4, radial and angular: one mask a training, so no interval and no verdict."""
+    found, reference = [], masks["N"]
+    for letter, (text, kind) in _SHIFTS.items():
+        if letter not in masks:
+            continue
+        entry = masks[letter]
+        low = float(low_energy(entry["radial"]) - low_energy(reference["radial"]))
+        radius = entry["mean_radius"] - reference["mean_radius"]
+        late = _not_converged({key: masks[key] for key in ("N", letter)})
+        note = (
+            f"one network a training, no interval; energy in the lowest eighth of the rings "
+            f"{low:+.3f}, mean radius {radius:+.3f} of half a cycle a pixel"
+        )
+        note += f"; masks not converged: {late}" if late else ""
+        effect, unit = (low, "energy") if kind == "low" else (radius, "mean radius")
+        found.append(claim(_PAPER, "Figure 4, radial", text, run_, effect=effect, unit=unit,
+                           note=note))  # fmt: skip
+        change = np.subtract(entry["angular"], reference["angular"])
+        found.append(
+            claim(_PAPER, "Figure 4, angular",
+                  f"{REGIMES[letter]}: what moves depends on the direction", run_,
+                  effect=float(np.ptp(change)), unit="energy",
+                  note="largest less smallest change of a wedge; one network a training, no "
+                  "interval" + (f"; masks not converged: {late}" if late else ""))
+        )  # fmt: skip
+    return found
+
+
+def _low_frequencies(content, run_):
     low = content["figure7"]["low"]
-    share, ends = low["share"][0], (low["low"][0], low["high"][0])
-    change = {
-        letter: float(low_energy(entry["radial"]) - low_energy(content["set_masks"]["N"]["radial"]))
-        for letter, entry in content["set_masks"].items()
-        if letter != "N"
-    }
-    listed = ", ".join(f"{letter} {value:+.3f}" for letter, value in change.items())
-    return {
-        "claim": "adversarial training prefers low frequencies",
-        "verdict": judge(*ends, 0.5),
-        "interval": list(ends),
-        "set_masks": change,
-        "text": (
-            f"{100 * share:.0f} % of {low['images']} images [{100 * ends[0]:.0f}, "
-            f"{100 * ends[1]:.0f}] have more energy in the lowest eighth of the rings, "
-            f"{100 * low['lost'][0] / low['images']:.0f} % less (paper: over {FIGURE7_LOW} %; "
-            f"bound 50 %); energy there of the whole-set masks less N's, one network each: {listed}"
-        ),
-    }
+    single = content.get("single", {})
+    late = ", ".join(
+        f"{one['images'] - one['converged']} of {letter}"
+        for letter, one in single.items()
+        if one["converged"] < one["images"]
+    )
+    return claim(
+        _PAPER, "Figure 7, radial",
+        "most images' masks of the adversarial network have more energy in the lowest eighth of "
+        "the rings than the natural network's",
+        run_, effect=100 * low["share"][0], unit="% of the images", printed=FIGURE7_LOW,
+        interval=_percent((low["low"][0], low["high"][0])), bound=50,
+        over=f"{low['images']} images of one pair of networks",
+        note=f"{100 * low['lost'][0] / low['images']:.0f} % have less; the two networks differ in "
+        "accuracy, too" + (f"; masks not converged: {late}" if late else ""),
+    )  # fmt: skip
 
 
-def _share(table, row, form):
-    from spectral_keras.ops.intervals import wilson_interval
-
-    count, images = table["right"][row][form], table["images"]
-    return count / images, wilson_interval(count, images)
-
-
-def _text(name, share, ends):
-    return f"{name} {100 * share:.1f} % [{100 * ends[0]:.1f}, {100 * ends[1]:.1f}]".lstrip()
-
-
-def _complement_hurts(table):
-    row = "M'(X)"
-    share, ends = _share(table, row, "mask")
-    control, control_ends = _share(table, row, "shuffled")
-    only, paper = table["right_with_one_only"][row], TABLE2[row]
-    apart = paired_interval(only["shuffled"], only["mask"], table["images"])
-    hurts = judge(1 - ends[1], 1 - ends[0], DROP)
-    # And more than to lose as many frequencies of the same rings.
-    specific = judge(*apart, 0)
-    verdict = REFUTED if REFUTED in (hurts, specific) else UNDECIDED
-    verdict = CONFIRMED if hurts == specific == CONFIRMED else verdict
-    return {
-        "claim": "without the mask's frequencies the class is lost",
-        "verdict": verdict,
-        "interval": list(ends),
-        "than_shuffled": list(apart),
-        "text": (
-            f"{_text(row, share, ends)} right of 100 % (paper {paper}); without as many other "
-            f"frequencies of the same rings {_text('', control, control_ends)}; bounds: a drop of "
-            f"{100 * DROP:g} points, and a larger one than the others' (by {100 * apart[0]:+.1f} "
-            f"to {100 * apart[1]:+.1f} points)"
-        ),
-    }
+def _angular_shares(content, run_):
+    """Figure 7, angular: is the share of images that gain the same in all directions?"""
+    found = content["figure7"].get("angular")
+    text = "how many masks gain energy depends on the direction"
+    if not found:
+        return claim(_PAPER, "Figure 7, angular", text, run_)
+    gained, images = found["gained"], found["images"]
+    most, least = max(gained), min(gained)
+    # Of all pairs of wedges this one was looked for: Bonferroni's correction.  Opposite wedges of
+    # a real image's mask are one.
+    wedges = max(2, len(gained) // 2)
+    confidence = 1 - 0.05 / (wedges * (wedges - 1) / 2)
+    return claim(
+        _PAPER, "Figure 7, angular", text, run_, effect=100 * (most - least) / images,
+        interval=_percent(newcombe_interval(most, images, least, images, confidence)),
+        over=f"{images} images of one pair of networks, not paired, corrected for the choice of "
+        "two wedges",
+        note="largest less smallest share of images of a wedge",
+    )  # fmt: skip
 
 
-def _attacks_reversed(table):
-    share, ends = _share(table, "M(XA)", "mask")
-    control, control_ends = _share(table, "M(XA)", "shuffled")
-    only = table["right_with_one_only"]["M(XA)"]
-    apart = paired_interval(only["mask"], only["shuffled"], table["images"])
-    return {
-        "claim": "the mask of the clean image reverses most attacks",
-        "verdict": judge(*ends, 0.5),
-        "interval": list(ends),
-        "than_shuffled": list(apart),
-        "text": (
-            f"{_text('M(XA)', share, ends)} right (paper {TABLE2['M(XA)']}; bound 50 %); as many "
-            f"others of the same rings {_text('', control, control_ends)}, "
-            f"{100 * apart[0]:+.1f} to {100 * apart[1]:+.1f} points fewer"
-        ),
-    }
+def _complement_hurts(table, run_):
+    row, images = "M'(X)", table["images"]
+    kept, control = (table["right"][row][form] for form in ("mask", "shuffled"))
+    only = table["right_with_one_only"][row]
+    drop = wilson_interval(images - kept, images)
+    apart = paired_share_interval(only["shuffled"], only["mask"], images)
+    lost = 100 * (images - kept) / images
+    return claim(
+        _PAPER, "Table 2, M'(X)",
+        f"without the mask's frequencies at least {DROP} points of the images lose their class, "
+        "and more than without as many others of the same rings",
+        run_, effect=lost, unit="% of the images", over=f"{images:,} images",
+        printed=100 - TABLE2[row],
+        parts=[
+            ("lost", {"interval": _percent(drop), "bound": DROP, "effect": lost}),
+            ("more than without others of the same rings",
+             {"interval": _percent(apart),
+              "effect": 100 * (only["shuffled"] - only["mask"]) / images}),
+        ],
+        note=f"{100 * kept / images:.1f} % keep it, without others of the same rings "
+        f"{100 * control / images:.1f} %",
+    )  # fmt: skip
 
 
-def _class_specific(report):
-    verdict = {"separable": CONFIRMED, "not separable": REFUTED}.get(report["verdict"], UNDECIDED)
-    arm, control = report["labels"], report["control"]
-    return {
-        "claim": "masks are specific to the class",
-        "verdict": verdict,
-        "interval": arm["test_interval"],
-        "text": (
-            f"linear classifier on {report['test_masks']} test masks: "
-            f"{_text('', arm['test_accuracy'], arm['test_interval'])} (paper "
-            f"{TABLE3['labels'][1]}; bound: chance {100 * arm['chance']:.1f} %), trained on "
-            "permuted labels "
-            f"{_text('', control['test_accuracy'], control['test_interval'])}"
-        ),
-    }
+def _attacks_reversed(content, run_):
+    """Most attacks are reversed, and more than by every control that keeps the clean image."""
+    table, controls = content["table2"], content.get("controls")
+    row, images = "M(XA)", table["images"]
+    count = table["right"][row]["mask"]
+    parts = [("most", {"interval": _percent(wilson_interval(count, images)), "bound": 50,
+                       "effect": 100 * count / images})]  # fmt: skip
+    only = table["right_with_one_only"][row]
+    parts.append(_beats("shuffled in rings", only["mask"], only["shuffled"], images))
+    for form in CONTROLS:
+        if controls is None:
+            parts.append((f"more than {form}", {"interval": None, "measured": False}))
+        else:
+            one = controls[form]
+            parts.append(_beats(form, one["only_mask"], one["only_control"], images))
+    clean = 100 * table["right"]["M(X)"]["shuffled"] / images
+    notes = [
+        f"shuffled masks keep {clean:.0f} % of the clean images: no control of what reverses"
+        if clean < 90 else f"shuffled masks keep {clean:.0f} % of the clean images"
+    ]  # fmt: skip
+    if controls is None:
+        notes.append(f"controls not run: {', '.join(CONTROLS)}")
+    else:
+        notes += [_conditional(form, controls[form]) for form in ("mask", "shuffled", *CONTROLS)]
+    return claim(
+        _PAPER, "Table 2, M(XA)",
+        "the clean image's mask reverses most attacks, and more than other masks of its size",
+        run_, effect=100 * count / images, unit="% of the images", over=f"{images:,} images",
+        printed=TABLE2[row], parts=parts, note="; ".join(notes),
+    )  # fmt: skip
+
+
+def _beats(form, mask, control, images):
+    ends = paired_share_interval(mask, control, images)
+    return (
+        f"more than {form}",
+        {"interval": _percent(ends), "effect": 100 * (mask - control) / images},
+    )
+
+
+def _conditional(form, one):
+    """Of the images that a form leaves their class when clean: how many does it when attacked?"""
+    return f"{form}: {one['both']} of {one['X']} that are right when clean"
+
+
+def _class_specific(content, run_):
+    """Table 3 against chance, and against the images' own spectra."""
+    report, null = content["table3"], content.get("class_null")
+    arm, tested = report["labels"], report["test_masks"]
+    right = round(arm["test_accuracy"] * tested)
+    where, control = "Table 3, Figure 8", report["control"]
+    found = [
+        claim(
+            _PAPER, where, "a linear classifier tells the class from the mask", run_,
+            effect=100 * arm["test_accuracy"], unit="%", interval=_percent(arm["test_interval"]),
+            bound=100 * arm["chance"], able=report["verdict"] != "control failed",
+            over=f"{tested} test masks", printed=TABLE3["labels"][1],
+            note=f"on permuted labels {100 * control['test_accuracy']:.1f} %, chance "
+            f"{100 * arm['chance']:.1f} %",
+        )
+    ]  # fmt: skip
+    text = "and better than from the image's own spectrum"
+    if null is None:
+        return [*found, claim(_PAPER, where, text, run_), claim(_PAPER, where, _SPLITS, run_)]
+    best = max(null, key=lambda name: np.mean(null[name]["labels"]))
+    first, count = null[best]["labels"][0], null[best]["test_masks"]
+    ends = newcombe_interval(right, tested, round(first * count), count)
+    ranges = ", ".join(
+        f"{name} {100 * min(one['labels']):.0f} to {100 * max(one['labels']):.0f} % over "
+        f"{len(one['labels'])} splits (permuted {100 * min(one['permuted']):.0f} to "
+        f"{100 * max(one['permuted']):.0f})"
+        for name, one in null.items()
+    )
+    found.append(
+        claim(_PAPER, where, text, run_, effect=100 * (arm["test_accuracy"] - first),
+              interval=_percent(ends), over=f"{tested} test masks, one split, not paired",
+              note=f"spectrum: {ranges}")
+    )  # fmt: skip
+    return [*found, _over_splits(content.get("mask_splits"), null[best], where, run_)]
+
+
+_SPLITS = "the same over repeated splits"
+
+
+def _over_splits(masks, spectrum, where, run_):
+    if masks is None:
+        return claim(_PAPER, where, _SPLITS, run_, note="masks are not kept in the JSON")
+    values = [100 * (a - b) for a, b in zip(masks["labels"], spectrum["labels"], strict=True)]
+    share = masks["test_masks"] / (masks["test_masks"] + masks["train_masks"])
+    low, high = (100 * end(masks["permuted"]) for end in (min, max))
+    return claim(
+        _PAPER, where, _SPLITS, run_, effect=float(np.mean(values)),
+        interval=resampled_t_interval(values, share), over=f"{len(values)} splits",
+        note=f"permuted labels {low:.0f} to {high:.0f} %",
+    )  # fmt: skip

@@ -9,9 +9,12 @@ Masks act on an image's difference to mid-grey, as the published ones behind the
 What differs from the published code: the images are chosen right for both networks; filtered images
 are those of the learned masks, and those of masks made binary, which the code went on with, stand
 beside them; the control of the linear classifier has one fixed permutation; the sets keep images
-apart on which their masks are tested; masks are also shuffled within rings, as a control; one eps
-for training and attack in units of [0, 1], whose range is the clipping range.  Imagenette's images
-are resized to squares, not cropped.
+apart on which their masks are tested; one eps for training and attack in units of [0, 1], whose
+range is the clipping range.  Imagenette's images are resized to squares, not cropped.
+
+Controls that the paper lacks: masks of the same values on other frequencies of the same rings or on
+the lowest ones, masks of other images of the class and of other classes; for the linear classifier
+of masks the same one on the images' own spectra, over repeated splits.
 
 Command: python -m figures.fourier_masks --preset cpu
 """
@@ -23,15 +26,17 @@ if __name__ == "__main__":
 
 import shutil
 
+from figures._claims import sentence
 from figures._figure import Figure
+from figures._mask_controls import measure_spectra
 from figures._mask_drawing import draw
 from figures._mask_measures import measure_classes, measure_set, measure_single
 from figures._mask_runs import PRESETS, Images, train_regime
-from figures._mask_verdicts import verdicts
+from figures._mask_verdicts import claims
 
 
 def run(experiment):
-    """Fills `runs`, `data`, `set_masks`, `class_masks`, what is of single images, `verdicts`."""
+    """Fills `runs`, `data`, `set_masks`, `class_masks`, what is of single images, `claims`."""
     if experiment.overwrite:
         for path in experiment.folder.glob("masks-*.npz"):
             path.unlink()
@@ -50,11 +55,19 @@ def run(experiment):
         measure_set(experiment, images, letter)
     measure_classes(experiment, images)
     measure_single(experiment, images)
-    content["verdicts"] = verdicts(content)
-    for found in content["verdicts"]:
-        experiment.say(f"{found['claim']}: {found['verdict']} ({found['text']})")
+    measure_spectra(experiment, images)
+    derive({"content": content, "settings": settings})
+    for one in content["claims"]:
+        experiment.say(sentence(one))
     # All that they hold is in the JSON, or in the masks' own files.
     shutil.rmtree(experiment.folder / "checkpoints", ignore_errors=True)
+
+
+def derive(stored):
+    """Fills `claims`."""
+    stored["content"]["claims"] = claims(stored["content"], stored["settings"])
+    # What earlier versions called them.
+    stored["content"].pop("verdicts", None)
 
 
 FIGURE = Figure(
@@ -63,4 +76,6 @@ FIGURE = Figure(
     presets=PRESETS,
     run=run,
     draw=draw,
+    derive=derive,
+    font_size=18,
 )

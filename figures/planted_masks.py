@@ -106,7 +106,7 @@ def _measure(experiment, variant, name, bands):
     """Masks of one network, and how they compare with the bands."""
     import keras
 
-    from figures._mask_measures import behind_grey
+    from figures._mask_basics import behind_grey
     from spectral_keras.analysis import band_recovery
     from spectral_keras.data import load
     from spectral_keras.experiments.saved_models import load_model

@@ -15,6 +15,9 @@ from spectral_keras.evaluation.intervals import newcombe_interval as newcombe_in
 from spectral_keras.evaluation.intervals import (
     paired_share_interval as paired_share_interval,
 )
+from spectral_keras.evaluation.intervals import (
+    resampled_t_interval as resampled_t_interval,
+)
 from spectral_keras.evaluation.intervals import t_interval as t_interval
 from spectral_keras.evaluation.intervals import wilson_interval as wilson_interval
 from spectral_keras.evaluation.outcomes import ATTACKS as ATTACKS

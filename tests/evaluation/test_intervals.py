@@ -10,6 +10,7 @@ from scipy import stats
 from spectral_keras.evaluation import (
     newcombe_interval,
     paired_share_interval,
+    resampled_t_interval,
     t_interval,
     wilson_interval,
 )
@@ -78,6 +79,13 @@ def test_t_interval_of_two_is_a_tangent():
     assert (low, high) == pytest.approx((4 - math.tan(0.475 * math.pi), 8 - low), rel=1e-12)
 
 
+def test_splits_that_share_images_tell_less():
+    values, share = [0.8, 0.9, 0.85, 0.9, 0.95], 0.2
+    spread = math.sqrt(np.var(values, ddof=1) * (1 / 5 + 0.2 / 0.8))
+    expected = stats.t.interval(0.95, 4, np.mean(values), spread)
+    assert resampled_t_interval(values, share) == pytest.approx(expected, rel=1e-12)
+
+
 @pytest.mark.parametrize("counts", [(98, 100, 93, 100), (0, 20, 0, 30), (7, 7, 0, 9), (5, 9, 9, 9)])
 def test_newcombe_is_scipys_wilson_added_in_squares(counts):
     shares, ends = [], []
@@ -143,6 +151,8 @@ def test_intervals_of_differences_turn_round():
         (t_interval, ([1.0],), "`values` must hold two numbers"),
         (t_interval, ([1.0, float("nan")],), "`values`"),
         (t_interval, ([1.0, 2.0], 1), "`confidence`"),
+        (resampled_t_interval, ([1.0, 2.0], 1.0), "`test_share`"),
+        (resampled_t_interval, ([1.0], 0.5), "`values`"),
         (newcombe_interval, (3, 2, 1, 2), "`successes` must be at most count=2"),
         (newcombe_interval, (1, 2, 3, 2), "`successes` must be at most count=2"),
         (paired_share_interval, (3, 3, 5), "`lost` and `won` must add up to at most count=5"),
