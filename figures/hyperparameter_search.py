@@ -18,11 +18,11 @@ if __name__ == "__main__":
 import gc
 import re
 
-import numpy as np
-
+from figures._claims import claim
 from figures._figure import Figure
 from figures._runs import trained
 from figures._style import BLACK, BLUE, GREY, ORANGE, caption
+from spectral_keras.evaluation import wilson_interval
 from spectral_keras.experiments.command import CommandError, command_line
 from spectral_keras.experiments.folder import read_json
 
@@ -51,7 +51,7 @@ PRESETS = {
     # A quarter of the filters.  A few thousand steps: learning rates below 0.003 and more than
     # six pairs cannot be told from untrained networks in it.
     "cpu": {
-        "trials": {"cifar10": 14, "cifar100": 8},
+        "trials": {"cifar10": 14, "cifar100": 9},
         "initial_points": 7,
         "ranges": {"num_pairs": [1, 6], "learning_rate": [0.003, 0.1]},
         "search": _COMMON
@@ -157,16 +157,53 @@ def searched(experiment, dataset):
         gc.collect()
     if results["best"] is None:
         raise CommandError(f"{dataset}: no trial of the search was completed, see {folder.path}")
-    kept = ("number", "status", "reason", "point", "score", "best_epoch", "seconds")
     searches[dataset] = {
         "command": command,
         "images": results["images"],
         "axes": results["axes"],
-        "trials": [{key: trial[key] for key in kept} for trial in results["trials"]],
-        "best": {key: results["best"][key] for key in kept},
+        **first_trials(results["trials"], settings["trials"][dataset]),
     }
     experiment.save()
     return searches[dataset]
+
+
+def first_trials(trials, count):
+    """The first trials and the best of them: a folder may hold more, of a longer search before."""
+    kept = ("number", "status", "reason", "point", "score", "best_epoch", "seconds")
+    trials = [{key: trial[key] for key in kept} for trial in trials[:count]]
+    completed = [trial for trial in trials if trial["status"] == "completed"]
+    if not completed:
+        raise CommandError(f"none of the first {count} trials of the search was completed")
+    return {"trials": trials, "best": max(completed, key=lambda trial: trial["score"])}
+
+
+def derive(stored):
+    """Fills `claims` from `errors`."""
+    content, settings = stored["content"], stored["settings"]
+    content["claims"] = []
+    retraining = settings["retraining"]
+    width = retraining.get("width", 1.0)
+    for dataset, values in content["errors"].items():
+        low, high = interval(values["test_error_percent"], values["test_images"])
+        run_ = (
+            f"{MODEL} x {width:g}, {len(content['searches'][dataset]['trials'])} trials, all "
+            f"training images, {retraining['epochs']} epochs, 1 seed"
+        )
+        notes = [f"one seed; of the test images alone [{low:.1f}, {high:.1f}]"]
+        if width < 1:
+            notes.append(f"{width:g} of the filters: no test of the paper's network")
+        for whose, where in (("original", "Section 5.1"), ("report", "the report")):
+            if whose in values:
+                content["claims"].append(
+                    claim(
+                        "spectral_representations", where,
+                        f"{dataset}: test error of the searched network at most "
+                        f"{values[whose]:g} %",
+                        run_, effect=values["test_error_percent"], unit="%", bound=values[whose],
+                        above=False, printed=values[whose], able=width == 1,
+                        note="; ".join(notes),
+                    )
+                )  # fmt: skip
 
 
 def _but_for_trials(command):
@@ -178,17 +215,22 @@ def draw(stored):
 
     content, settings = stored["content"], stored["settings"]
     searches, errors = content["searches"], content["errors"]
-    columns = max(len(found["axes"]) for found in searches.values())
-    figure = pyplot.figure(figsize=(15, 2.6 * len(searches) + 3.4), layout="constrained")
-    upper, lower = figure.subfigures(2, 1, height_ratios=[2.4 * len(searches), 2.2])
-    grid = upper.subplots(len(searches), columns, sharey="row", squeeze=False)
-    for row, (dataset, found) in zip(grid, searches.items(), strict=True):
-        _slices(row, dataset, found)
+    most = max(len(found["axes"]) for found in searches.values())
+    columns = min(4, most)
+    lines = -(-most // columns)
+    figure = pyplot.figure(figsize=(16, 3.6 * lines * len(searches) + 11.5), layout="constrained")
+    heights = [3.6 * lines] * len(searches) + [5.6]
+    *uppers, lower = figure.subfigures(len(heights), 1, height_ratios=heights)
+    for part, (dataset, found) in zip(uppers, searches.items(), strict=True):
+        grid = part.subplots(lines, columns, sharey=True, squeeze=False)
+        _slices(grid.ravel(), dataset, found)
+        for row in grid:
+            row[0].set_ylabel("validation\naccuracy, %")
     panels = lower.subplots(1, len(errors), squeeze=False)[0]
     for panel, (dataset, values) in zip(panels, errors.items(), strict=True):
         _errors(panel, dataset, values)
     figure.suptitle("The spectral pooling network: search, and error after it")
-    caption(figure, _text(stored, settings))
+    caption(figure, _text(stored, settings), 18)
     return figure
 
 
@@ -205,34 +247,36 @@ def _slices(row, dataset, found):
 
     completed = [trial for trial in found["trials"] if trial["status"] == "completed"]
     best = found["best"]
-    for panel, axis in zip(row, found["axes"], strict=True):
+    for panel in row[len(found["axes"]) :]:
+        panel.set_axis_off()
+    for panel, axis in zip(row, found["axes"], strict=False):
         name = axis["name"]
         if name in ORIGINAL_BEST:
             panel.axvline(ORIGINAL_BEST[name], color=GREY, linestyle="--", linewidth=1.2)
         x = [trial["point"][name] for trial in completed]
         y = [100 * trial["score"] for trial in completed]
-        panel.plot(x, y, "o", color=BLUE, markersize=5, alpha=0.8)
-        panel.plot(best["point"][name], 100 * best["score"], "*", color=ORANGE, markersize=15)
+        panel.plot(x, y, "o", color=BLUE, markersize=8, alpha=0.8)
+        panel.plot(best["point"][name], 100 * best["score"], "*", color=ORANGE, markersize=22)
         if axis.get("scale") == "log":
             panel.set_xscale("log")
             panel.xaxis.set_minor_formatter(NullFormatter())
         panel.set_xlabel(name.replace("_", " "))
         panel.grid(alpha=0.3)
-    row[0].set_ylabel(f"{dataset}\nvalidation accuracy, %")
+    row[0].set_title(dataset, loc="left")
 
 
 def _errors(panel, dataset, values):
     ours = values["test_error_percent"]
     bars = [("here", ours, ORANGE)]
     bars += [(_LABELS[name], values[name], GREY) for name in _LABELS if name in values]
-    half = interval(ours, values["test_images"])
+    low, high = interval(ours, values["test_images"])
     for place, (_, value, colour) in enumerate(bars):
         panel.bar(place, value, 0.6, color=colour, edgecolor=BLACK)
         panel.annotate(
-            f"{value:.2f} %" if place else f"{value:.2f} ± {half:.2f} %", (place, value),
-            xytext=(0, 6), textcoords="offset points", ha="center", fontsize=10,
+            f"{value:.2f} %", (place, value),
+            xytext=(0, 8), textcoords="offset points", ha="center",
         )  # fmt: skip
-    panel.errorbar(0, ours, half, color=BLACK, capsize=4)
+    panel.errorbar(0, ours, [[ours - low], [high - ours]], color=BLACK, capsize=6)
     panel.set_xticks(range(len(bars)), [label for label, *_ in bars])
     panel.set_ylabel("test error, %")
     panel.set_title(f"{dataset}, {values['parameters']:,} weights")
@@ -240,9 +284,8 @@ def _errors(panel, dataset, values):
 
 
 def interval(error, images):
-    """Half the 95 % interval of an error in percent on so many images (normal approximation)."""
-    share = error / 100
-    return 100 * 1.96 * float(np.sqrt(share * (1 - share) / images))
+    """Wilson's interval of 95 % of an error in percent on so many images."""
+    return [100 * end for end in wilson_interval(round(error * images / 100), images)]
 
 
 def _text(stored, settings):
@@ -259,7 +302,7 @@ def _text(stored, settings):
         f"compare (the test set is not used); then {retraining['epochs']} epochs on the training "
         "set at the best point (star).  SGD with momentum, no augmentation, "
         f"{search.get('width', 1.0):g} x the paper's filters.  Dashed: the original's best value.  "
-        "Our bar: 95 % interval of the test images only; one seed."
+        "Our bar: Wilson's interval of the test images only; one seed."
     ]
     for dataset, values in stored["content"]["errors"].items():
         if dataset not in OTHERS:
@@ -285,4 +328,6 @@ FIGURE = Figure(
     presets=PRESETS,
     run=run,
     draw=draw,
+    derive=derive,
+    font_size=18,
 )

@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from figures import hyperparameter_search as figure
+from figures._figure import RESULTS
+from spectral_keras.experiments.command import CommandError
 from tests.figures.running import run_figure
 
 
@@ -52,8 +55,6 @@ def test_error_is_that_of_the_test_images(smoke):
 
 def test_points_of_the_data_sets_before_are_tried_too(tmp_path, monkeypatch):
     """Validation images choose between them."""
-    from figures import hyperparameter_search as figure
-
     scores = {"a": {"a": 0.5}, "b": {"a": 0.7, "b": 0.6}}
     errors = {"a": {"a": 40.0}, "b": {"a": 35.0, "b": 30.0}}
     points = {"a": {"gamma": 0.3}, "b": {"gamma": 0.8}}
@@ -100,7 +101,50 @@ def test_goes_on_without_work_done_again(smoke):
 
 
 def test_interval():
-    from figures.hyperparameter_search import interval
+    # The ends p of Wilson's interval solve (p - x)^2 = z^2 p (1 - p) / n.
+    low, high = figure.interval(28.83, 10_000)
+    for end in (low / 100, high / 100):
+        left, right = (end - 0.2883) ** 2, 1.959964**2 * end * (1 - end) / 10_000
+        assert left == pytest.approx(right, rel=1e-5)
 
-    # Standard error of a fair coin thrown 10 000 times: 0.5 %.
-    assert abs(interval(50, 10_000) - 0.98) < 1e-9
+
+def trial(number, score, status="completed"):
+    return {"number": number, "status": status, "reason": None, "point": {}, "score": score,
+            "best_epoch": 1, "seconds": 2.0}  # fmt: skip
+
+
+def test_a_longer_search_before_does_not_count():
+    trials = [trial(1, 0.3), trial(2, 0.5), trial(3, 0.9)]
+    found = figure.first_trials(trials, 2)
+    assert [one["number"] for one in found["trials"]] == [1, 2]
+    assert found["best"]["number"] == 2
+    found = figure.first_trials([trial(1, None, "failed"), trial(2, 0.1), trial(3, 0.2)], 2)
+    assert found["best"]["number"] == 2
+    with pytest.raises(CommandError, match="none of the first 1"):
+        figure.first_trials([trial(1, None, "failed"), trial(2, 0.1)], 1)
+
+
+def test_settings_command_and_trials_agree():
+    """What is committed: as many trials as the settings and the command say, the best of them."""
+    committed = json.loads((RESULTS / "hyperparameter_search.json").read_text())
+    for dataset, found in committed["content"]["searches"].items():
+        count = committed["settings"]["trials"][dataset]
+        assert len(found["trials"]) == count
+        assert f" --trials {count} " in found["command"]
+        assert found["best"] in found["trials"]
+        assert found["best"]["score"] == max(one["score"] for one in found["trials"])
+
+
+@pytest.mark.parametrize(("width", "able"), [(0.25, False), (1.0, True)])
+def test_claims(width, able):
+    errors = {"cifar10": {"test_error_percent": 28.83, "test_images": 10_000, "original": 8.6}}
+    stored = {
+        "settings": {"retraining": {"width": width, "epochs": 3}},
+        "content": {"errors": errors, "searches": {"cifar10": {"trials": [1, 2]}}},
+    }
+    figure.derive(stored)
+    (one,) = stored["content"]["claims"]
+    # One seed decides nothing about a training.
+    assert one["verdict"] == "undecided" and one["parts"][0]["able"] == able
+    assert (one["effect"], one["printed"]) == (28.83, 8.6)
+    assert "of the test images alone [28.0, 29.7]" in one["note"]
