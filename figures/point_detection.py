@@ -11,12 +11,11 @@ if __name__ == "__main__":
     command("figures._figure", "point_detection")
 
 import math
-import textwrap
 
 import numpy as np
 
 from figures._figure import Figure
-from figures._style import BLUE, GREEN, ORANGE, PURPLE
+from figures._style import BLUE, GREEN, ORANGE, PURPLE, caption
 
 _BINOMIAL = np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1]) / 256
 _NARROW = np.pad(np.outer([1, 2, 1], [1, 2, 1]) / 16, 1)
@@ -176,52 +175,45 @@ def draw(stored):
     from matplotlib import pyplot
 
     content, settings = stored["content"], stored["settings"]
-    figure = pyplot.figure(figsize=(15, 23.6), layout="constrained")
-    top, middle, bottom = figure.subfigures(3, 1, height_ratios=[5.4, 12.2, 6.0], hspace=0.02)
+    figure = pyplot.figure(figsize=(16, 32), layout="constrained")
+    top, middle, bottom = figure.subfigures(3, 1, height_ratios=[5.6, 11.6, 7.4], hspace=0.02)
     draw_examples(top, content["examples"], settings)
     draw_maps(middle, content, settings["size"])
-    left, right = bottom.subfigures(1, 2, width_ratios=[8, 7])
-    draw_scatter(left.subplots(), content)
-    draw_text(right, content, settings)
+    draw_scatter(bottom.subplots(), content)
+    caption(figure, words(content, settings), 18)
     return figure
 
 
 def draw_examples(figure, examples, settings):
     size = settings["size"]
     figure.suptitle(
-        f"(a) point-detection maps of {size} x {size}, strength {settings['strength']:.4g}, "
-        "and the spectrum of their channel",
-        fontsize=17,
+        f"(a) point-detection maps of {size} x {size}, and where their frequencies are",
         weight="bold",
     )
-    axes = figure.subplots(2, len(examples), squeeze=False)
-    for column, example in enumerate(examples):
-        channel, frequency = example["channel"], example["frequency"]
-        image = example_image(settings, channel, frequency)
-        _show(axes[0, column], image)
-        title = f"{CHANNELS[channel]}, [{frequency[0]}, {frequency[1]}]"
-        axes[0, column].set_title(title, fontsize=17)
-        spectrum = np.abs(np.fft.fftshift(np.fft.fft2(image[..., channel] - 0.5)))
-        _show(axes[1, column], spectrum, cmap="gray")
-        y, x = np.nonzero(spectrum > 0.5 * spectrum.max())
-        axes[1, column].plot(
-            x,
-            y,
-            "o",
-            markersize=15,
-            markerfacecolor="none",
-            color=ORANGE,
-            markeredgewidth=2,
-            clip_on=False,
-        )
-        axes[1, column].set_xlabel(
-            f"amplitude {example['amplitude']:.4g}\n|F| = {example['magnitude']:.5g}", fontsize=15
-        )
-    axes[0, 0].set_ylabel("image", fontsize=16)
-    axes[1, 0].set_ylabel("spectrum, centred", fontsize=16)
+    left, right = figure.subfigures(1, 2, width_ratios=[2.4, 1])
+    columns = min(3, len(examples))
+    axes = left.subplots(-(-len(examples) // columns), columns, squeeze=False)
+    spectrum = right.subplots()
+    for axis in axes.ravel()[len(examples) :]:
+        axis.set_axis_off()
+    for axis, example in zip(axes.ravel(), examples, strict=False):
+        channel, (i, j) = example["channel"], example["frequency"]
+        _show(axis, example_image(settings, channel, (i, j)))
+        axis.set_title(f"{CHANNELS[channel]}, [{i}, {j}]")
+        axis.set_xlabel(f"amplitude {example['amplitude']:.3g}, |F| {example['magnitude']:.4g}")
+        half = size // 2
+        points = {(i, j), (-i, -j)} if max(abs(i), abs(j)) < half else {(-half, -half)}
+        spectrum.plot(
+            [x for _, x in points], [y for y, _ in points], "os^"[channel],
+            color=(ORANGE, GREEN, BLUE)[channel], markersize=11,
+        )  # fmt: skip
+    spectrum.set(xlim=(-half - 2, half + 1), ylim=(half + 1, -half - 2), aspect="equal")
+    spectrum.set(xlabel="j, cycles", ylabel="i, cycles")
+    spectrum.grid(alpha=0.3)
 
 
 def draw_maps(figure, content, size):
+    """The filters and what is read out of them; the printed mean is 0 and has no row."""
     from spectral_keras.analysis import real_frequencies
     from spectral_keras.analysis.point_detection import spectrum_from_half
 
@@ -230,30 +222,25 @@ def draw_maps(figure, content, size):
     def centred(values):
         return np.fft.fftshift(spectrum_from_half(values, index, (size, size)))
 
-    figure.suptitle(
-        "(b) response of known filters to all frequencies, less that to plain grey\n"
-        "(one colour scale a column, lowest frequency in the centre)",
-        fontsize=17,
-        weight="bold",
-    )
+    figure.suptitle("(b) response of known filters to all frequencies", weight="bold")
     filters, summary = content["filters"], content["summary"]
-    axes = figure.subplots(2 + len(READOUTS), len(filters), squeeze=False)
+    shown = ("rms", "rectified_mean")
+    axes = figure.subplots(2 + len(shown), len(filters), squeeze=False)
     for column, one in enumerate(filters):
         kernel, closed = np.array(one["kernel"]), content["closed_form"][column]
         limit = np.abs(kernel).max()
         _show(axes[0, column], kernel, cmap="RdBu_r", vmin=-limit, vmax=limit)
-        axes[0, column].set_title(one["name"], fontsize=16)
+        axes[0, column].set_title(one["name"].replace(", ", ",\n"))
         scale = {"cmap": "magma", "vmin": 0, "vmax": max(closed)}
         _show(axes[1, column], centred(closed), **scale)
-        axes[1, column].set_xlabel(f"0 to {max(closed):.3g}", fontsize=14)
-        for row, name in enumerate(READOUTS, 2):
-            values = content["readouts"][name][column]
-            _show(axes[row, column], centred(values), **scale)
-            axes[row, column].set_xlabel(f"spread {_short(summary[name]['spread'][column])}",
-                                         fontsize=14)  # fmt: skip
-    labels = ["filter", "closed form\nt |W| / N", *(label for _, _, label, _ in READOUTS.values())]
+        axes[1, column].set_xlabel(f"0 to {max(closed):.3g}")
+        for row, name in enumerate(shown, 2):
+            _show(axes[row, column], centred(content["readouts"][name][column]), **scale)
+            spread = _short(summary[name]["spread"][column])
+            axes[row, column].set_xlabel(f"spread {spread}")
+    labels = ["filter", "closed form\nt |W| / N", *(READOUTS[name][2] for name in shown)]
     for axis, label in zip(axes[:, 0], labels, strict=True):
-        axis.set_ylabel(label, fontsize=15)
+        axis.set_ylabel(label)
 
 
 def _short(value):
@@ -275,7 +262,7 @@ def draw_scatter(axis, content):
             values.ravel(),
             marker,
             color=colour,
-            markersize=4.5,
+            markersize=7,
             alpha=0.55,
             markeredgewidth=0,
             label=label.replace("\n", " "),
@@ -292,15 +279,14 @@ def draw_scatter(axis, content):
         linestyle="--",
         label="\u221a2/\u03c0 of it: a rectified cosine",
     )
-    axis.set_xlabel("closed form t |W(i, j)| / N", fontsize=15)
-    axis.set_ylabel("read-out less that of grey", fontsize=15)
-    axis.set_title("(c) all filters and frequencies but the mean", fontsize=17, weight="bold")
-    axis.tick_params(labelsize=13)
+    axis.set_xlabel("closed form t |W(i, j)| / N")
+    axis.set_ylabel("read-out less that of grey")
+    axis.set_title("(c) all filters and frequencies but the mean", weight="bold")
     axis.grid(alpha=0.3)
-    axis.legend(fontsize=14, loc="upper left", markerscale=2.5)
+    axis.legend(loc="upper left", markerscale=2.5)
 
 
-def draw_text(figure, content, settings):
+def words(content, settings):
     summary = content["summary"]
     blind = max(summary["mean"]["spread"])
     error = summary["rms"]["largest_difference_from_closed_form"]
@@ -309,24 +295,25 @@ def draw_text(figure, content, settings):
         for one, spread in zip(content["filters"], summary["rectified_mean"]["spread"], strict=True)
         if spread < 1e-5
     ]
-    paragraphs = [
-        "One linear layer without bias, circular padding but for the last row. "
-        f"t: strength, N = {settings['size']}, W: DFT of the filter. Spread: largest less smallest "
-        "read-out over all frequencies but the mean.",
-        "The mean of a channel, as the paper prints it, tells no frequency from another (spread at "
-        f"most {_short(blind)}, rounding); zero padding adds what leaks in at the border.",
-        "The rectified mean does where the output swings below zero. It is blind to filters that "
-        "answer grey with more than their swing: " + (", ".join(silent) or "none here") + ".",
-        f"The RMS of the change is the closed form, to {_short(error)}.",
-        "Density of the RMS' votes in the bands low / medium / high (even votes: 1):",
-    ]
-    lines = [textwrap.fill(text, 58, break_on_hyphens=False) for text in paragraphs]
+    densities = []
     for one, bands in zip(content["filters"], summary["rms"]["bands"], strict=True):
         numbers = " / ".join("-" if value is None else f"{value:.2f}" for value in bands.values())
-        lines.append(f"    {one['name'].split(',')[0]}: {numbers}")
-    split = len(paragraphs)
-    text = "\n\n".join(lines[:split]) + "\n" + "\n".join(lines[split:])
-    figure.text(0.0, 0.97, text, va="top", fontsize=14)
+        densities.append(f"{one['name'].split(',')[0]} {numbers}")
+    return (
+        f"One linear layer without bias, circular padding; t = {settings['strength']:.4g}: "
+        f"strength, N = {settings['size']}, W: DFT of the filter.  (b): less the response to plain "
+        "grey, one colour scale a column, lowest frequency in the centre; spread: largest less "
+        "smallest read-out over all frequencies but the mean.\n"
+        "The mean of a channel, as the paper prints it, tells no frequency from another (spread at "
+        f"most {_short(blind)}, rounding; its maps would be black); zero padding adds what leaks "
+        "in at the border.  The rectified mean does where the output swings below zero; it is "
+        "blind to filters that answer grey with more than their swing: "
+        + (", ".join(silent) or "none here")
+        + f".  The RMS of the change is the closed form, to {_short(error)}.\n"
+        "Density of the RMS' votes in the bands low / medium / high (even votes: 1): "
+        + "; ".join(densities)
+        + "."
+    )
 
 
 FIGURE = Figure(
@@ -335,4 +322,5 @@ FIGURE = Figure(
     presets=PRESETS,
     run=run,
     draw=draw,
+    font_size=18,
 )

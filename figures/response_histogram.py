@@ -20,6 +20,7 @@ if __name__ == "__main__":
 
 import numpy as np
 
+from figures._claims import claim, over_seeds
 from figures._figure import Figure
 from figures._style import BLUE, GREEN, ORANGE, caption
 from figures._suppression_runs import (
@@ -62,14 +63,43 @@ def run(experiment):
                     f"{band} {histograms[key]['bands'][band]['density']:.3f}" for band in BANDS
                 )
                 experiment.say(f"{key}: density of the votes {densities}")
-    wanted = {
+
+
+def derive(stored):
+    """Fills `averages` and `claims` from `histograms`."""
+    content, settings = stored["content"], stored["settings"]
+    seeds = settings["seeds"]["table2"]
+    content["averages"] = {
         network: {
-            arm: _averaged([histograms[run_key(network, arm, seed)] for seed in seeds])
+            arm: _averaged([content["histograms"][run_key(network, arm, seed)] for seed in seeds])
             for arm in arms
         }
         for network, arms in settings["histograms"].items()
     }
-    experiment.content["averages"] = wanted
+    content["claims"] = claims(content, settings)
+
+
+def claims(content, settings):
+    """Does the band that a configuration leaves open gain votes over natural training?"""
+    found = []
+    record = next(iter(content["runs"].values()))["result"]
+    for network, rows in content["averages"].items():
+        width = settings["options"].get(network, {}).get("width", 1)
+        seeds = len(settings["seeds"]["table2"])
+        run_ = (
+            f"{network} x {width:g}, {record['images']['training']:,} images, "
+            f"{record['epochs']} epochs, {seeds} seed{'s' if seeds > 1 else ''}"
+        )
+        for arm, band in DOMINATED.items():
+            if arm in rows:
+                pairs = zip(rows[arm]["density"][band], rows["natural"]["density"][band],
+                            strict=True)  # fmt: skip
+                found.append(
+                    claim("frequency_interpretation", "Figures 1 and 6",
+                          f"{network}, {arm}: the {band} band gains votes in the first layer",
+                          run_, unit="density", **over_seeds([a - b for a, b in pairs]))
+                )  # fmt: skip
+    return found
 
 
 def _measured(experiment, key):
@@ -126,7 +156,8 @@ def verdict(averages):
             grown = sum("(+" in text for text in found)
             lines.append(
                 f"The band that a configuration leaves open gains votes in {grown} of "
-                f"{len(found)}: {', '.join(found)}"
+                f"{len(found)}: {', '.join(found)}; the claims have verdicts on "
+                "docs/papers/results_frequency_interpretation.md"
             )
     return ".  ".join(lines) + "."
 
@@ -135,31 +166,43 @@ def draw(stored):
     from matplotlib import pyplot
 
     averages = stored["content"]["averages"]
-    columns = max(len(rows) for rows in averages.values())
-    count = len(averages)
-    figure = pyplot.figure(figsize=(max(9.0, 1.75 * columns), 1.9 + 4.4 * count))
-    figure.set_layout_engine("constrained")
-    grid = figure.add_gridspec(2 * count, columns, height_ratios=[1, 1.25] * count)
-    for line, (network, rows) in enumerate(averages.items()):
-        images = {arm: np.fft.fftshift(row["histogram"]) for arm, row in rows.items()}
-        low = min(image.min() for image in images.values())
-        high = max(image.max() for image in images.values())
-        for column, (arm, image) in enumerate(images.items()):
-            panel = figure.add_subplot(grid[2 * line, column])
-            shown = panel.imshow(image, cmap="magma", vmin=low, vmax=high)
-            panel.set_title(arm.replace("+", "\n+ "), fontsize=9)
-            panel.set_xticks([])
-            panel.set_yticks([])
-            if column == 0:
-                panel.set_ylabel(network, fontsize=11)
-        figure.colorbar(shown, ax=panel, shrink=0.8).ax.tick_params(labelsize=7)
-        _bars(figure.add_subplot(grid[2 * line + 1, :]), rows)
+    most = max(len(rows) for rows in averages.values())
+    columns = min(5, most)
+    lines = -(-most // columns)
+    figure = pyplot.figure(
+        figsize=(16, (3.7 * lines + 6) * len(averages) + 5), layout="constrained"
+    )
+    for part, (network, rows) in zip(
+        np.atleast_1d(figure.subfigures(len(averages), 1)), averages.items(), strict=True
+    ):
+        above, below = part.subfigures(2, 1, height_ratios=[3.7 * lines, 6])
+        _maps(above, rows, lines, columns)
+        above.suptitle(network, x=0.99, ha="right")
+        _bars(below.subplots(), rows)
     figure.suptitle(
-        "Votes of the first layer's filters for the frequencies, the mean at the centre",
+        "Votes of the first layer for the frequencies, the mean at the centre",
         x=0.01, ha="left",
     )  # fmt: skip
-    caption(figure, f"{verdict(averages)}\n{_settings_line(stored)}")
+    caption(figure, f"{verdict(averages)}\n{_settings_line(stored)}", 18)
     return figure
+
+
+def _maps(figure, rows, lines, columns):
+    images = {arm: np.fft.fftshift(row["histogram"]) for arm, row in rows.items()}
+    low = min(image.min() for image in images.values())
+    high = max(image.max() for image in images.values())
+    panels = figure.subplots(lines, columns, squeeze=False)
+    for panel in panels.ravel()[len(images) :]:
+        panel.set_axis_off()
+    for panel, (arm, image) in zip(panels.ravel(), images.items(), strict=False):
+        shown = panel.imshow(image, cmap="magma", vmin=low, vmax=high)
+        panel.set_title(_short(arm))
+        panel.set(xticks=[], yticks=[])
+    figure.colorbar(shown, ax=panels, shrink=0.8)
+
+
+def _short(arm):
+    return arm.replace("LMH=", "").replace("suppression+attention", "suppr.\n+ gate")
 
 
 def _bars(panel, rows):
@@ -171,10 +214,10 @@ def _bars(panel, rows):
             if len(row["density"][band]) > 1:
                 panel.plot([place] * len(row["density"][band]), row["density"][band], "k.", ms=4)
     panel.axhline(1, color="0.4", linewidth=1)
-    panel.set_xticks(range(len(rows)), [arm.replace("+", "\n+ ") for arm in rows], fontsize=9)
+    panel.set_xticks(range(len(rows)), [_short(arm) for arm in rows])
     panel.set_xlim(-0.6, len(rows) - 0.4)
     panel.set_ylabel("density of the votes")
-    panel.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=9, title="band")
+    panel.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), title="band")
 
 
 def _settings_line(stored):
@@ -200,5 +243,7 @@ FIGURE = Figure(
     presets={preset: _settings(preset) for preset in PRESETS},
     run=run,
     draw=draw,
+    derive=derive,
+    font_size=18,
     runs_of="corruption_tables",
 )

@@ -187,6 +187,22 @@ class TestTables:
 
 
 class TestHistogram:
+    def test_claims(self):
+        """Three seeds decide, one does not."""
+
+        def row(*low):
+            return {"density": {"low": list(low), "medium": [1, 1, 1], "high": [1, 1, 1]}}
+
+        record = {"result": {"images": {"training": 9}, "epochs": 2}}
+        content = {"runs": {"x": record}}
+        settings = {"seeds": {"table2": [0, 1, 2]}, "options": {}}
+        content["averages"] = {"vgg16": {"natural": row(1, 1.1, 1), "LMH=100": row(1.4, 1.5, 1.5)}}
+        (one,) = response_histogram.claims(content, settings)
+        assert one["effect"] == pytest.approx(1.3 / 3) and one["verdict"] == "confirmed"
+        content["averages"] = {"vgg16": {"natural": row(1), "LMH=100": row(1.4)}}
+        (one,) = response_histogram.claims(content, settings)
+        assert one["effect"] == pytest.approx(0.4) and one["verdict"] == "undecided"
+
     def test_trainings_of_the_other_figure_are_used(self, smoke):
         output = smoke[1]["response_histogram"]
         # natural was trained for the tables: its folder is read.
