@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import io
 import json
+import math
 import pathlib
 import re
 import runpy
@@ -382,3 +383,40 @@ def test_results_of_the_readme_are_those_of_the_files(path):
     (line,) = (line for line in re.split(r"\n(?=- |\n)", _read("README.md")) if f"({path})" in line)
     for number in _results()[path]:
         assert number in line
+
+
+def _first_column(text, header):
+    """What stands in backticks in the first column of the table with this header."""
+    (table,) = re.findall(rf"^\| {header} \|.*\n((?:\|.*\n)+)", text, re.MULTILINE)
+    return re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/guides/layers.md"])
+def test_all_layers_are_listed(page):
+    from spectral_keras import layers
+
+    public = {name for name, value in vars(layers).items() if isinstance(value, type)}
+    assert set(_first_column(_read(page), "layer")) == public
+
+
+def test_all_networks_are_listed_with_their_weights():
+    from spectral_keras.models import registry
+
+    listed = re.findall(r"^\| `(\w+)` \|.*\| ([\d,]+) \|$", _read("README.md"), re.MULTILINE)
+    counts = {
+        name: sum(math.prod(weight.shape) for weight in registry.build(name).trainable_weights)
+        for name in registry.names()
+    }
+    assert dict(listed) == {name: f"{count:,}" for name, count in counts.items()}
+
+
+def test_every_page_is_reached_from_the_readme():
+    reached, new = set(), {ROOT / "README.md"}
+    while new:
+        page = new.pop()
+        reached.add(page)
+        for target in _targets(page.read_text()):
+            path = (page.parent / target.partition("#")[0]).resolve()
+            if path.suffix == ".md" and path.exists():
+                new |= {path} - reached
+    assert {ROOT / page for page in PAGES} <= reached
