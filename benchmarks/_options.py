@@ -17,6 +17,22 @@ def benchmark_parser(name, description):
     return parser
 
 
+def require_tensorflow(parser):
+    """Answer another backend with one line; the first import of Keras, after all options."""
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        parser.error(f"needs the TensorFlow backend of Keras, not {keras.backend.backend()!r}")
+
+
+def choose(parser, only, items, name):
+    """Those of the items with one of the texts of --only in their name; all without it."""
+    chosen = [one for one in items if only is None or any(text in name(one) for text in only)]
+    if not chosen:
+        parser.error(f"--only {only} matches none of: {', '.join(map(name, items))}")
+    return chosen
+
+
 def add_only(parser, what="cases"):
     """The option --only, a list of parts of names, or None."""
     parser.add_argument(

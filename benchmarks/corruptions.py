@@ -2,7 +2,8 @@
 
 Images of 32x32x3, each corruption at each of the 5 severities, both sides in the same number of
 processes (one thread each), in turn.  imagecorruptions takes one image at a time and is in the
-extra "corruptions"; without it only ours is timed.
+extra "corruptions"; without it only ours is timed.  Both sides run in worker processes of this
+module: an array of images at once here, one image at a time there, as each is made to be called.
 """
 
 if __name__ == "__main__":
@@ -12,16 +13,37 @@ if __name__ == "__main__":
 
 import concurrent.futures
 import contextlib
+import importlib.metadata
+import importlib.util
 import multiprocessing
 import os
-import pathlib
 import statistics
 import sys
 import time
+import warnings
 
+import numpy as np
+
+from benchmarks import harness
 from benchmarks._options import benchmark_parser, integer, number
 
 IMAGES = 10_000  # of each corruption and severity, that the totals are extrapolated to
+LIBRARY = "imagecorruptions"
+# Label of a way -> table of constants. imagecorruptions has ImageNet-C's at every size.
+OURS, OURS_CIFAR = "spectral_keras", "spectral_keras, CIFAR-10-C's constants"
+TABLES = {OURS: "imagenet", OURS_CIFAR: "cifar"}
+CONSTANTS = (
+    f"{LIBRARY} uses ImageNet-C's constants at every size; {OURS!r} uses the same ones "
+    "(table='imagenet'), so that both do equal work. Exceptions: in elastic_transform "
+    f"{LIBRARY} has constants of its own and no affine map; {LIBRARY} cuts frost out of the "
+    "photographs, which it reads from a file for each image, and we out of procedural pictures in "
+    "memory; it enlarges pixelate by the nearest pixel. CIFAR-10-C's own constants, made for "
+    "32 x 32 pixels, are "
+    f"{OURS_CIFAR!r}"
+)
+SIDE = 32
+
+_images = None  # of a worker
 
 
 def main(arguments=None):
@@ -46,10 +68,6 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     if options.processes > options.images:
         parser.error(f"--images must be at least --processes: {options.images}")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
-    # The library is imported only now, after the options are known to be good.
-    from benchmarks import cases_corruptions as cases
     from spectral_keras.corruptions import SEVERITIES, names
 
     chosen = [name for name in names("all") if options.only in name]
@@ -57,11 +75,11 @@ def main(arguments=None):
         parser.error(
             f"--only {options.only!r} is in no corruption's name: {', '.join(names('all'))}"
         )
-    ways = list(cases.TABLES)
-    if cases.installed():
-        ways.insert(1, cases.LIBRARY)
+    ways = list(TABLES)
+    if installed():
+        ways.insert(1, LIBRARY)
     else:
-        print(f"{cases.LIBRARY} is not installed and left out: pip install -e '.[corruptions]'")
+        print(f"{LIBRARY} is not installed and left out: pip install -e '.[corruptions]'")
     meaning = " (times theirs, by wall clock and by processor time)" if len(ways) > 2 else ""
     print(f"images a second of {options.processes} processes{meaning}")
     rows = []
@@ -70,7 +88,7 @@ def main(arguments=None):
         for name in chosen:
             new = [_measure(workers, ways, name, level, options) for level in SEVERITIES]
             rows += new
-            print(_line(name, *(_text(_mean(new, way), _mean(new, cases.LIBRARY)) for way in ways)),
+            print(_line(name, *(_text(_mean(new, way), _mean(new, LIBRARY)) for way in ways)),
                   flush=True)  # fmt: skip
     totals = _totals(rows, [name for name in chosen if name in names()], ways)
     for way, total in totals["seconds"].items():
@@ -79,7 +97,6 @@ def main(arguments=None):
         print(f"{way}: {ratio['wall']:.1f}x ({ratio['cpu']:.1f}x by processor time)")
     if options.output:
         _write(options, arguments, chosen, ways, rows, totals)
-        print(f"written: {options.output}")
     return 0
 
 
@@ -90,15 +107,13 @@ class _Workers:
         self.number, self.images = number, images
 
     def __enter__(self):
-        from benchmarks import cases_corruptions as cases
-
         # One pool for each process: a job of two parts never runs in one of them.
         self.stack = contextlib.ExitStack()
         context = multiprocessing.get_context("spawn")
         self.pools = [
             self.stack.enter_context(
                 concurrent.futures.ProcessPoolExecutor(
-                    1, mp_context=context, initializer=cases.start, initargs=(self.images,)
+                    1, mp_context=context, initializer=start, initargs=(self.images,)
                 )
             )
             for _ in range(self.number)
@@ -110,12 +125,10 @@ class _Workers:
 
     def run(self, way, name, severity, count):
         """Seconds an image, by the wall clock and by the processor, of about `count` images."""
-        from benchmarks import cases_corruptions as cases
-
         share = -(-count // self.number)
         begin = time.perf_counter()
         parts = [
-            pool.submit(cases.work, way, name, severity, share * part, share)
+            pool.submit(work, way, name, severity, share * part, share)
             for part, pool in enumerate(self.pools)
         ]
         cpu = sum(part.result()[1] for part in parts)
@@ -125,8 +138,6 @@ class _Workers:
 
 def _measure(workers, ways, name, severity, options):
     """One row: medians over the repeats, in which the ways take turns."""
-    from benchmarks.cases_corruptions import LIBRARY
-
     counts = {}
     for way in ways:
         counts[way] = options.images
@@ -178,8 +189,6 @@ def _line(first, *others):
 
 def _totals(rows, names, ways):
     """Seconds for all severities of the corruptions `names` with `IMAGES` images each."""
-    from benchmarks.cases_corruptions import LIBRARY
-
     rows = [row for row in rows if row["corruption"] in names]
     seconds = {
         way: {
@@ -199,34 +208,130 @@ def _totals(rows, names, ways):
 
 
 def _write(options, arguments, names, ways, rows, totals):
-    from benchmarks import cases_corruptions as cases
-    from benchmarks import harness
-    from spectral_keras.experiments.folder import write_json
-
     summary = {}
     for name in names:
         own = [row for row in rows if row["corruption"] == name]
         figures = {way: _mean(own, way) for way in ways}
-        theirs = figures.get(cases.LIBRARY)
+        theirs = figures.get(LIBRARY)
         summary[name] = {
             way: {"images_per_second": wall, "images_per_cpu_second": cpu}
             | ({"speedup": wall / theirs[0], "cpu_speedup": cpu / theirs[1]} if theirs else {})
             for way, (wall, cpu) in figures.items()
         }
-    command = "python -m benchmarks.corruptions " + " ".join(arguments or sys.argv[1:])
     content = {
-        "command": command.strip(),
         "unit": "images a second of all processes together, median of interleaved repeats; a "
         "corruption's figure is of five severities of as many images each",
-        "environment": harness.environment() | cases.versions(),
-        "shape": [cases.SIDE, cases.SIDE, 3],
+        "shape": [SIDE, SIDE, 3],
         "processes": options.processes,
         "repeats": options.repeats,
-        "constants": cases.CONSTANTS,
-        "changes_for_new_versions": cases.shims() if cases.installed() else [],
+        "constants": CONSTANTS,
+        "changes_for_new_versions": shims() if installed() else [],
         "totals": totals,
         "corruptions": summary,
         "rows": rows,
     }
-    pathlib.Path(options.output).parent.mkdir(parents=True, exist_ok=True)
-    write_json(options.output, content)
+    harness.write_results(options.output, "corruptions", arguments, content, versions())
+
+
+def installed():
+    """Whether imagecorruptions can be imported."""
+    return importlib.util.find_spec(LIBRARY) is not None
+
+
+def versions():
+    """Versions of imagecorruptions and of what it works with."""
+    packages = [LIBRARY, "scikit-image", "scipy", "pillow", "opencv-python"]
+    return {name: _version(name) for name in packages}
+
+
+def _version(package):
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def make_images(count):
+    """uint8 [count, 32, 32, 3]: parts of scikit-learn's two photographs at a quarter size."""
+    from PIL import Image
+    from sklearn.datasets import load_sample_images
+
+    photographs = [
+        np.asarray(Image.fromarray(each).reduce(4)) for each in load_sample_images().images
+    ]
+    rng = np.random.default_rng(0)
+    images = np.empty((count, SIDE, SIDE, 3), np.uint8)
+    for index, image in enumerate(images):
+        photograph = photographs[index % len(photographs)]
+        top, left = (rng.integers(0, side - SIDE + 1) for side in photograph.shape[:2])
+        image[...] = photograph[top : top + SIDE, left : left + SIDE]
+    return images
+
+
+def start(count):
+    """Make a process a worker: images, one thread, and nothing printed."""
+    global _images
+    harness.import_quietly()
+    import threadpoolctl
+
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (imagecorruptions prints)
+    warnings.simplefilter("ignore")
+    threadpoolctl.threadpool_limits(1)
+    _images = make_images(count)
+    if installed():
+        import cv2
+
+        cv2.setNumThreads(1)
+        np.random.seed(0)
+
+
+def work(way, name, severity, first, count):
+    """Corrupt `count` of the images from number `first` on; (seconds, processor's seconds)."""
+    chosen = _images[np.arange(first, first + count) % len(_images)]
+    if way == LIBRARY:
+        corrupt = _theirs()
+        begin, cpu_begin = time.perf_counter(), time.process_time()
+        for image in chosen:
+            corrupt(image, severity, name)
+    else:
+        from spectral_keras.corruptions import corrupt
+
+        begin, cpu_begin = time.perf_counter(), time.process_time()
+        corrupt(chosen, name, severity, table=TABLES[way])
+    return time.perf_counter() - begin, time.process_time() - cpu_begin
+
+
+def shims():
+    """What imagecorruptions needs to run beside the installed NumPy and scikit-image, as text."""
+    found = []
+    if not hasattr(np, "float_"):
+        found.append("numpy.float_ is numpy.float64")
+    if not _has_multichannel():
+        found.append("skimage.filters.gaussian: multichannel=True becomes channel_axis=-1")
+    return found
+
+
+def _has_multichannel():
+    import inspect
+
+    from skimage.filters import gaussian
+
+    return "multichannel" in inspect.signature(gaussian).parameters
+
+
+def _theirs():
+    """`imagecorruptions.corrupt`, made to run beside newer versions."""
+    import imagecorruptions
+    from imagecorruptions import corruptions
+
+    if not hasattr(np, "float_"):
+        np.float_ = np.float64
+    if not _has_multichannel():
+        from skimage.filters import gaussian
+
+        def with_channels(image, *arguments, multichannel=False, **options):
+            axis = -1 if multichannel else None
+            return gaussian(image, *arguments, channel_axis=axis, **options)
+
+        corruptions.gaussian = with_channels
+    return imagecorruptions.corrupt

@@ -1,8 +1,8 @@
 """Speed and memory of the input pipeline: `python -m benchmarks.data`.
 
-Images a second of the streamed pipeline alone, against plain tf.data pipelines over the same
-generated files and against the training step of a network of the zoo; then the memory that an
-epoch takes over a set that would not fit into the bound.
+Images a second of the streamed pipeline alone, against plain tf.data pipelines and Grain (left out
+if it is not installed) over the same generated files, and against the training step of a network of
+the zoo; then the memory that an epoch takes over a set that would not fit into the bound.
 """
 
 if __name__ == "__main__":
@@ -10,18 +10,27 @@ if __name__ == "__main__":
 
     command("benchmarks.data")
 
+import contextlib
 import dataclasses
+import importlib.util
+import io
 import json
-import os
 import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 
-from benchmarks._options import benchmark_parser, integer
+import numpy as np
+
+from benchmarks import harness
+from benchmarks._options import benchmark_parser, integer, require_tensorflow
+from benchmarks.harness import Case
 
 SIDE = 256  # pixels of the images of the memory measurement
 BATCH = 16
+CLASSES = 10
+NAME = "generated_images"  # of the TFDS set that `write_tfds` prepares
 
 
 def main(arguments=None):
@@ -49,17 +58,13 @@ def main(arguments=None):
         help="cases with TEXT in their name: JPEG, PNG, memory, ...",
     )
     options = parser.parse_args(arguments)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
-    # TensorFlow is imported only now, after the options are known to be good.
-    from benchmarks import cases_data, harness
-    from spectral_keras.experiments.folder import write_json
+    require_tensorflow(parser)
     from spectral_keras.memory import keep_freed_memory
 
     kept = keep_freed_memory()  # as the training command does
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for name, build in cases_data.cases(folder, options.images).items():
+        for name, build in cases(folder, options.images).items():
             if options.only not in name:
                 continue
             case, images = build()
@@ -74,36 +79,35 @@ def main(arguments=None):
         if options.memory_mib and options.only in "memory":
             memory = _memory(folder, options)
     if options.output:
-        command = "python -m benchmarks.data " + " ".join(arguments or sys.argv[1:])
         content = {
-            "command": command.strip(),
             "unit": "milliseconds an epoch of the pipelines and a training step, median of "
             "interleaved repeats; memory in MiB",
-            "environment": harness.environment() | {"freed_memory_kept": kept},
             "rows": rows,
             "memory": memory,
         }
-        pathlib.Path(options.output).parent.mkdir(parents=True, exist_ok=True)
-        write_json(options.output, content)
-        print(f"written: {options.output}")
+        known = {"freed_memory_kept": kept}
+        harness.write_results(options.output, "data", arguments, content, known)
     return 1 if memory and memory["increase_mib"] > options.bound_mib else 0
 
 
 def _memory(folder, options):
     """Memory of one streamed epoch, in a process of its own."""
-    from benchmarks import cases_data
-
     count = -(-options.memory_mib * 2**20 // (SIDE * SIDE * 3))
-    images = cases_data.encoded_images(64, SIDE, "JPEG")
+    images = encoded_images(64, SIDE, "JPEG")
     path = pathlib.Path(folder, "memory")
-    cases_data.write_tfds(path, images, count, "JPEG", SIDE)
+    write_tfds(path, images, count, "JPEG", SIDE)
     found = {
         "images": count,
         "decoded_mib": round(count * SIDE * SIDE * 3 / 2**20, 1),
         "batch": [BATCH, SIDE, SIDE, 3],
         "bound_mib": options.bound_mib,
     }
-    command = [sys.executable, "-m", "benchmarks.data_memory", str(path)]
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; from benchmarks.data import measure_memory; measure_memory(sys.argv[1])",
+        str(path),
+    ]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     found |= json.loads(done.stdout.splitlines()[-1])
     print(
@@ -113,3 +117,377 @@ def _memory(folder, options):
         f"bound {options.bound_mib} MiB"
     )
     return found
+
+
+def measure_memory(folder):
+    """Print the memory that a streamed epoch of the set in `folder` takes, as JSON.
+
+    In a process whose peak nothing else has raised.  The increase is over what the process holds
+    after four batches of a limited set.
+    """
+    from spectral_keras.augmentation.image import build_augmentation
+    from spectral_keras.data import Batches, load
+    from spectral_keras.memory import keep_freed_memory
+
+    keep_freed_memory()  # as the training command does
+
+    def batches(limit):
+        data = load(
+            NAME,
+            data_dir=folder,
+            image_size=SIDE,
+            validation_fraction=0,
+            stream=True,
+            limit=limit,
+        )
+        return Batches(
+            data.x_train,
+            data.y_train,
+            BATCH,
+            shuffle=True,
+            augment=build_augmentation("flip"),
+            workers=2,
+        )
+
+    # TensorFlow, TFDS and Pillow are loaded, and the buffers of a few batches made: what the
+    # epoch takes more is what grows with the set.
+    first = batches(4 * BATCH)
+    for index in range(len(first)):
+        first[index]
+    del first
+    pathlib.Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+    before = _status("VmRSS")
+    begin = time.perf_counter()
+    epoch = batches(None)
+    loaded = time.perf_counter()
+    images = 0
+    for index in range(len(epoch)):
+        images += len(epoch[index][0])
+    end = time.perf_counter()
+    peak = _status("VmHWM")
+    print(
+        json.dumps(
+            {
+                "images": images,
+                "before_mib": round(before, 1),
+                "peak_mib": round(peak, 1),
+                "increase_mib": round(peak - before, 1),
+                "seconds_to_load": round(loaded - begin, 2),
+                "seconds_of_the_epoch": round(end - loaded, 2),
+            }
+        )
+    )
+
+
+def _status(key):
+    """A line of /proc/self/status in MiB."""
+    for line in pathlib.Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(key + ":"):
+            return int(line.split()[1]) / 1024
+    raise OSError(f"/proc/self/status has no {key}")
+
+
+def encoded_images(count, side, form, seed=0):
+    """`count` different encoded images: soft blobs with noise, `side` pixels high.
+
+    JPEGs (quality 90) differ in their widths, `side` to 1.5 `side`, as photographs do; PNGs are
+    square.
+    """
+    from PIL import Image
+
+    rng = np.random.default_rng(seed)
+    images = []
+    for _ in range(count):
+        width = side if form == "PNG" else int(rng.integers(side, 3 * side // 2 + 1))
+        blobs = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
+        pixels = np.asarray(blobs.resize((width, side), Image.Resampling.BICUBIC), np.int16)
+        noisy = np.clip(pixels + rng.integers(-8, 9, pixels.shape, np.int16), 0, 255)
+        file = io.BytesIO()
+        Image.fromarray(noisy.astype(np.uint8)).save(file, form, quality=90)
+        images.append(file.getvalue())
+    return images
+
+
+def write_tfds(folder, images, count, form, side, shards=8, test=20, file_format="tfrecord"):
+    """Prepare a TFDS set of `count` training images in eight shards, of `images` by turns."""
+    import tensorflow_datasets as tfds
+
+    shape = (side, side, 3) if form == "PNG" else (None, None, 3)
+
+    # Not registered: there may be several of this name, each in its folder.
+    with tfds.core.registered.skip_registration():
+
+        class GeneratedImages(tfds.core.GeneratorBasedBuilder):
+            VERSION = tfds.core.Version("1.0.0")
+            pkg_dir_path = None
+
+            def _info(self):
+                return self.dataset_info_from_configs(
+                    features=tfds.features.FeaturesDict(
+                        {
+                            "image": tfds.features.Image(shape=shape, encoding_format=form.lower()),
+                            "label": tfds.features.ClassLabel(num_classes=CLASSES),
+                        }
+                    ),
+                    supervised_keys=("image", "label"),
+                )
+
+            def _split_generators(self, dl_manager):
+                return {
+                    "train": self._generate_examples(count),
+                    "test": self._generate_examples(test),
+                }
+
+            def _generate_examples(self, number):
+                for index in range(number):
+                    image = io.BytesIO(images[index % len(images)])
+                    yield index, {"image": image, "label": index % CLASSES}
+
+    tfds.disable_progress_bar()
+    builder = GeneratedImages(data_dir=folder, file_format=file_format)
+    with contextlib.redirect_stdout(io.StringIO()):
+        config = tfds.download.DownloadConfig(num_shards=shards)
+        builder.download_and_prepare(download_config=config)
+    return builder
+
+
+def write_folder(folder, images, count, form, test=20):
+    """The same images as files: train/CLASS/ and test/CLASS/."""
+    suffix = {"JPEG": "jpg", "PNG": "png"}[form]
+    for split, number in (("train", count), ("test", test)):
+        for index in range(number):
+            path = pathlib.Path(folder, split, f"class{index % CLASSES}", f"{index}.{suffix}")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(images[index % len(images)])
+
+
+def _ours(name, batch, size, workers, augment, **options):
+    """One epoch of the batches of the training command."""
+
+    def factory():
+        from spectral_keras.augmentation.image import build_augmentation
+        from spectral_keras.data import Batches, load
+
+        data = load(name, validation_fraction=0, image_size=size, **options)
+        batches = Batches(
+            data.x_train,
+            data.y_train,
+            batch,
+            shuffle=True,
+            augment=build_augmentation(augment),
+            workers=workers,
+        )
+
+        def step():
+            for index in range(len(batches)):
+                batches[index]
+            batches.epoch += 1
+
+        return step
+
+    return factory
+
+
+def _augmented(tf, size):
+    """Pad 4, crop, flip in tf.image, one image at a time, as tutorials do; then to [0, 1]."""
+
+    def augment(image, label):
+        image = tf.image.resize_with_crop_or_pad(image, size + 8, size + 8)
+        image = tf.image.random_crop(image, (size, size, 3))
+        return tf.image.random_flip_left_right(image), label
+
+    return augment
+
+
+def _tf_data(builder, batch, size, augment, antialias, threads=None):
+    """One epoch of a plain tf.data pipeline over the TFDS set."""
+
+    def factory():
+        import tensorflow as tf
+
+        def prepare(image, label):
+            image = tf.cast(image, tf.float32) / 255
+            if antialias is not None:
+                image = tf.image.resize(image, (size, size), antialias=antialias)
+            return image, label
+
+        auto = tf.data.AUTOTUNE
+        data = builder.as_dataset(split="train", shuffle_files=True, as_supervised=True)
+        data = data.shuffle(1000).map(prepare, num_parallel_calls=auto)
+        if augment:
+            data = data.map(_augmented(tf, size), num_parallel_calls=auto)
+        return _epoch(data.batch(batch).prefetch(auto))
+
+    return factory
+
+
+def _keras_folder(folder, batch, size, augment):
+    """One epoch of keras.utils.image_dataset_from_directory over the folder."""
+
+    def factory():
+        import keras
+        import tensorflow as tf
+
+        data = keras.utils.image_dataset_from_directory(
+            pathlib.Path(folder, "train"),
+            image_size=(size, size),
+            batch_size=None if augment else batch,
+            verbose=False,
+        )
+        auto = tf.data.AUTOTUNE
+        data = data.map(lambda image, label: (image / 255, label), num_parallel_calls=auto)
+        if augment:
+            data = data.map(_augmented(tf, size), num_parallel_calls=auto).batch(batch)
+        return _epoch(data.prefetch(auto))
+
+    return factory
+
+
+def _grain(builder, batch, size, augment, threads=0, processes=0):
+    """One epoch of a Grain pipeline over TFDS' data source: the same decoder, the same crops."""
+
+    def factory():
+        import grain
+        import tensorflow_datasets as tfds
+
+        from spectral_keras.augmentation.image import build_augmentation
+        from spectral_keras.data.decode import decode
+
+        crop = build_augmentation(augment)
+
+        def read(example):
+            return decode(example["image"], "RGB", size), example["label"]
+
+        def finish(element, rng):
+            images, labels = element
+            return crop(images * np.float32(1 / 255), rng), labels
+
+        decoders = {"image": tfds.decode.SkipDecoding()}
+        data = grain.MapDataset.source(builder.as_data_source("train", decoders=decoders))
+        data = data.seed(0).shuffle().map(read).batch(batch).random_map(finish)
+        # Of its processes' batches some are finished before an epoch begins: as many more.
+        count = len(data) + 2 * processes
+        # Batches that wait, as many as ours.
+        reading = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * bool(threads))
+        data = data.repeat().to_iter_dataset(reading)
+        if processes:
+            data = data.mp_prefetch(grain.MultiprocessingOptions(num_workers=processes))
+        batches = iter(data)
+
+        def step():
+            for _ in range(count):
+                next(batches)
+
+        return step
+
+    return factory
+
+
+def _epoch(data):
+    def step():
+        for images, _ in data:
+            images.numpy()
+
+    return step
+
+
+def _training(name, size, batch, **options):
+    """A training step of a network of the zoo with Adam."""
+
+    def factory():
+        import keras
+
+        from spectral_keras.models import registry
+
+        model = registry.build(name, (size, size, 3), CLASSES, **options)
+        model.compile(
+            keras.optimizers.Adam(1e-4),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            jit_compile=False,
+        )
+        rng = np.random.default_rng(0)
+        x = rng.random((batch, size, size, 3), dtype=np.float32)
+        y = rng.integers(0, CLASSES, batch).astype("int32")
+
+        return lambda: model.train_on_batch(x, y)
+
+    return factory
+
+
+def _case(name, folder, form, stored, size, batch, count, augment):
+    images = encoded_images(min(count, 256), stored, form)
+    folder = pathlib.Path(folder, f"{form}-{stored}")
+    kilobytes = sum(map(len, images)) / len(images) / 1000
+    builder = write_tfds(folder / "tfds", images, count, form, stored)
+    random_access = write_tfds(
+        folder / "array_record", images, count, form, stored, file_format="array_record"
+    )
+    write_folder(folder / "folder", images, count, form)
+    resize = None if form == "PNG" else size
+    tfds = {"data_dir": folder / "tfds", "stream": True}
+    ways = {
+        f"streamed TFRecord, {workers} workers": _ours(
+            NAME, batch, resize, workers, augment, **tfds
+        )
+        for workers in (0, 1, 2)
+    }
+    ways["streamed ArrayRecord, 2 workers"] = _ours(
+        NAME, batch, resize, 2, augment, data_dir=folder / "array_record", stream=True
+    )
+    if importlib.util.find_spec("grain") is not None:
+        pixels = None if resize is None else (size, size)
+        ways["grain, 2 threads"] = _grain(random_access, batch, pixels, augment, threads=2)
+        ways["grain, 2 processes"] = _grain(random_access, batch, pixels, augment, processes=2)
+    ways["streamed folder, 2 workers"] = _ours(
+        str(folder / "folder"), batch, resize, 2, augment, stream=True
+    )
+    ways["in memory, 1 worker"] = _ours(NAME, batch, resize, 1, augment, data_dir=folder / "tfds")
+    crops = augment != "none"
+    if form == "PNG":
+        ways["tf.data"] = _tf_data(builder, batch, size, crops, None)
+    else:
+        ways["tf.data, resize without antialias"] = _tf_data(builder, batch, size, crops, False)
+        ways["tf.data, resize with antialias"] = _tf_data(builder, batch, size, crops, True)
+    ways["image_dataset_from_directory"] = _keras_folder(folder / "folder", batch, size, crops)
+    return Case(
+        name=name,
+        shape=f"{count} images of {kilobytes:.0f} kB, batches [{batch},{size},{size},3], {augment}",
+        reference="tf.data" if form == "PNG" else "tf.data, resize with antialias",
+        ways=ways,
+        targets={"streamed TFRecord, 2 workers": "faster than the training step"},
+    )
+
+
+def _step(name, label, network, size, batch, **options):
+    return Case(
+        name=name,
+        shape=f"[{batch},{size},{size},3], forward, backward and Adam, float32",
+        reference=label,
+        ways={label: _training(network, size, batch, **options)},
+    )
+
+
+def cases(folder, count=512):
+    """name -> function that gives (Case, images of a step): JPEGs as large as Imagenette's small
+    ones and as ImageNet's, PNGs of 32 pixels.
+
+    A step of a pipeline is a whole epoch with threads that start idle: what was prepared while
+    another way was being timed would flatter it.
+    """
+    large, jpeg, png = "JPEG 375 to 224 pixels", "JPEG 160 to 128 pixels", "PNG 32 pixels"
+    steps = {name: f"training step after {name}" for name in (large, jpeg, png)}
+    half = -(-count // 2)
+    return {
+        large: lambda: (_case(large, folder, "JPEG", 375, 224, 32, half, "crop_flip"), half),
+        steps[large]: lambda: (
+            _step(steps[large], "ResNet-18 of width 0.25", "resnet18", 224, 2, width=0.25),
+            2,
+        ),
+        jpeg: lambda: (_case(jpeg, folder, "JPEG", 160, 128, 32, count, "crop_flip"), count),
+        steps[jpeg]: lambda: (
+            _step(steps[jpeg], "ResNet-18 of width 0.25", "resnet18", 128, 8, width=0.25),
+            8,
+        ),
+        png: lambda: (_case(png, folder, "PNG", 32, 32, 128, 4 * count, "crop_flip"), 4 * count),
+        steps[png]: lambda: (_step(steps[png], "deep_spectral", "deep_spectral", 32, 32), 32),
+    }

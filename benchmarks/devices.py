@@ -1,10 +1,11 @@
-"""Training steps on two devices, and the cost model's prediction of them.
+"""Training steps on two devices, and what the exchange of the gradients costs.
 
-Two devices are two processes on this machine, each pinned to one core, that exchange their
-gradients over the loopback (`tf.distribute.MultiWorkerMirroredStrategy`).  Wall time counts here:
-processor time does not show the waiting.  The two constants of the all-reduce are fitted on vectors
-alone; all training steps are held out.  The same step without an exchange, in one process while the
-other waits and in both at once, tells what the exchange costs from what sharing the memory costs.
+Two devices are two processes on this machine, each pinned to one core with one thread for its
+kernels, that exchange their gradients over the loopback
+(`tf.distribute.MultiWorkerMirroredStrategy`).  The parent says what they run and when, so that the
+same two run alone, side by side, and together.  Wall time counts here: processor time does not show
+the waiting.  The same step without an exchange, in one process while the other waits and in both at
+once, tells what the exchange costs from what sharing the memory costs.
 """
 
 if __name__ == "__main__":
@@ -12,16 +13,31 @@ if __name__ == "__main__":
 
     command("benchmarks.devices")
 
+import contextlib
+import dataclasses
+import json
 import math
+import multiprocessing
 import os
-import pathlib
+import socket
 import statistics
-import sys
+import time
+import traceback
 
-from benchmarks._options import add_only, benchmark_parser, number
+from benchmarks import harness
+from benchmarks._options import add_only, benchmark_parser, choose, number, require_tensorflow
 
 # Every way of a case is measured so many times in turn.
 ROUNDS = 5
+
+DEVICES = 2
+SIDE, CLASSES = 32, 10
+
+# Vectors of the all-reduce alone.
+NUMBERS = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000)
+
+# No answer for so long means that a process hangs; building a network takes a small part of it.
+PATIENCE_SECONDS = 300
 
 
 def main(arguments=None):
@@ -35,57 +51,37 @@ def main(arguments=None):
         "(default: 0.3)",
     )
     options = parser.parse_args(arguments)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
-    # TensorFlow is imported only now, after the options are known to be good.
-    import keras
-
-    from benchmarks import cases_devices, harness
-
-    if keras.backend.backend() != "tensorflow":
-        parser.error(f"needs the TensorFlow backend of Keras, not {keras.backend.backend()!r}")
-    cases = cases_devices.cases()
-    if options.only:
-        labels = [case.label for case in cases]
-        cases = [case for case in cases if any(part in case.label for part in options.only)]
-        if not cases:
-            parser.error(f"--only {options.only} matches none of: {', '.join(labels)}")
-    cores = cases_devices.cores()
-    available = len(cores) if cores else os.cpu_count() or 1
-    if available < cases_devices.DEVICES:
-        parser.error(f"needs {cases_devices.DEVICES} cores, one for each process, not {available}")
-    content = {
-        "command": "python -m benchmarks.devices " + " ".join(arguments or sys.argv[1:]),
-        "unit": "milliseconds of wall time, median",
-        "environment": harness.environment() | {"pinned": cores is not None},
-        "summary": None,
-        "all_reduce": [],
-        "rows": [],
-    }
+    require_tensorflow(parser)
+    chosen = choose(parser, options.only, cases(), lambda case: case.label)
+    pinned = cores()
+    available = len(pinned) if pinned else os.cpu_count() or 1
+    if available < DEVICES:
+        parser.error(f"needs {DEVICES} cores, one for each process, not {available}")
+    rows = []
     try:
-        with cases_devices.Pair() as pair:
-            content["all_reduce"] = _measure_exchange(pair, options.seconds)
-            for case in cases:
-                content["rows"] += (rows := _measure_network(pair, case, options.seconds))
-                for row in rows:
+        with Pair() as pair:
+            vectors = _measure_exchange(pair, options.seconds)
+            for row in vectors:
+                print(f"all-reduce of {row['numbers']:,} numbers: {_exchange(row):.2f} ms")
+            for case in chosen:
+                rows += (new := _measure_network(pair, case, options.seconds))
+                for row in new:
                     print(_line(row), flush=True)
-    except cases_devices.ProcessError as error:
+    except ProcessError as error:
         parser.exit(1, f"{parser.prog}: error: {error}\n")
-    content["summary"] = fit(content["all_reduce"], content["rows"])
-    print("\n".join(summary_lines(content)))
     if options.output:
-        from spectral_keras.experiments.folder import write_json
-
-        pathlib.Path(options.output).parent.mkdir(parents=True, exist_ok=True)
-        write_json(options.output, content)
-        print(f"written: {options.output}")
+        content = {
+            "unit": "milliseconds of wall time, median",
+            "all_reduce": vectors,
+            "rows": rows,
+        }
+        known = {"pinned": pinned is not None}
+        harness.write_results(options.output, "devices", arguments, content, known)
     return 0
 
 
 def _measure_exchange(pair, seconds):
     """Rows of the all-reduce of vectors alone."""
-    from benchmarks.cases_devices import NUMBERS, ProcessError
-
     for right in pair.call("load_vectors", NUMBERS):
         if not all(right):
             raise ProcessError("an all-reduce is not the sum of the vectors of all devices")
@@ -103,8 +99,6 @@ def _measure_exchange(pair, seconds):
 
 def _measure_network(pair, case, seconds):
     """The rows of a network: as many images for each device as for one, and as many for both."""
-    from benchmarks.cases_devices import DEVICES, ProcessError
-
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     pair.call("load_network", case)
     ways = {}
@@ -115,11 +109,12 @@ def _measure_network(pair, case, seconds):
         ways["two", batch] = [(("two", batch), None)]
     found = _interleaved(pair, ways, seconds)
     first, *others = pair.call("weights")
+    weights = sum(weight.size for weight in first)
     for other in others:
         # They have seen different images: equal weights mean that gradients were exchanged.
         if not all((one == two).all() for one, two in zip(first, other, strict=True)):
             raise ProcessError(f"the devices have different weights after {case.label}")
-    return [
+    rows = [
         {
             "case": case.label,
             "name": case.name,
@@ -127,12 +122,13 @@ def _measure_network(pair, case, seconds):
             "scaling": scaling,
             "batch": batch,
             "load_average": load,
+            "weights": weights,
             "reference": found["one", case.batch],
             **{way: found[way, batch] for way in ("one", "beside", "two")},
-            **counted(case, batch),
         }
         for scaling, batch in zip(("weak", "strong"), case.batches, strict=True)
     ]
+    return [row | efficiency(row) for row in rows]
 
 
 def _interleaved(pair, ways, seconds):
@@ -169,89 +165,31 @@ def _statistics(times):
     }
 
 
-def counted(case, batch):
-    """What the model counts for a row."""
-    from benchmarks import model_costs
-    from benchmarks.cases_devices import CLASSES, SIDE
+def efficiency(row):
+    """How much of the devices' speed is left, and the three parts whose product that is.
 
-    model = model_costs.build(case.name, (SIDE, SIDE, 3), CLASSES, **dict(case.options))
-    cost = model_costs.model_cost(model, batch)
-    return {
-        "weights": cost.weights,
-        "gradient_bytes": cost.gradient_bytes(),
-        "flops": cost.flops(),
-    }
-
-
-def fit(vectors, rows, devices=2):
-    """The constants by the vectors, predictions for all rows (into them), and the errors.
-
-    A step of two devices is predicted as one of one device on as many images and an all-reduce.
-    The efficiency is the product of three parts: what a smaller batch leaves, what is left with
-    another process on the other core, and what the exchange leaves of that.
-
-    Returns:
-        dict with "latency" (seconds), "bandwidth" (bytes a second) and "errors".
+    One device is 1; strong scaling at 1 takes half the time.  The parts are what a smaller batch
+    leaves, what is left with another process on the other core, and what the exchange leaves of
+    that.
     """
-    from benchmarks import machines, scaling
-
-    hops, share = machines.ring_amounts(devices)
-    latency, byte = scaling.positive_factors(
-        [[hops, share * row["bytes"]] for row in vectors],
-        [exchange_seconds(row) for row in vectors],
-        [1e-4, 1e-9],
+    reference, one, beside, two = (
+        row[way]["milliseconds"] for way in ("reference", "one", "beside", "two")
     )
-
-    def predicted(row, key):
-        return 1e3 * machines.ring_time(row[key], devices, 1 / byte, latency)
-
-    for row in vectors:
-        row["predicted_milliseconds"] = predicted(row, "bytes")
-    for row in rows:
-        reference, one, beside, two = (
-            row[way]["milliseconds"] for way in ("reference", "one", "beside", "two")
-        )
-        exchange = predicted(row, "gradient_bytes")
-        # As many devices finish as many times the images, or the same images in less time.
-        faster = 1 if row["scaling"] == "weak" else devices
-        row["all_reduce_milliseconds"] = exchange
-        row["predicted_milliseconds"] = one + exchange
-        row["beside_predicted_milliseconds"] = beside + exchange
-        row["ratio"] = row["predicted_milliseconds"] / two
-        row["efficiency"] = reference / (faster * two)
-        row["predicted_efficiency"] = reference / (faster * row["predicted_milliseconds"])
-        row["parts"] = {
+    # As many devices finish as many times the images, or the same images in less time.
+    faster = 1 if row["scaling"] == "weak" else DEVICES
+    return {
+        "efficiency": reference / (faster * two),
+        "parts": {
             "batch": reference / (faster * one),
             "sharing": one / beside,
             "exchange": beside / two,
-        }
-    return {
-        "latency": latency,
-        "bandwidth": 1 / byte,
-        "errors": {
-            name: {
-                kind: scaling.ratio_errors(
-                    [
-                        (row[key] / row["two"]["milliseconds"], row)
-                        for row in rows
-                        if row["scaling"] == kind
-                    ]
-                )
-                for kind in ("weak", "strong")
-            }
-            for name, key in (
-                ("one device + all-reduce", "predicted_milliseconds"),
-                ("one beside another + all-reduce", "beside_predicted_milliseconds"),
-            )
         },
     }
 
 
-def exchange_seconds(row):
-    """An all-reduce alone: a call with it less a call without."""
-    # Where other work disturbs both, the difference may be nothing at all.
-    least = 0.01 * row["milliseconds"]
-    return 1e-3 * max(row["milliseconds"] - row["call"]["milliseconds"], least)
+def _exchange(row):
+    """Milliseconds of an all-reduce alone: a call with it less a call without."""
+    return row["milliseconds"] - row["call"]["milliseconds"]
 
 
 def _line(row):
@@ -259,33 +197,278 @@ def _line(row):
         f"{name} {row[way]['milliseconds']:.1f}"
         for name, way in (("one", "one"), ("one beside another", "beside"), ("two", "two"))
     )
-    return f"{row['case']}, {row['scaling']}, {row['batch']} images a device: {times} ms"
+    parts = ", ".join(f"{name} {value:.2f}" for name, value in row["parts"].items())
+    return (
+        f"{row['case']}, {row['scaling']}, {row['batch']} images a device: {times} ms; "
+        f"efficiency {row['efficiency']:.2f}: {parts}"
+    )
 
 
-def summary_lines(content):
-    summary = content["summary"]
-    lines = [
-        f"all-reduce: {1e-9 * summary['bandwidth']:.2f} GB/s, "
-        f"{1e6 * summary['latency']:.0f} us a hop"
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A network of the zoo.
+
+    Attributes:
+        name: of the registry.
+        batch: images of one device, even.
+        options: of the network, as pairs.
+    """
+
+    name: str
+    batch: int
+    options: tuple = ()
+
+    @property
+    def label(self):
+        return self.name + "".join(f" {key}={value}" for key, value in self.options)
+
+    @property
+    def batches(self):
+        """Images of a device: as many as one device has, and its part of them."""
+        return self.batch, self.batch // DEVICES
+
+
+def cases():
+    """Networks from much work for each weight to little."""
+    return [
+        Case("resnet18", 16, (("width", 0.25),)),
+        Case("deep_spectral", 8, (("conv", "spatial"),)),
+        Case("deep_spectral", 8, (("conv", "hermitian"),)),
+        Case("deep_spectral", 8, (("conv", "spectral"),)),
+        Case("vgg11_bn", 8),
+        Case("vgg11_bn", 8, (("width", 0.25), ("head", "imagenet"))),
     ]
-    for row in content["all_reduce"]:
-        lines.append(
-            f"  {row['numbers']} numbers: {1e3 * exchange_seconds(row):.2f} ms, "
-            f"fitted {row['predicted_milliseconds']:.2f}"
-        )
-    for row in content["rows"]:
-        parts = ", ".join(f"{name} {value:.2f}" for name, value in row["parts"].items())
-        lines.append(
-            f"{row['case']}, {row['scaling']}: two devices {row['two']['milliseconds']:.1f} ms "
-            f"({row['two']['fastest']:.1f} to {row['two']['slowest']:.1f}), "
-            f"predicted {row['predicted_milliseconds']:.1f}, ratio {row['ratio']:.2f}, "
-            f"efficiency {row['efficiency']:.2f} (predicted {row['predicted_efficiency']:.2f}): "
-            f"{parts}"
-        )
-    for name, errors in summary["errors"].items():
-        for kind, error in errors.items():
-            lines.append(
-                f"{name}, {kind} ({error['cases']}): median ratio {error['median_ratio']:.2f}, "
-                f"worst {error['worst_ratio']:.2f} ({error['worst_case']})"
+
+
+def cores():
+    """The cores that this process may use, or None where a process cannot be pinned."""
+    if not hasattr(os, "sched_setaffinity"):
+        return None
+    return sorted(os.sched_getaffinity(0))
+
+
+class ProcessError(RuntimeError):
+    """A process of the measurement has failed or does not answer."""
+
+
+class Pair:
+    """The two processes, as a context manager; they are connected when `call` can be used."""
+
+    def __init__(self):
+        # A fresh interpreter each: how many threads TensorFlow has is settled once.
+        context = multiprocessing.get_context("spawn")
+        allowed = cores()
+        ports = _free_ports(DEVICES)
+        self._pipes, self._processes = [], []
+        for index in range(DEVICES):
+            here, there = context.Pipe()
+            core = allowed[index] if allowed else None
+            process = context.Process(target=_serve, args=(there, index, ports, core), daemon=True)
+            process.start()
+            there.close()
+            self._pipes.append(here)
+            self._processes.append(process)
+
+    def __enter__(self):
+        try:
+            self.call("connect")
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is None:
+            # They leave together, as TensorFlow wants it.
+            for pipe in self._pipes:
+                with contextlib.suppress(OSError):
+                    pipe.send(None)
+            for process in self._processes:
+                process.join(10)
+        self._end()
+
+    def _end(self):
+        for process in self._processes:
+            process.kill()
+            process.join()
+        for pipe in self._pipes:
+            pipe.close()
+
+    def call(self, name, *arguments, on=range(DEVICES)):
+        """What the method of `_Device` returns in each of the processes, which run it together.
+
+        Raises:
+            ProcessError: if one of them fails.
+        """
+        results = []
+        try:
+            for index in on:
+                self._pipes[index].send((name, arguments))
+            for index in on:
+                if not self._pipes[index].poll(PATIENCE_SECONDS):
+                    raise ProcessError(f"process {index} does not answer to {name!r}")
+                results.append(self._pipes[index].recv())
+        except (EOFError, OSError) as error:
+            raise ProcessError(f"process {index} has stopped at {name!r}") from error
+        return results
+
+
+def _free_ports(count):
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def _serve(pipe, index, ports, core):
+    """A process: it runs what the parent names until that is None."""
+    if core is not None:
+        os.sched_setaffinity(0, {core})  # before TensorFlow starts its threads
+    device = _Device(index, ports)
+    try:
+        while (call := pipe.recv()) is not None:
+            name, arguments = call
+            pipe.send(getattr(device, name)(*arguments))
+    except (EOFError, BrokenPipeError):
+        os._exit(1)  # the parent is gone
+    except Exception:
+        # The orderly end of TensorFlow would wait for the other process.
+        traceback.print_exc()
+        os._exit(1)
+
+
+class _Device:
+    """What one of the processes can do."""
+
+    def __init__(self, index, ports):
+        self.index, self.ports = index, ports
+        self.steps = {}  # key -> a function without arguments that runs one step
+
+    def connect(self):
+        cluster = {"worker": [f"127.0.0.1:{port}" for port in self.ports]}
+        task = {"type": "worker", "index": self.index}
+        os.environ["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": task})
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+        harness.import_quietly()
+        import tensorflow as tf
+
+        from spectral_keras.memory import keep_freed_memory
+
+        tf.get_logger().setLevel("ERROR")
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        keep_freed_memory()
+        self.strategy = tf.distribute.MultiWorkerMirroredStrategy(
+            communication_options=tf.distribute.experimental.CommunicationOptions(
+                implementation=tf.distribute.experimental.CommunicationImplementation.RING
             )
-    return lines
+        )
+        return self.strategy.num_replicas_in_sync
+
+    def load_vectors(self, sizes):
+        """Steps that add up vectors of all devices, and the same steps without the adding.
+
+        Returns:
+            For each size, whether each number is the sum of the devices' numbers.
+        """
+        import tensorflow as tf
+
+        def add(vector):
+            # The copy is a tensor of this device.
+            vector = tf.identity(vector)
+            return tf.distribute.get_replica_context().all_reduce("SUM", vector)
+
+        def compiled(function):
+            return tf.function(
+                lambda vector: self.strategy.run(function, args=(vector,)),
+                input_signature=[tf.TensorSpec((None,))],
+                autograph=False,
+            )
+
+        exchange, nothing = compiled(add), compiled(tf.identity)
+        self.steps, right = {}, []
+        for size in sizes:
+            vector = tf.fill((size,), float(self.index + 1))
+            self.steps["exchange", size] = lambda vector=vector: exchange(vector)
+            self.steps["nothing", size] = lambda vector=vector: nothing(vector)
+            total = self.steps["exchange", size]()
+            expected = sum(range(1, DEVICES + 1))
+            right.append(bool(tf.reduce_all(tf.equal(total, expected))))
+        return right
+
+    def load_network(self, case):
+        """Training steps of one device alone, "one", and of both, "two", for both batches."""
+        import keras
+        import numpy as np
+        import tensorflow as tf
+
+        keras.backend.clear_session()
+        self.steps = {}
+        alone, _ = _training_step(case)
+        with self.strategy.scope():
+            together, self.model = _training_step(case, DEVICES)
+
+        def run(x, y):
+            self.strategy.run(together, args=(x, y))
+
+        signature = [tf.TensorSpec((None, SIDE, SIDE, 3)), tf.TensorSpec((None,), tf.int32)]
+        self.ways = {
+            way: tf.function(function, input_signature=signature, autograph=False)
+            for way, function in (("one", alone), ("two", run))
+        }
+        for batch in case.batches:
+            # This device's part of the images of all.
+            rng = np.random.default_rng(batch)
+            x = rng.random((DEVICES, batch, SIDE, SIDE, 3), dtype="float32")[self.index]
+            y = rng.integers(0, CLASSES, (DEVICES, batch), dtype="int32")[self.index]
+            x, y = tf.constant(x), tf.constant(y)
+            for way, function in self.ways.items():
+                self.steps[way, batch] = lambda f=function, x=x, y=y: f(x, y)
+
+    def all_reduces(self):
+        """How many all-reduces the graph of a step has, for each way."""
+        found = {}
+        for way, function in self.ways.items():
+            # As text it holds the functions that the graph calls, too.
+            graph = str(function.get_concrete_function().graph.as_graph_def())
+            found[way] = graph.count('op: "CollectiveReduce')
+        return found
+
+    def weights(self):
+        """The trainable weights of the network that the devices train together."""
+        return [weight.numpy() for weight in self.model.trainable_variables]
+
+    def run(self, key, count):
+        """Seconds of each of `count` steps, after one that does not count: (wall, processor)."""
+        step, seconds = self.steps[key], []
+        step()
+        for _ in range(count):
+            begin, cpu_begin = time.perf_counter(), time.process_time()
+            step()
+            seconds.append((time.perf_counter() - begin, time.process_time() - cpu_begin))
+        return seconds
+
+
+def _training_step(case, devices=1):
+    """step(x, y): forward, backward and update by SGD with momentum; and the network."""
+    import keras
+    import tensorflow as tf
+
+    from spectral_keras.models import registry
+
+    keras.utils.set_random_seed(0)
+    model = registry.build(case.name, (SIDE, SIDE, 3), CLASSES, **dict(case.options))
+    optimizer = keras.optimizers.SGD(1e-3, momentum=0.9)
+    optimizer.build(model.trainable_variables)
+
+    def step(x, y):
+        with tf.GradientTape() as tape:
+            logits = model(x, training=True)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
+            # The gradients of the devices are added up.
+            value = tf.reduce_mean(losses) / devices
+        weights = [weight.value for weight in model.trainable_variables]
+        optimizer.apply(tape.gradient(value, weights), model.trainable_variables)
+
+    return step, model

@@ -8,12 +8,11 @@ The processor time of all threads is kept beside it, which other work on the mac
 """
 
 import dataclasses
-import json
+import importlib
 import os
 import pathlib
 import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable
 
@@ -219,6 +218,15 @@ def format_rows(rows):
     return "\n".join(lines)
 
 
+def import_quietly():
+    """Import the library in a process of a benchmark's own, as a command does in its own."""
+    from spectral_keras.experiments.command import without_start_up_messages
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    with without_start_up_messages():
+        importlib.import_module("spectral_keras.layers")
+
+
 def environment():
     """Machine and versions that a result depends on."""
     import keras
@@ -247,16 +255,22 @@ def _processor():
     return platform.processor() or "unknown"
 
 
-def write_json(path, rows, command=None, kept_memory=False):
-    """Write machine, versions, command and rows; the file appears complete or not at all."""
+def write_results(path, name, arguments, content, environment_of=()):
+    """Write what `python -m benchmarks.NAME` measured, with command, machine and versions.
+
+    Args:
+        path: of the .json file, which appears complete or not at all.
+        name: of the benchmark.
+        arguments: of the command; None for those of this process.
+        content: dict, JSON plain.
+        environment_of: more entries for the environment.
+    """
+    from spectral_keras.experiments.command import command_line
+    from spectral_keras.experiments.folder import write_json
+
     path = pathlib.Path(path)
-    content = {
-        "command": command or " ".join(["python", *sys.argv]),
-        "unit": "milliseconds a step, median of interleaved repeats",
-        "environment": environment() | {"freed_memory_kept": kept_memory},
-        "rows": [dataclasses.asdict(row) for row in rows],
-    }
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(content, indent=1) + "\n")
-    os.replace(temporary, path)
+    command = command_line(f"benchmarks.{name}", arguments)
+    known = {"command": command, "environment": environment() | dict(environment_of)}
+    write_json(path, known | content)
+    print(f"written: {path}")

@@ -593,19 +593,10 @@ BENCHMARKS = [
     ("corruptions", ("--output", "thesis.json/x"), "--output", "'thesis.json/x'"),
     ("corruptions", ("--outputs", "x.json"), "--outputs", "did you mean --output?"),
     ("responses", ("--output", "x"), "--output", "'x'"),
-    ("scaling", ("--threads", "0"), "--threads", "'0'"),
-    ("scaling", ("--seconds", "nan"), "--seconds", "'nan'"),
-    ("scaling", ("--output", "x.csv"), "--output", "'x.csv'"),
-    ("scaling", ("--only", "no such case"), "--only", "no such case"),
-    ("scaling", ("--resume",), "--resume", "--output"),
     ("devices", ("--seconds", "-1"), "--seconds", "'-1'"),
     ("devices", ("--output", "x.csv"), "--output", "'x.csv'"),
     ("devices", ("--only", "no such case"), "--only", "no such case"),
     ("devices", ("--second", "1"), "--second", "did you mean --seconds?"),
-    ("cost_model", ("--table", "made_up"), "--table", "'made_up'"),
-    ("cost_model", ("--results", "missing"), "--results", "'missing'"),
-    ("cost_model", ("--network", "resnet18", "--batch-size", "0"), "--batch-size", "0"),
-    ("cost_model", ("--network", "vgg16", "--image-size", "8"), "input_shape", "8"),
 ]
 
 
