@@ -38,6 +38,8 @@ class Figure:
             better evaluation needs no new run.
         font_size: of what sets none of its own, in points; 18 can be read at half the size.
         runs_of: name of the figure whose training runs it uses too, by default its own.
+        runs: None, or a function from settings to the trainings, key -> (network, options), the
+            most valuable first; `figures.run` counts with it.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Figure:
     derive: Callable | None = None
     font_size: float = 10
     runs_of: str = ""
+    runs: Callable | None = None
 
 
 class ResultsFolder(WorkFolder):
@@ -154,20 +157,22 @@ def main(figure, argv=None):
         figure = importlib.import_module(f"figures.{figure}").FIGURE
     options = _parse(figure, argv)
     results = ResultsFolder(options.results, figure.name)
-
-    def work():
-        check_output(options.results, "--results")
-        if options.preset:
-            check_output(options.runs, "--runs")
-            _run(figure, options, results)
-        elif not results.begun:
-            raise CommandError(
-                f"{results.file} does not exist: --preset smoke, cpu or paper makes it"
-            )
-        _draw(figure, results)
-
     prog = f"figures.{figure.name}"
-    sys.exit(work_in(results, prog, work, "the same command continues"))
+    sys.exit(
+        work_in(results, prog, lambda: make(figure, options, results), "the same command continues")
+    )
+
+
+def make(figure, options, results=None):
+    """Run a figure, or continue to, where the options name a preset; then draw it."""
+    results = results or ResultsFolder(options.results, figure.name)
+    check_output(options.results, "--results")
+    if options.preset:
+        check_output(options.runs, "--runs")
+        _run(figure, options, results)
+    elif not results.begun:
+        raise CommandError(f"{results.file} does not exist: --preset smoke, cpu or paper makes it")
+    _draw(figure, results)
 
 
 def _parse(figure, argv):

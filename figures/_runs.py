@@ -50,7 +50,7 @@ def trained(experiment, key, model, arguments, *, evaluate=True, training_error=
     experiment.say(f"{key}: {command}")
     folder = RunFolder(experiment.folder / key)
     # A run of other settings that went by this name is of no use any more.
-    stale = folder.begun and read_json(folder / "config.json").get("command") != command
+    stale = folder.begun and not _is_of(read_json(folder / "config.json").get("command"), options)
     # Another figure's, perhaps; without its checkpoints it could not be gone on with.
     whole = ("result.json", "best.keras", "history.csv", "curves.png")
     files = all((folder / name).exists() for name in whole)

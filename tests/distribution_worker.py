@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import sys
+from types import SimpleNamespace
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -86,7 +87,7 @@ def prepare(kind, count):
             parts = [tf.config.LogicalDeviceConfiguration()] * count
             tf.config.set_logical_device_configuration(cpu, parts)
         tf.config.experimental.enable_op_determinism()
-    options = {"distribute": kind, "batch_size": BATCH, "jit": None}
+    options = SimpleNamespace(distribute=kind, batch_size=BATCH, jit=None)
     return _distribute.plan(options).connect(keras, options)
 
 

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -251,6 +252,10 @@ def test_workers_stop_together_where_the_chief_cannot_begin(npz, tmp_path):
 # --- options that do not fit
 
 
+def wanted(kind, **others):
+    return SimpleNamespace(**{"distribute": kind, "batch_size": 8, "jit": None} | others)
+
+
 BAD_CONFIGS = ("", "[]", "{", '{"cluster": {}, "task": {}}', "0", '{"cluster": 1, "task": 2}')
 CLUSTER = {"worker": ["a:1", "b:2"]}
 
@@ -268,24 +273,24 @@ CLUSTER = {"worker": ["a:1", "b:2"]}
 def test_bad_tf_config(config, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", config)
     with pytest.raises(CommandError, match="TF_CONFIG must be JSON such as"):
-        _distribute.plan({"distribute": "multiworker"})
+        _distribute.plan(wanted("multiworker"))
 
 
 def test_workers_of_tf_config(monkeypatch):
     config = {"cluster": {"chief": ["a:1"], **CLUSTER}, "task": {"type": "worker", "index": 1}}
     monkeypatch.setenv("TF_CONFIG", json.dumps(config))
-    devices = _distribute.plan({"distribute": "multiworker"})
+    devices = _distribute.plan(wanted("multiworker"))
     assert (devices.workers, devices.worker, devices.chief) == (3, 2, False)
     with pytest.raises(CommandError, match="TF_CONFIG names 3 workers: give --distribute multi"):
-        _distribute.plan({"distribute": None})
-    assert _distribute.plan({"distribute": "none"}).chief
+        _distribute.plan(wanted(None))
+    assert _distribute.plan(wanted("none")).chief
 
 
 def test_no_workers(monkeypatch):
     for name in ("TF_CONFIG", "SLURM_PROCID"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(CommandError, match="multiworker finds no workers: set TF_CONFIG"):
-        _distribute.plan({"distribute": "multiworker"})
+        _distribute.plan(wanted("multiworker"))
 
 
 @on_tensorflow
@@ -301,7 +306,7 @@ def test_tf_config_of_slurm(monkeypatch):
         "STEP_TASKS_PER_NODE": "2(x2)",
     }.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
-    devices = _distribute.plan({"distribute": "multiworker"})
+    devices = _distribute.plan(wanted("multiworker"))
     assert (devices.workers, devices.worker) == (4, 3)
     config = json.loads(_distribute._tf_config_of_slurm(tf))
     assert config["task"] == {"type": "worker", "index": 3}
@@ -316,7 +321,7 @@ def test_bad_processes_of_keras(name, value, monkeypatch):
     for key, good in (("NUM_PROCESSES", "2"), ("PROCESS_ID", "0"), ("JOB_ADDRESSES", "a:1")):
         monkeypatch.setenv(f"KERAS_DISTRIBUTION_{key}", value if key == name else good)
     with pytest.raises(CommandError, match=f"KERAS_DISTRIBUTION_{name} must be an integer"):
-        _distribute.plan({"distribute": "data_parallel"})
+        _distribute.plan(wanted("data_parallel"))
 
 
 @pytest.mark.parametrize(
@@ -327,14 +332,14 @@ def test_the_wrong_backend(kind, other, monkeypatch):
     monkeypatch.delenv("KERAS_DISTRIBUTION_NUM_PROCESSES", raising=False)
     monkeypatch.delenv("SLURM_PROCID", raising=False)
     monkeypatch.setattr(keras.backend, "backend", lambda: other)
-    options = {"distribute": kind, "batch_size": 8, "jit": None}
+    options = wanted(kind)
     with pytest.raises(CommandError, match=f"--distribute {kind} needs the .* backend, this is"):
         _distribute.plan(options).connect(keras, options)
 
 
 @on_tensorflow
 def test_jit_is_refused():
-    options = {"distribute": "mirrored", "batch_size": 8, "jit": True}
+    options = wanted("mirrored", jit=True)
     with pytest.raises(CommandError, match="--jit and --distribute mirrored exclude each other"):
         _distribute.plan(options).connect(keras, options)
 

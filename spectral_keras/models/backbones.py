@@ -106,7 +106,7 @@ def builder(
 ) -> Block:
     """`conv_bn` with the choices that hold for a whole network."""
     check_choice("conv", conv, ("spatial", "spectral", "hermitian"))
-    check_choice("pooling", pooling, ("strided", "spectral"))
+    check_choice("pooling", pooling, ("strided", "spectral", "max", "average"))
     return functools.partial(
         conv_bn, conv=conv, pooling=pooling, use_bias=use_bias, activation=activation
     )
@@ -134,8 +134,8 @@ def conv_bn(
         name: start of the layers' names.
         conv: "spatial", "spectral" or "hermitian" parametrisation of dense and grouped kernels;
             1x1 kernels, whose DFT they are themselves, and depthwise ones are always spatial.
-        pooling: "strided", or "spectral" for stride 1 and spectral pooling (`name_pool`) to the
-            same size.
+        pooling: "strided", or stride 1 and a pooling (`name_pool`) to the same size: "spectral",
+            or "max" or "average" of windows as wide as the stride.
         use_bias: whether the convolution has a bias.
         activation: name of the activation, None for none.
         stride, groups: of the convolution.
@@ -153,10 +153,10 @@ def conv_bn(
     elif pooling == "strided":
         x = layer(_padded(x, kernel_size, name), strides=stride, padding="valid")
     elif kernel_size == 1:
-        # The two are linear and commute: on the smaller maps the convolution is cheaper.
-        x = layer(spectral_pool(x, stride, f"{name}_pool"))
+        # A linear pooling and the convolution commute, and it is cheaper on the smaller maps.
+        x = layer(_pool(x, stride, pooling, f"{name}_pool"))
     else:
-        x = spectral_pool(layer(x), stride, f"{name}_pool")
+        x = _pool(layer(x), stride, pooling, f"{name}_pool")
     x = layers.BatchNormalization(
         axis=channel_axis(), momentum=0.9, epsilon=1e-5, name=f"{name}_bn"
     )(x)
@@ -189,6 +189,15 @@ def max_pool(x: KerasTensor, *, pooling: str, name: str) -> KerasTensor:
     if pooling == "spectral":
         return spectral_pool(x, 2, name)
     return layers.MaxPooling2D(3, 2, padding="valid", name=name)(_padded(x, 3, name))
+
+
+def _pool(x: KerasTensor, stride: int, pooling: str, name: str) -> KerasTensor:
+    """Pooling to the size that a convolution of this stride leaves."""
+    if pooling == "spectral":
+        return spectral_pool(x, stride, name)
+    kind = {"max": layers.MaxPooling2D, "average": layers.AveragePooling2D}[pooling]
+    # "same": of an odd side the last window is the smaller one, as the strided convolution's.
+    return kind(stride, padding="same", name=name)(x)
 
 
 def spectral_pool(x: KerasTensor, stride: int, name: str) -> KerasTensor:

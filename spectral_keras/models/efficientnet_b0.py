@@ -48,7 +48,7 @@ def build(
     *,
     dropout_rate: float = 0.2,
     drop_connect: float = 0.2,
-    pooling: Literal["strided", "spectral"] = "strided",
+    pooling: Literal["strided", "spectral", "max", "average"] = "strided",
     width: float = 1.0,
 ) -> keras.Model:
     """EfficientNet-B0, images in [0, 1] to logits.
@@ -61,8 +61,8 @@ def build(
         dropout_rate: dropout before the last layer.
         drop_connect: block b of 16, from 0, leaves out its path beside the shortcut for
             drop_connect * b / 16 of the samples of a training step, and is scaled up for the rest.
-        pooling: "strided" for depthwise convolutions of stride 2, as in the paper, or "spectral"
-            for stride 1 and spectral pooling to the same sizes.
+        pooling: "strided" for depthwise convolutions of stride 2, as in the paper, or stride 1 and
+            "spectral", "max" or "average" pooling to the same sizes.
         width: factor on the numbers of filters.
 
     Returns:

@@ -41,7 +41,7 @@ def build(
     input_shape: Sequence[int] = (32, 32, 3),
     num_classes: int = 10,
     *,
-    pooling: Literal["strided", "spectral"] = "strided",
+    pooling: Literal["strided", "spectral", "max", "average"] = "strided",
     width: float = 1.0,
 ) -> keras.Model:
     """MobileNetV2, images in [0, 1] to logits.
@@ -51,8 +51,8 @@ def build(
     Args:
         input_shape: (height, width, channels).
         num_classes: number of logits.
-        pooling: "strided" for depthwise convolutions of stride 2, as in the paper, or "spectral"
-            for stride 1 and spectral pooling to the same sizes.
+        pooling: "strided" for depthwise convolutions of stride 2, as in the paper, or stride 1 and
+            "spectral", "max" or "average" pooling to the same sizes.
         width: factor on the numbers of filters, the last 1280 too.
 
     Returns:

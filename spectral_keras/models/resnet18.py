@@ -30,7 +30,7 @@ def build(
     num_classes: int = 10,
     *,
     conv: Literal["spatial", "spectral", "hermitian"] = "spatial",
-    pooling: Literal["strided", "spectral"] = "strided",
+    pooling: Literal["strided", "spectral", "max", "average"] = "strided",
     width: float = 1.0,
 ) -> keras.Model:
     """ResNet-18, images in [0, 1] to logits.
@@ -39,8 +39,8 @@ def build(
         input_shape: (height, width, channels).
         num_classes: number of logits.
         conv: "spatial", "spectral" or "hermitian" parametrisation of the 3x3 kernels.
-        pooling: "strided" for convolutions of stride 2, as in the paper, or "spectral" for stride
-            1 and spectral pooling to the same sizes.
+        pooling: "strided" for convolutions of stride 2, as in the paper, or stride 1 and
+            "spectral", "max" or "average" pooling to the same sizes.
         width: factor on the numbers of filters.
 
     Returns:

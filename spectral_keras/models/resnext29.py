@@ -36,7 +36,7 @@ def build(
     input_shape: Sequence[int] = (32, 32, 3),
     num_classes: int = 10,
     *,
-    pooling: Literal["strided", "spectral"] = "strided",
+    pooling: Literal["strided", "spectral", "max", "average"] = "strided",
     conv: Literal["spatial", "spectral", "hermitian"] = "spatial",
     width: float = 1.0,
 ) -> keras.Model:
@@ -45,8 +45,8 @@ def build(
     Args:
         input_shape: (height, width, channels).
         num_classes: number of logits.
-        pooling: "strided" for convolutions of stride 2, as in the paper, or "spectral" for stride
-            1 and spectral pooling to the same sizes.
+        pooling: "strided" for convolutions of stride 2, as in the paper, or stride 1 and
+            "spectral", "max" or "average" pooling to the same sizes.
         conv: "spatial", "spectral" or "hermitian" parametrisation of the 3x3 kernels.
         width: factor on the numbers of filters of the first layer and of a group.
 

@@ -1,0 +1,257 @@
+"""Test errors with spectral pooling beside the 8.6 % and 31.6 % of Rippel, Snoek and Adams (2015).
+
+Two questions, kept apart.  Does spectral pooling reach those errors by today's means: `resnet18`
+with batch normalisation and augmentation, its halvings done by spectral pooling, beside twins of
+equal weights and cost that halve by strides and by maxima?  And does the original's own network,
+eq. (5), without batch normalisation and without augmentation, reach them: the only rows that
+reproduce the paper?  Errors are those of the weights that are best on 5,000 images held out from
+the training set, on the 10,000 test images, once.
+
+Rule, written before the runs.  "Under 8.6 %" (31.6 %): confirmed if the whole t interval over the
+seeds lies below; contradicted if it lies above; otherwise undecided, as with fewer than two seeds.
+
+Command: python -m figures.flagship --preset cpu
+"""
+
+if __name__ == "__main__":
+    from models import command
+
+    command("figures._figure", "flagship")
+
+import numpy as np
+
+from figures._claims import claim, count_verdicts, over_seeds
+from figures._figure import Figure
+from figures._runs import trained
+from figures._style import BLUE, GREEN, GREY, ORANGE, caption
+
+# Error in percent of Rippel et al. (2015), section 5.2.
+RIPPEL = {"cifar10": 8.6, "cifar100": 31.6}
+
+_SGD = {
+    "precision": "bfloat16",
+    "optimizer": "sgd",
+    "learning_rate": 0.2,
+    "weight_decay": 5e-4,
+    "schedule": "onecycle",
+    "batch_size": 128,
+    "epochs": 20,
+    "augment": "crop_flip",
+    "early_stopping": 0,
+}
+# The original's best point; it names neither the number of pairs nor the weight decay.
+_ORIGINAL = {
+    "precision": "bfloat16",
+    "optimizer": "sgd",
+    "learning_rate": 0.0088,
+    "momentum": 0.95,
+    "weight_decay": 1e-3,
+    "schedule": "step",
+    "batch_size": 128,
+    "epochs": 40,
+    "augment": "none",
+    "early_stopping": 0,
+}
+_PLAIN = {"alpha": 1.0, "beta": 1.0}
+
+
+def _arm(name, model, dataset, network, training, seeds):
+    return {
+        "name": name,
+        "model": model,
+        "dataset": dataset,
+        "network": network,
+        "training": training,
+        "seeds": seeds,
+    }
+
+
+def _resnets(width, dataset, training, seeds):
+    return [
+        _arm(f"resnet18 {pooling}, width {width:g}", "resnet18", dataset,
+             {"pooling": pooling, "width": width}, training, seeds)
+        for pooling in ("spectral", "strided", "max")
+    ]  # fmt: skip
+
+
+PRESETS = {
+    # Of the network that compiles in a second.
+    "smoke": {
+        "arms": [
+            _arm(f"eq. (5), {name}", "spectral_pool_cnn", "digits",
+                 {"width": 0.05, "num_pairs": 1, **network},
+                 {"limit": 64, "epochs": 1, "batch_size": 32, "augment": "none"}, [0])
+            for name, network in (("no dropout", _PLAIN), ("max pooling", {"pooling": "max"}))
+        ],
+    },
+    # One seed of every arm first, then more.
+    "cpu": {
+        "arms": [
+            *_resnets(0.25, "cifar10", _SGD, [0, 1, 2]),
+            *_resnets(0.5, "cifar10", _SGD, [0, 1, 2]),
+            *_resnets(0.25, "cifar100", _SGD, [0, 1, 2]),
+            *[
+                _arm(f"eq. (5), {name}, width 0.5", "spectral_pool_cnn", "cifar10",
+                     {"width": 0.5, **network}, _ORIGINAL, [0])
+                for name, network in (("frequency dropout", {}), ("no dropout", _PLAIN))
+            ],
+        ],
+    },
+    "paper": {
+        "arms": [
+            *_resnets(1.0, "cifar10", _SGD, [0, 1, 2]),
+            *_resnets(1.0, "cifar100", _SGD, [0, 1, 2]),
+            *[
+                _arm(f"eq. (5), {name}", "spectral_pool_cnn", dataset, network,
+                     _ORIGINAL | {"epochs": 150}, [0, 1, 2])
+                for dataset in RIPPEL
+                for name, network in (("frequency dropout", {}), ("no dropout", _PLAIN))
+            ],
+        ],
+    },
+}  # fmt: skip
+
+
+def runs(settings):
+    """The trainings of a preset, the most valuable first: key -> (network, options)."""
+    rounds = max(len(arm["seeds"]) for arm in settings["arms"])
+    return {
+        _key(arm, arm["seeds"][index]): (arm["model"], _options(arm, arm["seeds"][index]))
+        for index in range(rounds)
+        for arm in settings["arms"]
+        if index < len(arm["seeds"])
+    }
+
+
+def _key(arm, seed):
+    return f"{arm['dataset']} {arm['name']} seed {seed}".replace(" ", "-").replace(",", "")
+
+
+def _options(arm, seed):
+    return {"dataset": arm["dataset"], "seed": seed} | arm["training"] | arm["network"]
+
+
+def run(experiment):
+    for key, (model, options) in runs(experiment.settings).items():
+        record = trained(experiment, key, model, options)
+        experiment.say(f"{key}: test error {record['result']['test_error_percent']:.2f} %")
+
+
+def derive(stored):
+    """Fills `rows` and `claims` from the runs that are there."""
+    content, settings = stored["content"], stored["settings"]
+    done = content.get("runs", {})
+    content["rows"] = []
+    for arm in settings["arms"]:
+        results = {
+            seed: done[_key(arm, seed)]["result"]
+            for seed in arm["seeds"]
+            if _key(arm, seed) in done
+        }
+        errors = [result["test_error_percent"] for result in results.values()]
+        one = next(iter(results.values()), None)
+        content["rows"].append(
+            {
+                "arm": arm["name"],
+                "dataset": arm["dataset"],
+                "seeds": list(results),
+                "errors": errors,
+                "mean": float(np.mean(errors)) if errors else None,
+                "parameters": one and one["parameters"],
+                "seconds": one and one["seconds"],
+                "images": one and one["images"],
+                "epochs": arm["training"]["epochs"],
+                "rippel": RIPPEL.get(arm["dataset"]),
+            }
+        )
+    content["claims"] = claims(content["rows"])
+
+
+def claims(rows):
+    """The rule of this module's first lines, for each arm with spectral pooling."""
+    found = []
+    for row in rows:
+        if row["rippel"] is None or not ("spectral" in row["arm"] or "eq. (5)" in row["arm"]):
+            continue
+        own = "eq. (5)" in row["arm"]
+        means = "its own network" if own else "batch normalisation and augmentation"
+        measured = over_seeds(row["errors"]) if row["errors"] else {"effect": None}
+        found.append(
+            claim(
+                "spectral_representations",
+                "section 5.2",
+                f"under {row['rippel']} % error on {row['dataset']} with {means} ({row['arm']})",
+                f"{row['arm']}, {row['epochs']} epochs, {len(row['errors'])} seeds",
+                unit="% error",
+                printed=row["rippel"],
+                bound=row["rippel"],
+                above=False,
+                **measured,
+            )
+        )
+    return found
+
+
+def draw(stored):
+    from matplotlib import pyplot
+
+    rows = [row for row in stored["content"]["rows"] if row["errors"]]
+    datasets = list(dict.fromkeys(row["dataset"] for row in rows))
+    counts = [sum(row["dataset"] == dataset for row in rows) for dataset in datasets]
+    figure, panels = pyplot.subplots(
+        len(datasets), 1, figsize=(11, 2.6 + 0.62 * len(rows)), layout="constrained",
+        squeeze=False, height_ratios=counts,
+    )  # fmt: skip
+    for panel, dataset in zip(panels[:, 0], datasets, strict=True):
+        _panel(panel, dataset, [row for row in rows if row["dataset"] == dataset])
+    figure.suptitle("Test error with spectral pooling and its twins", fontsize=17)
+    caption(figure, _text(stored), 13)
+    return figure
+
+
+def _panel(panel, dataset, rows):
+    for place, row in enumerate(reversed(rows)):
+        spectral = "spectral" in row["arm"] or "eq. (5)" in row["arm"]
+        color = BLUE if spectral else ORANGE if "strided" in row["arm"] else GREEN
+        panel.plot(row["errors"], [place] * len(row["errors"]), "o", color=color, markersize=8)
+        panel.plot(row["mean"], place, "|", color=color, markersize=24, markeredgewidth=2)
+        panel.annotate(
+            f"{row['mean']:.2f} %", (max(row["errors"]), place), xytext=(12, 0),
+            textcoords="offset points", va="center", fontsize=13,
+        )  # fmt: skip
+    panel.set_yticks(range(len(rows)), [row["arm"] for row in reversed(rows)], fontsize=13)
+    panel.set_ylim(-0.6, len(rows) - 0.4)
+    high = max(max(row["errors"]) for row in rows)
+    if dataset in RIPPEL:
+        panel.axvline(RIPPEL[dataset], color=GREY, linestyle="--", linewidth=2)
+        panel.annotate(
+            f"Rippel et al. {RIPPEL[dataset]} %", (RIPPEL[dataset], len(rows) - 0.45),
+            xytext=(6, -4), textcoords="offset points", fontsize=12, color="0.3", va="top",
+        )  # fmt: skip
+        panel.set_xlim(0, 1.18 * max(high, RIPPEL[dataset]))
+    panel.set_xlabel(f"{dataset}: test error, %", fontsize=13)
+    panel.tick_params(axis="x", labelsize=12)
+    panel.grid(axis="x", alpha=0.3)
+
+
+def _text(stored):
+    rows = [row for row in stored["content"]["rows"] if row["errors"]]
+    images = rows[0]["images"]
+    hours = sum((row["seconds"] or 0) * len(row["errors"]) for row in rows) / 3600
+    return (
+        f"Preset {stored['preset']}: {images['training']:,} training images, dots: one seed each, "
+        f"10,000 test images once a run, {hours:.1f} hours.  resnet18 has batch normalisation, "
+        "augmentation (crop and flip) and no part in the original paper; only eq. (5) reproduces "
+        f"it.  Claims: {count_verdicts(stored['content']['claims']) or 'none'}."
+    )
+
+
+FIGURE = Figure(
+    name="flagship",
+    description="Test errors with spectral pooling, beside the 8.6 % and 31.6 % of the original.",
+    presets=PRESETS,
+    run=run,
+    draw=draw,
+    derive=derive,
+    runs=runs,
+)

@@ -1,0 +1,165 @@
+"""The queue of the figures: run what is missing, the most valuable first.
+
+    python -m figures.run --preset cpu --list        what is done, and what is left in hours
+    python -m figures.run --preset cpu --hours 2.5   run until the time is over
+
+A training that is interrupted, by the end of the time too, continues where it was the next time.
+"""
+
+if __name__ == "__main__":
+    from models import command
+
+    command("figures.run")
+
+import contextlib
+import dataclasses
+import importlib
+import json
+import pathlib
+import signal
+import sys
+import types
+
+from figures import _figure
+from spectral_keras.experiments.command import CommandError, Stopped, report_end
+from spectral_keras.experiments.folder import check_output, read_json
+from spectral_keras.experiments.options import Options, number, option, path
+
+# The most valuable first: what a claim of a paper hangs on, and what can be told soonest.
+ORDER = (
+    "flagship",
+    "auxiliary_tasks",
+    "corruption_tables",
+    "convergence",
+    "frequency_dropout",
+    "fourier_masks",
+    "hyperparameter_search",
+    "response_histogram",
+    "planted_masks",
+    "information_preservation",
+    "point_detection",
+    "frequency_noise",
+    "power_suppression",
+    "blue_shift",
+)
+
+
+class TimeIsOver(KeyboardInterrupt):
+    """The hours of the queue have passed: treated as Ctrl-C is, which loses nothing."""
+
+
+@dataclasses.dataclass
+class RunOptions(Options):
+    """Options of `python -m figures.run`."""
+
+    preset: str = option("cpu", "which preset", choices=_figure.PRESETS)
+    hours: float | None = option(None, "stop after so long", kind=number(float, 0, True, 1e4))
+    only: list | None = option(None, "these figures", choices=ORDER, nargs="+", metavar="NAME")
+    list: bool = option(False, "say what is done and what is left, and run nothing", kind="flag")
+    results: str = option(str(_figure.RESULTS), "folder of the JSON and the PNG", kind=path)
+    runs: str = option("runs/figures", "folder of the training runs", kind=path)
+    data_dir: str | None = option(
+        None, "folder of the TFDS data sets", kind=path, shown="TFDS' own"
+    )
+
+
+def main(argv=None):
+    """Run the command and exit with its status: 0, 1 (stopped), 2 (bad input), 130 or 143."""
+    options = RunOptions.parse(argv, RunOptions.parser("figures.run", __doc__))
+    status = 0
+    try:
+        check_output(options.results, "--results")
+        check_output(options.runs, "--runs")
+        queue = [figure(name) for name in options.only or ORDER]
+        queue = [one for one in queue if options.preset in one.presets]
+        print(table(queue, options), flush=True)
+        if not options.list:
+            _set_alarm(options.hours)
+            run(queue, options)
+    except TimeIsOver:
+        print("figures.run: the time is over; the same command continues", flush=True)
+    except (CommandError, Stopped, OSError, KeyboardInterrupt) as error:
+        status = report_end("figures.run", error, "the same command continues")
+    finally:
+        signal.alarm(0)
+    sys.exit(status)
+
+
+def figure(name):
+    """The `Figure` of a module."""
+    return importlib.import_module(f"figures.{name}").FIGURE
+
+
+def run(queue, options):
+    """Run every figure of the queue that is not finished, and draw it."""
+    for one in queue:
+        if state(one, options)["finished"]:
+            continue
+        wanted = types.SimpleNamespace(
+            preset=options.preset,
+            results=options.results,
+            runs=str(pathlib.Path(options.runs) / (one.runs_of or one.name)),
+            data_dir=options.data_dir,
+            overwrite=False,
+        )
+        with contextlib.closing(_figure.ResultsFolder(options.results, one.name)) as results:
+            _figure.make(one, wanted, results)
+
+
+def _set_alarm(hours):
+    def ring(*_):
+        raise TimeIsOver
+
+    if hours is not None:
+        signal.signal(signal.SIGALRM, ring)
+        signal.setitimer(signal.ITIMER_REAL, 3600 * hours)
+
+
+def state(one, options):
+    """What is known of a figure: whether it is finished, its trainings, their seconds.
+
+    Returns:
+        dict: `finished`, `done` and `left` (keys of trainings, None where a figure does not say)
+        and `seconds`, an estimate for those that are left, None without a like one to go by.
+    """
+    wanted = json.loads(json.dumps(one.presets[options.preset]))
+    file = pathlib.Path(options.results) / f"{one.name}.json"
+    stored = read_json(file) if file.exists() else {}
+    same = stored.get("preset") == options.preset and stored.get("settings") == wanted
+    records = stored.get("content", {}).get("runs", {})
+    found = {"finished": bool(same and stored.get("finished")), "done": None, "left": None,
+             "seconds": None}  # fmt: skip
+    if one.runs is None:
+        return found
+    planned = one.runs(wanted)
+    found["done"] = [key for key in planned if key in records]
+    found["left"] = [key for key in planned if key not in records]
+    known = {}
+    for key in found["done"]:
+        known.setdefault(_kind(planned[key]), []).append(records[key]["result"]["seconds"])
+    guesses = [known.get(_kind(planned[key])) for key in found["left"]]
+    if all(guesses):
+        found["seconds"] = sum(sum(guess) / len(guess) for guess in guesses)
+    return found
+
+
+def _kind(planned):
+    """What two trainings have in common that take equally long: all but the seed."""
+    model, options = planned
+    return model, json.dumps({k: v for k, v in options.items() if k != "seed"}, sort_keys=True)
+
+
+def table(queue, options):
+    """What is done and what is left, a line for each figure."""
+    lines = [f"{'figure':<26}{'trainings':>12}  left"]
+    for one in queue:
+        found = state(one, options)
+        trainings = "-"
+        if found["done"] is not None:
+            total = len(found["done"]) + len(found["left"])
+            trainings = f"{len(found['done'])} of {total}"
+        left = "nothing" if found["finished"] else "not measured on this machine"
+        if not found["finished"] and found["seconds"] is not None:
+            left = f"{found['seconds'] / 3600:.1f} hours"
+        lines.append(f"{one.name:<26}{trainings:>12}  {left}")
+    return "\n".join(lines)
