@@ -55,7 +55,7 @@ def _is_ridge(size, down, right):
         return padded[:, 1 + row : 1 + row + height, 1 + column : 1 + column + width]
 
     steep, flat = np.abs(down), np.abs(right)
-    # Of two equal neighbours on a row or column the later one counts; on a diagonal neither.
+    # The later one of two equal neighbours on a row or column counts; on a diagonal neither.
     row = (size > neighbour(0, -1)) & (size >= neighbour(0, 1))
     column = (size > neighbour(-1, 0)) & (size >= neighbour(1, 0))
     falling = (size > neighbour(-1, -1)) & (size > neighbour(1, 1))

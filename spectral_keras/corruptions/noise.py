@@ -1,4 +1,4 @@
-"""Noise that is drawn for each channel of each pixel."""
+"""Noise that is independent in each channel of each pixel."""
 
 import functools
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ def _alias_tables(photons):
     """Walker's alias tables of the levels that Poisson(photons x) / photons, clipped, becomes.
 
     Walker, "An efficient method for generating discrete random variables with general
-    distributions" (1977). A new level k is drawn with equal chances, kept with the chance `share`,
+    distributions" (1977). A new level k is chosen with equal chances, kept with the chance `share`,
     and else replaced by `other`.
 
     Returns:

@@ -29,7 +29,7 @@ class Batches(keras.utils.PyDataset):
 
     Set `epoch` before each epoch, in `on_epoch_begin` of a callback: `fit` draws its first
     batch of an epoch after the callbacks. Call `fit(..., shuffle=False)`: its default would
-    take the batches in an order drawn from Python's global generator.
+    take the batches in an order from Python's global generator.
 
     Threads of this class compute the next batches while the current one is used. They stand
     in for the queue of `keras.utils.PyDataset` (which is not used, whatever `workers`),

@@ -115,7 +115,7 @@ class CorruptedImages:
         return images
 
     def identity(self, name: str) -> str:
-        """A text that tells the images of a corruption from others.
+        """A text that distinguishes the images of a corruption from others.
 
         The SHA-256 of its .npy file, whether in a folder or an .npz; for TFDS builder and version.
         """

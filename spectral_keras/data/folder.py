@@ -114,7 +114,7 @@ def load_folder(
             "path": path,
             "test": test_name,
             "stream": how | {"format": "image", "shards": len(files)},
-            **left_out.told(),
+            **left_out.report(),
         },
     }
 
@@ -190,7 +190,7 @@ class _LeftOut:
             os.path.relpath(path, self._root) for path in paths
         )
 
-    def told(self):
+    def report(self):
         """Warn, and give the entry for `Dataset.source`; nothing if nothing is left out."""
         texts = []
         for reason, paths in self._reasons.items():

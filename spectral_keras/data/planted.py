@@ -1,7 +1,7 @@
 """Textures whose classes differ in known frequency bands only: a ground truth for masks.
 
 Every image is a texture of random phases with a prescribed power spectrum.  Of its variance,
-`1 - strength` is a background like that of natural images, of amplitude 1 / r^a with a drawn anew
+`1 - strength` is a background like that of natural images, of amplitude 1 / r^a with a sampled anew
 for each image, and `strength` lies, spread evenly, on the frequencies of the class's own band:
 
     power_k(f) = (1 - strength) * background(f) + strength * [f in band_k] / |band_k|
@@ -51,7 +51,7 @@ _MINIMUM_SIZE = 16
 _MEAN, _STD = 0.5, 0.14
 _EXPONENTS = (0.75, 1.25)
 
-# Images drawn at a time, each block from a stream of its own.
+# Images made at a time, each block from a stream of its own.
 _BLOCK = 500
 
 _IMAGES = {"train": 4000, "test": 1000}
@@ -164,7 +164,7 @@ def load_planted(variant="radial", *, limit=None, limit_test=None, size=None):
     """The data set "planted" or "planted_oriented": 4000 training and 1000 test images.
 
     Training and test images come from streams of different seeds; the validation images are
-    training images set aside, as in every data set.  Another size is drawn at that size, with the
+    training images set aside, as in every data set.  Another size is made at that size, with the
     bands at the same cycles per pixel, not resized.
 
     Returns:

@@ -87,7 +87,7 @@ class StreamedImages:
 
     def __array__(self, dtype=None, copy=None):
         if copy is False:
-            raise ValueError("streamed images cannot be had as an array without a copy")
+            raise ValueError("streamed images make no array without a copy")
         # Refused here if they do not fit; the pages are not touched yet.
         result = arrays.allocate(len(self), self.shape[1:], self.source.name)
         threads = os.cpu_count() or 1 if self.worth_threads else 1

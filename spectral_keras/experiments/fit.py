@@ -130,7 +130,7 @@ class ResumableFit:
         """Train up to `epochs` epochs, after those that are done.
 
         Args:
-            train: the `Batches` of the training images, which are told the epoch.
+            train: the `Batches` of the training images, whose epoch is set.
             epochs: number of epochs in all.
             data: arguments of `model.fit` with the batches.
             callbacks: further callbacks; those of this class come after the first of them.

@@ -19,7 +19,7 @@ def write_picture(path: str | os.PathLike, figure: Any, dpi: float = 110) -> Non
     from matplotlib import pyplot
 
     with warnings.catch_warnings():
-        # Of letters that the font has not: they are shown as boxes.
+        # Letters that the font has not are shown as boxes.
         warnings.filterwarnings("ignore", "Glyph .* missing from")
         write_file(path, lambda file: figure.savefig(file, dpi=dpi, format="png"))
     pyplot.close(figure)

@@ -35,7 +35,7 @@ class TestSignal:
         assert report["labels"]["test_accuracy"] > 0.9
         assert report["labels"]["reading"] == "above chance"
         assert report["control"]["reading"] != "above chance"
-        # The control is fit (chance: a quarter), which labels drawn at every access cannot be.
+        # The control is fit (chance: a quarter), which labels made anew at every access cannot be.
         assert report["control"]["train_accuracy"] > 0.45
         assert report["control"]["test_accuracy"] < 0.45
 

@@ -84,7 +84,7 @@ def test_an_own_call_is_not_cut():
 
 
 def naive_gradient(model, x, y):
-    """Of the cross-entropy of a model of probabilities, as usually written."""
+    """The gradient of the cross-entropy of a model of probabilities, as usually written."""
 
     def loss(x):
         return keras.ops.sum(keras.losses.sparse_categorical_crossentropy(y, model(x)))

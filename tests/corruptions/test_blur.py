@@ -157,7 +157,7 @@ class TestMotion:
         np.testing.assert_array_equal(columns[0], range(13))
         np.testing.assert_array_equal(rows[1], range(13))
         assert not rows[0].any() and not columns[1].any()
-        # An impulse is drawn out against the direction, as each pixel looks along it.
+        # An impulse is spread against the direction, as each pixel looks along it.
         result = filters.motion(impulse(), 6, 1.5, np.array([0.0]))[0, 16, :, 0]
         assert not result[17:].any()
         np.testing.assert_array_equal(result[16:3:-1], np.floor(255 * weights + 0.5 / 257))

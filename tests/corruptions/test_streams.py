@@ -28,9 +28,9 @@ def test_numbers_are_numpys(shape):
     normal = streams.normal(rngs, shape, 0.55, 0.3)
     uniform = streams.uniform(rngs, shape, -2.5, 4)
     plain = streams.uniform(rngs, shape)
-    drawn = streams.draw(rngs, lambda rng: rng.integers(0, 1 << 40, 2))
+    samples = streams.draw(rngs, lambda rng: rng.integers(0, 1 << 40, 2))
     for number, rng in enumerate(again):
         np.testing.assert_array_equal(normal[number], rng.normal(0.55, 0.3, shape))
         np.testing.assert_array_equal(uniform[number], rng.uniform(-2.5, 4, shape))
         np.testing.assert_array_equal(plain[number], rng.random(shape))
-        np.testing.assert_array_equal(drawn[number], rng.integers(0, 1 << 40, 2))
+        np.testing.assert_array_equal(samples[number], rng.integers(0, 1 << 40, 2))

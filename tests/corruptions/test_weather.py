@@ -68,7 +68,7 @@ class TestFrost:
         np.testing.assert_array_equal(result, expected)
 
     def test_small_textures_have_the_published_statistics(self):
-        """Of 32 x 32 crops of the photographs, reduced to a fifth."""
+        """32 x 32 crops of the photographs, reduced to a fifth."""
         crops = frost_textures((32, 32, 3), 5, rngs(800))
         unit, grey = crops / 255, crops.mean(axis=-1) / 255
         np.testing.assert_allclose(unit.mean(axis=(0, 1, 2)), [0.563, 0.647, 0.693], atol=0.015)
@@ -87,7 +87,7 @@ class TestFrost:
         assert not np.array_equal(*frost_texture._pictures()[1:3])
 
     def test_large_textures_have_the_published_spectrum(self):
-        """Of 224 x 224 crops of the photographs as they are."""
+        """224 x 224 crops of the photographs as they are."""
         pictures = frost_texture._pictures()
         corners = itertools.product((0, 176), (0, 188, 376))
         parts = [pictures[:, top : top + 224, left : left + 224] for top, left in corners]

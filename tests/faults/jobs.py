@@ -10,7 +10,7 @@ import numpy as np
 
 from tests.models.runs import write_tiny
 
-# Of the clock, of the place, or of the files that hold them.
+# They belong to the clock, the place, or the files that hold them.
 _FREE = {
     "seconds", "images_per_second", "command", "training_command", "history_sha256", "sha256",
     "model_sha256", "output", "resume", "overwrite", "commit",
@@ -75,7 +75,7 @@ class Job:
         main: "module:function" of its main.
         arguments: without those of the folder.
         output: name of what it writes, beside its inputs.
-        resume: what is added to go on.
+        resume: what is added to continue.
         eager: whether it runs without TensorFlow's compiled functions, to save time.
     """
 

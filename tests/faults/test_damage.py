@@ -287,7 +287,7 @@ def test_flips_in_images_of_a_folder(long, tmp_path, record_property):
         record_property(f"faults: bit flips noticed, images of a folder ({suffix})", noticed)
 
 
-# --- the commands, going on in folders with damaged files
+# --- the commands, continuing in folders with damaged files
 
 DAMAGES = {
     "truncated": lambda data: data[: len(data) // 2],
@@ -329,7 +329,7 @@ def test_going_on(forker, inputs, wholes, long, tmp_path, record_property, name,
         if done.status == 0:
             expected = dict(whole.outcome)
             if name == "figure" and relative.name in RECORDED:
-                # Of a training whose record the figure has: nothing reads it any more.
+                # The figure has this training's record: nothing reads it any more.
                 path.unlink(missing_ok=True)
                 expected.pop(str(relative), None)
             assert outcome(folder / job.output) == expected, relative

@@ -1,4 +1,4 @@
-"""A full disk and a folder that cannot be written: one line, status 2, and --resume goes on."""
+"""A full disk and a folder that cannot be written: one line, status 2, and --resume continues."""
 
 import os
 import pathlib
@@ -45,7 +45,7 @@ def test_at_a_file_operation(forker, inputs, wholes, long, tmp_path, record_prop
         inject["at"] = draw.randint(1, len(whole.operations) - 2)
         argv = job.argv()
         failed = forker.run(job.main, argv, folder, eager=job.eager, inject=inject)
-        if failed.status == 0:  # rubbish could not be removed: all was done before
+        if failed.status == 0:  # only leftovers could not be removed: all was done before
             assert outcome(folder / job.output) == whole.outcome
             continue
         assert_one_line(failed, WORDS[kind])

@@ -51,7 +51,7 @@ def test_signal(forker, inputs, wholes, long, tmp_path, record_property, name, s
         sent += 1
         assert_interrupted(done, signal_name)
         if (folder / job.output / "config.json").exists():
-            assert "--resume goes on" in done.err
+            assert "--resume continues" in done.err
         finished = forker.run(job.main, job.argv(resume=True), folder, eager=job.eager)
         assert finished.status == 0, finished.err
         assert outcome(folder / job.output) == whole.outcome

@@ -142,7 +142,7 @@ def test_differences_are_paired_where_it_is_known_who_is_right():
 def test_claims():
     stored, found = derived(records(fourier=1500, none=1400, reconstruction=900))
     one = found["resnet18: fourier improves the accuracy under FGSM"]
-    # 5 points are beyond the noise of the images, but one seed tells nothing of trainings.
+    # 5 points are beyond the noise of the images, but one seed says nothing of trainings.
     assert one["effect"] == pytest.approx(5) and one["verdict"] == "undecided"
     assert one["printed"] == pytest.approx(0.70) and "one seed; of the test images" in one["note"]
     robust = found["resnet18: a network trained on FGSM is above chance under PGD"]

@@ -168,7 +168,7 @@ class TestTwoTones:
         result = content["two_tones"]["square"]
         np.testing.assert_allclose(result["amplitudes"], expected, atol=1e-6)
         power = result["power"]
-        # Of 1/2 (1 + 1 + 1/4 + 1/4): no tone, two harmonics, two products.
+        # 1/2 (1 + 1 + 1/4 + 1/4): no tone, two harmonics, two products.
         assert [power[part] for part in ("tones", "harmonics", "intermodulation")] == pytest.approx(
             [0, 0.2, 0.8], abs=1e-6
         )
@@ -297,4 +297,4 @@ class TestDrawing:
         text = '{"figure": "blue_shift", "preset": "smoke", "settings": {}, "content": {}}'
         (tmp_path / "blue_shift.json").write_text(text)
         status, line = command(capsys, "--results", str(tmp_path))
-        assert status == 2 and "--preset smoke goes on with it" in line
+        assert status == 2 and "--preset smoke continues it" in line

@@ -107,7 +107,7 @@ class TestCells:
         spatial = 0.9 - 0.065 * epochs
         # As straight, and to the same error in 10 / ratio of the epochs.
         curves = [np.maximum(0.0, 0.9 - 0.065 * ratio * epochs) for ratio in ratios]
-        if faster == "contradicted":  # goes on until it gets there
+        if faster == "contradicted":  # continues until it gets there
             epochs = np.arange(14)
             spatial = np.concatenate([spatial, [0.25] * 3])
             curves = [0.9 - 0.065 * ratio * epochs for ratio in ratios]

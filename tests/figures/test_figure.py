@@ -43,7 +43,7 @@ def test_runs_draws_and_goes_on(tmp_path):
     assert read(tmp_path)["content"] == {"sum": 2}
     assert call(make(), tmp_path, "--preset", "smoke", "--overwrite") == 0
     assert read(tmp_path)["content"] == {"sum": 1}
-    assert call(make(), tmp_path) == 0  # drawn again
+    assert call(make(), tmp_path) == 0  # plotted again
     assert read(tmp_path)["content"] == {"sum": 1}
 
 

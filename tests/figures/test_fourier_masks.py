@@ -488,7 +488,7 @@ class TestCommand:
         text = '{"figure": "fourier_masks", "preset": "cpu", "content": {}}'
         (tmp_path / "fourier_masks.json").write_text(text)
         status, line = command(capsys, "--results", str(tmp_path))
-        assert status == 2 and "--preset cpu goes on with it" in line
+        assert status == 2 and "--preset cpu continues it" in line
 
 
 class TestOptions:

@@ -87,7 +87,7 @@ class TestDeviation:
         assert independent == pytest.approx(0.025 * math.sqrt((1600 + 4) / 3200), abs=1e-7)
 
     def test_measured(self, content, images):
-        # Of n coefficients, half of them free: relative error about 1/sqrt(n) of a deviation.
+        # n coefficients, half of them free: relative error about 1/sqrt(n) of a deviation.
         table = content["deviation"]
         for name, row in table.items():
             share = content["bands"]["coefficients"][int(name)] if name.isdigit() else 1
@@ -150,7 +150,7 @@ class TestTurns:
     def test_none_turns_with_the_phase_kept(self, content):
         for row in content["turned"]:
             assert row["turned_keep_phase"] == 0
-            # The same numbers are drawn, and what would turn becomes 0.
+            # The same numbers are sampled, and what would turn becomes 0.
             assert row["vanished_keep_phase"] == pytest.approx(row["turned"], abs=1e-6)
 
     def test_a_delta_in_numbers(self):
@@ -215,7 +215,7 @@ class TestCommand:
         text = by_hand({**stored, "finished": False})
         (tmp_path / "frequency_noise.json").write_text(text)
         status, line = command(capsys, "--results", str(tmp_path))
-        assert status == 2 and "--preset smoke goes on with it" in line
+        assert status == 2 and "--preset smoke continues it" in line
 
 
 def test_real_cifar10():

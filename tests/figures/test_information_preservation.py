@@ -212,7 +212,7 @@ class TestCommand:
         half = {"loss": {"max": content["loss"]["max"]}}
         target.write_text(by_hand({**stored, "finished": False, "content": half}))
         status, line = command(capsys, "--results", str(tmp_path))
-        assert status == 2 and "--preset smoke goes on with it" in line
+        assert status == 2 and "--preset smoke continues it" in line
         measured = []
 
         def measure(images, method):

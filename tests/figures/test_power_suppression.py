@@ -168,7 +168,7 @@ class TestCommand:
         half = {"measured": {"low": content["measured"]["low"]}}
         target.write_text(by_hand({**stored, "finished": False, "content": half}))
         status, line = command(capsys, "--results", str(tmp_path))
-        assert status == 2 and "--preset smoke goes on with it" in line
+        assert status == 2 and "--preset smoke continues it" in line
         measure, asked = power_suppression.measure, set()
 
         def spy(images, name, alpha):

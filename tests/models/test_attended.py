@@ -95,7 +95,7 @@ class TestOptions:
 
 class TestRun:
     def test_files_and_resume(self, command, npz, tmp_path, monkeypatch):
-        """The draws go on where they were: the generators are part of a checkpoint."""
+        """The draws continue where they were: the generators are part of a checkpoint."""
         arguments = (*TINY, *ALL, "--dataset", npz, "--epochs", 3)
         whole, killed = tmp_path / "whole", tmp_path / "killed"
         status, _, err = command(*arguments, "--output", whole)

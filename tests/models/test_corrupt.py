@@ -149,7 +149,7 @@ class TestResume:
 
     @pytest.mark.parametrize("form", ["npy", "npz"])
     def test_killed_at_any_file_operation(self, data, tmp_path, command, monkeypatch, form):
-        """Each time one operation later; what goes on is not the copy that was killed before."""
+        """Each time one operation later; what continues is not the copy that was killed before."""
         suffix = ".npz" if form == "npz" else ""
         arguments = ("--dataset", data, "--images", 9, *self.FOUR, "--format", form)
         whole = tmp_path / f"whole{suffix}"

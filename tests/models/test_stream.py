@@ -46,7 +46,7 @@ class TestStream:
         _, newest = sorted((streamed / "checkpoints").iterdir())
         newest.unlink()
         status, out, _ = command(*arguments, *options, "--workers", 3, "--resume")
-        assert status == 0 and "going on after epoch 1" in out
+        assert status == 0 and "continuing after epoch 1" in out
         assert_same_run(memory, streamed)
 
     def test_a_shuffle_buffer_is_part_of_the_run(self, command, photos, tmp_path):
@@ -93,7 +93,7 @@ class TestStream:
             "--no-tensorboard", "--output", tmp_path / "run",
         )  # fmt: skip
         assert status == 2 and err.count("\n") == 1
-        assert f"{file} cannot be read (UnidentifiedImageError" in err
+        assert f"{file} has the content of none of PNG" in err
 
     @pytest.mark.parametrize(
         ("options", "message"),

@@ -104,7 +104,7 @@ class ReadyMade:
             )
 
     def identity(self, name):
-        """What tells the images of a corruption, and their labels, from others."""
+        """What distinguishes the images of a corruption, and their labels, from others."""
         if name not in self._known:
             labels = hashlib.sha256(np.ascontiguousarray(self.corrupted.labels)).hexdigest()
             self._known[name] = f"{self.corrupted.identity(name)}, labels {labels[:16]}"

@@ -191,7 +191,7 @@ def _baseline(path, source, settings, names):
             f"--baseline {path} was not evaluated with {shown}, as this run is: they cannot be "
             "compared"
         )
-    # Of several files, the entry of those that this run is evaluated on.
+    # The entry of the files that this run is evaluated on, where there are several.
     entry = max(entries, key=lambda entry: _agreeing(source, entry, names))
     lacking = sorted(names - set(entry["corruptions"]))
     if lacking:
@@ -208,7 +208,7 @@ def _comparable(one, other):
 
 
 def _agreeing(source, entry, names):
-    """Of how many corruptions an entry has the same ready-made images as the source."""
+    """The number of corruptions whose ready-made images an entry shares with the source."""
     known = entry.get("source", {}).get("identities", {})
     if getattr(source, "corrupted", None) is None:
         return 0

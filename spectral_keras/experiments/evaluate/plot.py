@@ -4,7 +4,7 @@ import textwrap
 
 from spectral_keras.experiments.pictures import drawable, write_picture
 
-# Okabe and Ito's palette, told apart by colour-blind readers.
+# Okabe and Ito's palette, which colour-blind readers can distinguish.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vPX"
 UNITS = {"inf": "eps of the L-inf ball, in 1/255", "l2": "eps of the L2 ball, images in [0, 1]"}

@@ -22,7 +22,7 @@ from spectral_keras.ops.filters import squared_radius
 from spectral_keras.ops.intervals import wilson_interval
 
 _MOST_BANDS = 64
-# Thirds of the radius min(height, width) / 2; "high" goes on to the corners.
+# Thirds of the radius min(height, width) / 2; "high" reaches to the corners.
 BANDS = ("low", "middle", "high")
 
 
@@ -96,7 +96,7 @@ def power_kept(x, mask):
         power = power.sum(3)
         power[:, 0, 0] = 0
         before, after = power.sum((1, 2)), (power * even**2).sum((1, 2))
-        # Of a constant image rounding alone is left.
+        # What is left of a constant image is rounding.
         varied = before > 1e-9 * x[start : start + 100].astype("float64").var() + 1e-12
         shares.append(after[varied] / before[varied])
     shares = np.concatenate(shares)

@@ -85,7 +85,7 @@ def test_the_objectives_of_the_two_schedules(net):
     published = learn_masks(
         net, x, schedule="published", stopping=StepRule(patience=30, max_steps=400)
     )
-    # Of the 0.07 that there is to gain both gain almost all.
+    # Both gain almost all of the 0.07 that there is to gain.
     assert fast.objective.mean() - 1 < 0.1 * 0.07 > published.objective.mean() - 1
     assert fast.objective.mean() - published.objective.mean() < 0.02 * 0.07
     assert fast.steps.mean() < 0.4 * published.steps.mean()
