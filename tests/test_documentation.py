@@ -385,6 +385,84 @@ def test_results_of_the_readme_are_those_of_the_files(path):
         assert number in line
 
 
+def _milliseconds(benchmark):
+    """(case, way) -> milliseconds, of a benchmark's JSON."""
+    rows = _json(f"benchmarks/results/{benchmark}.json")["rows"]
+    return {(row["case"], row["way"]): row["milliseconds"] for row in rows}
+
+
+def _speeds():
+    """Start of a table row of the page on speed -> the numbers in it, from the benchmarks."""
+    layers, attacks = _milliseconds("layers"), _milliseconds("attacks")
+    responses = _milliseconds("responses")
+    usual, loop = "usual way (tf.signal.fft2d)", "model(x) in a loop"
+    corruptions = _json("benchmarks/results/corruptions.json")["totals"]["speedup"]
+    masks = _json("benchmarks/results/masks.json")["ours_against_published"]
+
+    def pooling(case, way="SpectralPool"):
+        speed_up = layers[case, usual] / layers[case, way]
+        average = layers.get((case, "AveragePooling2D"))
+        beside = [f"{layers[case, way] / average:.1f} times"] if average else []
+        return [f"{speed_up:.1f}x", *beside]
+
+    def attack(case):
+        times = {way: time for (name, way), time in attacks.items() if name == case}
+        return f"{case} {min(times['foolbox'], times['ART']) / times['spectral_keras']:.1f} times"
+
+    stop = "PGD-10, early stop"
+    gains = [
+        f"{attacks[stop, 'all steps'] / attacks[stop, f'early stop, eps {eps}/255']:.1f} times"
+        for eps in (1, 8)
+    ]
+    conv = {
+        f"| `FFTConv2D`, kernel {side}": [
+            f"{layers[f'convolution {side}x{side}', 'Conv2D'] / time:.1f}x"
+        ]
+        for side in (7, 15, 21, 31)
+        for time in [layers[f"convolution {side}x{side}", "FFTConv2D auto"]]
+    }
+    dropout = "spectral pooling with frequency dropout 32->27"
+    mask, step = "mask 32x32x64", "deep_spectral step float32"
+    usual_mask = "usual way (fft2d, multiply, ifft2d, real)"
+    return {
+        "| `SpectralPool` [128,32,32,96] to 16x16": pooling("spectral pooling 32->16"),
+        "| `SpectralPool` [128,32,32,96] to 27x27": pooling("spectral pooling 32->27"),
+        "| the same with frequency": pooling(dropout, "SpectralPool(frequency_dropout=0.3)"),
+        "| `SpectralPool` [128,16,16,192]": pooling("spectral pooling 16->8"),
+        "| `SpectralPool` [8,224,224,16]": pooling("spectral pooling 224->112"),
+        **conv,
+        "| `FourierMask`": [f"{layers[mask, usual_mask] / layers[mask, 'FourierMask auto']:.1f}x"],
+        "| training step": [f"{layers[step, 'Conv2D'] / layers[step, 'SpectralConv2D']:.1f}x"],
+        "| `python -m benchmarks.attacks`": [attack("FGSM"), attack("PGD-10"), *gains],
+        "| `python -m benchmarks.corruptions`": [
+            f"{corruptions['spectral_keras']['cpu']:.1f} times"
+        ],
+        "| `python -m benchmarks.masks`": [f"{masks['masks_a_minute']:.0f} times"],
+        "| `python -m benchmarks.responses`": [
+            f"{responses[case, loop] / responses[case, 'spectral_keras']:.1f} times"
+            for case in ("frequency response", "Fourier heat map")
+        ],
+    }
+
+
+@pytest.mark.parametrize("start", _speeds())
+def test_speeds_are_those_of_the_benchmarks(start):
+    (row,) = (line for line in _read("docs/guides/speed.md").splitlines() if line.startswith(start))
+    for number in _speeds()[start]:
+        assert number in row
+
+
+@pytest.mark.parametrize(
+    ("folder", "page"),
+    [("figures", "docs/papers/index.md"), ("benchmarks", "docs/guides/speed.md")],
+)
+def test_all_commands_are_listed(folder, page):
+    helpers = {"__init__", "harness"}
+    for path in (ROOT / folder).glob("[a-z]*.py"):
+        if path.stem not in helpers:
+            assert f"python -m {folder}.{path.stem}" in _read(page), path.stem
+
+
 def _first_column(text, header):
     """What stands in backticks in the first column of the table with this header."""
     (table,) = re.findall(rf"^\| {header} \|.*\n((?:\|.*\n)+)", text, re.MULTILINE)
