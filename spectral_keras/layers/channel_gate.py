@@ -6,6 +6,7 @@ from keras import ops
 from spectral_keras.ops.validation import (
     check_bool,
     check_data_format,
+    check_float_images,
     check_positive_int,
 )
 
@@ -150,6 +151,7 @@ class ChannelGate(keras.layers.Layer):
         return self.excite(self.squeeze(means))
 
     def call(self, inputs, training=False):
+        check_float_images(inputs, "ChannelGate")
         gate = self.gate(inputs, training=training)
         axes = (1, 2) if self._data_format == "channels_last" else (2, 3)
         outputs = inputs * ops.expand_dims(gate, axes)

@@ -4,9 +4,14 @@ import keras
 
 from spectral_keras.layers.choices import NamedChoices
 from spectral_keras.ops.bias import add_bias
-from spectral_keras.ops.convolution import CONV_IMPLEMENTATIONS, PADDINGS, fft_conv2d
+from spectral_keras.ops.convolution import (
+    CONV_IMPLEMENTATIONS,
+    PADDINGS,
+    check_size_is_not_needed,
+    fft_conv2d,
+)
 from spectral_keras.ops.convolution_plan import convolution_size
-from spectral_keras.ops.validation import check_choice, static_spatial_shape
+from spectral_keras.ops.validation import check_choice, spatial_shape
 
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
@@ -41,7 +46,8 @@ class FFTConv2D(NamedChoices, keras.layers.Conv2D):
 
     Input shape:
         (batch, height, width, channels), or (batch, channels, height, width) with
-        `data_format="channels_first"`.  Height and width must be known.
+        `data_format="channels_first"`.  Height and width must be known for "matmul" and "fft"; of
+        unknown ones "auto" takes the ordinary convolution.
 
     Output shape:
         As `keras.layers.Conv2D`; "circular" as "same".
@@ -107,7 +113,8 @@ class FFTConv2D(NamedChoices, keras.layers.Conv2D):
         self.implementation = check_choice("implementation", implementation, CONV_IMPLEMENTATIONS)
 
     def build(self, input_shape):
-        static_spatial_shape(input_shape, self.data_format, "FFTConv2D")
+        size = spatial_shape(input_shape, self.data_format, "FFTConv2D")
+        check_size_is_not_needed("FFTConv2D", self.implementation, size)
         super().build(input_shape)
 
     def convolution_op(self, inputs, kernel):
@@ -128,9 +135,9 @@ class FFTConv2D(NamedChoices, keras.layers.Conv2D):
         return outputs if self.activation is None else self.activation(outputs)
 
     def compute_output_shape(self, input_shape):
-        size = static_spatial_shape(input_shape, self.data_format, "FFTConv2D")
+        size = spatial_shape(input_shape, self.data_format, "FFTConv2D")
         spatial = [
-            convolution_size(n, taps, stride, self.padding, dilation)[0]
+            None if n is None else convolution_size(n, taps, stride, self.padding, dilation)[0]
             for n, taps, stride, dilation in zip(
                 size, self.kernel_size, self.strides, self.dilation_rate, strict=True
             )

@@ -1,15 +1,16 @@
 """Circular convolution and spectral pooling in one pass through the frequency domain."""
 
-import math
-
 import keras
-from keras import ops
 
 from spectral_keras.layers.choices import NamedChoices
 from spectral_keras.ops.bias import add_bias
-from spectral_keras.ops.convolution import CONV_POOL_IMPLEMENTATIONS, fft_conv_pool2d
-from spectral_keras.ops.frequencies import floor_of_fraction
-from spectral_keras.ops.resize import NORMS, NYQUIST_RULES
+from spectral_keras.ops.convolution import (
+    CONV_POOL_IMPLEMENTATIONS,
+    fft_conv2d,
+    fft_conv_pool2d,
+)
+from spectral_keras.ops.resize import NORMS, NYQUIST_RULES, resize_of_unknown_size
+from spectral_keras.ops.unknown_size import floor_of, root_of_ratio, sizes_of
 from spectral_keras.ops.validation import (
     check_bool,
     check_choice,
@@ -17,7 +18,7 @@ from spectral_keras.ops.validation import (
     check_number,
     check_positive_int,
     check_size_pair,
-    static_spatial_shape,
+    spatial_shape,
 )
 
 
@@ -54,14 +55,14 @@ class FFTConvPool2D(NamedChoices, keras.layers.Layer):
 
     Input shape:
         (batch, height, width, channels), or (batch, channels, height, width) with
-        `data_format="channels_first"`; height, width and channels known.
+        `data_format="channels_first"`; channels known.
 
     Output shape:
         (batch, *output_size, filters), or (batch, filters, *output_size) channels first.
 
     Raises:
         ValueError: an argument is out of its range, both `output_size` and `scale` are given, the
-            output is larger than the input, or height, width or channels are unknown.
+            output is larger than the input, or the channels are unknown.
 
     Example:
 
@@ -171,11 +172,13 @@ class FFTConvPool2D(NamedChoices, keras.layers.Layer):
 
     def _sizes(self, input_shape):
         """(height, width) of input and output, checked."""
-        size = static_spatial_shape(input_shape, self.data_format, "FFTConvPool2D")
+        size = spatial_shape(input_shape, self.data_format, "FFTConvPool2D")
         output_size = self.output_size or size
         if self.scale is not None:
-            output_size = tuple(floor_of_fraction(self.scale, n) for n in size)
-        if any(new > old for new, old in zip(output_size, size, strict=True)):
+            output_size = tuple(None if n is None else floor_of(self.scale, n) for n in size)
+        if any(
+            None not in pair and pair[0] > pair[1] for pair in zip(output_size, size, strict=True)
+        ):
             raise ValueError(
                 f"`output_size` must be at most the input's size {size}. "
                 f"Received: output_size={self.output_size!r}"
@@ -184,21 +187,31 @@ class FFTConvPool2D(NamedChoices, keras.layers.Layer):
 
     def call(self, inputs):
         size, output_size = self._sizes(inputs.shape)
-        outputs = fft_conv_pool2d(
-            inputs,
-            self.kernel,
-            output_size,
-            nyquist=self.nyquist,
-            norm=self.norm,
-            implementation=self.implementation,
-            data_format=self.data_format,
-        )
+        if None in size:
+            size = sizes_of(inputs, self.data_format)
+            if None in output_size:
+                output_size = tuple(floor_of(self.scale or 1.0, n) for n in size)
+            outputs = fft_conv2d(
+                inputs, self.kernel, padding="circular", data_format=self.data_format
+            )
+            outputs = resize_of_unknown_size(
+                outputs, output_size, self.nyquist, self.norm, self.data_format
+            )
+        else:
+            outputs = fft_conv_pool2d(
+                inputs,
+                self.kernel,
+                output_size,
+                nyquist=self.nyquist,
+                norm=self.norm,
+                implementation=self.implementation,
+                data_format=self.data_format,
+            )
         if self.bias is not None:
             bias = self.bias
             if self.norm == "ortho":
                 # The bias belongs to the convolution, and the pooling scales what is constant.
-                gain = math.sqrt(math.prod(size) / math.prod(output_size))
-                bias = bias * ops.convert_to_tensor(gain, dtype=bias.dtype)
+                bias = bias * root_of_ratio(size, output_size, bias.dtype)
             outputs = add_bias(outputs, bias, self.data_format)
         return outputs if self.activation is None else self.activation(outputs)
 

@@ -9,6 +9,7 @@ from spectral_keras.ops.validation import (
     check_bool,
     check_choice,
     check_data_format,
+    check_float_images,
     static_spatial_shape,
 )
 
@@ -93,7 +94,12 @@ class FourierMask(NamedChoices, keras.layers.Layer):
         self._data_format = check_data_format(data_format)
 
     def build(self, input_shape):
-        shape = static_spatial_shape(input_shape, self._data_format, "FourierMask")
+        shape = static_spatial_shape(
+            input_shape,
+            self._data_format,
+            "FourierMask",
+            ": the mask has a weight for each frequency",
+        )
         channel_axis = 3 if self._data_format == "channels_last" else 1
         channels = input_shape[channel_axis]
         if channels is None:
@@ -116,6 +122,7 @@ class FourierMask(NamedChoices, keras.layers.Layer):
         self.built = True
 
     def call(self, inputs):
+        check_float_images(inputs, "FourierMask")
         return apply_mask(
             inputs,
             self.mask,

@@ -6,12 +6,14 @@ from keras import ops
 from spectral_keras.layers.choices import NamedChoices
 from spectral_keras.ops.frequency_dropout import draw_side, frequency_dropout
 from spectral_keras.ops.resize import IMPLEMENTATIONS
+from spectral_keras.ops.unknown_size import sizes_of
 from spectral_keras.ops.validation import (
     check_bool,
     check_choice,
     check_data_format,
+    check_float_images,
     check_number,
-    static_spatial_shape,
+    spatial_shape,
 )
 
 
@@ -43,7 +45,7 @@ class FrequencyDropout(NamedChoices, keras.layers.Layer):
         **kwargs: `name`, `dtype`, `trainable`.
 
     Call arguments:
-        inputs: float tensor of rank 4, height and width known.
+        inputs: float tensor of rank 4.
         training: whether to drop.
 
     Input shape:
@@ -54,7 +56,7 @@ class FrequencyDropout(NamedChoices, keras.layers.Layer):
         As the input.
 
     Raises:
-        ValueError: an argument is out of its range, or height or width is unknown.
+        ValueError: an argument is out of its range.
 
     Example:
 
@@ -90,15 +92,15 @@ class FrequencyDropout(NamedChoices, keras.layers.Layer):
         self.supports_masking = True
 
     def build(self, input_shape):
-        static_spatial_shape(input_shape, self.data_format, "FrequencyDropout")
+        spatial_shape(input_shape, self.data_format, "FrequencyDropout")
         self.built = True
 
     def call(self, inputs, training=False):
+        check_float_images(inputs, "FrequencyDropout")
         if not training or self.min_fraction == 1:
             return inputs
-        size = static_spatial_shape(inputs.shape, self.data_format, "FrequencyDropout")
         side = draw_side(
-            size,
+            sizes_of(inputs, self.data_format),
             self.min_fraction,
             self.seed_generator,
             batch_size=ops.shape(inputs)[0] if self.per_sample else None,
@@ -108,7 +110,7 @@ class FrequencyDropout(NamedChoices, keras.layers.Layer):
         )
 
     def compute_output_shape(self, input_shape):
-        static_spatial_shape(input_shape, self.data_format, "FrequencyDropout")
+        spatial_shape(input_shape, self.data_format, "FrequencyDropout")
         return tuple(input_shape)
 
     def get_config(self):

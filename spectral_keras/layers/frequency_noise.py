@@ -17,13 +17,14 @@ from spectral_keras.ops.spectral_noise import (
     draw_even,
     noise_deviation,
 )
-from spectral_keras.ops.suppression import check_float_images
 from spectral_keras.ops.validation import (
     check_bool,
     check_choice,
     check_data_format,
+    check_float_images,
     check_number,
     check_positive_int,
+    spatial_shape,
     static_spatial_shape,
 )
 
@@ -77,7 +78,7 @@ class FrequencyNoise(NamedChoices, keras.layers.Layer):
         **kwargs: `name`, `dtype`, `trainable`.
 
     Call arguments:
-        inputs: float tensor of rank 4, height and width known.
+        inputs: float tensor of rank 4; height and width known in training.
         training: whether to add noise.
 
     Input shape:
@@ -144,7 +145,7 @@ class FrequencyNoise(NamedChoices, keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def build(self, input_shape):
-        static_spatial_shape(input_shape, self._data_format, "FrequencyNoise")
+        spatial_shape(input_shape, self._data_format, "FrequencyNoise")
         if input_shape[3 if self._data_format == "channels_last" else 1] is None:
             raise ValueError(
                 "FrequencyNoise needs a known number of channels. "
@@ -156,6 +157,9 @@ class FrequencyNoise(NamedChoices, keras.layers.Layer):
         check_float_images(inputs, "FrequencyNoise")
         if not training or self.probability == 0:
             return inputs
+        static_spatial_shape(
+            inputs.shape, self._data_format, "FrequencyNoise", " in training, for its masks"
+        )
         planes = ops.stop_gradient(inputs)
         if self._data_format == "channels_last":
             planes = ops.transpose(planes, (0, 3, 1, 2))
@@ -195,7 +199,7 @@ class FrequencyNoise(NamedChoices, keras.layers.Layer):
         return amplitudes
 
     def compute_output_shape(self, input_shape):
-        static_spatial_shape(input_shape, self._data_format, "FrequencyNoise")
+        spatial_shape(input_shape, self._data_format, "FrequencyNoise")
         return tuple(input_shape)
 
     def get_config(self):

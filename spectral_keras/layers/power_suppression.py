@@ -7,7 +7,6 @@ from spectral_keras.layers.choices import NamedChoices
 from spectral_keras.ops.mask_curves import VARIANTS, check_reference_size
 from spectral_keras.ops.suppression import (
     ALPHA_SENSES,
-    check_float_images,
     draw_suppression,
     identity_alpha,
     suppress_power,
@@ -16,8 +15,9 @@ from spectral_keras.ops.validation import (
     check_bool,
     check_choice,
     check_data_format,
+    check_float_images,
     check_number,
-    static_spatial_shape,
+    spatial_shape,
 )
 
 
@@ -60,7 +60,7 @@ class PowerSuppression(NamedChoices, keras.layers.Layer):
         **kwargs: `name`, `dtype`, `trainable`.
 
     Call arguments:
-        inputs: float tensor of rank 4, height and width known.
+        inputs: float tensor of rank 4; height and width known in training.
         training: whether to suppress.
 
     Input shape:
@@ -122,7 +122,7 @@ class PowerSuppression(NamedChoices, keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def build(self, input_shape):
-        static_spatial_shape(input_shape, self._data_format, "PowerSuppression")
+        spatial_shape(input_shape, self._data_format, "PowerSuppression")
         self.built = True
 
     def call(self, inputs, training=False):
@@ -154,11 +154,11 @@ class PowerSuppression(NamedChoices, keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         shape = tuple(input_shape)
-        static_spatial_shape(shape, self._data_format, "PowerSuppression")
+        spatial_shape(shape, self._data_format, "PowerSuppression")
         return (shape, {"band": shape[:1], "alpha": shape[:1]}) if self.return_labels else shape
 
     def compute_output_spec(self, inputs, training=False):
-        static_spatial_shape(inputs.shape, self._data_format, "PowerSuppression")
+        spatial_shape(inputs.shape, self._data_format, "PowerSuppression")
         images = keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
         if not self.return_labels:
             return images

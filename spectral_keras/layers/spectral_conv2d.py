@@ -7,7 +7,7 @@ from spectral_keras.layers.choices import NamedChoices
 from spectral_keras.ops.bias import add_bias
 from spectral_keras.ops.convolution import direct_conv2d
 from spectral_keras.ops.kernel_dft import kernel_from_spectrum, kernel_spectrum, spectral_sizes
-from spectral_keras.ops.validation import check_choice
+from spectral_keras.ops.validation import check_choice, check_float_images
 
 PARAMETRIZATIONS = ("full", "hermitian")
 
@@ -220,6 +220,7 @@ class SpectralConv2D(NamedChoices, keras.layers.Conv2D):
         return ops.cast(self.spatial_kernel(), self.compute_dtype)
 
     def convolution_op(self, inputs, kernel):
+        check_float_images(inputs, "SpectralConv2D")
         return direct_conv2d(
             inputs, kernel, self.strides, self.padding, self.dilation_rate, self.data_format
         )

@@ -6,14 +6,22 @@ from keras import ops
 from spectral_keras.layers.choices import NamedChoices
 from spectral_keras.ops.frequencies import floor_of_fraction
 from spectral_keras.ops.frequency_dropout import draw_side, frequency_dropout
-from spectral_keras.ops.resize import IMPLEMENTATIONS, NORMS, NYQUIST_RULES, spectral_resize
+from spectral_keras.ops.resize import (
+    IMPLEMENTATIONS,
+    NORMS,
+    NYQUIST_RULES,
+    resize_of_unknown_size,
+    spectral_resize,
+)
+from spectral_keras.ops.unknown_size import floor_of, sizes_of
 from spectral_keras.ops.validation import (
     check_bool,
     check_choice,
     check_data_format,
+    check_float_images,
     check_number,
     check_size_pair,
-    static_spatial_shape,
+    spatial_shape,
 )
 
 
@@ -56,7 +64,7 @@ class SpectralPool(NamedChoices, keras.layers.Layer):
         **kwargs: `name`, `dtype`, `trainable`.
 
     Call arguments:
-        inputs: float tensor of rank 4, height and width known.
+        inputs: float tensor of rank 4.
         training: whether to apply the frequency dropout.
 
     Input shape:
@@ -68,7 +76,8 @@ class SpectralPool(NamedChoices, keras.layers.Layer):
 
     Raises:
         ValueError: an argument is out of its range, both or none of `output_size` and `scale` are
-            given, the output is larger than the input, or height or width is unknown.
+            given, or the output is larger than the input (of an unknown size this is not seen,
+            and a smaller image is enlarged).
 
     Example:
 
@@ -131,9 +140,13 @@ class SpectralPool(NamedChoices, keras.layers.Layer):
 
     def _sizes(self, input_shape):
         """(height, width) of input and output, checked."""
-        size = static_spatial_shape(input_shape, self.data_format, "SpectralPool")
-        output_size = self._output_size or tuple(floor_of_fraction(self.scale, n) for n in size)
-        if output_size[0] > size[0] or output_size[1] > size[1]:
+        size = spatial_shape(input_shape, self.data_format, "SpectralPool")
+        output_size = self._output_size or tuple(
+            None if n is None else floor_of_fraction(self.scale, n) for n in size
+        )
+        if any(
+            None not in pair and pair[1] > pair[0] for pair in zip(size, output_size, strict=True)
+        ):
             raise ValueError(
                 f"`output_size` must be at most the input's height and width {size}: SpectralPool "
                 f"only shrinks, `spectral_resize` also enlarges. "
@@ -142,7 +155,11 @@ class SpectralPool(NamedChoices, keras.layers.Layer):
         return size, output_size
 
     def call(self, inputs, training=False):
+        check_float_images(inputs, "SpectralPool")
         _, output_size = self._sizes(inputs.shape)
+        if None in output_size:
+            size = sizes_of(inputs, self.data_format)
+            output_size = tuple(floor_of(self.scale, n) for n in size)
         options = {
             "nyquist": self.nyquist,
             "norm": self.norm,
@@ -150,6 +167,10 @@ class SpectralPool(NamedChoices, keras.layers.Layer):
             "data_format": self.data_format,
         }
         if not training or self.frequency_dropout in (None, 1):
+            if None in inputs.shape[1:]:
+                return resize_of_unknown_size(
+                    inputs, output_size, self.nyquist, self.norm, self.data_format
+                )
             return spectral_resize(inputs, output_size, **options)
         side = draw_side(
             output_size,

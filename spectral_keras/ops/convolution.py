@@ -12,12 +12,13 @@ from spectral_keras.ops.convolution_plan import (
     pooled_axis,
 )
 from spectral_keras.ops.convolution_spectra import convolve_by_fft, convolve_by_matmul, first_part
-from spectral_keras.ops.resize import NORMS, NYQUIST_RULES
+from spectral_keras.ops.resize import NORMS, NYQUIST_RULES, spectral_resize
 from spectral_keras.ops.validation import (
     check_choice,
     check_data_format,
+    check_float_images,
     check_size_pair,
-    static_spatial_shape,
+    spatial_shape,
 )
 
 PADDINGS = ("valid", "same", "circular")
@@ -50,7 +51,8 @@ def fft_conv2d(
 
     Args:
         x: float tensor of shape (batch, height, width, channels), or (batch, channels, height,
-            width) with `data_format="channels_first"`; height and width known.
+            width) with `data_format="channels_first"`; height and width known for "matmul" and
+            "fft", of unknown ones "auto" takes the ordinary convolution.
         kernel: tensor of shape (kh, kw, channels/groups, filters).  The number of groups follows
             from the shapes.
         strides: integer or pair.
@@ -94,6 +96,9 @@ def fft_conv2d(
     data_format = check_data_format(data_format)
     x, kernel = ops.convert_to_tensor(x), ops.convert_to_tensor(kernel)
     size, channels = _check_kernel(x, kernel, data_format)
+    if None in size:
+        check_size_is_not_needed("`fft_conv2d`", implementation, size)
+        return _direct(x, kernel, strides, padding, dilation_rate, data_format)
     shape = ConvolutionShape(
         size=size,
         taps=tuple(kernel.shape[:2]),
@@ -109,7 +114,7 @@ def fft_conv2d(
     if implementation == "auto":
         implementation = choose_implementation(shape, batch)
     if implementation == "direct":
-        return _direct(x, kernel, shape, data_format)
+        return _direct(x, kernel, strides, padding, dilation_rate, data_format)
 
     def convolve(x, kernel):
         if implementation == "fft":
@@ -138,7 +143,8 @@ def fft_conv_pool2d(
 
     Args:
         x: float tensor of shape (batch, height, width, channels), or (batch, channels, height,
-            width) with `data_format="channels_first"`; height and width known.
+            width) with `data_format="channels_first"`.  Of unknown height or width, the two
+            steps are taken one by one.
         kernel: tensor of shape (kh, kw, channels/groups, filters).
         output_size: integer or pair (height, width), at most the input's.
         nyquist, norm: as in `spectral_resize`.
@@ -155,8 +161,7 @@ def fft_conv_pool2d(
 
     Example:
 
-    >>> import numpy as np
-    >>> from spectral_keras.ops.resize import spectral_resize
+    >>>     >>> from spectral_keras.ops.resize import spectral_resize
     >>> rng = np.random.default_rng(0)
     >>> x, kernel = rng.random((2, 16, 15, 3), "float32"), rng.random((3, 3, 3, 4), "float32")
     >>> y = fft_conv_pool2d(x, kernel, (8, 7))
@@ -171,6 +176,9 @@ def fft_conv_pool2d(
     data_format = check_data_format(data_format)
     x, kernel = ops.convert_to_tensor(x), ops.convert_to_tensor(kernel)
     size, channels = _check_kernel(x, kernel, data_format)
+    if None in size:
+        y = fft_conv2d(x, kernel, padding="circular", data_format=data_format)
+        return spectral_resize(y, output_size, nyquist=nyquist, norm=norm, data_format=data_format)
     if any(new > old for new, old in zip(output_size, size, strict=True)):
         raise ValueError(
             f"`output_size` must be at most the input's size {size}. "
@@ -191,7 +199,8 @@ def fft_conv_pool2d(
 
 def _check_kernel(x, kernel, data_format):
     """((height, width), channels) of x, after checks of both shapes."""
-    size = static_spatial_shape(x.shape, data_format, "FFT convolution")
+    check_float_images(x, "FFT convolution")
+    size = spatial_shape(x.shape, data_format, "FFT convolution")
     channels = x.shape[-1 if data_format == "channels_last" else 1]
     shape = tuple(kernel.shape)
     if len(shape) != 4:
@@ -289,15 +298,34 @@ def _continued(x, axis, size, taps, stride, padding, dilation):
     return ops.concatenate(parts, axis=axis) if len(parts) > 1 else parts[0]
 
 
-def _direct(x, kernel, shape, data_format):
-    """The ordinary convolution."""
-    padding = shape.padding
+def check_size_is_not_needed(name, implementation, size):
+    """ValueError where sizes (height, width) are None and an implementation needs them."""
+    if None in size and implementation in ("matmul", "fft"):
+        raise ValueError(
+            f"{name} needs a known height and width with implementation={implementation!r}, whose "
+            f'transforms are made for one size; "auto" and "direct" take any. Received: {size}'
+        )
+
+
+def _direct(x, kernel, strides, padding, dilation, data_format):
+    """The ordinary convolution, of images of any size."""
     if padding == "circular":
         padding = "valid"
         first = 1 if data_format == "channels_last" else 2
-        for axis, numbers in enumerate(shape.axes(), start=first):
-            x = _continued(x, axis, *numbers)
-    return direct_conv2d(x, kernel, shape.strides, padding, shape.dilation, data_format)
+        for axis, taps in enumerate(kernel.shape[:2]):
+            if x.shape[first + axis] is None:
+                x = _periodic(x, first + axis, dilation[axis] * (taps - 1))
+            else:
+                numbers = x.shape[first + axis], taps, strides[axis], "circular", dilation[axis]
+                x = _continued(x, first + axis, *numbers)
+    return direct_conv2d(x, kernel, strides, padding, dilation, data_format)
+
+
+def _periodic(x, axis, reach):
+    """`_continued` for a periodic axis of unknown length, as far as the kernel reaches."""
+    size = ops.shape(x)[axis]
+    index = ops.arange(size + reach, dtype="int32") - reach // 2
+    return ops.take(x, index % size, axis=axis) if reach else x
 
 
 def direct_conv2d(x, kernel, strides, padding, dilation_rate, data_format):
@@ -305,6 +333,10 @@ def direct_conv2d(x, kernel, strides, padding, dilation_rate, data_format):
 
     TensorFlow's kernels for a CPU know channels last only, but for some processors.
     """
+    if x.shape[0] == 0:
+        # Not every native kernel gives the result its shape then.
+        one = ops.zeros((1, *x.shape[1:]), dtype=x.dtype)
+        return direct_conv2d(one, kernel, strides, padding, dilation_rate, data_format)[:0]
     swap = data_format == "channels_first" and keras.backend.backend() == "tensorflow"
     y = ops.conv(
         ops.transpose(x, (0, 2, 3, 1)) if swap else x,

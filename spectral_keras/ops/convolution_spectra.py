@@ -25,7 +25,7 @@ import numpy as np
 from keras import ops
 
 from spectral_keras.ops.dft import cosines, sines
-from spectral_keras.ops.fft import irfft2_last, rfft2_last
+from spectral_keras.ops.fft import irfft2_last, rfft2_last, to_complex
 from spectral_keras.ops.symmetry import hermitian_symmetrize
 
 
@@ -353,7 +353,7 @@ def _analyze_by_fft(x, axis_h, axis_w, groups):
 def _synthesize_by_fft(y, axis_h, axis_w, groups, height, width):
     """Products of spectra of real images back to the first height x width samples."""
     y = ops.transpose(_ungrouped(y, groups), (2, 1, 3, 0))
-    z = _complex(*ops.unstack(y, axis=0))
+    z = to_complex(*ops.unstack(y, axis=0))
     z = ops.reshape(z, (-1, z.shape[1], len(axis_h.full), len(axis_w.half)))
     if axis_h.edge_weight is not None:
         top = axis_h.top
@@ -367,17 +367,3 @@ def _synthesize_by_fft(y, axis_h, axis_w, groups, height, width):
     # The transform itself divides by its lengths.
     factor = axis_h.scale * axis_h.step_period * axis_w.scale * axis_w.step_period
     return ops.transpose(y if abs(factor - 1) < 1e-12 else y * factor, (0, 2, 3, 1))
-
-
-def _complex(real, imaginary):
-    """real + i imaginary.  (`keras.ops.view_as_complex` knows single precision only.)"""
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        return tf.complex(real, imaginary)
-    if backend == "torch":
-        import torch
-
-        return torch.complex(real, imaginary)
-    return real + 1j * imaginary

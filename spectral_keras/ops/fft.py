@@ -11,7 +11,9 @@ transposes that channels last needs.  In between live native complex tensors of 
   FFTs on every device.  Casting back is the caller's job.
 - `norm` as in NumPy: "backward" scales the inverse by 1/(H W), "ortho" both by its root,
   "forward" the forward transform.
-- Height and width must be known, the batch size need not be.  All work in graphs and under XLA.
+- All work in graphs and under XLA, also where sizes are unknown.
+- In a functional model, where x is symbolic, complex tensors are pairs (real, imaginary), as
+  `keras.ops` has them; a pair of ordinary tensors is taken too, and then the result is one.
 - Real signals use `rfft2`, which computes the columns 0 ... width//2 only.  `irfft2` equals
   NumPy's for any input, also one that is no spectrum of a real image, on every device (see
   `symmetry.symmetrize_half_spectrum`), and so does its gradient.
@@ -50,20 +52,27 @@ _WITHOUT_FFT = ("keras.src.export.onnx", "keras.src.export.litert")
 _COMPLEX = {"float32": "complex64", "float64": "complex128"}
 
 
-def _native_fft():
-    """The module with fft2, ifft2, rfft2 and irfft2 of a backend other than TensorFlow."""
+def _native(name, x, *arguments, norm):
+    """fft2, ifft2, rfft2 or irfft2 of a backend other than TensorFlow."""
     backend = keras.backend.backend()
     if backend == "jax":
         import jax.numpy
 
-        return jax.numpy.fft
-    if backend == "torch":
+        module = jax.numpy.fft
+    elif backend == "torch":
         import torch.fft
 
-        return torch.fft
-    if backend == "numpy":
-        return np.fft
-    raise ValueError(f"There is no FFT for the Keras backend {backend!r}.")
+        module = torch.fft
+    elif backend == "numpy":
+        module = np.fft
+    else:
+        raise ValueError(f"There is no FFT for the Keras backend {backend!r}.")
+    if 0 not in x.shape:
+        return getattr(module, name)(x, *arguments, norm=norm)
+    # PyTorch's kernels refuse an empty batch.
+    filled = ops.zeros([size or 1 for size in x.shape], dtype=x.dtype)
+    empty = tuple(slice(0, 0) if size == 0 else slice(None) for size in x.shape)
+    return getattr(module, name)(filled, *arguments, norm=norm)[empty]
 
 
 def _dtype(x):
@@ -87,23 +96,33 @@ def _complex(x):
 
 
 def _plane(x):
-    """Static (height, width) of the last two axes."""
-    shape = tuple(x.shape)
-    if len(shape) < 2 or None in shape[-2:]:
-        raise ValueError(
-            f"A 2-D FFT needs two axes of known size. Received: tensor of shape {shape}"
-        )
-    return int(shape[-2]), int(shape[-1])
+    """(height, width) of the last two axes: integers, or scalar tensors where they are unknown."""
+    if len(x.shape) < 2:
+        raise ValueError(f"A 2-D FFT needs two axes. Received: tensor of shape {tuple(x.shape)}")
+    return tuple(ops.shape(x)[-2:])
 
 
 def _check_width(z, width):
     width = check_positive_int("width", width)
-    if _plane(z)[1] != width // 2 + 1:
+    if z.shape[-1] not in (None, width // 2 + 1):
         raise ValueError(
             f"`width` must fit the half spectrum, which has width//2 + 1 columns. Received: "
-            f"width={width} for {_plane(z)[1]} columns"
+            f"width={width} for {z.shape[-1]} columns"
         )
     return width
+
+
+def _multiplicity(width):
+    """`half_spectrum_multiplicity` of an integer or a scalar tensor."""
+    if isinstance(width, int):
+        return half_spectrum_multiplicity(width)
+    column = ops.arange(width // 2 + 1, dtype="int32")
+    alone = ops.logical_or(column == 0, 2 * column == width)
+    return 2 - ops.cast(alone, "float64")
+
+
+def _area(plane):
+    return math.prod(n if isinstance(n, int) else ops.cast(n, "float64") for n in plane)
 
 
 def _tensorflow():
@@ -132,13 +151,17 @@ def _tensorflow():
 
 def _tf_scale(plane, norm, inverse):
     """What is left to multiply: tf.signal has norm="backward" built in."""
-    size = math.prod(plane)
-    scale = {"backward": 1.0, "ortho": 1 / math.sqrt(size), "forward": 1 / size}[norm]
+    if norm == "backward":
+        return 1.0
+    size = _area(plane)
+    scale = 1 / size if norm == "forward" else size**-0.5
     return 1 / scale if inverse else scale
 
 
 def _scaled(x, scale):
-    return x if scale == 1.0 else x * scale
+    if isinstance(scale, float):
+        return x if scale == 1.0 else x * scale
+    return x * ops.cast(scale, x.dtype)
 
 
 def _tf_rfft2(x):
@@ -149,7 +172,7 @@ def _tf_rfft2(x):
     """
     tf = _tensorflow()
     height, width = _plane(x)
-    weights = height * width / half_spectrum_multiplicity(width)
+    weights = _area((height, width)) / _multiplicity(width)
 
     @tf.custom_gradient
     def transform(x):
@@ -169,7 +192,7 @@ def _tf_irfft2(z, width, assume_hermitian=False):
     """
     tf = _tensorflow()
     height = _plane(z)[0]
-    weights = half_spectrum_multiplicity(width) / (height * width)
+    weights = _multiplicity(width) / _area((height, width))
 
     @tf.custom_gradient
     def transform(z):
@@ -197,7 +220,7 @@ def fft2_last(x, *, norm="backward"):
     check_choice("norm", norm, _NORMS)
     plane = _plane(ops.convert_to_tensor(x))
     if keras.backend.backend() != "tensorflow":
-        return _native_fft().fft2(_complex(x), norm=norm)
+        return _native("fft2", _complex(x), norm=norm)
     tf = _tensorflow()
     return _scaled(tf.signal.fft2d(_complex(x)), _tf_scale(plane, norm, inverse=False))
 
@@ -215,7 +238,7 @@ def ifft2_last(z, *, norm="backward"):
     check_choice("norm", norm, _NORMS)
     plane = _plane(ops.convert_to_tensor(z))
     if keras.backend.backend() != "tensorflow":
-        return _native_fft().ifft2(_complex(z), norm=norm)
+        return _native("ifft2", _complex(z), norm=norm)
     tf = _tensorflow()
     return _scaled(tf.signal.ifft2d(_complex(z)), _tf_scale(plane, norm, inverse=True))
 
@@ -236,6 +259,11 @@ def rfft2_last(x, *, fft_length=None, norm="backward"):
     plane = _plane(x)
     if fft_length is not None:
         target = check_size_pair("fft_length", fft_length)
+        if None in x.shape[-2:]:
+            raise ValueError(
+                "`fft_length` must be None for images of unknown size. "
+                f"Received: fft_length={fft_length!r} for {tuple(x.shape)}"
+            )
         extra = [new - old for new, old in zip(target, plane, strict=True)]
         if min(extra) < 0:
             raise ValueError(
@@ -246,7 +274,7 @@ def rfft2_last(x, *, fft_length=None, norm="backward"):
             x = ops.pad(x, [(0, 0)] * (len(x.shape) - 2) + [(0, n) for n in extra])
         plane = target
     if keras.backend.backend() != "tensorflow":
-        return _native_fft().rfft2(x, norm=norm)
+        return _native("rfft2", x, norm=norm)
     return _tf_rfft2(_scaled(x, _tf_scale(plane, norm, inverse=False)))
 
 
@@ -273,7 +301,7 @@ def irfft2_last(z, width, *, norm="backward", assume_hermitian=False):
         return _scaled(x, _tf_scale(plane, norm, inverse=True))
     if not assume_hermitian or _is_split_over_cpus():
         z = symmetrize_half_spectrum(z, width)
-    return _native_fft().irfft2(z, plane, norm=norm)
+    return _native("irfft2", z, plane, norm=norm)
 
 
 def _is_split_over_cpus():
@@ -304,7 +332,8 @@ def ifftshift2_last(x):
 def _over_images(transform, x, data_format):
     """`transform`, which works on the last two axes, on the spatial axes of images."""
     data_format = check_data_format(data_format)
-    x = ops.convert_to_tensor(x)
+    if not isinstance(x, keras.KerasTensor):
+        x = ops.convert_to_tensor(x)
     if len(x.shape) != 4:
         raise ValueError(
             f"A batch of images of rank 4 was expected. Received: tensor of shape {tuple(x.shape)}"
@@ -314,23 +343,113 @@ def _over_images(transform, x, data_format):
     return ops.transpose(transform(ops.transpose(x, (0, 3, 1, 2))), (0, 2, 3, 1))
 
 
+def to_complex(real, imaginary):
+    """real + i imaginary.  (`keras.ops.view_as_complex` knows single precision only.)"""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return tf.complex(real, imaginary)
+    if backend == "torch":
+        import torch
+
+        return torch.complex(real, imaginary)
+    return real + 1j * imaginary
+
+
+@keras.saving.register_keras_serializable(package="spectral_keras")
+class FourierTransform(keras.Operation):
+    """A transform of images with complex tensors as pairs, a step of a functional model.
+
+    Args:
+        function: "fft2", "ifft2", "rfft2" or "irfft2".
+        options: keyword arguments of that function, `data_format` not None.
+    """
+
+    def __init__(self, function, options, *, name=None):
+        super().__init__(name=name)
+        self.function = check_choice("function", function, tuple(_TRANSFORMS))
+        self.options = options
+
+    def call(self, x):
+        if isinstance(x, (tuple, list)):
+            x = to_complex(*(_real(ops.convert_to_tensor(part)) for part in x))
+        transform, options = _TRANSFORMS[self.function], dict(self.options)
+        data_format = options.pop("data_format")
+        z = _over_images(lambda t: transform(t, **options), x, data_format)
+        return z if self.function == "irfft2" else (ops.real(z), ops.imag(z))
+
+    def compute_output_spec(self, x):
+        parts = x if isinstance(x, (tuple, list)) else (x,)
+        shapes = {tuple(part.shape) for part in parts}
+        if len(parts) > 2 or len(shapes) > 1 or len(parts[0].shape) != 4:
+            raise ValueError(
+                "Images of rank 4, or their real and imaginary parts, were expected. Received: "
+                f"{[tuple(part.shape) for part in parts]}"
+            )
+        shape = list(shapes.pop())
+        first = 1 if self.options["data_format"] == "channels_last" else 2
+        if self.function == "rfft2":
+            shape[first : first + 2] = self.options["fft_length"] or shape[first : first + 2]
+            if shape[first + 1] is not None:
+                shape[first + 1] = shape[first + 1] // 2 + 1
+        elif self.function == "irfft2":
+            shape[first + 1] = self.options["width"]
+        double = all(part.dtype == "float64" for part in parts)
+        spec = keras.KerasTensor(shape, dtype="float64" if double else "float32")
+        return spec if self.function == "irfft2" else (spec, keras.KerasTensor(shape, spec.dtype))
+
+    def get_config(self):
+        return {"function": self.function, "options": self.options, "name": self.name}
+
+
+_TRANSFORMS = {
+    "fft2": fft2_last,
+    "ifft2": ifft2_last,
+    "rfft2": rfft2_last,
+    "irfft2": irfft2_last,
+}
+
+
+def _transform(function, x, data_format, **options):
+    """A function of `_TRANSFORMS` of images, in a functional model and of pairs by its pairs."""
+    pair = isinstance(x, (tuple, list)) and len(x) == 2 and all(hasattr(p, "shape") for p in x)
+    if pair or isinstance(x, keras.KerasTensor):
+        options["data_format"] = check_data_format(data_format)
+        return FourierTransform(function, options)(tuple(x) if pair else x)
+    return _over_images(lambda t: _TRANSFORMS[function](t, **options), x, data_format)
+
+
 def fft2(x, *, norm="backward", data_format=None):
     """2-D DFT of a batch of images over height and width.
 
     Args:
-        x: real or complex tensor of rank 4.
+        x: real or complex tensor of rank 4, or a pair (real, imaginary).
         norm: "backward", "ortho" or "forward".
         data_format: "channels_last", "channels_first" or None for Keras' global setting.
 
     Returns:
-        Complex tensor of the same shape, unshifted order.
+        Complex tensor of the same shape, unshifted order; a pair (real, imaginary) for a pair or
+        a `keras.KerasTensor`.
+
+    Example:
+
+    >>> import keras
+    >>> from spectral_keras.ops import fft2, ifft2
+    >>> images = keras.Input((8, 8, 3))
+    >>> real, imaginary = fft2(images)
+    >>> keras.Model(images, ifft2((real / 2, imaginary / 2))[0]).output_shape
+    (None, 8, 8, 3)
     """
-    return _over_images(lambda t: fft2_last(t, norm=norm), x, data_format)
+    return _transform("fft2", x, data_format, norm=norm)
 
 
 def ifft2(z, *, norm="backward", data_format=None):
-    """Inverse 2-D DFT of a batch of images, the inverse of `fft2`; the result is complex."""
-    return _over_images(lambda t: ifft2_last(t, norm=norm), z, data_format)
+    """Inverse 2-D DFT of a batch of images, the inverse of `fft2`; the result is complex.
+
+    Arguments and result as in `fft2`, pairs included.
+    """
+    return _transform("ifft2", z, data_format, norm=norm)
 
 
 def rfft2(x, *, fft_length=None, norm="backward", data_format=None):
@@ -343,18 +462,18 @@ def rfft2(x, *, fft_length=None, norm="backward", data_format=None):
         data_format: "channels_last", "channels_first" or None for Keras' global setting.
 
     Returns:
-        Complex tensor; the width axis has width//2 + 1 entries.
+        Complex tensor, or a pair as in `fft2`; the width axis has width//2 + 1 entries.
     """
-    return _over_images(lambda t: rfft2_last(t, fft_length=fft_length, norm=norm), x, data_format)
+    return _transform("rfft2", x, data_format, fft_length=fft_length, norm=norm)
 
 
 def irfft2(z, width, *, norm="backward", assume_hermitian=False, data_format=None):
-    """Inverse of `rfft2`: real images of the given width.  See `irfft2_last`."""
-    return _over_images(
-        lambda t: irfft2_last(t, width, norm=norm, assume_hermitian=assume_hermitian),
-        z,
-        data_format,
-    )
+    """Inverse of `rfft2`: real images of the given width, of a complex tensor or a pair.
+
+    See `irfft2_last`.
+    """
+    options = {"width": width, "norm": norm, "assume_hermitian": assume_hermitian}
+    return _transform("irfft2", z, data_format, **options)
 
 
 def fftshift2(x, *, data_format=None):

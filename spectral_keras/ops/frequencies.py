@@ -19,7 +19,7 @@ from spectral_keras.ops.validation import check_positive_int
 
 # A product such as 0.29 * 100 misses its integer by a few units in the last place of a float64,
 # or of a float32 where the fraction came from one.
-_ROUNDING = 1e-7
+ROUNDING = 1e-7
 
 
 def signed_frequencies(n):
@@ -105,7 +105,7 @@ def floor_of_fraction(fraction, n):
     (28, 29)
     """
     value = fraction * n
-    return max(1, math.floor(value + _ROUNDING * max(1.0, value)))
+    return max(1, math.floor(value + ROUNDING * max(1.0, value)))
 
 
 def ceil_of_fraction(fraction, n):
@@ -117,4 +117,4 @@ def ceil_of_fraction(fraction, n):
     (8, 7)
     """
     value = fraction * n
-    return max(1, math.ceil(value - _ROUNDING * max(1.0, value)))
+    return max(1, math.ceil(value - ROUNDING * max(1.0, value)))

@@ -11,15 +11,22 @@ import numpy as np
 from keras import ops
 
 from spectral_keras.ops.dft import real_basis
-from spectral_keras.ops.frequencies import ceil_of_fraction, signed_frequencies
+from spectral_keras.ops.frequencies import signed_frequencies
 from spectral_keras.ops.global_batch import global_draw
-from spectral_keras.ops.resize import choose_implementation, resampling_matrix, resize_by_fft
+from spectral_keras.ops.resize import (
+    choose_implementation,
+    resampling_matrix,
+    resize_by_fft,
+    resize_of_unknown_size,
+)
 from spectral_keras.ops.separable import apply_separable
+from spectral_keras.ops.unknown_size import ceil_of, sizes_of
 from spectral_keras.ops.validation import (
     check_data_format,
+    check_float_images,
     check_number,
     check_positive_int,
-    static_spatial_shape,
+    spatial_shape,
 )
 
 
@@ -55,16 +62,11 @@ def frequency_dropout_floor(m, num_layers, alpha, beta):
     return alpha + (m / num_layers) * (beta - alpha)
 
 
-def smallest_side(n, min_fraction):
-    """ceil(min_fraction * n), at least 1: the lower end of the draw for maps of side n."""
-    return ceil_of_fraction(min_fraction, n)
-
-
 def draw_side(size, min_fraction, seed, batch_size=None):
-    """R, uniform on the integers from `smallest_side(n, min_fraction)` to n.
+    """R, uniform on the integers from ceil(min_fraction * n), at least 1, to n.
 
     Args:
-        size: (height, width); n is the larger of the two.
+        size: (height, width), integers or scalar tensors; n is the larger of the two.
         min_fraction: number in [0, 1].
         seed: `keras.random.SeedGenerator` (or an integer for a fixed draw).
         batch_size: None for one draw, or the number of draws.
@@ -72,8 +74,8 @@ def draw_side(size, min_fraction, seed, batch_size=None):
     Returns:
         int32 tensor of shape () or (batch_size,).
     """
-    n = max(size)
-    arguments = (smallest_side(n, min_fraction), n + 1, "int32", seed)
+    n = _largest(size)
+    arguments = (ceil_of(min_fraction, n), n + 1, "int32", seed)
     if batch_size is None:
         return keras.random.randint((), *arguments)
     return global_draw(keras.random.randint, (batch_size,), *arguments)
@@ -85,9 +87,16 @@ def axis_side(side, n, size):
     On square maps it is `side` itself.  On other maps the one draw is scaled to each axis, so
     that the kept rectangle has the shape of the map, and a full draw is full on both.
     """
-    largest = max(size)
+    largest = _largest(size)
     side = ops.convert_to_tensor(side)
-    return side if n == largest else (side * n + largest - 1) // largest
+    known = isinstance(n, int) and isinstance(largest, int)
+    return side if known and n == largest else (side * n + largest - 1) // largest
+
+
+def _largest(size):
+    height, width = size
+    known = isinstance(height, int) and isinstance(width, int)
+    return max(height, width) if known else ops.maximum(height, width)
 
 
 def _kept(frequency, n, side):
@@ -135,7 +144,7 @@ def frequency_dropout(
 
     Args:
         x: float tensor of shape (batch, height, width, channels), or (batch, channels, height,
-            width) with `data_format="channels_first"`; height and width known.
+            width) with `data_format="channels_first"`.
         side: integer, or integer tensor of shape () or (batch,): R on the scale of the longer
             side of the output, see `axis_side`.
         output_size: None, or the pair (height, width) of a spectral pooling that comes first.
@@ -149,9 +158,13 @@ def frequency_dropout(
     """
     data_format = check_data_format(data_format)
     x = ops.convert_to_tensor(x)
-    size = static_spatial_shape(x.shape, data_format, "frequency_dropout")
-    output_size = size if output_size is None else output_size
+    check_float_images(x, "frequency_dropout")
+    size = spatial_shape(x.shape, data_format, "frequency_dropout")
+    if output_size is None:
+        output_size = sizes_of(x, data_format)
     sides = [axis_side(side, n, output_size) for n in output_size]
+    if None in size:
+        return resize_of_unknown_size(x, output_size, nyquist, norm, data_format, sides)
     if choose_implementation(implementation, size, output_size) == "fft":
         return _dropout_by_fft(x, sides, output_size, nyquist, norm, data_format)
     # A float64 input gets float64 matrices; half precision is rounded only in the product.

@@ -13,6 +13,7 @@ from spectral_keras.ops.symmetry import half_spectrum_multiplicity, hermitian_sy
 from spectral_keras.ops.validation import (
     check_choice,
     check_data_format,
+    check_float_images,
     static_spatial_shape,
 )
 
@@ -66,6 +67,7 @@ def apply_mask(x, mask, *, implementation="auto", data_format=None):
     check_choice("implementation", implementation, IMPLEMENTATIONS)
     data_format = check_data_format(data_format)
     x = ops.convert_to_tensor(x)
+    check_float_images(x, "apply_mask")
     mask = ops.convert_to_tensor(mask)
     height, width = static_spatial_shape(x.shape, data_format, "apply_mask")
     channels = x.shape[-1 if data_format == "channels_last" else 1]

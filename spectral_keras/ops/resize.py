@@ -10,12 +10,14 @@ from spectral_keras.ops.dft import cosines
 from spectral_keras.ops.fft import irfft2_last, rfft2_last
 from spectral_keras.ops.separable import apply_separable
 from spectral_keras.ops.symmetry import hermitian_symmetrize
+from spectral_keras.ops.unknown_size import apply_matrices, resampling_matrix_of, sizes_of
 from spectral_keras.ops.validation import (
     check_choice,
     check_data_format,
+    check_float_images,
     check_positive_int,
     check_size_pair,
-    static_spatial_shape,
+    spatial_shape,
 )
 
 NYQUIST_RULES = ("average", "sum", "isometric", "drop")
@@ -107,7 +109,7 @@ def spectral_resize(
 
     Args:
         x: float tensor of shape (batch, height, width, channels), or (batch, channels, height,
-            width) with `data_format="channels_first"`; height and width known.
+            width) with `data_format="channels_first"`; also symbolic, in a functional model.
         output_size: integer or pair (height, width), smaller or larger than the input.
         nyquist: "average", "sum", "isometric" or "drop".
         norm: "mean" keeps a constant image as it is; "ortho" is the pair of unitary transforms,
@@ -120,7 +122,7 @@ def spectral_resize(
         Tensor of x's dtype.
 
     Raises:
-        ValueError: unknown height or width, or an argument out of its range.
+        ValueError: integer images, or an argument out of its range.
 
     Example:
 
@@ -137,8 +139,13 @@ def spectral_resize(
     check_choice("norm", norm, NORMS)
     check_choice("implementation", implementation, IMPLEMENTATIONS)
     data_format = check_data_format(data_format)
+    if isinstance(x, keras.KerasTensor):
+        return Resize(output_size, nyquist, norm, implementation, data_format)(x)
     x = ops.convert_to_tensor(x)
-    size = static_spatial_shape(x.shape, data_format, "spectral_resize")
+    check_float_images(x, "spectral_resize")
+    size = spatial_shape(x.shape, data_format, "spectral_resize")
+    if None in size:
+        return resize_of_unknown_size(x, output_size, nyquist, norm, data_format)
     if choose_implementation(implementation, size, output_size) == "fft":
         return resize_by_fft(x, output_size, nyquist, norm, data_format)
     matrices = [
@@ -146,6 +153,52 @@ def spectral_resize(
         for n_in, n_out in zip(size, output_size, strict=True)
     ]
     return apply_separable(x, *matrices, data_format)
+
+
+@keras.saving.register_keras_serializable(package="spectral_keras")
+class Resize(keras.Operation):
+    """`spectral_resize` of a symbolic tensor, a step of a functional model."""
+
+    def __init__(self, output_size, nyquist, norm, implementation, data_format, *, name=None):
+        super().__init__(name=name)
+        self.output_size = output_size
+        self.options = {
+            "nyquist": nyquist,
+            "norm": norm,
+            "implementation": implementation,
+            "data_format": data_format,
+        }
+
+    def call(self, x):
+        return spectral_resize(x, self.output_size, **self.options)
+
+    def compute_output_spec(self, x):
+        spatial_shape(x.shape, self.options["data_format"], "spectral_resize")
+        check_float_images(x, "spectral_resize")
+        shape = list(x.shape)
+        first = 1 if self.options["data_format"] == "channels_last" else 2
+        shape[first : first + 2] = self.output_size
+        return keras.KerasTensor(shape, dtype=x.dtype)
+
+    def get_config(self):
+        return {"output_size": self.output_size, **self.options, "name": self.name}
+
+
+def resize_of_unknown_size(x, output_size, nyquist, norm, data_format, side=None):
+    """`spectral_resize`, or with a `side` `frequency_dropout`, by matrices made in the graph.
+
+    Args:
+        output_size: pair of integers or scalar tensors.
+        side: None, or a pair of integer tensors for height and width.
+    """
+    weights = _SHRINKING[nyquist], _ENLARGING[nyquist]
+    matrices = [
+        resampling_matrix_of(n_in, n_out, weights, norm, one)
+        for n_in, n_out, one in zip(
+            sizes_of(x, data_format), output_size, side or (None, None), strict=True
+        )
+    ]
+    return apply_matrices(x, *matrices, data_format)
 
 
 def choose_implementation(implementation, size, output_size):

@@ -10,17 +10,11 @@ from spectral_keras.ops.mask_curves import BANDS, suppression_masks
 from spectral_keras.ops.validation import (
     check_choice,
     check_data_format,
+    check_float_images,
     static_spatial_shape,
 )
 
 ALPHA_SENSES = ("kept", "suppressed")
-
-
-def check_float_images(images, name):
-    """ValueError for integer images: the result would be rounded to integers again."""
-    dtype = keras.backend.standardize_dtype(images.dtype)
-    if not keras.backend.is_float_dtype(dtype):
-        raise ValueError(f"{name} expects float images in [0, 1]. Received: dtype {dtype}")
 
 
 def identity_alpha(alpha_is):
@@ -94,7 +88,9 @@ def suppress_power(
     data_format = check_data_format(data_format)
     images = ops.convert_to_tensor(images)
     check_float_images(images, "suppress_power")
-    height, width = static_spatial_shape(images.shape, data_format, "suppress_power")
+    height, width = static_spatial_shape(
+        images.shape, data_format, "Power suppression", " in training, for its masks"
+    )
     masks = suppression_masks(height, width, variant=variant, reference_size=reference_size)
     dtype = "float64" if keras.backend.standardize_dtype(images.dtype) == "float64" else "float32"
     # 1 - M, half the spectrum; the zeros in front are for band -1.

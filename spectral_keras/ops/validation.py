@@ -73,24 +73,38 @@ def check_bool(name, value):
     return value
 
 
-def static_spatial_shape(shape, data_format, layer_name):
-    """(height, width) of a rank-4 image shape whose spatial sizes are known.
+def check_float_images(images, name):
+    """ValueError for integer images: what is computed of them would be integers again."""
+    dtype = keras.backend.standardize_dtype(images.dtype)
+    if not keras.backend.is_float_dtype(dtype):
+        raise ValueError(f"{name} expects float images in [0, 1]. Received: dtype {dtype}")
 
-    The DFT bases are constants of the graph, so height and width may not be None.
-    """
+
+def spatial_shape(shape, data_format, layer_name):
+    """(height, width) of a rank-4 image shape, None where one is unknown."""
     shape = tuple(shape)
     if len(shape) != 4:
         raise ValueError(
             f"{layer_name} expects a batch of images of rank 4. Received: input shape {shape}"
         )
     spatial = shape[1:3] if data_format == "channels_last" else shape[2:4]
-    if any(size is None for size in spatial):
-        raise ValueError(
-            f"{layer_name} needs a known height and width. Received: input shape {shape} "
-            f"(data_format={data_format!r})"
-        )
-    if any(size < 1 for size in spatial):
+    if any(size is not None and size < 1 for size in spatial):
         raise ValueError(
             f"{layer_name} expects height and width of at least 1. Received: input shape {shape}"
         )
-    return int(spatial[0]), int(spatial[1])
+    return tuple(None if size is None else int(size) for size in spatial)
+
+
+def static_spatial_shape(shape, data_format, layer_name, why=""):
+    """(height, width) of a rank-4 image shape whose spatial sizes are known.
+
+    Args:
+        why: what they are needed for, as the end of a sentence.
+    """
+    size = spatial_shape(shape, data_format, layer_name)
+    if None in size:
+        raise ValueError(
+            f"{layer_name} needs a known height and width{why}. Received: input shape "
+            f"{tuple(shape)} (data_format={data_format!r})"
+        )
+    return size

@@ -1,0 +1,107 @@
+"""What layers take: images of unknown size, empty batches; and what they refuse, in one line."""
+
+import keras
+import numpy as np
+import pytest
+
+from spectral_keras import layers
+from tests.oracles import random_images, to_numpy
+
+ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
+
+ANY_SIZE = [
+    ("SpectralPool", {"output_size": (4, 5)}),
+    ("SpectralPool", {"output_size": 5, "nyquist": "sum", "norm": "ortho"}),
+    ("SpectralPool", {"scale": 0.6, "nyquist": "isometric"}),
+    ("SpectralPool", {"output_size": 4, "implementation": "fft"}),
+    ("FrequencyDropout", {"min_fraction": 0.5}),
+    ("SpectralConv2D", {"filters": 4, "kernel_size": 3}),
+    ("FFTConv2D", {"filters": 4, "kernel_size": 3}),
+    ("FFTConv2D", {"filters": 4, "kernel_size": (4, 3), "padding": "circular"}),
+    ("FFTConv2D", {"filters": 4, "kernel_size": 3, "strides": 2, "padding": "circular"}),
+    ("FFTConvPool2D", {"filters": 4, "kernel_size": 3, "output_size": 4, "norm": "ortho"}),
+    ("FFTConvPool2D", {"filters": 4, "kernel_size": (2, 3), "scale": 0.5}),
+    ("FFTConvPool2D", {"filters": 4, "kernel_size": 3}),
+    ("PowerSuppression", {}),
+    ("FrequencyNoise", {}),
+    ("ChannelGate", {"hidden": 5}),
+]
+ALL = [*ANY_SIZE, ("FourierMask", {}), ("FFTConvPool2D", {"filters": 4, "kernel_size": 3})]
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize(("name", "arguments"), ANY_SIZE)
+def test_images_of_any_size(name, arguments, data_format):
+    """One model for all sizes gives what a layer of each size gives."""
+    last = data_format == "channels_last"
+    cls, arguments = getattr(layers, name), {**arguments, "data_format": data_format}
+    if "filters" in arguments:
+        arguments["bias_initializer"] = "ones"
+    layer = cls(**arguments)
+    inputs = keras.Input((None, None, 3) if last else (3, None, None))
+    model = keras.Model(inputs, layer(inputs))
+    known = arguments.get("output_size")
+    if known is not None:
+        height, width = known if isinstance(known, tuple) else (known, known)
+        spatial = model.output_shape[1:3] if last else model.output_shape[2:]
+        assert spatial == (height, width)
+    for size in ((8, 9), (11, 6)):
+        x = random_images((2, *size, 3))
+        x = x if last else np.ascontiguousarray(np.moveaxis(x, -1, 1))
+        alone = cls(**arguments)
+        alone.build(x.shape)
+        alone.set_weights(layer.get_weights())
+        # `predict` compiles a graph for any size.
+        actual = model.predict(x, verbose=0)
+        np.testing.assert_allclose(actual, to_numpy(alone(x)), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.skipif(not ON_TENSORFLOW, reason="elsewhere sizes are numbers in training")
+@pytest.mark.parametrize("cls", ["SpectralPool", "FrequencyDropout"])
+@pytest.mark.parametrize("per_sample", [False, True])
+def test_frequency_dropout_of_any_size(cls, per_sample):
+    import tensorflow as tf
+
+    arguments = {"per_sample": per_sample, "seed": 3}
+    if cls == "SpectralPool":
+        arguments |= {"scale": 0.8, "frequency_dropout": 0.3}
+    else:
+        arguments |= {"min_fraction": 0.3}
+    layers_ = [getattr(layers, cls)(**arguments) for _ in range(2)]
+    signature = [tf.TensorSpec((None, None, None, 3))]
+    traced = tf.function(lambda x: layers_[0](x, training=True), input_signature=signature)
+    for size in ((8, 9), (11, 6)):
+        x = random_images((3, *size, 3))
+        expected = to_numpy(layers_[1](x, training=True))
+        np.testing.assert_allclose(to_numpy(traced(x)), expected, atol=1e-5)
+
+
+def test_why_a_size_is_needed():
+    inputs = keras.Input((None, None, 3))
+    with pytest.raises(ValueError, match="FourierMask needs .*: the mask has a weight for each"):
+        layers.FourierMask()(inputs)
+    with pytest.raises(ValueError, match="FFTConv2D needs .* made for one size"):
+        layers.FFTConv2D(4, 3, implementation="matmul")(inputs)
+
+
+@pytest.mark.parametrize(("name", "arguments"), ALL)
+def test_integer_images_are_refused_in_one_line(name, arguments):
+    with pytest.raises(ValueError, match="expects float images .*dtype uint8") as caught:
+        getattr(layers, name)(**arguments)(np.zeros((1, 8, 9, 3), "uint8"))
+    assert sum("expects float" in line for line in str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("implementation", ["auto", "matmul", "fft", "direct"])
+@pytest.mark.parametrize(("name", "arguments"), ALL)
+def test_an_empty_batch_gives_an_empty_result(name, arguments, implementation):
+    cls = getattr(layers, name)
+    if implementation != "auto":
+        if implementation not in cls.__dict__.get("choices", {}).get("implementation", ()):
+            pytest.skip("no such implementation")
+        arguments = {**arguments, "implementation": implementation}
+    layer = cls(**arguments)
+    expected = layer.compute_output_shape((0, 8, 9, 3))
+    for training in (False, True):
+        more = {"training": True} if training and layer._call_has_training_arg else {}
+        y = layer(np.zeros((0, 8, 9, 3), "float32"), **more)
+        assert tuple(y.shape) == expected
