@@ -141,7 +141,6 @@ class TestCorrectness:
     @pytest.mark.parametrize(
         ("shape", "message"),
         [
-            ((None, None, 3), "known height and width"),
             ((8, 3), "rank 4"),
             ((8, 3, 3), r"output_size=\(4, 4\)"),
             ((8, 8, 5), "groups=2"),

@@ -3,11 +3,11 @@ import numpy as np
 import pytest
 
 from spectral_keras.layers.frequency_dropout import FrequencyDropout
+from spectral_keras.ops.frequencies import ceil_of_fraction
 from spectral_keras.ops.frequency_dropout import (
     draw_side,
     frequency_dropout,
     frequency_dropout_floor,
-    smallest_side,
 )
 from tests.layer_checks import check_layer
 from tests.oracles import (
@@ -144,8 +144,8 @@ class TestCorrectness:
         assert values.tolist() == [6, 7, 8, 9, 10, 11, 12]
         # Each count is binomial, 1000 +- 29: 5 standard deviations.
         assert np.abs(counts - 1000).max() < 150
-        assert smallest_side(27, 0.275) == 8 and smallest_side(100, 0.07) == 7
-        assert smallest_side(8, 0.0) == 1
+        assert ceil_of_fraction(0.275, 27) == 8 and ceil_of_fraction(0.07, 100) == 7
+        assert ceil_of_fraction(0.0, 8) == 1
 
     def test_one_draw_for_the_batch_or_one_a_sample(self):
         # Random signs: all frequencies present, so the energy shows the side.
@@ -200,10 +200,12 @@ class TestFloor:
     def test_law(self):
         floors = [frequency_dropout_floor(m, 6, 0.30, 0.15) for m in range(1, 7)]
         np.testing.assert_allclose(floors, [0.275, 0.25, 0.225, 0.20, 0.175, 0.15])
-        sides = [smallest_side(n, c) for n, c in zip((27, 22, 18, 15, 12, 10), floors, strict=True)]
+        sides = [
+            ceil_of_fraction(c, n) for n, c in zip((27, 22, 18, 15, 12, 10), floors, strict=True)
+        ]
         assert sides == [8, 6, 5, 3, 3, 2]
         heights = [
-            smallest_side(n, c) for n, c in zip((32, 27, 22, 18, 15, 12), floors, strict=True)
+            ceil_of_fraction(c, n) for n, c in zip((32, 27, 22, 18, 15, 12), floors, strict=True)
         ]
         assert heights == [9, 7, 5, 4, 3, 2]
 
@@ -237,8 +239,3 @@ class TestFloor:
 def test_errors_show_what_was_received(arguments, message):
     with pytest.raises(ValueError, match=message):
         FrequencyDropout(**arguments)
-
-
-def test_unknown_size_is_an_error():
-    with pytest.raises(ValueError, match="known height and width"):
-        FrequencyDropout(0.5)(keras.Input((None, 8, 3)))

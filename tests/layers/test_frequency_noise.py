@@ -331,8 +331,15 @@ def test_errors_show_what_was_received(arguments, message):
 
 
 def test_bad_inputs():
-    with pytest.raises(ValueError, match="known height and width"):
-        FrequencyNoise()(keras.Input((None, 8, 3)))
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        signature = [tf.TensorSpec((None, None, 8, 3))]
+        traced = tf.function(
+            lambda x: FrequencyNoise()(x, training=True), input_signature=signature
+        )
+        with pytest.raises(ValueError, match="known height and width in training"):
+            traced(np.zeros((1, 8, 8, 3), "float32"))
     with pytest.raises(ValueError, match="known number of channels"):
         FrequencyNoise()(keras.Input((8, 8, None)))
     with pytest.raises(ValueError, match="float images.*dtype uint8"):
