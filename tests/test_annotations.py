@@ -11,7 +11,6 @@ PENDING = {
     "analysis",
     "attacks",
     "augmentation",
-    "data",
     "evaluation",
     "experiments",
     "layers",

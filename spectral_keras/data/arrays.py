@@ -5,14 +5,30 @@ import os
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from spectral_keras.data.errors import DataError
+
+__all__ = [
+    "allocate",
+    "balanced_prefix",
+    "check_fits",
+    "check_images",
+    "check_labels",
+    "class_positions",
+    "every_fifth",
+    "resize",
+    "stratified_split",
+    "to_grayscale",
+]
 
 # Images converted at a time: keeps the temporaries of a conversion in the megabytes.
 CHUNK = 4096
 
 
-def check_labels(labels, count, where, num_classes=None):
+def check_labels(
+    labels: npt.ArrayLike, count: int, where: str, num_classes: int | None = None
+) -> np.ndarray:
     """Labels as int32 of shape [count], or a DataError that says what is wrong with them."""
     labels = np.asarray(labels)
     if labels.ndim == 2 and labels.shape[1] == 1:
@@ -46,7 +62,7 @@ def check_labels(labels, count, where, num_classes=None):
     return labels.astype(np.int32)
 
 
-def check_images(images, where):
+def check_images(images: npt.ArrayLike, where: str) -> np.ndarray:
     """Images as uint8 [N, H, W, C] from uint8 in [0, 255] or floats in [0, 1]."""
     images = np.asarray(images)
     if images.ndim == 3:
@@ -105,7 +121,7 @@ def check_fits(needed: int, what: str, instead: str) -> None:
         )
 
 
-def to_grayscale(images):
+def to_grayscale(images: np.ndarray) -> np.ndarray:
     """ITU-R 601 luma of RGB images, one channel, in the integer arithmetic of Pillow."""
     if images.shape[-1] == 1:
         return images
@@ -121,7 +137,7 @@ def to_grayscale(images):
     return result
 
 
-def resize(images, size):
+def resize(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Images [N, H, W, C] resized with an antialiasing triangle filter, one by one (Pillow)."""
     height, width = size
     if images.shape[1:3] == (height, width):
@@ -134,11 +150,12 @@ def resize(images, size):
     for source, target in zip(images, result, strict=True):
         for part in parts:
             image = Image.fromarray(np.ascontiguousarray(source[..., part]))
-            target[..., part] = image.resize((width, height), Image.Resampling.BILINEAR)
+            resized = image.resize((width, height), Image.Resampling.BILINEAR)
+            target[..., part] = np.asarray(resized)
     return result
 
 
-def class_positions(labels):
+def class_positions(labels: np.ndarray) -> np.ndarray:
     """Where each example stands in its own class, from 0 (first) to 1 (last).
 
     Example k of a class of n gets (k + 1/2) / n, so that the examples below any
@@ -151,7 +168,7 @@ def class_positions(labels):
     return positions
 
 
-def balanced_prefix(labels, count):
+def balanced_prefix(labels: np.ndarray, count: int) -> np.ndarray:
     """Indices, in stored order, of `count` examples with the class shares of the whole.
 
     Deterministic and nested: a smaller count selects a subset of a larger one.
@@ -160,14 +177,16 @@ def balanced_prefix(labels, count):
     return np.sort(order[:count])
 
 
-def stratified_split(labels, count, rng):
+def stratified_split(
+    labels: np.ndarray, count: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """(rest, chosen): `count` chosen examples with the class shares of the whole, by `rng`."""
     shuffled = rng.permutation(len(labels))
     order = shuffled[np.argsort(class_positions(labels[shuffled]), kind="stable")]
     return np.sort(order[count:]), np.sort(order[:count])
 
 
-def every_fifth(labels):
+def every_fifth(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(train, test): each fifth example of every class, in stored order, is a test example.
 
     The split of data that come without one: fixed, free of any random generator,

@@ -5,13 +5,23 @@ import concurrent.futures
 import inspect
 import itertools
 import threading
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
 from spectral_keras.data.shuffling import epoch_order
 from spectral_keras.data.streamed import StreamedImages
 from spectral_keras.ops.validation import check_bool, check_positive_int
+
+__all__ = ["AHEAD", "Batches"]
+
+# An augmentation; see `Batches`.
+Augmentation = Callable[..., np.ndarray]
+# The indices of a part of a batch, of its number of images.
+Rows = Callable[[int], np.ndarray]
 
 # Batches of a stream that wait for their use.
 AHEAD = 2
@@ -81,20 +91,20 @@ class Batches(keras.utils.PyDataset):
 
     def __init__(
         self,
-        images,
-        labels,
-        batch_size,
+        images: npt.ArrayLike | StreamedImages,
+        labels: npt.ArrayLike,
+        batch_size: int,
         *,
-        shuffle=False,
-        augment=None,
-        seed=0,
-        drop_remainder=False,
-        workers=1,
-        shuffle_buffer=None,
+        shuffle: bool = False,
+        augment: Augmentation | None = None,
+        seed: int = 0,
+        drop_remainder: bool = False,
+        workers: int = 1,
+        shuffle_buffer: int | None = None,
     ):
         super().__init__(workers=1, use_multiprocessing=False)
         self.streamed = isinstance(images, StreamedImages)
-        self.images = images if self.streamed else np.asarray(images)
+        self.images = images if isinstance(images, StreamedImages) else np.asarray(images)
         self.labels = np.asarray(labels)
         if self.images.ndim != 4 or self.images.dtype.kind not in "uf":
             raise ValueError(
@@ -125,7 +135,7 @@ class Batches(keras.utils.PyDataset):
             shuffle_buffer = check_positive_int("shuffle_buffer", shuffle_buffer)
         self.shuffle_buffer = shuffle_buffer
         self.epoch = 0
-        self.error = None
+        self.error: Exception | None = None
         if len(self) == 0:
             raise ValueError(
                 f"`images` must fill at least one batch of {batch_size}. "
@@ -133,21 +143,22 @@ class Batches(keras.utils.PyDataset):
             )
         self._order = (None, None)
         self._lock = threading.Lock()
-        self._executor = self._decoders = None
+        self._executor: Any = None
+        self._decoders: Any = None
         # Arrays: each thread makes a batch.  Streams: the threads share one, and two more put
         # together what they decode, so that one batch is augmented while the next is decoded.
         self._number_ahead = AHEAD if self.streamed else 2 * self.threads
-        self._ahead = {}  # (epoch, index, rows) -> future
-        self._last = None
+        self._ahead: dict[tuple, concurrent.futures.Future] = {}  # (epoch, index, rows) -> future
+        self._last: tuple[int, int] | None = None
 
-    def __len__(self):
+    def __len__(self) -> int:
         full, rest = divmod(len(self.images), self.batch_size)
         return full + (rest > 0 and not self.drop_remainder)
 
     def __getitem__(self, index):
         return self.get(index)
 
-    def get(self, index, rows=None):
+    def get(self, index: int, rows: Rows | None = None) -> tuple[np.ndarray, np.ndarray]:
         """`self[index]`: a batch of the current epoch; the next ones are computed ahead.
 
         Args:
@@ -176,7 +187,9 @@ class Batches(keras.utils.PyDataset):
                     self._ahead[key] = self._executor.submit(self.batch, *key)
         return self.batch(epoch, index, rows) if future is None else future.result()
 
-    def endless(self, first_epoch=0, rows=None):
+    def endless(
+        self, first_epoch: int = 0, rows: Rows | None = None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """The batches of all epochs in order, without end, the next ones computed ahead.
 
         Args:
@@ -190,17 +203,19 @@ class Batches(keras.utils.PyDataset):
         with self._lock:
             if self._executor is None:
                 self._start_threads()
-        ahead = collections.deque()
+        ahead: collections.deque[concurrent.futures.Future] = collections.deque()
         while True:
             while len(ahead) <= self._number_ahead:
                 ahead.append(self._executor.submit(self.batch, *next(keys)))
             yield ahead.popleft().result()
 
-    def size(self, index):
+    def size(self, index: int) -> int:
         """Number of images of a batch."""
         return min(self.batch_size, len(self.images) - index * self.batch_size)
 
-    def batch(self, epoch, index, rows=None):
+    def batch(
+        self, epoch: int, index: int, rows: Rows | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """(images, labels) of a batch of any epoch, or a part of them.
 
         Args:
@@ -211,10 +226,11 @@ class Batches(keras.utils.PyDataset):
         """
         start = index * self.batch_size
         count = self.size(index)
-        chosen = slice(start, start + count)
+        chosen: Any = slice(start, start + count)
         if self.shuffle:
             chosen = self._epoch_order(epoch)[chosen]
-        options, after = {}, slice(None)
+        options: dict[str, Any] = {}
+        after: Any = slice(None)
         if rows is not None and self._augment_takes_part:
             wanted = rows(count)
             chosen = chosen[wanted] if self.shuffle else start + wanted
@@ -239,13 +255,13 @@ class Batches(keras.utils.PyDataset):
         return images[after], self.labels[chosen][after]
 
     def _pixels(self, chosen):
-        if self.streamed:
+        if isinstance(self.images, StreamedImages):
             return self.images.read(chosen, self._decoders, self.threads)
         return self.images[chosen]
 
     def _start_threads(self):
         pool = concurrent.futures.ThreadPoolExecutor
-        if not self.streamed:
+        if not isinstance(self.images, StreamedImages):
             self._executor = pool(self.threads, "Batches")
             return
         threads = self.threads if self.images.worth_threads else 1
@@ -257,7 +273,7 @@ class Batches(keras.utils.PyDataset):
         known, order = self._order  # one assignment each way: safe between threads
         if known != epoch:
             rng = np.random.default_rng([self.seed, epoch])
-            shards = self.images.shards if self.streamed else None
+            shards = getattr(self.images, "shards", None)
             order = epoch_order(len(self.images), rng, self.shuffle_buffer, shards)
             self._order = (epoch, order)
         return order

@@ -2,17 +2,24 @@
 
 import hashlib
 import json
+from typing import Any
+
+__all__ = ["CHECKSUM", "json_checksum", "without_checksum"]
 
 # Name of the entry; the other entries are what it is of.
 CHECKSUM = "sha256"
 
 
-def json_checksum(content):
-    """SHA-256 of a JSON-plain dict, the same before it was written and after it was read."""
-    return hashlib.sha256(json.dumps(content, indent=1).encode()).hexdigest()
+def json_checksum(content: dict[str, Any]) -> str:
+    """SHA-256 of a JSON-plain dict, the same before it was written and after it was read.
+
+    Raises:
+        ValueError: for a number that is not finite, which JSON does not have.
+    """
+    return hashlib.sha256(json.dumps(content, indent=1, allow_nan=False).encode()).hexdigest()
 
 
-def without_checksum(content):
+def without_checksum(content: Any) -> dict[str, Any]:
     """A dict that was read, without its checksum, which files of older versions lack.
 
     Raises:

@@ -7,6 +7,8 @@ import math
 import numbers
 import os
 import zipfile
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -75,7 +77,16 @@ class CorruptedImages:
             "builder" and "version".
     """
 
-    def __init__(self, store, names, severities, labels, chosen, image_shape, source):
+    def __init__(
+        self,
+        store: Any,
+        names: Sequence[str],
+        severities: Sequence[int],
+        labels: np.ndarray,
+        chosen: np.ndarray | None,
+        image_shape: Sequence[int],
+        source: dict[str, Any],
+    ):
         self.names = tuple(names)
         self.severities = tuple(severities)
         self.labels = labels

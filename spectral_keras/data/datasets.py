@@ -3,6 +3,8 @@
 import dataclasses
 import numbers
 import os
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,6 +16,8 @@ from spectral_keras.data.npz import load_npz
 from spectral_keras.data.planted import load_planted
 from spectral_keras.data.streamed import StreamedImages
 from spectral_keras.data.tfds import load_tfds
+
+__all__ = ["Dataset", "load"]
 
 _PLANTED = {"planted": "radial", "planted_oriented": "oriented"}
 
@@ -32,37 +36,38 @@ class Dataset:
     """
 
     name: str
-    x_train: np.ndarray
+    x_train: np.ndarray | StreamedImages
     y_train: np.ndarray
-    x_validation: np.ndarray
+    x_validation: np.ndarray | StreamedImages
     y_validation: np.ndarray
-    x_test: np.ndarray
+    x_test: np.ndarray | StreamedImages
     y_test: np.ndarray
-    class_names: list
-    source: dict
+    class_names: list[str]
+    source: dict[str, Any]
 
     @property
-    def num_classes(self):
+    def num_classes(self) -> int:
         return len(self.class_names)
 
     @property
-    def input_shape(self):
-        return tuple(int(size) for size in self.x_train.shape[1:])
+    def input_shape(self) -> tuple[int, int, int]:
+        height, width, channels = self.x_train.shape[1:]
+        return int(height), int(width), int(channels)
 
 
 def load(
-    name,
+    name: str | os.PathLike,
     *,
-    data_dir=None,
-    limit=None,
-    limit_test=None,
-    validation_fraction=0.1,
-    seed=0,
-    image_size=None,
-    grayscale=False,
-    stream=False,
-    stream_above=None,
-):
+    data_dir: str | os.PathLike | None = None,
+    limit: int | None = None,
+    limit_test: int | None = None,
+    validation_fraction: float = 0.1,
+    seed: int = 0,
+    image_size: int | Sequence[int] | None = None,
+    grayscale: bool = False,
+    stream: bool | Literal["auto"] = False,
+    stream_above: int | None = None,
+) -> Dataset:
     """Load an image classification data set.
 
     Args:
@@ -72,8 +77,10 @@ def load(
             TensorFlow Datasets (`"cifar10"`, `"cifar100"`, ...); the
             path of an `.npz` file with `x_train`, `y_train`, `x_test`, `y_test` (uint8 in
             [0, 255], or floats in [0, 1], which are rounded to 256 levels); or a folder of
-            class folders of images, with or without `train/` and `test/` above them. Data
-            without a test set lend a fifth of every class to it, always the same one.
+            class folders of images, with or without `train/` and `test/` above them (PNG, JPEG,
+            BMP, WebP or GIF, also in sub-folders of a class; turned upright as their EXIF
+            orientation says). Data without a test set give a fifth of every class to it, always
+            the same one.
         data_dir: where TensorFlow Datasets keeps its files; its own default if None.
         limit: use only so many training images (before the validation split), with the
             class shares of the whole; always the same ones.
@@ -98,6 +105,10 @@ def load(
     Raises:
         DataError: whatever stands between the name and usable images, in one line that
             says what to do.
+
+    Warns:
+        DataWarning: a line that says what of a folder is not used, and why; `source["left_out"]`
+            keeps it.
 
     Example:
 

@@ -1,6 +1,7 @@
 """One decoder for every encoded image, whether it is read into memory or streamed."""
 
 import io
+from typing import Any
 
 import numpy as np
 
@@ -51,7 +52,7 @@ def decode(
     from PIL import Image, UnidentifiedImageError
 
     try:
-        image = Image.open(io.BytesIO(source), formats=FORMATS)
+        image: Any = Image.open(io.BytesIO(source), formats=FORMATS)
     except UnidentifiedImageError as error:
         raise DataError(f"the content of none of {', '.join(FORMATS)}: convert it") from error
     with image:

@@ -1,15 +1,19 @@
 """scikit-learn's scanned digits: 1797 real 8x8 images, embedded and available offline."""
 
+from typing import Any
+
 import numpy as np
 
 from spectral_keras.data import arrays
 from spectral_keras.data.errors import DataError
 from spectral_keras.ops.resize import resampling_matrix
 
+__all__ = ["load_digits"]
+
 SIZE = 32
 
 
-def load_digits():
+def load_digits() -> dict[str, Any]:
     """The digits enlarged to 32x32 by zero-padding their spectrum.
 
     The enlargement is the rule of ``spectral_resize`` (nyquist="average", norm="mean"):

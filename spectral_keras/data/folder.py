@@ -97,12 +97,10 @@ def load_folder(
     streamed, how = streams(stream, stream_above, len(files), shape)
     if streamed and image_size is None:
         source.check_some(shape)
+    parts = [slice(len(train_files)), slice(len(train_files), None)]
     x_train, x_test = (
-        images.subset(slice(len(train_files))),
-        images.subset(slice(len(train_files), None)),
+        images.subset(part) if streamed else np.asarray(images.subset(part)) for part in parts
     )
-    if not streamed:
-        x_train, x_test = np.asarray(x_train), np.asarray(x_test)
     return {
         "x_train": x_train,
         "y_train": y_train,
@@ -129,7 +127,7 @@ def _entries(path):
     return folders, files
 
 
-def _files_below(folder, above=()) -> Iterator[str]:
+def _files_below(folder: str, above: tuple[str, ...] = ()) -> Iterator[str]:
     """The files in a folder and its sub-folders; a link back up is not followed."""
     place = os.path.realpath(folder)
     if place in above:
@@ -228,7 +226,7 @@ def _limited(files, labels, limit):
 class _Files:
     """What `StreamedImages` reads: image `index` is the file of that number."""
 
-    shards = None  # each image is a file of its own
+    shards: np.ndarray | None = None  # each image is a file of its own
 
     def __init__(self, files, root, size, grayscale):
         self.files = files

@@ -21,6 +21,9 @@ A network needs the planted frequencies of all classes but one: images of the la
 that show none of the others.  A mask may leave out one band, or parts of all, at no loss.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from spectral_keras.data.errors import DataError
@@ -31,6 +34,8 @@ from spectral_keras.ops.validation import (
     check_positive_int,
     check_size_pair,
 )
+
+__all__ = ["NUM_CLASSES", "VARIANTS", "load_planted", "planted_bands", "planted_images"]
 
 VARIANTS = ("radial", "oriented")
 NUM_CLASSES = 4
@@ -58,7 +63,9 @@ _IMAGES = {"train": 4000, "test": 1000}
 _SEED = 20220712
 
 
-def planted_bands(size=32, variant="radial"):
+def planted_bands(
+    size: int | Sequence[int] = 32, variant: str = "radial"
+) -> tuple[np.ndarray, np.ndarray]:
     """The frequencies that tell the classes apart.
 
     Args:
@@ -88,11 +95,10 @@ def planted_bands(size=32, variant="radial"):
         return (square >= low**2 * unit) & (square < high**2 * unit)
 
     if variant == "radial":
-        bands = [ring(*radii) for radii in _RINGS]
+        bands = np.stack([ring(*radii) for radii in _RINGS])
     else:
-        bands = [ring(*_ORIENTED_RING) & _near(x, y, angle) for angle in _ORIENTATIONS]
-    bands = np.stack(bands)
-    return bands, bands.any(0)
+        bands = np.stack([ring(*_ORIENTED_RING) & _near(x, y, angle) for angle in _ORIENTATIONS])
+    return bands, np.any(bands, axis=0)
 
 
 def _near(x, y, angle):
@@ -105,7 +111,14 @@ def _near(x, y, angle):
     return np.abs(across) <= np.tan(np.deg2rad(_HALF_ANGLE)) * np.abs(along)
 
 
-def planted_images(count, *, size=32, variant="radial", strength=STRENGTH, seed=0):
+def planted_images(
+    count: int,
+    *,
+    size: int | Sequence[int] = 32,
+    variant: str = "radial",
+    strength: float = STRENGTH,
+    seed: int | Sequence[int] = 0,
+) -> tuple[np.ndarray, np.ndarray]:
     """Draw images of the planted classes.
 
     Args:
@@ -130,8 +143,8 @@ def planted_images(count, *, size=32, variant="radial", strength=STRENGTH, seed=
     bands, _ = planted_bands(size, variant)
     height, width = bands.shape[1:]
     strength = check_number("strength", strength, 0, 1)
-    seeds = [seed] if np.ndim(seed) == 0 else list(seed)
-    seeds = [check_positive_int("seed", number, minimum=0) for number in seeds]
+    given: Any = [seed] if np.ndim(seed) == 0 else seed
+    seeds = [check_positive_int("seed", number, minimum=0) for number in given]
     planted = bands / bands.sum((1, 2), keepdims=True)
     labels = (np.arange(count) % NUM_CLASSES).astype(np.int32)
     images = np.empty((count, height, width, 1), np.uint8)
@@ -160,7 +173,13 @@ def _background(height, width, exponents):
     return power / power.sum((1, 2), keepdims=True)
 
 
-def load_planted(variant="radial", *, limit=None, limit_test=None, size=None):
+def load_planted(
+    variant: str = "radial",
+    *,
+    limit: int | None = None,
+    limit_test: int | None = None,
+    size: tuple[int, int] | None = None,
+) -> dict[str, Any]:
     """The data set "planted" or "planted_oriented": 4000 training and 1000 test images.
 
     Training and test images come from streams of different seeds; the validation images are

@@ -116,7 +116,7 @@ def interleaved(lengths: Sequence[int], cycle: int, block: int) -> np.ndarray:
     """
     starts = np.cumsum([0, *lengths])
     blocks, waiting = [], iter(range(len(lengths)))
-    slots = [None] * min(cycle, len(lengths))
+    slots: list[list[int] | None] = [None] * min(cycle, len(lengths))
     live, exhausted = 0, False
     while live or not exhausted:
         for slot, state in enumerate(slots):

@@ -1,11 +1,19 @@
 """The order of the images in an epoch: a random permutation, or one that reads files in a row."""
 
 import numpy as np
+import numpy.typing as npt
+
+__all__ = ["epoch_order"]
 
 CYCLE = 16  # files that are read by turns
 
 
-def epoch_order(count, rng, buffer=None, shards=None):
+def epoch_order(
+    count: int,
+    rng: np.random.Generator,
+    buffer: int | None = None,
+    shards: npt.ArrayLike | None = None,
+) -> np.ndarray:
     """The indices 0 to count - 1 in the order of one epoch, an int64 array.
 
     Without a buffer this is `rng.permutation(count)`. With one, the files are put into a random

@@ -3,11 +3,16 @@
 import concurrent.futures
 import math
 import os
+from collections.abc import Sequence
+from typing import Any, Protocol, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from spectral_keras.data import arrays
 from spectral_keras.data.errors import DataError
+
+__all__ = ["StreamedImages", "available_memory", "different_sizes", "streams"]
 
 SHARE = 4  # auto streams what would fill more than 1 / SHARE of the memory that is free
 # Images a task of the decoding threads, of many: enough to hide the price of a task.
@@ -15,6 +20,26 @@ _TASKS_A_THREAD = 4
 # Images of up to so many pixels are decoded faster than threads pass on the interpreter's lock: a
 # size between 32 x 32, where they lose, and 128 x 128, where they gain (`benchmarks.data`).
 _TOO_SMALL_FOR_THREADS = 64 * 64
+
+
+class Source(Protocol):
+    """Where `StreamedImages` come from.
+
+    Attributes:
+        name: the data set, for messages.
+        shards: None, or an integer array: the file that image `index` lies in.
+        resizes: whether stored images have other sizes.
+    """
+
+    name: str
+    shards: np.ndarray | None
+    resizes: bool
+
+    def describe(self, index: int) -> str:
+        """Image `index`, for messages."""
+
+    def decode(self, index: int) -> np.ndarray:
+        """Image `index` as uint8 [height, width, channels], or a `DataError` that names it."""
 
 
 class StreamedImages:
@@ -26,10 +51,7 @@ class StreamedImages:
     anew; nothing is kept. `np.asarray` reads everything, if the memory can hold it.
 
     Args:
-        source: object with `decode(index)`, which gives image `index` as uint8
-            `[height, width, channels]` or raises a `DataError` that names it; with `name`, the
-            data set for messages; with `shards`, None or an integer array: the file that
-            image `index` lies in; and with `resizes`, whether stored images have other sizes.
+        source: a `Source`, which decodes one image at a time.
         shape: (height, width, channels) of what `decode` gives.
         indices: integer array: the images of `source` that this sequence consists of.
         grayscale: True turns them into one channel (ITU-R 601 luma).
@@ -49,43 +71,49 @@ class StreamedImages:
     dtype = np.dtype(np.uint8)
     ndim = 4
 
-    def __init__(self, source, shape, indices, grayscale=False):
+    def __init__(
+        self,
+        source: Source,
+        shape: Sequence[int],
+        indices: npt.ArrayLike,
+        grayscale: bool = False,
+    ):
         self.source = source
         self.indices = np.asarray(indices, np.int64)
         self.grayscale = grayscale
         self._stored = tuple(int(size) for size in shape)
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int, int, int]:
         height, width, channels = self._stored
         return len(self.indices), height, width, 1 if self.grayscale else channels
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         """Bytes of the whole set, decoded."""
         return math.prod(self.shape)
 
     @property
-    def shards(self):
+    def shards(self) -> np.ndarray | None:
         """Integer array [N]: the file that each image lies in; None where each is a file."""
         return None if self.source.shards is None else self.source.shards[self.indices]
 
     @property
-    def worth_threads(self):
+    def worth_threads(self) -> bool:
         """Whether several threads decode faster than one."""
         height, width, _ = self._stored
         return self.source.resizes or height * width > _TOO_SMALL_FOR_THREADS
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: Any) -> np.ndarray:
         chosen = self.indices[key]
         if chosen.ndim == 0:
             return self._read(chosen[np.newaxis])[0]
         return self._read(chosen)
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
             raise ValueError("streamed images make no array without a copy")
         # Refused here if they do not fit; the pages are not touched yet.
@@ -97,17 +125,19 @@ class StreamedImages:
                 result[part] = self.read(part, executor, threads)
         return result if dtype is None else result.astype(dtype)
 
-    def subset(self, indices):
+    def subset(self, indices: slice | np.ndarray) -> Self:
         """The images of these indices (or of a slice), as another such sequence."""
-        return StreamedImages(self.source, self._stored, self.indices[indices], self.grayscale)
+        return type(self)(self.source, self._stored, self.indices[indices], self.grayscale)
 
-    def as_grayscale(self):
+    def as_grayscale(self) -> Self:
         """These images with one channel; themselves if they have no more."""
         if self.shape[-1] == 1:
             return self
-        return StreamedImages(self.source, self._stored, self.indices, True)
+        return type(self)(self.source, self._stored, self.indices, True)
 
-    def read(self, key, executor=None, threads=1):
+    def read(
+        self, key: Any, executor: concurrent.futures.Executor | None = None, threads: int = 1
+    ) -> np.ndarray:
         """`self[key]`, decoded by the `threads` threads of `executor` where there is one."""
         return self._read(self.indices[key], executor, threads)
 
@@ -135,7 +165,9 @@ class StreamedImages:
             target[...] = image
 
 
-def different_sizes(source, index, shape, others):
+def different_sizes(
+    source: Source, index: int, shape: Sequence[int], others: Sequence[int]
+) -> DataError:
     """The DataError of an image that is not as large as the others."""
     sizes = ["x".join(map(str, shape[:2])) for shape in (shape, others)]
     return DataError(
@@ -144,7 +176,9 @@ def different_sizes(source, index, shape, others):
     )
 
 
-def streams(stream, above, count, shape):
+def streams(
+    stream: bool | str, above: int | None, count: int, shape: Sequence[int]
+) -> tuple[bool, dict[str, Any]]:
     """Whether to stream `count` images of `shape`, and what `Dataset.source` says about it.
 
     Args:
@@ -153,7 +187,7 @@ def streams(stream, above, count, shape):
         count, shape: number of images, (height, width, channels).
     """
     decoded = int(count) * math.prod(int(size) for size in shape)
-    if stream != "auto":
+    if isinstance(stream, bool):
         return stream, {"streamed": stream, "decoded_bytes": decoded}
     memory = available_memory()
     bound = above if above is not None else None if memory is None else memory // SHARE
@@ -161,7 +195,7 @@ def streams(stream, above, count, shape):
     return streamed, {"streamed": streamed, "decoded_bytes": decoded, "bound_bytes": bound}
 
 
-def available_memory():
+def available_memory() -> int | None:
     """Bytes that a process can still take without swapping; None where the system does not tell."""
     found = []
     try:

@@ -4,6 +4,9 @@ import concurrent.futures
 import contextlib
 import logging
 import os
+import types
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +22,7 @@ READ_BATCH = 1000
 
 
 @contextlib.contextmanager
-def quiet():
+def quiet() -> Iterator[None]:
     """TFDS logs its attempts and deprecations of its own, of which the user knows nothing."""
     logger = logging.getLogger("absl")
     level = logger.level
@@ -33,7 +36,15 @@ def quiet():
 class Reader:
     """Reads images and labels of a split in stored order; every failure is a DataError."""
 
-    def __init__(self, tfds, builder, name, image_key, label_key, image_size):
+    def __init__(
+        self,
+        tfds: types.ModuleType,
+        builder: Any,
+        name: str,
+        image_key: str,
+        label_key: str,
+        image_size: tuple[int, int] | None,
+    ):
         self.tfds = tfds
         self.builder = builder
         self.name = name
@@ -43,10 +54,10 @@ class Reader:
         self.stored_shape = builder.info.features[image_key].shape
 
     @property
-    def channels(self):
+    def channels(self) -> int:
         return self.stored_shape[-1] or 3
 
-    def shape(self, split):
+    def shape(self, split: str) -> tuple[int, ...]:
         """(height, width, channels) that images are given out in."""
         size = self.image_size or self.stored_shape[:2]
         if None not in size:
@@ -55,7 +66,7 @@ class Reader:
             (raw, _), *_ = self._raw(split).take(1).as_numpy_iterator()
         return self.decode(raw, f"the first image of the {split} split").shape
 
-    def limited(self, split, limit):
+    def limited(self, split: str, limit: int | None) -> tuple[Any, np.ndarray]:
         """(images, labels) of a split, or of the class-balanced part of it within `limit`."""
         if limit is None or limit >= self._count(split):
             with self._errors():
@@ -63,7 +74,7 @@ class Reader:
         labels = self.labels(split)
         return self.chosen(split, labels, arrays.balanced_prefix(labels, limit))
 
-    def labels(self, split):
+    def labels(self, split: str) -> np.ndarray:
         """The labels alone, without decoding an image."""
         import tensorflow as tf
 
@@ -73,7 +84,7 @@ class Reader:
             labels = np.concatenate(blocks) if blocks else np.zeros(0, np.int64)
         return self._checked_labels(labels, split, self._count(split))
 
-    def chosen(self, split, labels, indices):
+    def chosen(self, split: str, labels: np.ndarray, indices: np.ndarray) -> tuple[Any, np.ndarray]:
         """(images, labels) of the given sorted indices; only these images are decoded."""
         import tensorflow as tf
 
@@ -85,7 +96,7 @@ class Reader:
             data = data.enumerate().filter(lambda index, _: wanted[index])
             return self._collect(data.map(lambda _, example: example), split, indices)
 
-    def decode(self, raw, what):
+    def decode(self, raw: bytes, what: str) -> np.ndarray:
         """The pixels of one encoded image, which `what` names in an error."""
         try:
             return decode(raw, MODES[self.channels], self.image_size)
@@ -182,7 +193,8 @@ class Reader:
         where = f"the {split} split of {self.name!r}"
         return arrays.check_labels(labels, len(labels), where, num_classes)
 
-    def incomplete(self, split):
+    def incomplete(self, split: str) -> DataError:
+        """The error of a split with fewer images, or more, than it should have."""
         return DataError(
             f"the {split} split of {self.name!r} in {self.builder.data_dir} is not complete: "
             f"remove that folder and prepare it again"
@@ -207,11 +219,11 @@ class Reader:
 class StreamedReader(Reader):
     """Gives `StreamedImages` in place of arrays: the same images in the same order."""
 
-    def __init__(self, *arguments):
+    def __init__(self, *arguments: Any):
         super().__init__(*arguments)
-        self._splits = {}
+        self._splits: dict[str, _Split] = {}
 
-    def shape(self, split):
+    def shape(self, split: str) -> tuple[int, ...]:
         size = self.image_size or self.stored_shape[:2]
         if None not in size:
             return (*size, self.channels)
@@ -224,16 +236,16 @@ class StreamedReader(Reader):
                 raise different_sizes(part, index, found, shape)
         return shape
 
-    def limited(self, split, limit):
+    def limited(self, split: str, limit: int | None) -> tuple[Any, np.ndarray]:
         labels = self.labels(split)
         count = len(labels) if limit is None else min(limit, len(labels))
         return self.chosen(split, labels, arrays.balanced_prefix(labels, count))
 
-    def labels(self, split):
+    def labels(self, split: str) -> np.ndarray:
         labels = self._split(split).labels
         return self._checked_labels(labels, split, len(labels))
 
-    def chosen(self, split, labels, indices):
+    def chosen(self, split: str, labels: np.ndarray, indices: np.ndarray) -> tuple[Any, np.ndarray]:
         part = self._split(split)
         return StreamedImages(part, self.shape(split), indices), labels[indices]
 
