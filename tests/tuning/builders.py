@@ -76,3 +76,16 @@ def uncompiled(hp):
 
 def constant(hp):
     return None
+
+
+def branching(hp):
+    """A branch, a loop and conditional scopes: most of it shows at some values only."""
+    rate = hp.Float("rate", 0.1, 0.9) if hp.Boolean("dropout") else 0.0
+    layers = [keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dropout(rate)]
+    for number in range(hp.Int("depth", 0, 2)):
+        layers.append(keras.layers.Dense(hp.Int(f"units_{number}", 2, 8)))
+    kind = hp.Choice("optimizer", ["adam", "sgd"])
+    with hp.conditional_scope("optimizer", ["sgd"]):
+        if kind == "sgd":
+            hp.Float("momentum", 0.0, 0.9)
+    return compiled(keras.Sequential([*layers, keras.layers.Dense(3)]), 1e-2)

@@ -17,7 +17,7 @@ from spectral_keras.data import load
 from spectral_keras.experiments.search import tuner as _tuner
 from spectral_keras.experiments.search.api import search
 from tests.models.runs import by_hand
-from tests.tuning.builders import nine
+from tests.tuning.builders import branching, nine
 from tests.tuning.conftest import write_npz
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -227,6 +227,30 @@ class TestApi:
         with pytest.raises(ValueError, match="must be a spectral_keras.data.Dataset or a pair"):
             search(nine, x, folder=tmp_path / "other", **options)
 
+    def test_a_function_that_branches(self, npz, tmp_path):
+        options = {"epochs": 1, "batch_size": 42, "initial_points": 6, "show": lambda line: None}
+        data = load(npz, validation_fraction=0.3)
+        found = search(branching, data, trials=6, folder=tmp_path / "whole", **options)
+        points = [trial["point"] for trial in found["trials"]]
+        assert [trial["status"] for trial in found["trials"]] == ["completed"] * 6
+        for point in points:
+            assert list(point) == [
+                "dropout", *["rate"] * point["dropout"], "depth",
+                *(f"units_{number}" for number in range(point["depth"])),
+                "optimizer", *["momentum"] * (point["optimizer"] == "sgd"),
+            ]  # fmt: skip
+        assert len({json.dumps(point) for point in points}) == 6
+        assert len({point.get("rate") for point in points}) > 2
+        names = {name for point in points for name in point}
+        assert {axis["name"] for axis in found["axes"]} == names
+        assert (tmp_path / "whole" / "search.png").exists()
+        for trials in (1, 6):
+            resume = trials > 1
+            search(
+                branching, data, trials=trials, folder=tmp_path / "more", resume=resume, **options
+            )
+        assert outcome(tmp_path / "more") == outcome(tmp_path / "whole")
+
 
 def arguments(npz, folder, *more):
     return [
@@ -319,7 +343,7 @@ class TestProcesses:
         folder = tmp_path / "search"
         processes = {
             name: start(
-                npz, folder, "--epochs", "2", "--trials", "4",
+                npz, folder, "--build", BUILDERS + "branching", "--epochs", "2", "--trials", "4",
                 KERASTUNER_TUNER_ID=name, KERASTUNER_ORACLE_IP="127.0.0.1",
                 KERASTUNER_ORACLE_PORT=port,
             )
@@ -338,6 +362,14 @@ class TestProcesses:
         assert len({json.dumps(trial["point"]) for trial in found["trials"]}) == 4
         assert "best: trial" in outputs["chief"] and "best: trial" not in outputs["worker0"]
         assert (folder / "search.png").exists()
+        # A point is what the function asks for, and no line is Keras Tuner's own.
+        for trial in found["trials"]:
+            point = trial["point"]
+            assert ("rate" in point) == point["dropout"]
+            assert ("momentum" in point) == (point["optimizer"] == "sgd")
+            assert sum(name.startswith("units") for name in point) == point["depth"]
+        lines = "\n".join(outputs.values()).splitlines()
+        assert not {"True", "False", "sgd", "adam"} & set(lines)
 
 
 BAD_OPTIONS = [

@@ -35,9 +35,14 @@ def search(
     finite, no memory left) are reported and avoided.  Killed at any moment, the search goes on
     with `resume=True` where it was, in the middle of a trial too.
 
+    `build` may branch and loop on the values that it gets, with Keras Tuner's conditional scopes or
+    without: it is evaluated once more for each point, a point is what it asks for, and the space
+    grows by what it did not ask for before.  A name is one hyper-parameter; outside conditional
+    scopes the ends that it was first asked with count, as in Keras Tuner.
+
     Args:
         build: function of `hp` (a `keras_tuner.HyperParameters`) that returns a compiled
-            `keras.Model` with the metric "accuracy".
+            `keras.Model` with the metric "accuracy"; at the same values it asks for the same.
         data: a `spectral_keras.data.Dataset`, whose test images are not used, or a pair
             ((x_train, y_train), (x_validation, y_validation)) of images [N, height, width,
             channels], uint8 in [0, 255] or floats in [0, 1], and integer labels [N].
@@ -46,7 +51,8 @@ def search(
         batch_size: images of a training step.
         seed: integer of at least 0, of the points, the weights and the order of the images.
         folder: where the files go (config.json, results.json, search.png, trials/).
-        initial_points: random points before the model decides; 3 for each hyper-parameter.
+        initial_points: random points before the model decides; 3 for each hyper-parameter that
+            is known by then.
         augment: None, or a function of (images, rng), see `spectral_keras.data.Batches`.
         fix: hyper-parameters that are not searched, dict of name -> value.
         ranges: other ends, dict of name -> (low, high), or of name -> choices.

@@ -1,8 +1,11 @@
 """A search from start to end: the folder, the oracle, the trials, the results."""
 
+import contextlib
 import json
 import logging
 from importlib import metadata
+
+from keras_tuner.src.engine import conditions
 
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.folder import WorkFolder, read_json, write_json
@@ -74,9 +77,9 @@ def run(problem, data, batches, folder, config, *, resume=False, overwrite=False
     # TensorFlow warns of repeated tracing; here each trial has a model of its own.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     role = _cluster.role()
-    axes = problem.axes()
     search = config["search"]
-    search["initial_points"] = search["initial_points"] or 3 * len(axes)
+    given = search["initial_points"]
+    search["initial_points"] = given or 3 * len(problem.axes())
     config["workers"] = role != "single"
     if role == "worker":
         show(f"worker: waiting for the chief at {_cluster.address()}")
@@ -99,7 +102,7 @@ def run(problem, data, batches, folder, config, *, resume=False, overwrite=False
         write_json(folder / "config.json", _described(config, data))
 
     def ended(trial):
-        results = write_results(folder.path, problem)
+        results = write_results(folder.path, problem, oracle)
         if role == "chief":
             done = [t for t in results["trials"] if t["status"] != "unfinished"]
             score = "failed" if trial.score is None else f"val_accuracy {trial.score:.4f}"
@@ -107,9 +110,10 @@ def run(problem, data, batches, folder, config, *, resume=False, overwrite=False
 
     oracle = Oracle(
         search["trials"],
-        search["initial_points"],
+        given,
         config["options"]["seed"],
-        problem.fixed_hyperparameters,
+        problem.space.copy(),
+        problem.ask,
         ended,
     )
     tuner = Tuner(
@@ -139,7 +143,8 @@ def _search(tuner, role, show):
     if role == "chief":
         show(f"chief: waiting for workers at {_cluster.address()}")
     try:
-        tuner.search()
+        with _without_printed_conditions():
+            tuner.search()
     except grpc.RpcError as error:
         raise CommandError(f"the chief at {_cluster.address()} does not answer: {error}") from None
     except RuntimeError as error:
@@ -148,8 +153,18 @@ def _search(tuner, role, show):
         raise CommandError(f"cannot listen at {_cluster.address()}: {error}") from None
 
 
+@contextlib.contextmanager
+def _without_printed_conditions():
+    """Keras Tuner 1.4.8 prints each condition that it sends to a worker or a chief."""
+    conditions.print = lambda *values: None
+    try:
+        yield
+    finally:
+        del conditions.print
+
+
 def _summary(folder, problem, oracle, show):
-    results = write_results(folder.path, problem, oracle.exhausted)
+    results = write_results(folder.path, problem, oracle)
     if oracle.exhausted:
         show(f"every point of the space has been tried: {len(results['trials'])} trials")
     show("\n" + table(results["trials"]))

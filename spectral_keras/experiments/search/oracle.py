@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.folder import read_json, with_checksum
+from spectral_keras.experiments.search.asked import sample
 
 # Random draws before the space counts as exhausted.
 DRAWS = 10_000
@@ -21,6 +22,9 @@ DRAWS = 10_000
 class Oracle(keras_tuner.oracles.BayesianOptimizationOracle):
     """Gaussian process and upper confidence bound of Keras Tuner; what differs:
 
+    - A point is what the searched function asks for: the space grows by what its branches and
+      loops ask for, whose values are random at first, and values that a branch does not use are
+      no part of the point.
     - No point is proposed twice: a repeat gives way to a random new point, and when there is
       none left the search stops (`exhausted`).
     - Every seed counts, 0 included, and a proposal depends on (seed, number of the trial, results
@@ -31,13 +35,18 @@ class Oracle(keras_tuner.oracles.BayesianOptimizationOracle):
 
     Args:
         max_trials: number of trials.
-        num_initial_points: random points before the model decides, at least 1.
+        num_initial_points: random points before the model decides, at least 1; None for 3 for
+            each hyper-parameter that is known by then.
         seed: integer of at least 0.
-        hyperparameters: `keras_tuner.HyperParameters` that replace those of the built model.
+        hyperparameters: `keras_tuner.HyperParameters` that are known at the start.
+        ask: function of (values, draw) that returns the `Asked` of a point; None where every
+            point has all hyper-parameters.
         listener: function of (trial) that is called when a trial has ended, or None.
     """
 
-    def __init__(self, max_trials, num_initial_points, seed, hyperparameters=None, listener=None):
+    def __init__(
+        self, max_trials, num_initial_points, seed, hyperparameters, ask=None, listener=None
+    ):
         super().__init__(
             objective=keras_tuner.Objective("val_accuracy", "max"),
             max_trials=max_trials,
@@ -49,21 +58,31 @@ class Oracle(keras_tuner.oracles.BayesianOptimizationOracle):
         self.seed = seed  # Keras Tuner replaces 0 by a random number
         self.gpr.random_state = seed
         self.exhausted = False
+        self.initial_points = num_initial_points
+        self.ask = ask
         self.listener = listener
         self.verbose = 0
 
     def populate_space(self, trial_id):
         # The other random states of Keras Tuner are not saved, or move with each repeat.
         rng = np.random.default_rng([self.seed, len(self.trials)])
-        tried = {_key(trial.hyperparameters.values) for trial in self.trials.values()}
+        tried = [_key(trial.hyperparameters.values) for trial in self.trials.values()]
         values = None
+        # Keras Tuner's attribute, and counts fixed hyper-parameters.
+        self.num_initial_points = self.initial_points or 3 * max(1, len(self._nonfixed_space()))
         ended = [trial for trial in self.trials.values() if trial.status in ("COMPLETED", "FAILED")]
         if len(ended) >= self.num_initial_points:
             values = self._proposal(trial_id, ended, rng)
-        if values is None or _key(values) in tried:
+        if values is None or _repeats(values, tried):
             values = self._random_point(tried, rng)
         self.exhausted = values is None
-        return {"status": "STOPPED" if values is None else "RUNNING", "values": values}
+        if self.exhausted:
+            return {"status": "STOPPED", "values": None}
+        if self.ask is not None:
+            asked = self.ask(values, lambda hp: sample(hp, rng))
+            self.update_space(asked)
+            values = asked.values
+        return {"status": "RUNNING", "values": values}
 
     def _proposal(self, trial_id, ended, rng):
         """The point of the highest upper confidence bound; None while no trial has a score."""
@@ -91,12 +110,27 @@ class Oracle(keras_tuner.oracles.BayesianOptimizationOracle):
             for hp in self.hyperparameters.space:
                 point.merge([hp])
                 if point.is_active(hp):
-                    point.values[hp.name] = hp.random_sample(int(rng.integers(2**31)))
-            if _key(point.values) not in tried:
+                    point.values[hp.name] = sample(hp, rng)
+            if not _repeats(point.values, tried):
                 return point.values
         return None
 
+    def _record_values(self, trial):
+        # Keras Tuner gives random values here to what the trial does not ask for.
+        whole, trial.hyperparameters = trial.hyperparameters, keras_tuner.HyperParameters()
+        trial.hyperparameters.values = whole.values
+        trial.hyperparameters.merge(
+            [hp for hp in whole.space if hp.name in whole.values or not whole.is_active(hp)],
+            overwrite=False,
+        )
+
     def end_trial(self, trial):
+        # The space of a worker's copy is in another order, in which children precede parents.
+        own = self.trials[trial.trial_id].hyperparameters
+        if own is not trial.hyperparameters:
+            own.values |= trial.hyperparameters.values
+            own.merge(trial.hyperparameters, overwrite=False)
+            trial.hyperparameters = own
         super().end_trial(trial)
         if self.listener is not None:
             self.listener(self.trials[trial.trial_id])
@@ -177,4 +211,14 @@ def load_trial(path):
 
 
 def _key(values):
-    return tuple(sorted((name, repr(value)) for name, value in values.items()))
+    return frozenset((name, repr(value)) for name, value in values.items())
+
+
+def _repeats(values, tried):
+    """Whether one of the tried points is all that would be asked for at these values.
+
+    A function that got the values of a point before asks for the same again, whatever other values
+    there are.
+    """
+    key = _key(values)
+    return any(other <= key for other in tried)

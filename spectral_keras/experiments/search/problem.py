@@ -6,13 +6,18 @@ import sys
 
 import keras
 import keras_tuner
+import numpy as np
 from keras_tuner.engine import hyperparameters as hp_types
 
 from spectral_keras.experiments.command import CommandError
+from spectral_keras.experiments.search.asked import Asked, sample
 from spectral_keras.experiments.search.fit import Infeasible, infeasible
 from spectral_keras.experiments.search.options import as_train_options
 from spectral_keras.experiments.search.spaces import Choice, Range, Space, narrowed
 from spectral_keras.experiments.train import command as _train
+
+# Evaluations of a function in which a hyper-parameter that the user named has to occur.
+_LOOKS = 20
 
 
 def _built(function, *arguments):
@@ -39,25 +44,29 @@ class ZooProblem:
 
     def __init__(self, name, options, fixed, ranges):
         self.name = name
-        self.space = Space(name, fixed, ranges)
-        self.options = options | self.space.constants
-        self.fixed_hyperparameters = None
+        self.options_space = Space(name, fixed, ranges)
+        self.options = options | self.options_space.constants
+        self.space = self.ask()
 
-    def declare(self, hp):
-        """Name every hyper-parameter once."""
-        self.space(hp)
+    def ask(self, values=None, draw=None):
+        """The `Asked` of a point."""
+        hp = Asked(values, draw)
+        self.options_space(hp)
+        return hp
+
+    def define(self, hp):
+        return hp
 
     def point(self, hp):
         """The searched options of a point."""
-        options = self.space(hp)
-        return {name: options[name] for name in self.space.entries}
+        options = self.options_space(hp)
+        return {name: options[name] for name in self.options_space.entries}
 
-    def axes(self):
-        return self.space.axes()
+    def axes(self, space=None):
+        return self.options_space.axes()
 
     def build(self, hp, data, steps_per_epoch):
-        options = {**self.options, **self.space(hp)}
-        options = as_train_options(self.name, options)
+        options = as_train_options(self.name, {**self.options, **self.options_space(hp)})
         return _built(_train.build_model, options, data, steps_per_epoch)
 
 
@@ -68,40 +77,77 @@ class BuildProblem:
         build: the function.
         fixed: hyper-parameters to fix, dict of name -> text.
         ranges: other ends or choices, dict of name -> list of texts.
+
+    Attributes:
+        space: `keras_tuner.HyperParameters` that the function asks for at its default values, and
+            those that are fixed or have another range, which come first.
     """
 
     def __init__(self, build, fixed=None, ranges=None):
         self.function = build
         self.name = getattr(build, "__name__", type(build).__name__)
-        self.fixed_hyperparameters = None
-        found = keras_tuner.HyperParameters()
-        self.declare(found)
-        if not found.space:
+        self._fixed, self._ranges = dict(fixed or {}), dict(ranges or {})
+        self._first = self._evaluate(Asked(define=self.define)).space
+        if not self._first:
             raise CommandError(f"{self.name}(hp) asks for no hyper-parameter: nothing to search")
-        known = {hp.name: hp for hp in found.space}
-        replaced = [_fixed(known, name, text, self.name) for name, text in (fixed or {}).items()]
-        replaced += [_range(known, name, ends, self.name) for name, ends in (ranges or {}).items()]
-        if replaced:
-            self.fixed_hyperparameters = keras_tuner.HyperParameters()
-            self.fixed_hyperparameters.merge(replaced)
-        left = {hp.name: hp for hp in [*found.space, *replaced]}.values()
-        self.searched = [hp for hp in left if not isinstance(hp, hp_types.Fixed)]
-        if not self.searched:
+        found = self._find([*self._fixed, *self._ranges])
+        self.space = keras_tuner.HyperParameters()
+        self.space.merge([*found, *self._first], overwrite=False)
+        if not self.axes():
             raise CommandError(f"every hyper-parameter of {self.name}(hp) is fixed")
 
-    def declare(self, hp):
+    def _find(self, names):
+        """The hyper-parameters of these names, as `define` has them.
+
+        A branch may ask for them: the function is evaluated at some random points too.
+        """
+        found, rng = keras_tuner.HyperParameters(), np.random.default_rng(0)
+        found.merge(self._first)
+        for _ in range(_LOOKS):
+            known = dict.fromkeys(hp.name for hp in found.space)
+            if known.keys() >= set(names):
+                return [hp for name in names for hp in found.space if hp.name == name]
+            asked = self.ask(draw=lambda hp: sample(hp, rng))
+            found.merge(asked.space, overwrite=False)
+        name = next(name for name in names if name not in known)
+        option = "--fix" if name in self._fixed else "--range"
+        raise CommandError(f"{option} {name}: {self.name}(hp) asks for {', '.join(known)}")
+
+    def ask(self, values=None, draw=None):
+        """The `Asked` of a point: what the function asks for there, until it refuses the values."""
+        hp = Asked(values, draw, self.define)
+        try:
+            return self._evaluate(hp)
+        except CommandError:
+            raise
+        except Exception:
+            return hp  # the trial of this point meets the error too, and it ends the search there
+
+    def _evaluate(self, hp):
         try:
             _built(self.function, hp)
         except Infeasible:
-            pass  # the default values are a point like any other; it named its hyper-parameters
+            pass  # a point like any other; it named its hyper-parameters
         finally:
-            keras.backend.clear_session()
+            keras.backend.clear_session(free_memory=False)  # names and seeds; collecting takes long
+        return hp
+
+    def define(self, hp):
+        """A hyper-parameter as it is searched: fixed, in another range, or the function's own."""
+        if hp.name in self._fixed:
+            return _fixed(hp, self._fixed[hp.name])
+        return _range(hp, self._ranges[hp.name]) if hp.name in self._ranges else hp
 
     def point(self, hp):
         return dict(hp.values)
 
-    def axes(self):
-        return [{"name": hp.name, **_entry(hp).axis()} for hp in self.searched]
+    def axes(self, space=None):
+        """The searched hyper-parameters of a space as JSON; those of the start by default."""
+        entries = {}
+        for hp in [*self._first, *(space or self.space).space]:
+            if not isinstance(hp, hp_types.Fixed):
+                entries.setdefault(hp.name, []).append(_entry(hp))
+        return [{"name": name, **_union(found).axis()} for name, found in entries.items()]
 
     def build(self, hp, data, steps_per_epoch):
         model = _built(self.function, hp)
@@ -121,10 +167,17 @@ def _entry(hp):
     return Choice((False, True) if isinstance(hp, hp_types.Boolean) else tuple(hp.values))
 
 
-def _known(known, option, name, builder):
-    if name not in known:
-        raise CommandError(f"{option} {name}: {builder}(hp) asks for {', '.join(known)}")
-    return known[name]
+def _union(entries):
+    """One entry for a hyper-parameter that has others in other conditional scopes."""
+    if all(isinstance(entry, Choice) for entry in entries):
+        return Choice(tuple(dict.fromkeys(value for entry in entries for value in entry.values)))
+    ranges = [entry for entry in entries if isinstance(entry, Range)]
+    return Range(
+        min(entry.low for entry in ranges),
+        max(entry.high for entry in ranges),
+        ranges[0].scale if len({entry.scale for entry in ranges}) == 1 else "linear",
+        all(entry.integer for entry in ranges),
+    )
 
 
 def _value(option, hp, text):
@@ -140,19 +193,17 @@ def _value(option, hp, text):
         ) from None
 
 
-def _fixed(known, name, text, builder):
-    hp = _known(known, "--fix", name, builder)
+def _fixed(hp, text):
     value = _value("--fix", hp, text)
     if isinstance(hp, hp_types.Choice) and value not in hp.values:
-        raise CommandError(f"--fix {name}: expected one of {hp.values}, received {text!r}")
-    return hp_types.Fixed(name, value, conditions=hp.conditions)
+        raise CommandError(f"--fix {hp.name}: expected one of {hp.values}, received {text!r}")
+    return hp_types.Fixed(hp.name, value, conditions=hp.conditions)
 
 
-def _range(known, name, texts, builder):
-    hp = _known(known, "--range", name, builder)
+def _range(hp, texts):
     if isinstance(hp, (hp_types.Boolean, hp_types.Fixed)):
-        raise CommandError(f"--range {name}: it has no range; use --fix {name}=VALUE")
-    entry = narrowed(name, _entry(hp), [_value("--range", hp, text) for text in texts])
+        raise CommandError(f"--range {hp.name}: it has no range; use --fix {hp.name}=VALUE")
+    entry = narrowed(hp.name, _entry(hp), [_value("--range", hp, text) for text in texts])
     config = hp.get_config()
     if isinstance(entry, Choice):
         config |= {"values": list(entry.values), "default": None}

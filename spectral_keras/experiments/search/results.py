@@ -41,7 +41,7 @@ def ranked(trials):
     return sorted(completed, key=lambda trial: (-trial["score"], trial["number"]))
 
 
-def write_results(folder, problem, exhausted=False):
+def write_results(folder, problem, oracle):
     """Write results.json from the folder's config.json and trials; returns its content."""
     folder = pathlib.Path(folder)
     config = read_json(folder / "config.json")
@@ -57,8 +57,8 @@ def write_results(folder, problem, exhausted=False):
         **{key: config.get(key) for key in copied},
         "seed": config["options"]["seed"],
         "objective": "highest val_accuracy of the epochs, on images held out from training",
-        "axes": problem.axes(),
-        "space_exhausted": exhausted,
+        "axes": problem.axes(oracle.hyperparameters),
+        "space_exhausted": oracle.exhausted,
         "best": best or None,
         "trials": trials,
     }

@@ -179,10 +179,12 @@ def narrowed(option, entry, ends):
 
 
 def position(axis, value):
-    """Where a value stands on an axis of `Space.axes`, from 0 to 1."""
+    """Where a value stands on an axis of `Space.axes`, from 0 to 1; NaN for what is not on it."""
     if axis["kind"] == "choice":
         count = len(axis["values"])
         return axis["values"].index(value) / (count - 1) if count > 1 else 0.5
+    if isinstance(value, str):
+        return math.nan
     transform = {
         "linear": float,
         "log": math.log,

@@ -9,6 +9,7 @@ import keras_tuner
 
 from spectral_keras.experiments.folder import write_json
 from spectral_keras.experiments.search import cluster as _cluster
+from spectral_keras.experiments.search.asked import Asked
 from spectral_keras.experiments.search.fit import Infeasible, best_row, duration, fit
 
 # Of trials, in Keras Tuner.
@@ -24,7 +25,7 @@ class Tuner(keras_tuner.Tuner):
 
     Args:
         problem: what is searched, see `spectral_keras.experiments.search.problem`.
-        oracle: the `Oracle`; in a worker it is only asked for the space.
+        oracle: the `Oracle`; a worker uses its chief's instead.
         folder: the search folder.
         data: `Dataset`; `batches`: dict of the `Batches` "train" and "validation".
         epochs, seed: of each trial.
@@ -36,9 +37,7 @@ class Tuner(keras_tuner.Tuner):
     """
 
     def __init__(self, problem, oracle, folder, data, batches, epochs, seed, resume, records, show):
-        super().__init__(
-            oracle, hypermodel=problem.declare, directory=str(folder), project_name="trials"
-        )
+        super().__init__(oracle, directory=str(folder), project_name="trials")
         self.problem, self.data, self.batches = problem, data, batches
         self.epochs, self.seed, self.show = epochs, seed, show
         self._begin, self._ended = time.monotonic(), 0
@@ -91,8 +90,12 @@ class Tuner(keras_tuner.Tuner):
     def run_trial(self, trial):
         """The history of a trial; `Infeasible` if its point cannot be trained."""
         keras.utils.set_random_seed(self.seed)
-        hp = trial.hyperparameters.copy()
-        model = self.problem.build(hp, self.data, len(self.batches["train"]))
+        # A worker's trial, from another process, may hold more than its function asks for.
+        hp = Asked(trial.hyperparameters.values, define=self.problem.define)
+        try:
+            model = self.problem.build(hp, self.data, len(self.batches["train"]))
+        finally:
+            trial.hyperparameters = hp.copy()
         return fit(
             model,
             self.batches,
