@@ -88,7 +88,7 @@ class TestCommand:
         # A folder with a search is neither replaced nor continued with other options.
         before = (folder / "results.json").read_bytes()
         for more, message in (
-            ((), "already holds a run"),
+            ((), "already holds a search"),
             (("--resume", "--seed", "1"), "--seed 0, not 1"),
             (("--resume", "--range", "alpha=0,1"), "--range"),
             (("--resume", "--overwrite"), "exclude each other"),
@@ -222,7 +222,7 @@ class TestApi:
         search(nine, arrays, trials=1, folder=tmp_path / "more", **options)
         search(nine, arrays, trials=3, folder=tmp_path / "more", resume=True, **options)
         assert outcome(tmp_path / "whole") == outcome(tmp_path / "more")
-        with pytest.raises(ValueError, match="already holds a run"):
+        with pytest.raises(ValueError, match="already holds a search"):
             search(nine, arrays, trials=3, folder=tmp_path / "more", **options)
         with pytest.raises(ValueError, match="must be a spectral_keras.data.Dataset or a pair"):
             search(nine, x, folder=tmp_path / "other", **options)
@@ -422,7 +422,7 @@ class TestBadInput:
             status, _, err = command(
                 "search", *ZOO, "--dataset", npz, "--output", tmp_path / "thesis", *more
             )
-            assert status == 2 and "is not empty and holds no run" in err
+            assert status == 2 and "is not empty and holds no search" in err
         for content in ("{", "[]", '{"search": 3}'):
             (tmp_path / "s").mkdir(exist_ok=True)
             (tmp_path / "s" / "config.json").write_text(content)

@@ -83,7 +83,8 @@ def search(own, options, arguments, given, folder, argv=None):
         fixed = {name: options[name] for name in given}
         problem = ZooProblem(own["model"], options, fixed, own["range"])
         options = problem.options
-        arguments = [*arguments, *(f"--{k}={v}" for k, v in problem.options_space.constants.items())]
+        constants = problem.options_space.constants
+        arguments = [*arguments, *(f"--{k}={v}" for k, v in constants.items())]
     else:
         problem = BuildProblem(load_builder(own["build"]), own["fix"], own["range"])
     data, batches = load_data(as_train_options(own["model"] or registry.names()[0], options))

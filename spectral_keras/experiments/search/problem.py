@@ -92,7 +92,8 @@ class BuildProblem:
             raise CommandError(f"{self.name}(hp) asks for no hyper-parameter: nothing to search")
         found = self._find([*self._fixed, *self._ranges])
         self.space = keras_tuner.HyperParameters()
-        self.space.merge([*found, *self._first], overwrite=False)
+        self.space.merge(found)
+        self.space.merge(self._first, overwrite=False)
         if not self.axes():
             raise CommandError(f"every hyper-parameter of {self.name}(hp) is fixed")
 
