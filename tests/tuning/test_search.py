@@ -272,7 +272,7 @@ class TestProcesses:
 
     def kill_in(self, process, folder, number):
         """SIGKILL in the middle of a trial: after some of its epochs."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 200
         trial = folder / "trials" / f"trial_{number}"
         while not (trial / "checkpoints" / "epoch-000002.ckpt").exists():
             assert process.poll() is None, process.communicate()[0]
