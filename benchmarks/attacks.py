@@ -99,7 +99,7 @@ def _row(row, model, y, results):
 
 
 def _classes(model, images):
-    from spectral_keras.attacks import predict_classes
+    from spectral_keras.classifiers import predict_classes
 
     return predict_classes(model, images, batch_size=len(images))
 

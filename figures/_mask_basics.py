@@ -25,7 +25,7 @@ def masked_images(x, masks):
 
 
 def predict(model, x):
-    from spectral_keras.attacks.predictions import predict_classes
+    from spectral_keras.classifiers import predict_classes
 
     return predict_classes(model, x)
 

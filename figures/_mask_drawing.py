@@ -240,7 +240,7 @@ def _draw_classes(figure, content):
 
 
 def _bar(axis, place, count, images, width, **options):
-    from spectral_keras.ops.intervals import wilson_interval
+    from spectral_keras.evaluation import wilson_interval
 
     share, ends = 100 * count / images, 100 * np.array(wilson_interval(count, images))
     axis.bar(place, share, width, **options)

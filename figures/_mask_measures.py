@@ -95,7 +95,7 @@ def _learn_set(experiment, model, images, name, per_class):
 
 
 def _fingerprint(model, arrays, arguments):
-    from spectral_keras.analysis.masks.store import fingerprint
+    from spectral_keras.analysis.masks.result import fingerprint
 
     return fingerprint(model, list(arrays), arguments)
 

@@ -180,7 +180,7 @@ def _singles(settings, model, x, y, bands, penalty):
     """Masks of single images that the network has right: means over the images."""
     from spectral_keras.analysis import band_recovery
     from spectral_keras.analysis.masks import learn_masks
-    from spectral_keras.attacks.predictions import predict_classes
+    from spectral_keras.classifiers import predict_classes
 
     right = np.flatnonzero(predict_classes(model, x) == y)[: settings["single_images"]]
     learned = learn_masks(model, x[right], penalty=penalty, from_logits=True)

@@ -15,6 +15,7 @@ _PARTS = (
     "analysis",
     "attacks",
     "augmentation",
+    "classifiers",
     "constraints",
     "corruptions",
     "data",

@@ -17,6 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import numpy as np
 
+from spectral_keras.attacks import Attack
 from spectral_keras.data import Batches
 from spectral_keras.experiments.train import devices as _distribute
 from spectral_keras.layers import FrequencyNoise, PowerSuppression, SpectralConv2D
@@ -57,7 +58,7 @@ def auxiliary():
 
 
 def adversarial():
-    attack = AdversarialExamples("pgd", 8 / 255, steps=2, share=0.4, random_start=True, seed=4)
+    attack = AdversarialExamples(Attack("pgd", steps=2, seed=4), share=0.4)
     return AdversarialModel(network(), attack)
 
 

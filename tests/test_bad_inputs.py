@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from spectral_keras import attacks, corruptions, evaluation, layers, ops, training
+from spectral_keras import attacks, classifiers, corruptions, evaluation, layers, ops, training
 from spectral_keras.analysis import (
     lp_norm,
     point_perturbation,
@@ -82,7 +82,7 @@ ATTACKS = [
     (pgd, (linear, X, Y, 0.1, 0.01, 0), {}, "steps", "0"),
     (pgd, (linear, X, Y, 0.1, -0.01, 3), {}, "step_size", "-0.01"),
     (pgd, (linear, X, Y, 0.1, 0.01, 3), {"restarts": 0}, "restarts", "0"),
-    (attacks.predict_classes, (linear, X), {"batch_size": 0}, "batch_size", "0"),
+    (classifiers.predict_classes, (linear, X), {"batch_size": 0}, "batch_size", "0"),
 ]
 OTHERS = [
     (corruptions.corrupt, (BYTES, "fgo", 1), {}, "name", "'fgo'"),
@@ -128,8 +128,8 @@ OTHERS = [
     (registry.build, ("generic_cnn", (32, 32, 3), 1), {}, "num_classes", "1"),
     (registry.recipe, (3,), {}, "name", "3"),
     (training.AdversarialExamples, ("cw", 0.1), {}, "attack", "'cw'"),
-    (training.AdversarialExamples, ("fgsm", -1), {}, "eps", "-1"),
-    (training.AdversarialExamples, ("fgsm", 0.1), {"share": 2}, "share", "2"),
+    (attacks.Attack, ("fgsm", -1), {}, "eps", "-1"),
+    (training.AdversarialExamples, (), {"share": 2}, "share", "2"),
     (training.FourierTarget, ("square",), {}, "magnitude", "'square'"),
     (lp_norm, (X[0, :, :, 0], -1), {}, "p", "-1"),
     (radial_bands, (0, 3), {}, "size", "0"),

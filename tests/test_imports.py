@@ -19,7 +19,7 @@ FOLDERS = (LIBRARY, *TOP_LEVEL)
 _BASE = {"ops"}
 _OBJECTS = _BASE | {"initializers", "constraints", "regularizers"}
 _BLOCKS = _OBJECTS | {"layers", "augmentation", "analysis"}
-_SOURCES = {"attacks", "corruptions", "data"}
+_SOURCES = {"classifiers", "attacks", "corruptions", "data"}
 _USES = _BLOCKS | _SOURCES
 MAY_IMPORT = {
     "ops": set(),
@@ -28,9 +28,9 @@ MAY_IMPORT = {
     "regularizers": _BASE,
     "layers": _OBJECTS,
     "augmentation": _OBJECTS,
-    # Learned masks take gradients by images as attacks do.
-    "analysis": _OBJECTS | {"layers", "attacks"},
-    "attacks": _BASE,
+    "analysis": _OBJECTS | {"layers", "classifiers"},
+    "classifiers": _BASE,
+    "attacks": _BASE | {"classifiers"},
     "corruptions": _BASE,
     "data": _BASE,
     "training": _USES,

@@ -2,22 +2,24 @@
 
 import weakref
 
-import keras
 import numpy as np
 from keras import ops
 
-from spectral_keras.analysis.forward import (
-    check_model,
-    check_progress,
-    compiled,
-    fixed_batch_size,
-    once,
-)
 from spectral_keras.analysis.point_detection import (
     check_frequencies,
     point_perturbation,
     spectrum_from_half,
 )
+from spectral_keras.classifiers.arguments import (
+    check_classifier,
+    check_clip,
+    check_images,
+    check_labels,
+    check_outputs,
+    check_progress,
+)
+from spectral_keras.classifiers.batches import build_for, fixed_batch_size
+from spectral_keras.classifiers.compiled import compiled, kept
 from spectral_keras.ops.frequencies import signed_frequencies
 from spectral_keras.ops.validation import check_data_format, check_number, check_positive_int
 
@@ -82,15 +84,21 @@ def fourier_heat_map(
     >>> float(heat[0, 0]) > 0.2, float(heat[0, 1:].max())
     (True, 0.0)
     """
-    check_model(model)
+    check_classifier(model)
     check_progress(progress)
     data_format = check_data_format(data_format)
     batch_size = check_positive_int("batch_size", batch_size)
     norm = check_number("norm", norm, low=0)
     seed = check_positive_int("seed", seed, minimum=0)
-    clip = _check_clip(clip)
-    images = _check_images(images, model, clip)
-    labels = _check_labels(labels, len(images), _classes(model, images))
+    clip = check_clip(clip)
+    images = check_images(images, model, clip, name="images")
+    if images.ndim != 4 or not images.size:
+        raise ValueError(
+            "`images` must have rank 4 and hold at least one image. Received: images of shape "
+            f"{images.shape}"
+        )
+    build_for(model, images)
+    labels = check_labels(labels, len(images), _classes(model, images), name="labels")
     count = len(images)
     height, width, depth = size = (
         images.shape[1:] if data_format == "channels_last" else (*images.shape[2:], images.shape[1])
@@ -98,8 +106,8 @@ def fourier_heat_map(
     index = _unique_half(check_frequencies(frequencies, size[:2]), size[:2])
     index = _within_radius(index, size[:2], max_radius)
 
-    predict = once(
-        model, ("heat map", images.shape[1:], data_format, clip), model,
+    predict = kept(
+        model, ("heat map", images.shape[1:], data_format, clip),
         lambda: _prediction(model, images.shape[1:], data_format, depth, clip),
     )  # fmt: skip
     total = len(index) * count
@@ -119,7 +127,7 @@ def fourier_heat_map(
         signs = {k: signs[k] if k in signs else draw_signs(index[k]) for k in needed}
         drawn = np.stack(list(signs.values()))[which - first, image].astype(np.float32)
         waves = point_perturbation(size[:2], index[needed], norm, phase).astype(np.float32)
-        classes = predict(images[image], waves[which - first], drawn)
+        classes = ops.convert_to_numpy(predict(images[image], waves[which - first], drawn))
         failed = classes != labels[image]
         done = min(batch, total - start)
         np.add.at(wrong, which[:done], failed[:done])
@@ -139,7 +147,7 @@ def _prediction(model, sample_shape, data_format, depth, clip):
             images = images + waves[:, None] * signs[:, :, None, None]
         if clip is not None:
             images = ops.clip(images, *clip)
-        outputs = ops.cast(reference()(images, training=False), "float32")
+        outputs = ops.cast(check_outputs(reference()(images, training=False)), "float32")
         finite = ops.all(ops.isfinite(outputs), axis=-1)
         found = ops.cast(ops.argmax(outputs, axis=-1), "int32")
         return ops.where(finite, found, -ops.ones_like(found))
@@ -174,84 +182,9 @@ def _within_radius(index, size, max_radius):
     return kept
 
 
-def _check_clip(clip):
-    if clip is None:
-        return None
-    if not isinstance(clip, (tuple, list)) or len(clip) != 2:
-        raise ValueError(f"`clip` must be None or a pair (low, high). Received: clip={clip!r}")
-    low, high = (check_number("clip", value) for value in clip)
-    if low >= high:
-        raise ValueError(f"`clip` must be a pair with low < high. Received: clip={clip!r}")
-    return low, high
-
-
-def _as_array(value):
-    return ops.convert_to_numpy(value) if ops.is_tensor(value) else np.asarray(value)
-
-
-def _check_images(images, model, clip):
-    """`images` as float32 numpy array of rank 4 that fits the model and lies in `clip`."""
-    images = _as_array(images)
-    if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(images.dtype)):
-        raise ValueError(
-            "`images` must be floats; scale 8-bit images to [0, 1]. Received: images of type "
-            f"{images.dtype}"
-        )
-    inputs = getattr(model, "inputs", None)
-    expected = tuple(inputs[0].shape) if inputs else (None,) * 4
-    shape = images.shape
-    fits = len(shape) == len(expected) == 4 and all(
-        want in (None, have) for want, have in zip(expected[1:], shape[1:], strict=True)
-    )
-    if not fits or not images.size:
-        raise ValueError(
-            f"`images` must have rank 4, at least one image and the shape {expected} that the "
-            f"model takes. Received: images of shape {shape}"
-        )
-    images = images.astype(np.float32)
-    if not np.isfinite(images).all():
-        raise ValueError("`images` must be finite. Received: NaN or infinite values")
-    if clip is not None and (images.min() < clip[0] or images.max() > clip[1]):
-        raise ValueError(
-            f"`images` must lie in clip={clip} (clip=None: any values). Received: images in "
-            f"[{images.min():g}, {images.max():g}]"
-        )
-    return images
-
-
 def _classes(model, images):
-    """Number K of classes; a model without variables yet is built."""
+    """Number K of classes; a model of unknown outputs is called once."""
     outputs = getattr(model, "outputs", None)
-    if outputs:
-        shapes = [tuple(output.shape) for output in outputs]
-    else:
-        found = model(ops.convert_to_tensor(images[:1]), training=False)
-        shapes = [tuple(getattr(found, "shape", ()))]
-    if len(shapes) != 1 or len(shapes[0]) != 2 or shapes[0][1] is None or shapes[0][1] < 2:
-        raise ValueError(
-            "`model` must give one output of shape [batch, classes] with at least two classes. "
-            f"Received: outputs of shape {shapes}"
-        )
-    return shapes[0][1]
-
-
-def _check_labels(labels, count, classes):
-    """`labels` (integers [N] or [N, 1], or one-hot rows [N, K]) as int [N]."""
-    labels = _as_array(labels)
-    if labels.shape == (count, classes):
-        rows = labels.astype(np.float64)
-        if not (((rows == 0) | (rows == 1)).all() and (rows.sum(axis=1) == 1).all()):
-            raise ValueError("`labels` must be integers or one-hot rows. Received: other rows")
-        return rows.argmax(axis=1)
-    if labels.shape not in ((count,), (count, 1)) or labels.dtype.kind not in "iu":
-        raise ValueError(
-            f"`labels` must be {count} integers or one-hot rows of shape {(count, classes)}. "
-            f"Received: labels of shape {labels.shape} and type {labels.dtype}"
-        )
-    labels = labels.reshape(count).astype(np.int64)
-    if labels.min() < 0 or labels.max() >= classes:
-        raise ValueError(
-            f"`labels` must hold classes from 0 to {classes - 1}. Received: labels from "
-            f"{labels.min()} to {labels.max()}"
-        )
-    return labels
+    if not outputs:
+        outputs = model(ops.convert_to_tensor(images[:1]), training=False)
+    return check_outputs(outputs).shape[-1]

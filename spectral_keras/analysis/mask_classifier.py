@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from spectral_keras.analysis.energies import check_masks
-from spectral_keras.ops.intervals import wilson_interval
+from spectral_keras.classifiers.intervals import wilson_interval
 from spectral_keras.ops.validation import check_bool, check_number, check_positive_int
 
 # What the test accuracy says about the labels of one arm.

@@ -3,15 +3,7 @@
 import numpy as np
 from keras import ops
 
-from spectral_keras.analysis.forward import (
-    LayerOutput,
-    check_model,
-    check_progress,
-    compiled,
-    find_layer,
-    fixed_batch_size,
-    once,
-)
+from spectral_keras.analysis.layer_output import LayerOutput, find_layer, path_name
 from spectral_keras.analysis.point_detection import (
     STRENGTH,
     check_channel,
@@ -20,6 +12,9 @@ from spectral_keras.analysis.point_detection import (
     spectrum_from_half,
     within_range,
 )
+from spectral_keras.classifiers.arguments import check_model, check_progress
+from spectral_keras.classifiers.batches import fixed_batch_size
+from spectral_keras.classifiers.compiled import compiled, kept
 from spectral_keras.ops.validation import (
     check_bool,
     check_choice,
@@ -103,7 +98,7 @@ def frequency_response(
     data_format = check_data_format(data_format)
     batch_size = check_positive_int("batch_size", batch_size)
     check_model(model)
-    owner = find_layer(model, layer)[-1]
+    name = path_name(find_layer(model, layer))
     (height, width), depth = _image_shape(model, size, data_format)
     channels = _check_channels(channels, depth)
     index = real_frequencies((height, width))
@@ -112,12 +107,7 @@ def frequency_response(
     within_range(strongest, strength, out_of_range)
 
     kind = readout, data_format, (height, width, depth)
-    run = once(
-        model,
-        ("response", layer if isinstance(layer, str) else None, *kind),
-        owner,
-        lambda: _Readout(LayerOutput(model, layer), *kind),
-    )
+    run = kept(model, ("response", name, *kind), lambda: _Readout(LayerOutput(model, name), *kind))
     total = len(channels) * len(index)
     batch = fixed_batch_size(model) or min(batch_size, total)
     plain = np.zeros((batch, height, width), np.float32), np.zeros((batch, depth), np.float32)
@@ -144,8 +134,8 @@ class _Readout:
     """Images made of waves [N, H, W] in the channel that one_hot [N, C] names, and their read-out.
 
     Attributes:
-        output: (waves, one_hot) -> the layer's output.
-        read: (waves, one_hot, output for grey [1, ...]) -> [N, output channels].
+        output: (waves, one_hot) -> the layer's output, a tensor.
+        read: (waves, one_hot, output for grey [1, ...]) -> [N, output channels], numpy.
     """
 
     def __init__(self, part, readout, data_format, size):
@@ -170,7 +160,10 @@ class _Readout:
         # Layers that take DFTs need to know height and width.
         batch = [("float32", (None, *size[:2])), ("float32", (None, size[2]))]
         self.output = compiled(output, part.variables, batch)
-        self.read = compiled(read, part.variables, [*batch, ("float32", (1, *part.shape[1:]))])
+        self._read = compiled(read, part.variables, [*batch, ("float32", (1, *part.shape[1:]))])
+
+    def read(self, waves, one_hot, grey):
+        return ops.convert_to_numpy(self._read(waves, one_hot, grey))
 
 
 def _image_shape(model, size, data_format):

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from spectral_keras.analysis.energies import check_masks
-from spectral_keras.ops.intervals import wilson_interval
+from spectral_keras.classifiers.intervals import wilson_interval
 from spectral_keras.ops.masking import apply_mask
 from spectral_keras.ops.validation import (
     check_choice,

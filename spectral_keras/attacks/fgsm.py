@@ -1,24 +1,29 @@
 """The fast gradient sign method."""
 
-from spectral_keras.attacks import arguments
-from spectral_keras.attacks.loop import Settings, attack
-from spectral_keras.ops.validation import check_bool, check_positive_int
+from collections.abc import Callable
+
+import keras
+import numpy as np
+from numpy.typing import ArrayLike
+
+from spectral_keras.attacks.attack import EPS, Attack
+from spectral_keras.attacks.loop import run_attack
 
 
 def fgsm(
-    model,
-    x,
-    y=None,
-    eps=8 / 255,
+    model: keras.Layer,
+    x: ArrayLike,
+    y: ArrayLike | None = None,
+    eps: ArrayLike = EPS,
     *,
-    norm="inf",
-    targeted=False,
-    from_logits=None,
-    loss="cross_entropy",
-    batch_size=128,
-    clip=(0.0, 1.0),
-    progress=None,
-):
+    norm: str = "inf",
+    targeted: bool = False,
+    from_logits: bool | None = None,
+    loss: str = "cross_entropy",
+    batch_size: int = 128,
+    clip: tuple[float, float] | None = (0.0, 1.0),
+    progress: Callable[[int, int], None] | None = None,
+) -> np.ndarray:
     """One gradient step of length `eps`: x' = clip(x + eps * sign(grad_x loss(x, y))).
 
     Equation of section 4 in Goodfellow, Shlens and Szegedy, "Explaining and harnessing
@@ -70,27 +75,13 @@ def fgsm(
     >>> attacked.shape, float(abs(attacked - x).max())
     ((2, 8, 8, 1), 0.25)
     """
-    arguments.check_model(model)
-    arguments.check_kind(norm, loss, from_logits)
-    clip = arguments.check_clip(clip)
-    x = arguments.check_images(x, model, clip)
-    eps = arguments.check_size("eps", eps, norm, x.shape[1:])
-    if check_bool("targeted", targeted) and y is None:
-        raise ValueError("`y` must be the wanted classes where targeted=True. Received: y=None")
-    settings = Settings(
-        eps=eps,
-        step_size=eps,
-        steps=1,
+    attack = Attack(
+        "fgsm",
+        eps,
         norm=norm,
-        random_start=False,
-        restarts=1,
         targeted=targeted,
-        early_stop=False,
         from_logits=from_logits,
         loss=loss,
-        batch_size=check_positive_int("batch_size", batch_size),
-        seed=0,
         clip=clip,
-        progress=arguments.check_progress(progress),
     )
-    return attack(model, x, y, settings)
+    return run_attack(model, x, y, attack, batch_size=batch_size, progress=progress)

@@ -1,120 +1,133 @@
 """The loop over images that FGSM and PGD share."""
 
 import collections
-import dataclasses
 import warnings
+from collections.abc import Callable
 
+import keras
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
-from spectral_keras.attacks import arguments
+from spectral_keras.attacks.attack import Attack
 from spectral_keras.attacks.balls import inf_bounds, l2_project, random_point
-from spectral_keras.attacks.batching import batch_sizes, batched, build_for, pad, padded_size
-from spectral_keras.attacks.compiled import compiled_logits, compiled_step
-from spectral_keras.attacks.logits import logits_function, looks_like_probabilities, model_notes
+from spectral_keras.attacks.step import compiled_step
+from spectral_keras.classifiers.arguments import (
+    as_array,
+    check_classifier,
+    check_images,
+    check_labels,
+    check_progress,
+)
+from spectral_keras.classifiers.batches import batch_sizes, batched, build_for, pad, padded_size
+from spectral_keras.classifiers.logits import compiled_logits, read_ending
+from spectral_keras.ops.validation import check_bool, check_positive_int
 
 
-@dataclasses.dataclass(kw_only=True)
-class Settings:
-    """What an attack is to do; checked values."""
-
-    eps: object
-    step_size: object
-    steps: int
-    norm: str
-    random_start: bool
-    restarts: int
-    targeted: bool
-    early_stop: bool
-    from_logits: object
-    loss: str
-    batch_size: int
-    seed: int
-    clip: object
-    index: object = None
-    progress: object
-
-
-def attack(model, x, y, settings):
-    """The attacked images, float32 [N, ...], for images `x` that are already checked.
+def run_attack(
+    model: keras.Layer,
+    x: ArrayLike,
+    y: ArrayLike | None,
+    attack: Attack,
+    *,
+    early_stop: bool | None = None,
+    batch_size: int = 128,
+    index: ArrayLike | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> np.ndarray:
+    """The attacked images, float32 [N, ...]: what `fgsm` and `pgd` do, for an `Attack`.
 
     A batch is a set of slots. An image that is done (fooled, or out of steps) leaves its slot to
     the next one, so with early stop a batch holds images that still need work.
+
+    Args:
+        model, x, y, batch_size, index, progress: see `pgd`.
+        attack: an `Attack`.
+        early_stop: see `pgd`; None for True with PGD and False with FGSM.
+
+    Raises:
+        ValueError: for an argument that does not fit.
+
+    Warns:
+        RuntimeWarning: if images have no usable gradient (all zeros, or not finite).
+
+    Example:
+
+    >>> import numpy as np, keras
+    >>> from spectral_keras.attacks import Attack, run_attack
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Identity()])
+    >>> run_attack(model, np.array([[0.25, 0.75]]), [1], Attack("fgsm", 0.375)).tolist()
+    [[0.625, 0.375]]
     """
+    check_classifier(model)
+    x = check_images(x, model, attack.clip)
+    attack.check_shape(x.shape[1:])
+    attack.check_labels(y)
+    index = _check_index(index, len(x))
+    check_progress(progress)
+    early_stop = check_bool(
+        "early_stop", attack.name == "pgd" if early_stop is None else early_stop
+    )
+    check_positive_int("batch_size", batch_size)
     build_for(model, x)
-    sizes = batch_sizes(model, settings.batch_size, len(x))
+    sizes = batch_sizes(model, batch_size, len(x))
     if not len(x):
         return x
-    from_logits, classes = _ending(model, x, settings.from_logits, sizes)
+    from_logits, classes = read_ending(model, x, attack.from_logits, sizes)
     if y is not None:
-        y = arguments.check_labels(y, len(x), classes)
-    if np.all(np.asarray(settings.eps) == 0):
+        y = check_labels(y, len(x), classes)
+    if np.all(np.asarray(attack.radius) == 0):
         return x
 
-    one_step = settings.steps == 1 and settings.restarts == 1 and not settings.random_start
+    one_step = attack.steps == 1 and attack.restarts == 1 and not attack.random_start
     done = np.zeros(len(x), bool)
-    if settings.early_stop or (y is None and not one_step):
+    if early_stop or (y is None and not one_step):
         logits_of = compiled_logits(model, x.shape[1:], from_logits)
         predicted = batched(logits_of, x, sizes).argmax(axis=1).astype(np.int32)
         y = predicted if y is None else y
-        if settings.early_stop:
-            done = (predicted == y) if settings.targeted else (predicted != y)
+        if early_stop:
+            done = (predicted == y) if attack.targeted else (predicted != y)
     if y is None:  # a single step takes its prediction from its own forward pass
         y = np.full(len(x), -1, np.int32)
-    return _Run(model, x, y, done, from_logits, sizes, settings).result()
+    step = compiled_step(model, x.shape[1:], from_logits, attack, early_stop)
+    return _Run(step, x, y, done, sizes, attack, early_stop, index, progress).result()
 
 
-def _ending(model, x, from_logits, sizes):
-    """(whether the model gives logits, number of classes); None for a softmax that is cut off."""
-    _, ending = logits_function(model, from_logits)
-    notes = model_notes(model)
-    outputs = getattr(model, "outputs", None)
-    if ending == "unknown" and (from_logits is None or not outputs):
-        if "looks" not in notes:
-            function = compiled_logits(model, x.shape[1:], True)
-            values = batched(function, x[: sizes[-1]], sizes)
-            notes["looks"] = looks_like_probabilities(values), values.shape[-1]
-        is_probabilities, classes = notes["looks"]
-        return (not is_probabilities if from_logits is None else from_logits), classes
-    if len(outputs) != 1 or len(outputs[0].shape) != 2 or (outputs[0].shape[-1] or 0) < 2:
-        shapes = [tuple(output.shape) for output in outputs]
+def _check_index(index, count):
+    """`index` as numpy array of `count` integers, 0 ... count - 1 for None."""
+    if index is None:
+        return np.arange(count)
+    index = as_array(index)
+    if index.shape != (count,) or (count and (index.dtype.kind not in "iu" or index.min() < 0)):
         raise ValueError(
-            "`model` must give one tensor of shape [batch, classes] with at least two classes. "
-            f"Received: outputs of shape {shapes}"
+            f"`index` must be None or {count} integers of at least 0. Received: index of shape "
+            f"{index.shape} and type {index.dtype}"
         )
-    return None if ending == "softmax" else from_logits is not False, outputs[0].shape[-1]
+    return index
 
 
 class _Run:
     """One attack on N images: what is found so far, and the slots at work."""
 
-    def __init__(self, model, x, y, done, from_logits, sizes, settings):
-        self.x, self.y, self.sizes, self.settings = x, y, sizes, settings
+    def __init__(self, step, x, y, done, sizes, attack, early_stop, index, progress):
+        self.step, self.x, self.y, self.sizes = step, x, y, sizes
+        self.attack, self.early_stop = attack, early_stop
+        self.index, self.progress = index, progress
         # Between several tries the last step's images have to be judged: one more look.
-        self.looks = settings.steps + (settings.restarts > 1)
-        self.step = compiled_step(
-            model,
-            x.shape[1:],
-            from_logits,
-            norm=settings.norm,
-            loss=settings.loss,
-            targeted=settings.targeted,
-            freeze=settings.early_stop,
-        )
+        self.looks = attack.steps + (attack.restarts > 1)
         self.best = x.copy()
         self.best_value = np.full(len(x), -np.inf)
         self.tries = np.zeros(len(x), int)
         self.stuck = np.zeros(len(x), bool)
         self.waiting = collections.deque(np.flatnonzero(~done).tolist())
         self.done = int(done.sum())
-        inf = settings.norm == "inf"
-        shape = x.shape[1:]
-        size = np.broadcast_to(settings.step_size, shape)[None] if inf else [settings.step_size]
+        inf = attack.norm == "inf"
+        size = np.broadcast_to(attack.step, x.shape[1:])[None] if inf else [attack.step]
         self.constants = [ops.convert_to_tensor(np.asarray(size, np.float32))]
         if not inf:
-            clip = settings.clip or (-np.inf, np.inf)
+            clip = attack.clip or (-np.inf, np.inf)
             self.constants += [
-                ops.convert_to_tensor(np.asarray([settings.eps], np.float32)),
+                ops.convert_to_tensor(np.asarray([attack.radius], np.float32)),
                 ops.convert_to_tensor(np.asarray(clip, np.float32)),
             ]
 
@@ -136,39 +149,35 @@ class _Run:
             self._harvest(index, images, fooled, values, stuck, finished)
             index, looks, images = index[~finished], looks[~finished], images[~finished]
         self._warn()
-        if self.settings.norm == "l2":
+        if self.attack.norm == "l2":
             # The kernels' sums round: exactly into the ball now.
-            return l2_project(self.best, self.x, self.settings.eps, self.settings.clip)
+            return l2_project(self.best, self.x, self.attack.radius, self.attack.clip)
         return self.best
 
     def _starts(self, index):
         """Where the next try of these images begins."""
         start = self.x[index]
-        if self.settings.random_start:
+        if self.attack.random_start:
             # Of the image's own generator: no other image and no batch size changes the draw.
             start = np.stack(
                 [
                     random_point(
                         image,
-                        self.settings.eps,
-                        self.settings.norm,
-                        np.random.default_rng([self.settings.seed, self.tries[i], number]),
+                        self.attack.radius,
+                        self.attack.norm,
+                        np.random.default_rng([self.attack.seed, self.tries[i], number]),
                     )
-                    for i, number, image in zip(index, self._numbers(index), start, strict=True)
+                    for i, number, image in zip(index, self.index[index], start, strict=True)
                 ]
             )
-            if self.settings.norm == "inf":
+            if self.attack.norm == "inf":
                 start = np.clip(start, *self._bounds(index))
-            elif self.settings.clip is not None:
-                start = np.clip(start, *self.settings.clip)
+            elif self.attack.clip is not None:
+                start = np.clip(start, *self.attack.clip)
         return start.astype(np.float32)
 
-    def _numbers(self, index):
-        """What these images are called in the seeds of their random starts."""
-        return index if self.settings.index is None else self.settings.index[index]
-
     def _bounds(self, index):
-        return inf_bounds(self.x[index], self.settings.eps, self.settings.clip)
+        return inf_bounds(self.x[index], self.attack.radius, self.attack.clip)
 
     def _work(self, images, index, looks):
         """Steps until some slots are free; the state of all slots, and which are finished."""
@@ -176,7 +185,7 @@ class _Run:
         size = padded_size(self.sizes, count)
         labels = ops.convert_to_tensor(pad(self.y[index], size))
         step, *rest = self.constants
-        if self.settings.norm == "inf":
+        if self.attack.norm == "inf":
             low, high = self._bounds(index)
             around = [ops.convert_to_tensor(pad(bound, size)) for bound in (low, high)]
         else:
@@ -184,19 +193,19 @@ class _Run:
         tensor = ops.convert_to_tensor(pad(images, size))
         while True:
             moves = np.zeros(size, bool)
-            moves[:count] = looks < self.settings.steps
+            moves[:count] = looks < self.attack.steps
             tensor, *outcome = self.step(
                 tensor, labels, ops.convert_to_tensor(moves), step, *around, *rest
             )
             looks = looks + 1
             finished = looks >= self.looks
-            if self.settings.early_stop:
+            if self.early_stop:
                 finished |= ops.convert_to_numpy(outcome[0])[:count]
             # An exchange of images between host and device for a few free slots does not pay.
             if (looks >= self.looks).any() or finished.sum() * 8 >= count:
                 break
         images = ops.convert_to_numpy(tensor)[:count]
-        if self.settings.norm == "inf":
+        if self.attack.norm == "inf":
             # Backends that flush denormal numbers to zero may have left the ball by that much.
             images = np.clip(images, low, high)
         fooled, values, stuck = (ops.convert_to_numpy(item)[:count] for item in outcome)
@@ -209,10 +218,10 @@ class _Run:
             i = index[slot]
             self.tries[i] += 1
             won = fooled[slot]
-            if self.settings.restarts == 1 or won or values[slot] > self.best_value[i]:
+            if self.attack.restarts == 1 or won or values[slot] > self.best_value[i]:
                 self.best[i], self.best_value[i] = images[slot], values[slot]
             self.stuck[i] = stuck[slot] and not won
-            if won or self.tries[i] >= self.settings.restarts:
+            if won or self.tries[i] >= self.attack.restarts:
                 self.done += 1
             else:
                 self.waiting.append(int(i))
@@ -220,8 +229,8 @@ class _Run:
             self._report()
 
     def _report(self):
-        if self.settings.progress is not None:
-            self.settings.progress(self.done, len(self.x))
+        if self.progress is not None:
+            self.progress(self.done, len(self.x))
 
     def _warn(self):
         stuck = int(self.stuck.sum())

@@ -1,33 +1,30 @@
 """An attack on tensors, for use inside a compiled training step."""
 
 import contextlib
+import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras import ops
 
-from spectral_keras.attacks import arguments
-from spectral_keras.attacks.compiled import attack_step
-from spectral_keras.attacks.logits import logits_function
+from spectral_keras.attacks.attack import Attack
+from spectral_keras.attacks.step import attack_step
+from spectral_keras.classifiers.logits import logits_function
 from spectral_keras.ops.global_batch import global_draw
-from spectral_keras.ops.validation import check_bool, check_positive_int
+from spectral_keras.ops.validation import described
 
 
 def perturb(
-    model,
-    x,
-    y=None,
-    eps=8 / 255,
-    step_size=None,
-    steps=1,
+    model: keras.Layer | Callable[[Any], Any],
+    x: Any,
+    y: Any = None,
+    attack: Attack | None = None,
     *,
-    norm="inf",
-    random_start=None,
-    targeted=False,
-    from_logits=None,
-    loss="cross_entropy",
-    clip=(0.0, 1.0),
-):
-    """FGSM (one step, the default) or PGD on a batch of tensors; can be traced.
+    eps: Any = None,
+    seed_generator: keras.random.SeedGenerator | None = None,
+) -> Any:
+    """FGSM or PGD on a batch of tensors; can be traced.
 
     For adversarial training: call it in `compute_loss`, in `tf.function`, in what `jax.jit`,
     `jax.grad` or `torch.autograd` see. All images take all steps. No gradient flows through the
@@ -40,15 +37,12 @@ def perturb(
         x: float tensor of images [N, ...]; float32 inside. Values outside of `clip` get clipped.
         y: tensor of integer labels [N] or [N, 1], of one-hot (or other) rows [N, K] of which the
             largest entry counts, or None for the model's predictions. Not checked for range.
-        eps: radius of the ball: a number, an array that broadcasts to an image (norm "inf"), or a
-            scalar tensor, such as one that grows during training.
-        step_size: as `eps`; None for `eps` with one step, else 2.5 * eps / steps.
-        steps: positive number of steps.
-        norm: "inf" or "l2".
-        random_start: None to start at `x`, or a `keras.random.SeedGenerator` (of the layer or model
-            that calls, so that it is tracked) for a start drawn uniformly from the ball.
-        targeted, from_logits, loss, clip: as in `pgd`; but a model whose last layer is not
-            known counts as giving logits unless `from_logits=False`.
+        attack: an `Attack` of one try, None for FGSM. The length of a single step is `eps` by
+            default, also with PGD. A model whose last layer is not known counts as giving logits
+            unless `from_logits=False`. Random starts come from `seed_generator`, not from its seed.
+        eps: None, or a radius in place of the attack's, such as a scalar tensor that grows during
+            training.
+        seed_generator: for random starts, of the layer or model that calls, so that it is tracked.
 
     Returns:
         Float32 tensor of x's shape in the ball (up to one float32 rounding) and in `clip`.
@@ -60,61 +54,72 @@ def perturb(
 
     ```python
     import keras
-    from spectral_keras.attacks import perturb
+    from spectral_keras.attacks import Attack, perturb
 
     class Adversarial(keras.Model):
         def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
             if training:
-                y_pred = self(perturb(self, x, y, 8 / 255), training=True)
+                y_pred = self(perturb(self, x, y, Attack("fgsm", 8 / 255)), training=True)
             return super().compute_loss(x, y, y_pred, sample_weight, training)
     ```
     """
-    arguments.check_kind(norm, loss, from_logits)
-    clip = arguments.check_clip(clip)
-    steps = check_positive_int("steps", steps)
-    if check_bool("targeted", targeted) and y is None:
-        raise ValueError("`y` must be the wanted classes where targeted=True. Received: y=None")
-    if random_start is not None and not isinstance(random_start, keras.random.SeedGenerator):
-        raise ValueError(
-            "`random_start` must be None or a keras.random.SeedGenerator. "
-            f"Received: random_start={random_start!r}"
-        )
+    attack = Attack("fgsm") if attack is None else attack
+    _check(model, y, attack, seed_generator)
     is_layer = isinstance(model, keras.Layer)
-    if not is_layer and not callable(model):
-        raise ValueError(f"`model` must be a Keras model or a function. Received: model={model!r}")
-
     x = ops.stop_gradient(ops.cast(ops.convert_to_tensor(x), "float32"))
-    eps = _size("eps", eps, norm, x.shape[1:])
-    if step_size is None:
-        step_size = eps if steps == 1 else eps * (2.5 / steps)
+    if eps is not None and not ops.is_tensor(eps) and not isinstance(eps, keras.Variable):
+        attack, eps = dataclasses.replace(attack, eps=eps), None
+    attack.check_shape(x.shape[1:])
+    eps = _constant(attack.radius if eps is None else eps)
+    if attack.step_size is not None:
+        size = _constant(attack.step)
     else:
-        step_size = _size("step_size", step_size, norm, x.shape[1:])
+        size = eps if attack.steps == 1 else eps * (2.5 / attack.steps)
 
     # Drawn outside of the scope and the loop below: the generator's step forward has to stay.
-    start = x if random_start is None else _start(x, eps, norm, random_start)
+    start = _start(x, eps, attack.norm, seed_generator) if attack.random_start else x
 
     with _constant_weights(model) if is_layer else contextlib.nullcontext():
-        logits_of = logits_function(model, from_logits)[0] if is_layer else model
+        logits_of = logits_function(model, attack.from_logits)[0] if is_layer else model
         y = _labels(logits_of, x, y)
-        if norm == "inf":
+        if attack.norm == "inf":
             ball = low, high = x - eps, x + eps
-            if clip is not None:
-                ball = low, high = ops.maximum(low, clip[0]), ops.minimum(high, clip[1])
+            if attack.clip is not None:
+                low, high = ops.maximum(low, attack.clip[0]), ops.minimum(high, attack.clip[1])
+                ball = low, high
         else:
-            low, high = clip or (float("-inf"), float("inf"))
+            low, high = attack.clip or (float("-inf"), float("inf"))
             ball = x, eps, (low, high)
         images = ops.clip(start, low, high)
 
         def step(_, images):
-            return attack_step(logits_of, images, y, step_size, ball, norm, loss, targeted)[0]
+            return attack_step(logits_of, images, y, size, ball, attack)[0]
 
-        images = step(0, images) if steps == 1 else ops.fori_loop(0, steps, step, images)
+        if attack.steps == 1:
+            images = step(0, images)
+        else:
+            images = ops.fori_loop(0, attack.steps, step, images)
     return ops.stop_gradient(images)
 
 
-def _size(name, value, norm, sample_shape):
-    if not ops.is_tensor(value) and not isinstance(value, keras.Variable):
-        value = arguments.check_size(name, value, norm, sample_shape)
+def _check(model, y, attack, seed_generator):
+    if not isinstance(attack, Attack):
+        raise ValueError(f"`attack` must be None or an Attack. Received: {described(attack)}")
+    if attack.restarts != 1:
+        raise ValueError(f"`attack` must be of one try here. Received: restarts={attack.restarts}")
+    if not isinstance(model, keras.Layer) and not callable(model):
+        raise ValueError(
+            f"`model` must be a Keras model or a function. Received: model={described(model)}"
+        )
+    attack.check_labels(y)
+    if attack.random_start and not isinstance(seed_generator, keras.random.SeedGenerator):
+        raise ValueError(
+            "`seed_generator` must be a keras.random.SeedGenerator for random starts. "
+            f"Received: seed_generator={described(seed_generator)}"
+        )
+
+
+def _constant(value):
     return ops.stop_gradient(ops.cast(ops.convert_to_tensor(value), "float32"))
 
 

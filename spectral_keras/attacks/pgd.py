@@ -1,31 +1,37 @@
 """Projected gradient descent."""
 
-from spectral_keras.attacks import arguments
-from spectral_keras.attacks.loop import Settings, attack
-from spectral_keras.ops.validation import check_bool, check_positive_int
+from collections.abc import Callable
+
+import keras
+import numpy as np
+from numpy.typing import ArrayLike
+
+from spectral_keras.attacks.attack import EPS, Attack
+from spectral_keras.attacks.loop import run_attack
+from spectral_keras.ops.validation import check_bool
 
 
 def pgd(
-    model,
-    x,
-    y=None,
-    eps=8 / 255,
-    step_size=None,
-    steps=10,
+    model: keras.Layer,
+    x: ArrayLike,
+    y: ArrayLike | None = None,
+    eps: ArrayLike = EPS,
+    step_size: ArrayLike | None = None,
+    steps: int = 10,
     *,
-    norm="inf",
-    random_start=True,
-    restarts=1,
-    targeted=False,
-    early_stop=True,
-    from_logits=None,
-    loss="cross_entropy",
-    batch_size=128,
-    seed=0,
-    index=None,
-    clip=(0.0, 1.0),
-    progress=None,
-):
+    norm: str = "inf",
+    random_start: bool = True,
+    restarts: int = 1,
+    targeted: bool = False,
+    early_stop: bool = True,
+    from_logits: bool | None = None,
+    loss: str = "cross_entropy",
+    batch_size: int = 128,
+    seed: int = 0,
+    index: ArrayLike | None = None,
+    clip: tuple[float, float] | None = (0.0, 1.0),
+    progress: Callable[[int, int], None] | None = None,
+) -> np.ndarray:
     """Gradient steps, each followed by the projection into the ball around `x` and into `clip`.
 
     x_{t+1} = project(x_t + step_size * sign(grad loss(x_t, y))), Madry et al., "Towards deep
@@ -34,7 +40,7 @@ def pgd(
     image and try. The model is called with `training=False`, and nothing in it changes.
 
     Cross-entropy's direction is computed such that it does not vanish for confident networks (see
-    `objectives.objective`).
+    `step.objective`).
 
     Args:
         model: Keras classifier with one input and one output [N, K]: logits, or probabilities.
@@ -89,38 +95,27 @@ def pgd(
     >>> (model.predict(attacked, verbose=0).argmax(1) != y).tolist()
     [True, True]
     """
-    arguments.check_model(model)
-    arguments.check_kind(norm, loss, from_logits)
-    clip = arguments.check_clip(clip)
-    x = arguments.check_images(x, model, clip)
-    eps = arguments.check_size("eps", eps, norm, x.shape[1:])
-    steps = check_positive_int("steps", steps)
-    if step_size is None:
-        step_size = 2.5 * eps / steps
-    else:
-        step_size = arguments.check_size("step_size", step_size, norm, x.shape[1:], low_open=True)
-    restarts = check_positive_int("restarts", restarts)
-    if restarts > 1 and not check_bool("random_start", random_start):
-        raise ValueError(
-            f"`restarts` must be 1 without a random start. Received: restarts={restarts}"
-        )
-    if check_bool("targeted", targeted) and y is None:
-        raise ValueError("`y` must be the wanted classes where targeted=True. Received: y=None")
-    settings = Settings(
-        eps=eps,
-        step_size=step_size,
+    attack = Attack(
+        "pgd",
+        eps,
         steps=steps,
+        step_size=step_size,
         norm=norm,
         random_start=check_bool("random_start", random_start),
         restarts=restarts,
         targeted=targeted,
-        early_stop=check_bool("early_stop", early_stop),
         from_logits=from_logits,
         loss=loss,
-        batch_size=check_positive_int("batch_size", batch_size),
-        seed=check_positive_int("seed", seed, minimum=0),
-        index=arguments.check_index(index, len(x)),
         clip=clip,
-        progress=arguments.check_progress(progress),
+        seed=seed,
     )
-    return attack(model, x, y, settings)
+    return run_attack(
+        model,
+        x,
+        y,
+        attack,
+        early_stop=check_bool("early_stop", early_stop),
+        batch_size=batch_size,
+        index=index,
+        progress=progress,
+    )

@@ -1,10 +1,15 @@
 """Accuracy under the common corruptions."""
 
 import functools
+from collections.abc import Callable, Sequence
+from typing import Any
 
+import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
-from spectral_keras.attacks import arguments, predict_classes
+from spectral_keras.classifiers.arguments import check_classifier, check_progress
+from spectral_keras.classifiers.predictions import predict_classes
 from spectral_keras.corruptions import BENCHMARK, SEVERITIES, TABLES, corrupt, table_for
 from spectral_keras.corruptions.corrupt import check_images
 from spectral_keras.corruptions.severities import GROUPS
@@ -12,21 +17,21 @@ from spectral_keras.data import CorruptedImages
 from spectral_keras.evaluation.corruption_error import mean_accuracy
 from spectral_keras.evaluation.outcomes import check_classes
 from spectral_keras.evaluation.under_attack import accuracy_point
-from spectral_keras.ops.validation import check_choice, check_positive_int
+from spectral_keras.ops.validation import check_choice, check_positive_int, described
 
 
 def accuracy_under_corruption(
-    model,
-    images,
-    y,
-    names="benchmark",
-    severities=SEVERITIES,
-    seed=0,
+    model: keras.Layer,
+    images: np.ndarray,
+    y: ArrayLike,
+    names: str | Sequence[str] = "benchmark",
+    severities: int | Sequence[int] = SEVERITIES,
+    seed: int = 0,
     *,
-    table=None,
-    batch_size=128,
-    progress=None,
-):
+    table: str | None = None,
+    batch_size: int = 128,
+    progress: Callable[[str, int, int, int], None] | None = None,
+) -> dict[str, Any]:
     """The share of corrupted images that the model classifies correctly, for each severity.
 
     The images are corrupted, scaled to [0, 1] and classified batch by batch: one corrupted batch
@@ -69,8 +74,8 @@ def accuracy_under_corruption(
     >>> [point["accuracy"] for point in result["corruptions"]["brightness"]]
     [1.0, 0.0]
     """
-    arguments.check_model(model)
-    arguments.check_progress(progress)
+    check_classifier(model)
+    check_progress(progress)
     images = check_images(images)
     y = check_classes(y, model, images, "images")
     names = check_names(names)
@@ -114,8 +119,15 @@ def accuracy_under_corruption(
 
 
 def accuracy_on_corrupted(
-    model, corrupted, names=None, severities=None, *, clean=None, batch_size=128, progress=None
-):
+    model: keras.Layer,
+    corrupted: CorruptedImages,
+    names: str | Sequence[str] | None = None,
+    severities: int | Sequence[int] | None = None,
+    *,
+    clean: tuple[np.ndarray, ArrayLike] | None = None,
+    batch_size: int = 128,
+    progress: Callable[[str, int, int, int], None] | None = None,
+) -> dict[str, Any]:
     """`accuracy_under_corruption` on images that were corrupted before, such as CIFAR-10-C.
 
     Args:
@@ -147,8 +159,8 @@ def accuracy_on_corrupted(
     >>> result["corruptions"]["brightness"][4]["accuracy"]
     1.0
     """
-    arguments.check_model(model)
-    arguments.check_progress(progress)
+    check_classifier(model)
+    check_progress(progress)
     if not isinstance(corrupted, CorruptedImages):
         raise ValueError(
             "`corrupted` must be what spectral_keras.data.load_corrupted returns. Received: "
@@ -198,20 +210,21 @@ def _point(model, count, images_of, y, batch_size, report=None):
     return accuracy_point(correct)
 
 
-def check_names(names):
+def check_names(names: str | Sequence[str]) -> list[str]:
     """`names`, a group, a name or several names, as a list with each corruption once."""
     if isinstance(names, str):
         names = GROUPS.get(names, (names,))
     if not isinstance(names, (list, tuple)) or not names:
         raise ValueError(
-            f"`names` must be a group, a corruption or several of them. Received: names={names!r}"
+            "`names` must be a group, a corruption or several of them. Received: "
+            f"names={described(names)}"
         )
     for name in names:
         check_choice("names", name, GROUPS["all"])
     return list(dict.fromkeys(names))
 
 
-def check_severities(severities):
+def check_severities(severities: int | Sequence[int]) -> list[int]:
     """`severities`, one or several, as a list of integers, each once, ascending."""
     values = list(severities) if np.ndim(severities) else [severities]
     if not values:

@@ -1,9 +1,12 @@
 """Mean corruption errors: what corruptions cost a model, compared with another model."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from spectral_keras.corruptions import BENCHMARK, EXTRA, SEVERITIES
-from spectral_keras.ops.validation import check_bool, check_number
+from spectral_keras.ops.validation import check_bool, check_number, described
 
 # Top-1 errors in per cent of AlexNet on ImageNet-C, the mean of five severities each, with which
 # Hendrycks and Dietterich (2019) normalise; "clean" is that on ImageNet. There are no such numbers
@@ -32,7 +35,7 @@ ALEXNET = {
 }
 
 
-def mean_accuracy(result, names=None):
+def mean_accuracy(result: dict[str, Any], names: str | Sequence[str] | None = None) -> float:
     """The mean over corruptions and severities: "Rob." of the benchmark.
 
     Args:
@@ -55,14 +58,20 @@ def mean_accuracy(result, names=None):
     if not isinstance(result, dict) or "corruptions" not in result:
         raise ValueError(
             "`result` must be what accuracy_under_corruption returns. Received: "
-            f"result={_short(result)}"
+            f"result={described(result)}"
         )
     table = result["corruptions"]
     names = _chosen_names(names, table)
     return float(np.mean([point["accuracy"] for name in names for point in table[name]]))
 
 
-def mean_corruption_error(errors, baseline, *, names=None, relative=False):
+def mean_corruption_error(
+    errors: dict[str, Any],
+    baseline: dict[str, Any] | None,
+    *,
+    names: str | Sequence[str] | None = None,
+    relative: bool = False,
+) -> dict[str, Any]:
     """mCE: the mean over the corruptions of the model's error divided by the baseline's.
 
     With the errors E(s) of the model and B(s) of the baseline at the severities s of a corruption,
@@ -137,7 +146,7 @@ def _chosen_names(names, table):
     names = [names] if isinstance(names, str) else list(names)
     if not names or not all(name in table for name in names):
         raise ValueError(
-            f"`names` must be one or more of {', '.join(table)}. Received: names={names!r}"
+            f"`names` must be one or more of {', '.join(table)}. Received: names={described(names)}"
         )
     return names
 
@@ -147,7 +156,7 @@ def _read(argument, value, needs_clean):
     if not isinstance(value, dict):
         raise ValueError(
             f"`{argument}` must be what accuracy_under_corruption returns, or a dict corruption -> "
-            f"errors. Received: {argument}={_short(value)}"
+            f"errors. Received: {argument}={described(value)}"
         )
     if "corruptions" in value:
         table = {
@@ -181,8 +190,3 @@ def _row(argument, name, row):
     values = [value.item() if isinstance(value, np.generic) else value for value in values]
     numbers = [check_number(argument, value, 0, 100) for value in values]
     return dict(zip(SEVERITIES, numbers, strict=False))
-
-
-def _short(value):
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,17 +1,18 @@
 """Intervals of shares, of differences of shares, and of means over seeds.
 
-`wilson_interval` is `spectral_keras.ops.intervals.wilson_interval`.  Every interval is an ordinary
-confidence interval: how often it is to hold the true value is its `confidence`.
+`wilson_interval` is in `spectral_keras.classifiers`, as `analysis` needs it too.  Every interval is
+an ordinary confidence interval: how often it is to hold the true value is its `confidence`.
 """
 
 import math
 import statistics
+from collections.abc import Iterable
 
-from spectral_keras.ops.intervals import wilson_interval as wilson_interval
+from spectral_keras.classifiers.intervals import wilson_interval
 from spectral_keras.ops.validation import check_number, check_positive_int
 
 
-def t_interval(values, confidence=0.95):
+def t_interval(values: Iterable[float], confidence: float = 0.95) -> tuple[float, float]:
     """Student's interval of the mean of independent, roughly normal values, such as one a seed.
 
     Two values have an interval 12.7 half-differences wide to either side; their standard error
@@ -43,7 +44,9 @@ def t_interval(values, confidence=0.95):
     return mean - float(t) * error, mean + float(t) * error
 
 
-def resampled_t_interval(values, test_share, confidence=0.95):
+def resampled_t_interval(
+    values: Iterable[float], test_share: float, confidence: float = 0.95
+) -> tuple[float, float]:
     """Interval of a mean over repeated random splits of the same data.
 
     Such values are not independent, as the training parts overlap: Student's interval is too
@@ -74,7 +77,13 @@ def resampled_t_interval(values, test_share, confidence=0.95):
     return middle - reach, middle + reach
 
 
-def newcombe_interval(successes, count, other_successes, other_count, confidence=0.95):
+def newcombe_interval(
+    successes: int,
+    count: int,
+    other_successes: int,
+    other_count: int,
+    confidence: float = 0.95,
+) -> tuple[float, float]:
     """Interval of the difference of two shares of independent trials, the first less the other.
 
     Newcombe, "Interval estimation for the difference between independent proportions" (1998),
@@ -108,7 +117,9 @@ def newcombe_interval(successes, count, other_successes, other_count, confidence
     )
 
 
-def paired_share_interval(lost, won, count, confidence=0.95):
+def paired_share_interval(
+    lost: int, won: int, count: int, confidence: float = 0.95
+) -> tuple[float, float]:
     """Interval of (lost - won) / count, a difference of two shares of the same trials.
 
     Agresti and Min, "Simple improved confidence intervals for comparing matched proportions"

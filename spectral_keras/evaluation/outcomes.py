@@ -1,14 +1,27 @@
 """What became of each image under an attack, over a range of eps."""
 
 import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
+import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
-from spectral_keras.attacks import arguments, fgsm, pgd, predict_classes
-from spectral_keras.ops.validation import check_choice, check_number, check_positive_int
-
-ATTACKS = ("fgsm", "pgd")
-LABELS = ("given", "predicted")
+from spectral_keras.attacks import LABELS, NAMES, Attack, run_attack
+from spectral_keras.classifiers.arguments import (
+    as_array,
+    check_classifier,
+    check_images,
+    check_labels,
+)
+from spectral_keras.classifiers.predictions import predict_classes
+from spectral_keras.ops.validation import (
+    check_choice,
+    check_number,
+    check_positive_int,
+    described,
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -28,26 +41,18 @@ class Outcome:
 
 
 def attack_outcomes(
-    model,
-    x,
-    y,
-    attack,
-    eps,
+    model: keras.Layer,
+    x: ArrayLike,
+    y: ArrayLike,
+    attack: Attack | str,
+    eps: float | Iterable[float],
     *,
-    norm="inf",
-    steps=10,
-    step_size=None,
-    restarts=1,
-    labels="given",
-    from_logits=None,
-    loss="cross_entropy",
-    batch_size=128,
-    seed=0,
-    clip=(0.0, 1.0),
-    clean=None,
-    known=(),
-    progress=None,
-):
+    labels: str = "given",
+    batch_size: int = 128,
+    clean: np.ndarray | None = None,
+    known: Iterable[Outcome] = (),
+    progress: Callable[[float, int, int], None] | None = None,
+) -> Iterator[Outcome]:
     """Attack the images at each eps, the smallest first.
 
     The ball of a smaller eps lies in that of a larger one. So an image that PGD has fooled counts
@@ -62,15 +67,14 @@ def attack_outcomes(
 
     Args:
         model: Keras classifier with one input and one output [N, K]: logits, or probabilities.
-        x: images [N, ...] as the model takes them, floats in `clip`.
+        x: images [N, ...] as the model takes them, floats in the attack's `clip`.
         y: the true classes: integers [N] or [N, 1], or one-hot rows [N, K].
-        attack: "fgsm" or "pgd", with a random start.
+        attack: an untargeted `Attack`, whose radius does not count, or "fgsm" or "pgd" for one with
+            the default values.
         eps: radii of at least 0, in the units of `x`.
-        norm: "inf" or "l2".
-        steps, step_size, restarts, seed: of PGD, see `spectral_keras.attacks.pgd`.
         labels: "given" to attack with the true classes, "predicted" with what the model says of
             the unattacked images, so that the attack knows nothing of the truth.
-        from_logits, loss, batch_size, clip: see `spectral_keras.attacks.pgd`.
+        batch_size: images at a time.
         clean: what `predict_classes(model, x)` gives, if that is known.
         known: the outcomes of earlier calls with the same arguments but eps; they are not yielded.
         progress: None, or a callable `(eps, images done, images in all)`.
@@ -92,15 +96,12 @@ def attack_outcomes(
     0.125 [True, False]
     0.375 [False, False]
     """
-    check_choice("attack", attack, ATTACKS)
+    attack = check_attack("attack", attack)
     check_choice("labels", labels, LABELS)
     eps = check_radii(eps)
-    x = arguments.check_images(x, arguments.check_model(model), arguments.check_clip(clip))
+    x = check_images(x, check_classifier(model), attack.clip)
     y = check_classes(y, model, x)
     batch_size = check_positive_int("batch_size", batch_size)
-    shared = {"norm": norm, "from_logits": from_logits, "loss": loss, "clip": clip}
-    shared |= {"batch_size": batch_size}
-    search = {"steps": steps, "step_size": step_size, "restarts": restarts, "seed": seed}
     if clean is None:
         clean = predict_classes(model, x, batch_size=batch_size)
     start = y if labels == "given" else clean
@@ -114,23 +115,40 @@ def attack_outcomes(
         elif radius == 0:
             outcome = untouched
         else:
-            todo = np.arange(len(x)) if attack == "fgsm" else np.flatnonzero(~earlier.fooled)
-            options = dict(shared, progress=_part(progress, radius, len(todo), len(x)))
-            if attack == "fgsm":
-                attacked = fgsm(model, x, start, radius, **options)
-            else:
-                attacked = pgd(model, x[todo], start[todo], radius, index=todo, **search, **options)
+            is_pgd = attack.name == "pgd"
+            todo = np.flatnonzero(~earlier.fooled) if is_pgd else np.arange(len(x))
+            attacked = run_attack(
+                model,
+                x[todo],
+                start[todo],
+                dataclasses.replace(attack, eps=radius),
+                batch_size=batch_size,
+                index=todo,
+                progress=_part(progress, radius, len(todo), len(x)),
+            )
             found = predict_classes(model, attacked, batch_size=batch_size)
             correct, fooled = earlier.correct.copy(), earlier.fooled.copy()
             correct[todo], fooled[todo] = found == y[todo], found != start[todo]
             outcome = Outcome(radius, correct, fooled)
-        if attack == "pgd":
+        if attack.name == "pgd":
             outcome = earlier = _carried(earlier, outcome)
         if radius not in known:
             yield outcome
 
 
-def carry_over(attack, outcomes):
+def check_attack(name: str, attack: Any) -> Attack:
+    """An `Attack`, or the default one of a name, that leads away from classes."""
+    if isinstance(attack, str):
+        return Attack(check_choice(name, attack, NAMES))
+    if not isinstance(attack, Attack) or attack.targeted:
+        raise ValueError(
+            f"`{name}` must be an untargeted Attack or one of {', '.join(map(repr, NAMES))}. "
+            f"Received: {name}={described(attack)}"
+        )
+    return attack
+
+
+def carry_over(attack: str, outcomes: Iterable[Outcome]) -> list[Outcome]:
     """The outcomes in ascending order of eps, each with what smaller eps have found.
 
     Args:
@@ -148,7 +166,7 @@ def carry_over(attack, outcomes):
     >>> [outcome.fooled.tolist() for outcome in carry_over("pgd", [early, late])]
     [[True, False], [True, True]]
     """
-    check_choice("attack", attack, ATTACKS)
+    check_choice("attack", attack, NAMES)
     outcomes = sorted(outcomes, key=lambda outcome: outcome.eps)
     if attack == "pgd":
         for place in range(1, len(outcomes)):
@@ -167,16 +185,16 @@ def _part(progress, radius, todo, total):
     return progress and (lambda done, _: progress(radius, total - todo + done, total))
 
 
-def check_radii(eps):
+def check_radii(eps: float | Iterable[float]) -> list[float]:
     """`eps`, a number or several, as a list of floats >= 0, each once, ascending."""
     values = list(eps) if np.ndim(eps) else [eps]
     if not values:
-        raise ValueError(f"`eps` must hold at least one number. Received: eps={eps!r}")
+        raise ValueError(f"`eps` must hold at least one number. Received: eps={described(eps)}")
     values = [value.item() if isinstance(value, np.generic) else value for value in values]
     return sorted({check_number("eps", value, low=0) for value in values})
 
 
-def check_classes(y, model, images, name="x"):
+def check_classes(y: Any, model: keras.Layer, images: np.ndarray, name: str = "x") -> np.ndarray:
     """`y` as int32 [N], classes that the model knows, for at least one image."""
     if not len(images):
         raise ValueError(f"`{name}` must hold at least one image. Received: none")
@@ -186,6 +204,6 @@ def check_classes(y, model, images, name="x"):
     outputs = getattr(model, "outputs", None)
     classes = outputs[0].shape[-1] if outputs else None
     if classes is None:
-        y = arguments.as_array(y)
+        y = as_array(y)
         classes = y.shape[1] if y.ndim == 2 and y.shape[1] > 1 else 2**31 - 1
-    return arguments.check_labels(y, len(images), classes)
+    return check_labels(y, len(images), classes)

@@ -1,45 +1,39 @@
 """Accuracy under attack."""
 
 import functools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
+import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
-from spectral_keras.attacks import arguments, predict_classes
-from spectral_keras.evaluation.intervals import wilson_interval
+from spectral_keras.attacks import NAMES, RADII, Attack
+from spectral_keras.classifiers.arguments import check_classifier, check_images, check_progress
+from spectral_keras.classifiers.intervals import wilson_interval
+from spectral_keras.classifiers.predictions import predict_classes
 from spectral_keras.evaluation.outcomes import (
-    ATTACKS,
+    Outcome,
     attack_outcomes,
+    carry_over,
+    check_attack,
     check_classes,
     check_radii,
 )
-from spectral_keras.ops.validation import check_choice, check_positive_int
-
-# In units of images in [0, 1]; grey levels of 8-bit images for the L-inf ball.
-EPS = {
-    "inf": tuple(k / 255 for k in (0, 1, 2, 4, 8, 16)),
-    "l2": (0.0, 0.125, 0.25, 0.5, 1.0),
-}
+from spectral_keras.ops.validation import check_positive_int
 
 
 def accuracy_under_attack(
-    model,
-    x,
-    y,
-    attacks=ATTACKS,
-    eps=None,
+    model: keras.Layer,
+    x: ArrayLike,
+    y: ArrayLike,
+    attacks: str | Attack | Sequence[str | Attack] = NAMES,
+    eps: float | Iterable[float] | None = None,
     *,
-    norm="inf",
-    steps=10,
-    step_size=None,
-    restarts=1,
-    labels="given",
-    from_logits=None,
-    loss="cross_entropy",
-    batch_size=128,
-    seed=0,
-    clip=(0.0, 1.0),
-    progress=None,
-):
+    labels: str = "given",
+    batch_size: int = 128,
+    progress: Callable[[str, float, int, int], None] | None = None,
+) -> dict[str, Any]:
     """The share of attacked images that the model classifies correctly, for each attack and eps.
 
     Under PGD an image that a smaller eps fools counts as fooled at every larger one (the balls are
@@ -50,14 +44,13 @@ def accuracy_under_attack(
         model: Keras classifier with one input and one output [N, K]: logits, or probabilities.
         x: images [N, ...] as the model takes them, numpy array or tensor of floats in `clip`.
         y: the true classes: integers [N] or [N, 1], or one-hot rows [N, K].
-        attacks: "fgsm", "pgd" or several of them.
+        attacks: "fgsm", "pgd" (with the default values) or an untargeted `Attack`, whose radius
+            does not count; or several of them, of one norm and range, no name twice.
         eps: a radius of at least 0 or several, in the units of `x`. None for 0, 1, 2, 4, 8 and 16
             steps of 1/255; with norm "l2" for 0, 1/8, 1/4, 1/2 and 1.
-        norm: "inf" or "l2".
-        steps, step_size, restarts, seed: of PGD (random start), see `spectral_keras.attacks.pgd`.
         labels: "given" to attack with the true classes, "predicted" with what the model says of
             the unattacked images. The accuracy is that for the true classes either way.
-        from_logits, loss, batch_size, clip: see `spectral_keras.attacks.pgd`.
+        batch_size: images at a time.
         progress: None, or a callable `(attack, eps, images done, images in all)`.
 
     Returns:
@@ -65,10 +58,10 @@ def accuracy_under_attack(
 
         - "images": N.
         - "clean": a point (below, without "eps") of the unattacked images.
-        - "attacks": attack -> list of points in ascending order of "eps". A point also has
+        - "attacks": name -> list of points in ascending order of "eps". A point also has
           "correct" (number of images), "accuracy" (their share) and "interval" ([low, high],
           Wilson's for 95 %).
-        - "settings": what else the numbers depend on.
+        - "settings": what else the numbers depend on: "labels", and name -> values of the attack.
 
     Raises:
         ValueError: for an argument that does not fit.
@@ -85,48 +78,81 @@ def accuracy_under_attack(
     >>> [(point["eps"], point["accuracy"]) for point in result["attacks"]["pgd"]]
     [(0.0, 1.0), (0.125, 0.5), (0.375, 0.0)]
     """
-    attacks = (attacks,) if isinstance(attacks, str) else tuple(attacks)
-    if not attacks:
-        raise ValueError("`attacks` must hold at least one attack. Received: none")
-    for attack in attacks:
-        check_choice("attacks", attack, ATTACKS)
-    arguments.check_kind(norm, loss, from_logits)
-    arguments.check_progress(progress)
-    eps = check_radii(EPS[norm] if eps is None else eps)
+    attacks = _check_attacks(attacks)
+    check_progress(progress)
+    eps = check_radii(RADII[attacks[0].norm] if eps is None else eps)
     batch_size = check_positive_int("batch_size", batch_size)
-    x = arguments.check_images(x, arguments.check_model(model), arguments.check_clip(clip))
+    x = check_images(x, check_classifier(model), attacks[0].clip)
     y = check_classes(y, model, x)
     clean = predict_classes(model, x, batch_size=batch_size)
-    search = {"norm": norm, "labels": labels, "steps": steps, "step_size": step_size}
-    search |= {"restarts": restarts, "loss": loss, "seed": seed}
-    others = {"from_logits": from_logits, "clip": None if clip is None else list(clip)}
     points = {}
-    for attack in dict.fromkeys(attacks):
+    for attack in attacks:
         outcomes = attack_outcomes(
             model,
             x,
             y,
             attack,
             eps,
-            from_logits=from_logits,
+            labels=labels,
             batch_size=batch_size,
-            clip=clip,
             clean=clean,
-            progress=progress and functools.partial(progress, attack),
-            **search,
+            progress=progress and functools.partial(progress, attack.name),
         )
-        points[attack] = [
-            {"eps": outcome.eps, **accuracy_point(outcome.correct)} for outcome in outcomes
-        ]
+        points[attack.name] = accuracy_points(attack.name, outcomes)
+    settings = {attack.name: attack.plain() for attack in attacks}
+    for values in settings.values():
+        del values["name"], values["eps"]
     return {
         "images": len(x),
         "clean": accuracy_point(clean == y),
         "attacks": points,
-        "settings": search | others,
+        "settings": {"labels": labels, **settings},
     }
 
 
-def accuracy_point(correct):
+def _check_attacks(attacks):
+    """One or several attacks as a list, each name once."""
+    several = list(attacks) if isinstance(attacks, (list, tuple)) else [attacks]
+    if not several:
+        raise ValueError("`attacks` must hold at least one attack. Received: none")
+    checked = [check_attack("attacks", attack) for attack in several]
+    checked = list(dict.fromkeys(checked))
+    for name in ("name", "norm", "clip"):
+        values = [getattr(attack, name) for attack in checked]
+        if (len(set(values)) == len(values)) if name == "name" else (len(set(values)) == 1):
+            continue
+        raise ValueError(
+            "`attacks` must be of one norm and one range, no name twice. Received: "
+            f"{name} {', '.join(map(repr, values))}"
+        )
+    return checked
+
+
+def accuracy_points(attack: str, outcomes: Iterable[Outcome]) -> list[dict[str, Any]]:
+    """Accuracy at each eps, in ascending order, from what became of each image.
+
+    Args:
+        attack: "fgsm" or "pgd"; under PGD what smaller radii have found is carried over.
+        outcomes: `Outcome`s of `attack_outcomes`, of one call or of several that add radii.
+
+    Returns:
+        List of dicts of plain values: "eps", and what `accuracy_point` gives.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from spectral_keras.evaluation import Outcome
+    >>> outcome = Outcome(0.1, np.array([True, False]), np.array([False, True]))
+    >>> [(point["eps"], point["correct"]) for point in accuracy_points("pgd", [outcome])]
+    [(0.1, 1)]
+    """
+    return [
+        {"eps": outcome.eps, **accuracy_point(outcome.correct)}
+        for outcome in carry_over(attack, outcomes)
+    ]
+
+
+def accuracy_point(correct: np.ndarray) -> dict[str, Any]:
     """Number, share and 95 % interval of the images [N] that are correct, as a plain dict."""
     count = int(np.sum(correct))
     return {

@@ -24,6 +24,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from spectral_keras.ops.custom_gradient import custom_gradient
 from spectral_keras.ops.dft import cosines, sines
 from spectral_keras.ops.fft import irfft2_last, rfft2_last, to_complex
 from spectral_keras.ops.symmetry import hermitian_symmetrize
@@ -296,34 +297,29 @@ def _tf_analyze_by_fft(x, axis_h, axis_w, groups):
     in between has to be made Hermitian first.  TensorFlow's own gradients of `rfft2d`, `real` and
     `imag` need several times the memory and the time.
     """
-    import tensorflow as tf
-
     height, width = x.shape[1:3]
 
-    @tf.custom_gradient
     def analyze(x):
         def gradient(upstream):
             upstream = upstream / _synthesis_weights(axis_h, axis_w, upstream)
             return _tf_synthesize_by_fft(upstream, axis_h, axis_w, groups, height, width)
 
-        return _analyze_by_fft(x, axis_h, axis_w, groups), gradient
+        return _analyze_by_fft(x, axis_h, axis_w, groups), (), gradient
 
-    return analyze(x)
+    return custom_gradient(analyze, x)
 
 
 def _tf_synthesize_by_fft(y, axis_h, axis_w, groups, height, width):
     """`_synthesize_by_fft` with its gradient written out, for an uncropped spectrum."""
-    import tensorflow as tf
 
-    @tf.custom_gradient
     def synthesize(y):
         def gradient(upstream):
             z = _tf_analyze_by_fft(upstream, axis_h, axis_w, groups)
             return z * _synthesis_weights(axis_h, axis_w, z)
 
-        return _synthesize_by_fft(y, axis_h, axis_w, groups, height, width), gradient
+        return _synthesize_by_fft(y, axis_h, axis_w, groups, height, width), (), gradient
 
-    return synthesize(y)
+    return custom_gradient(synthesize, y)
 
 
 def _synthesis_weights(axis_h, axis_w, like):

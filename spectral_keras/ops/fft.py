@@ -38,6 +38,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from spectral_keras.ops.custom_gradient import custom_gradient
 from spectral_keras.ops.symmetry import half_spectrum_multiplicity, symmetrize_half_spectrum
 from spectral_keras.ops.validation import (
     check_choice,
@@ -174,14 +175,13 @@ def _tf_rfft2(x):
     height, width = _plane(x)
     weights = _area((height, width)) / _multiplicity(width)
 
-    @tf.custom_gradient
     def transform(x):
         def gradient(upstream):
             return _tf_irfft2(upstream * ops.cast(weights, upstream.dtype), width)
 
-        return tf.signal.rfft2d(x), gradient
+        return tf.signal.rfft2d(x), (), gradient
 
-    return transform(x)
+    return custom_gradient(transform, x)
 
 
 def _tf_irfft2(z, width, assume_hermitian=False):
@@ -194,7 +194,6 @@ def _tf_irfft2(z, width, assume_hermitian=False):
     height = _plane(z)[0]
     weights = _multiplicity(width) / _area((height, width))
 
-    @tf.custom_gradient
     def transform(z):
         def gradient(upstream):
             spectrum = _tf_rfft2(upstream)
@@ -202,9 +201,9 @@ def _tf_irfft2(z, width, assume_hermitian=False):
 
         if not assume_hermitian:
             z = symmetrize_half_spectrum(z, width)
-        return tf.signal.irfft2d(z, [height, width]), gradient
+        return tf.signal.irfft2d(z, [height, width]), (), gradient
 
-    return transform(z)
+    return custom_gradient(transform, z)
 
 
 def fft2_last(x, *, norm="backward"):

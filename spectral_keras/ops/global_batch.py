@@ -13,7 +13,7 @@ import keras
 from keras import ops
 
 
-def _replica():
+def replica_context():
     """TensorFlow's context of a replica that is not alone, else None."""
     if keras.backend.backend() != "tensorflow":
         return None
@@ -21,31 +21,6 @@ def _replica():
 
     context = tf.distribute.get_replica_context()
     return None if context is None or context.num_replicas_in_sync == 1 else context
-
-
-def number_of_replicas():
-    """By how much Keras divides losses: the replicas of a TensorFlow strategy, else 1.
-
-    Example:
-
-    >>> from spectral_keras.ops.global_batch import number_of_replicas
-    >>> number_of_replicas()
-    1
-    """
-    if keras.backend.backend() != "tensorflow":
-        return 1
-    import tensorflow as tf
-
-    return tf.distribute.get_strategy().num_replicas_in_sync
-
-
-def global_sum(x):
-    """The sum of a tensor over all replicas; x itself where there is only one.
-
-    Not for what a gradient flows through.
-    """
-    context = _replica()
-    return x if context is None else context.all_reduce("SUM", ops.stop_gradient(x))
 
 
 def global_draw(function, shape, *arguments, **keywords):
@@ -69,7 +44,7 @@ def global_draw(function, shape, *arguments, **keywords):
     >>> tuple(global_draw(keras.random.uniform, (4, 2), seed=1).shape)
     (4, 2)
     """
-    context = _replica()
+    context = replica_context()
     if context is None:
         return function(shape, *arguments, **keywords)
     count = ops.cast(shape[0], "int32")
@@ -78,35 +53,3 @@ def global_draw(function, shape, *arguments, **keywords):
     rows = context.replica_id_in_sync_group + context.num_replicas_in_sync * ops.arange(count)
     # A batch that was split in another way may have more rows here: they are sampled, if not equal.
     return ops.take(samples, ops.minimum(rows, total - 1), axis=0)
-
-
-def own_share(count):
-    """(count, of this replica, of the first `count` images of the global batch)."""
-    context = _replica()
-    if context is None:
-        return count
-    replicas, index = context.num_replicas_in_sync, context.replica_id_in_sync_group
-    return (count - index + replicas - 1) // replicas
-
-
-def part_of_global_mean(loss, count):
-    """A loss with its own value, whose gradients add up to those of the global batch's mean.
-
-    Keras divides the mean loss of each replica by the number of replicas, which is the mean over
-    the global batch where all replicas have as many images.  This weighs the gradient, not the
-    value, by how many images there are here: metrics weigh it by their number themselves.
-
-    Args:
-        loss: scalar, the mean over the images of this replica, divided by the number of replicas.
-        count: number of these images.
-
-    Returns:
-        Scalar tensor.
-    """
-    context = _replica()
-    if context is None:
-        return loss
-    count = ops.cast(count, loss.dtype)
-    total = context.all_reduce("SUM", count)
-    weight = ops.stop_gradient(context.num_replicas_in_sync * count / ops.maximum(total, 1))
-    return weight * loss + ops.stop_gradient(loss - weight * loss)

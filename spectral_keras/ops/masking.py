@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from spectral_keras.ops.custom_gradient import custom_gradient
 from spectral_keras.ops.dft import cosines, sines
 from spectral_keras.ops.fft import irfft2_last, rfft2_last
 from spectral_keras.ops.separable import apply_separable
@@ -119,17 +120,14 @@ def _tf_filter(x, half):
 
     Derived step by step, the gradient would symmetrise and weight the half spectra on the way.
     """
-    import tensorflow as tf
-
     height, width = x.shape[-2:]
     weights = half_spectrum_multiplicity(width) / (height * width)
     shared_axes = (0, 1) if len(half.shape) == 2 else (0,)
 
-    @tf.custom_gradient
     def filtered(x, half):
         z = rfft2_last(x)
 
-        def gradient(upstream):
+        def gradient(upstream, z, half):
             upstream = rfft2_last(upstream)
             masked = upstream * ops.cast(half, upstream.dtype)
             by_x = irfft2_last(masked, width, assume_hermitian=True)
@@ -137,9 +135,9 @@ def _tf_filter(x, half):
             return by_x, by_half * ops.cast(weights, by_half.dtype)
 
         masked = z * ops.cast(half, z.dtype)
-        return irfft2_last(masked, width, assume_hermitian=True), gradient
+        return irfft2_last(masked, width, assume_hermitian=True), (z, half), gradient
 
-    return filtered(x, half)
+    return custom_gradient(filtered, x, half)
 
 
 @functools.lru_cache(maxsize=64)

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from spectral_keras.ops.custom_gradient import custom_gradient
 from spectral_keras.ops.validation import check_data_format
 
 # Up to this many channels the product along the width of channels-last images, C numbers side by
@@ -52,18 +53,15 @@ def _apply_tensorflow(x, matrix_h, matrix_w, data_format):
     TensorFlow's gradient of A @ x is matmul(A, g, transpose_a=True), whose oneDNN kernel takes up
     to a quarter longer than the product with a transposed copy of the small matrix.
     """
-    import tensorflow as tf
+    matrices = _constant(matrix_h), _constant(matrix_w)
 
-    matrix_h, matrix_w = _constant(matrix_h), _constant(matrix_w)
-
-    @tf.custom_gradient
     def product(x):
-        def gradient(upstream):
-            return _apply(upstream, _transposed(matrix_h), _transposed(matrix_w), data_format)
+        def gradient(upstream, *matrices):
+            return _apply(upstream, *map(_transposed, matrices), data_format)
 
-        return _apply(x, matrix_h, matrix_w, data_format), gradient
+        return _apply(x, *matrices, data_format), matrices, gradient
 
-    return product(x)
+    return custom_gradient(product, x)
 
 
 def _constant(matrix):

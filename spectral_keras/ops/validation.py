@@ -8,14 +8,35 @@ import numbers
 
 import keras
 
+# Longer texts of what was received do not help.
+_LONGEST = 100
+
+
+def described(value):
+    """`value` in a message: its `repr`, or for arrays and tensors their shape and type.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from spectral_keras.ops.validation import described
+    >>> described("l3"), described(np.zeros((2, 3)))
+    ("'l3'", 'an array of shape (2, 3) and type float64')
+    """
+    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    if shape is not None and dtype is not None and len(shape):
+        return f"an array of shape {tuple(shape)} and type {dtype}"
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
 
 def _fail(name, expected, value):
-    raise ValueError(f"`{name}` must be {expected}. Received: {name}={value!r}")
+    raise ValueError(f"`{name}` must be {expected}. Received: {name}={described(value)}")
 
 
 def check_choice(name, value, choices):
     """`value` if it is one of `choices`."""
-    if value not in choices:
+    # An array would be compared entry by entry.
+    if len(getattr(value, "shape", ())) or value not in choices:
         _fail(name, "one of " + ", ".join(repr(choice) for choice in choices), value)
     return value
 

@@ -3,10 +3,10 @@
 import keras
 from keras import ops
 
-from spectral_keras.attacks.logits import logits_function
-from spectral_keras.ops.global_batch import part_of_global_mean
+from spectral_keras.classifiers.logits import logits_function
 from spectral_keras.ops.validation import check_choice
 from spectral_keras.training.adversarial_examples import AdversarialExamples
+from spectral_keras.training.replicas import part_of_global_mean
 
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
@@ -36,9 +36,10 @@ class AdversarialModel(keras.Model):
     Example:
 
     >>> import keras, numpy as np
+    >>> from spectral_keras.attacks import Attack
     >>> from spectral_keras.training import AdversarialExamples, AdversarialModel
     >>> classifier = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
-    >>> model = AdversarialModel(classifier, AdversarialExamples("pgd", eps=0.1, share=0.5))
+    >>> model = AdversarialModel(classifier, AdversarialExamples(Attack("fgsm", 0.1), share=0.5))
     >>> loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     >>> model.compile("sgd", loss)
     >>> x, y = np.full((6, 4), 0.5, "float32"), np.zeros(6, "int32")
@@ -61,7 +62,7 @@ class AdversarialModel(keras.Model):
         self._training_seed = self._validation_seed = self._validation_attack = None
         if attack is not None:
             # Found out here, not inside of the first step's trace.
-            logits_function(classifier, attack.from_logits)
+            logits_function(classifier, attack.attack.from_logits)
             self._validation_attack = attack.for_validation()
             # Two generators: a validation must not change the training after it.
             self._training_seed = attack.seed_generator()

@@ -12,9 +12,9 @@ from spectral_keras.augmentation.open_ratio import (
 )
 from spectral_keras.layers import ChannelGate, FrequencyNoise, PowerSuppression
 from spectral_keras.ops.crop import random_crop, zero_pad
-from spectral_keras.ops.global_batch import global_sum
 from spectral_keras.ops.validation import check_bool, check_choice, check_number, check_positive_int
 from spectral_keras.training.auxiliary_loss_model import AuxiliaryLossModel
+from spectral_keras.training.replicas import global_sum
 
 
 @keras.saving.register_keras_serializable(package="spectral_keras")

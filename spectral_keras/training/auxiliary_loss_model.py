@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-from spectral_keras.ops.global_batch import number_of_replicas, part_of_global_mean
 from spectral_keras.training.adversarial_model import AdversarialModel
+from spectral_keras.training.replicas import number_of_replicas, part_of_global_mean
 
 
 class AuxiliaryLossModel(AdversarialModel):

@@ -278,7 +278,7 @@ class TestCalls:
             ({"images": np.zeros((0, 5, 6, 2))}, "at least one image"),
             ({"images": np.full((9, 5, 6, 2), np.nan)}, "`images` must be finite"),
             ({"images": np.full((9, 5, 6, 2), 1.5)}, r"`images` must lie in clip=\(0.0, 1.0\)"),
-            ({"labels": np.full(9, np.nan)}, "`labels` must be 9 integers.*float64"),
+            ({"labels": np.full(9, np.nan)}, "`labels` must be integers or one-hot rows.*float64"),
             ({"labels": np.zeros(8, int)}, r"`labels` must be 9 integers.*shape \(8,\)"),
             ({"labels": np.full(9, 3)}, "`labels` must hold classes from 0 to 2.*3 to 3"),
             ({"labels": np.full((9, 3), 0.5)}, "`labels` must be integers or one-hot rows"),
@@ -304,5 +304,5 @@ class TestCalls:
     def test_a_model_without_classes(self):
         inputs = keras.Input((4, 4, 1))
         model = keras.Model(inputs, keras.layers.Conv2D(2, 1, **LAST)(inputs))
-        with pytest.raises(ValueError, match=r"`model` must give one output of shape \[batch"):
+        with pytest.raises(ValueError, match=r"`model` must give one tensor of shape \[batch"):
             fourier_heat_map(model, np.zeros((1, 4, 4, 1), "float32"), [0], **LAST)

@@ -1,10 +1,13 @@
 """What the attacks refuse, and what they say."""
 
+import dataclasses
+import json
+
 import keras
 import numpy as np
 import pytest
 
-from spectral_keras.attacks import fgsm, perturb, pgd
+from spectral_keras.attacks import Attack, fgsm, perturb, pgd
 from tests.attacks.nets import linear_net
 
 X = np.random.default_rng(0).random((4, 2, 2, 3)).astype("float32")
@@ -43,12 +46,12 @@ BOTH = [
     ({"x": _changed(-0.001)}, "`x` must lie in clip"),
     ({"x": _changed(np.nan)}, "`x` must be finite"),
     ({"x": _changed(np.inf), "clip": None}, "`x` must be finite"),
-    ({"y": Y[:3]}, r"`y` must be None, 4 integers or one-hot rows of shape \(4, 3\)"),
+    ({"y": Y[:3]}, r"`y` must be 4 integers or one-hot rows of shape \(4, 3\)"),
     ({"y": Y + 1}, "`y` must hold classes from 0 to 2. Received: y from 1 to 3"),
     ({"y": Y - 1}, "`y` must hold classes from 0 to 2. Received: y from -1 to 1"),
     ({"y": Y.astype("float32")}, "`y` must be integers or one-hot rows"),
     ({"y": np.full((4, 3), 1 / 3)}, "`y` must be integers or one-hot rows"),
-    ({"y": np.eye(4)}, "`y` must be None, 4 integers"),
+    ({"y": np.eye(4)}, "`y` must be 4 integers"),
     ({"targeted": True, "y": None}, "`y` must be the wanted classes"),
     ({"targeted": 1}, "`targeted` must be True or False"),
     ({"from_logits": "yes"}, "`from_logits` must be one of None, True, False"),
@@ -105,14 +108,46 @@ def test_models_that_are_no_classifiers():
             fgsm(keras.Model(x, outputs), images, None, 0.1)
 
 
+def test_an_attack_checks_its_values_and_cannot_change():
+    attack = Attack("pgd", np.array([0.1, 0.2, 0.3]), step_size=np.float32(0.5), clip=[0, 2])
+    assert attack.eps == (0.1, 0.2, 0.3) and attack.clip == (0.0, 2.0) and attack.step == 0.5
+    assert attack == Attack(**attack.plain()) and json.loads(json.dumps(attack.plain()))
+    assert hash(attack) == hash(Attack(**attack.plain()))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        attack.eps = 0.5
+    with pytest.raises(ValueError, match="`eps` must be a number >= 0"):
+        dataclasses.replace(attack, eps=-1.0)
+    fgsm_, pgd_ = Attack("fgsm", 0.5), Attack("pgd", 0.5, steps=5)
+    assert (fgsm_.steps, fgsm_.step, fgsm_.random_start) == (1, 0.5, False)
+    assert (pgd_.steps, pgd_.step, pgd_.random_start) == (5, 0.25, True)
+    np.testing.assert_array_equal(Attack("pgd", [1.0, 2.0], steps=5).step, [0.5, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"name": "cw"}, "`name` must be one of 'fgsm', 'pgd'. Received: name='cw'"),
+        ({"name": np.zeros((3, 4))}, r"Received: name=an array of shape \(3, 4\) and type float64"),
+        ({"name": "fgsm", "steps": 2}, '`steps` must be 1 for "fgsm"'),
+        ({"name": "fgsm", "restarts": 2}, "`restarts` must be 1 without a random start"),
+        ({"seed": None}, "`seed` must be an integer of at least 0"),
+        ({"eps": [0.1], "norm": "l2"}, "`eps` must be a number >= 0"),
+    ],
+)
+def test_a_bad_attack(values, message):
+    with pytest.raises(ValueError, match=message):
+        Attack(**values)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"steps": 0}, "`steps` must be a positive integer"),
+        ({"attack": "pgd"}, "`attack` must be None or an Attack. Received: 'pgd'"),
+        ({"attack": Attack("pgd", restarts=2)}, "`attack` must be of one try"),
         ({"eps": -1.0}, "`eps` must be a number >= 0"),
-        ({"norm": 2}, "`norm` must be one of"),
-        ({"random_start": True}, "`random_start` must be None or a keras.random.SeedGenerator"),
-        ({"targeted": True, "y": None}, "`y` must be the wanted classes"),
+        ({"eps": [0.1, 0.2]}, "`eps` must be .* broadcasts"),
+        ({"attack": Attack("pgd")}, "`seed_generator` must be a keras.random.SeedGenerator"),
+        ({"attack": Attack("fgsm", targeted=True), "y": None}, "`y` must be the wanted classes"),
         ({"model": 3}, "`model` must be a Keras model or a function"),
     ],
 )

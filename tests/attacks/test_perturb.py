@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from spectral_keras.attacks import fgsm, perturb, pgd
+from spectral_keras.attacks import Attack, fgsm, perturb, pgd
 from tests.attacks.nets import classes, conv_net, images, linear_net, shared_net, state
 from tests.oracles import compiled, to_numpy, weight_gradients
 
@@ -30,7 +30,8 @@ def test_same_images_as_fgsm_and_pgd(norm, steps):
     else:
         options |= {"steps": steps, "step_size": 0.03}
         expected = pgd(model, x, y, random_start=False, early_stop=False, **options)
-    traced = compile_everywhere(lambda x, y: perturb(model, x, y, **options))
+    attack = Attack("fgsm" if steps == 1 else "pgd", **{"random_start": False, **options})
+    traced = compile_everywhere(lambda x, y: perturb(model, x, y, attack))
     for labels in (y, np.eye(5, dtype="float32")[y]):
         attacked = to_numpy(traced(ops.convert_to_tensor(x), ops.convert_to_tensor(labels)))
         # Fused operations round otherwise: a gradient near zero may change its sign.
@@ -42,8 +43,8 @@ def test_predictions_as_labels_and_a_function_as_model():
     y = classes(net, x).astype("int32")
 
     def three(x):
-        function = perturb(lambda x: net(x, training=False), x, y[:, None], 0.05)
-        return perturb(net, x, y, 0.05), perturb(net, x, None, 0.05), function
+        function = perturb(lambda x: net(x, training=False), x, y[:, None], eps=0.05)
+        return perturb(net, x, y, eps=0.05), perturb(net, x, eps=0.05), function
 
     expected, *others = map(to_numpy, compile_everywhere(three)(ops.convert_to_tensor(x)))
     for other in others:
@@ -53,10 +54,10 @@ def test_predictions_as_labels_and_a_function_as_model():
 def test_eps_may_be_a_tensor_or_of_each_channel():
     net, x = shared_net(), images()
     expected = fgsm(net, x, None, 0.25)
-    traced = compile_everywhere(lambda x, eps: perturb(net, x, None, eps))
+    traced = compile_everywhere(lambda x, eps: perturb(net, x, eps=eps))
     attacked = to_numpy(traced(ops.convert_to_tensor(x), ops.convert_to_tensor(0.25)))
     assert np.mean(np.abs(attacked - expected) > 1e-6) < 0.002
-    attacked = to_numpy(perturb(net, x, None, [0.25, 0.0, 0.25], clip=None))
+    attacked = to_numpy(perturb(net, x, None, Attack("fgsm", [0.25, 0.0, 0.25], clip=None)))
     np.testing.assert_array_equal(attacked[..., 1], x[..., 1])
     assert np.abs(np.abs(attacked - x)[..., 0].max() - 0.25) < 1e-6
 
@@ -65,9 +66,9 @@ def test_eps_may_be_a_tensor_or_of_each_channel():
 def test_random_start(norm):
     net, x = shared_net(), images()
     seed = keras.random.SeedGenerator(3)
-    options = {"eps": 0.1, "step_size": 1e-7, "norm": norm, "random_start": seed, "steps": 2}
-    first = to_numpy(perturb(net, x, None, **options)) - x
-    second = to_numpy(perturb(net, x, None, **options)) - x
+    attack = Attack("pgd", 0.1, step_size=1e-7, norm=norm, steps=2)
+    first = to_numpy(perturb(net, x, None, attack, seed_generator=seed)) - x
+    second = to_numpy(perturb(net, x, None, attack, seed_generator=seed)) - x
     assert (first != second).mean() > 0.9
     delta = first.reshape(len(x), -1)
     length = np.abs(delta).max(axis=1) if norm == "inf" else np.linalg.norm(delta, axis=1)
@@ -79,8 +80,8 @@ def test_no_gradient_through_the_attack(steps):
     """The weights' gradients are those at constant images, and nothing else in the net moves."""
     net, x = conv_net(dropout=0.0), images()
     y = classes(net, x).astype("int32")
-    options = {"eps": 0.05, "steps": steps}
-    fixed = ops.convert_to_tensor(to_numpy(perturb(net, x, y, **options), "float32"))
+    attack = Attack("pgd", 0.05, steps=steps, random_start=False)
+    fixed = ops.convert_to_tensor(to_numpy(perturb(net, x, y, attack), "float32"))
     before = state(net)
 
     def loss(attacked):
@@ -90,7 +91,7 @@ def test_no_gradient_through_the_attack(steps):
 
     variables = net.trainable_variables
     expected = weight_gradients(lambda: loss(lambda: fixed), variables)
-    got = weight_gradients(lambda: loss(lambda: perturb(net, x, y, **options)), variables)
+    got = weight_gradients(lambda: loss(lambda: perturb(net, x, y, attack)), variables)
     for a, b in zip(got, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
     for old, new in zip(before, state(net), strict=True):
@@ -105,7 +106,8 @@ class Adversarial(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         if training:
-            attacked = perturb(self, x, y, 0.05, steps=self.steps, random_start=self.seed)
+            attack = Attack("pgd", 0.05, steps=self.steps, random_start=self.seed is not None)
+            attacked = perturb(self, x, y, attack, seed_generator=self.seed)
             y_pred = self(attacked, training=True)
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 
@@ -134,6 +136,6 @@ def test_linear_closed_form():
     kernel = np.random.default_rng(3).normal(size=(6, 2))
     x = np.full((2, 6), 0.5, "float32")
     y = np.array([0, 1], "int32")
-    attacked = to_numpy(perturb(linear_net(kernel), x, y, 0.1))
+    attacked = to_numpy(perturb(linear_net(kernel), x, y, eps=0.1))
     sign = np.sign(kernel[:, 1] - kernel[:, 0])
     np.testing.assert_allclose(attacked - x, 0.1 * np.stack([sign, -sign]), atol=1e-6)

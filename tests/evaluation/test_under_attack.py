@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from spectral_keras.attacks import fgsm, pgd, predict_classes
+from spectral_keras.attacks import RADII, Attack, fgsm, pgd, run_attack
+from spectral_keras.classifiers import predict_classes
 from spectral_keras.evaluation import (
-    EPS,
     accuracy_under_attack,
     attack_outcomes,
     carry_over,
@@ -37,6 +37,11 @@ def linear():
     return linear_net(KERNEL, BIAS)
 
 
+def attacks(**values):
+    """FGSM, and PGD of three steps or of other values."""
+    return "fgsm", Attack("pgd", **{"steps": 3, **values})
+
+
 def radii(norm):
     """0, and radii between the margins of two images, where the gap is wide."""
     margins = np.sort(np.abs(MARGIN))
@@ -59,7 +64,9 @@ def expected(norm, eps, labels="given"):
 def test_linear_model_in_closed_form(linear, attack, norm, labels):
     eps = radii(norm)
     assert max(eps) < 0.35  # nothing is clipped
-    result = accuracy_under_attack(linear, X, Y, attack, eps, norm=norm, labels=labels, steps=40)
+    steps = {"steps": 40} if attack == "pgd" else {}
+    made = Attack(attack, norm=norm, **steps)
+    result = accuracy_under_attack(linear, X, Y, made, eps, labels=labels)
     assert result["images"] == COUNT and result["clean"]["correct"] == COUNT * 9 // 10
     points = result["attacks"][attack]
     assert [point["eps"] for point in points] == eps
@@ -74,7 +81,7 @@ def test_zero_is_clean_and_pgd_never_rises():
     model, x = shared_net(), images(40)
     y = classes(model, x)
     y[::8] = (y[::8] + 1) % 5
-    result = accuracy_under_attack(model, x, y, eps=(0.03, 0, 0.01, 0.06, 0.01), steps=3)
+    result = accuracy_under_attack(model, x, y, attacks(), eps=(0.03, 0, 0.01, 0.06, 0.01))
     for attack in ("fgsm", "pgd"):
         points = result["attacks"][attack]
         assert [point["eps"] for point in points] == [0, 0.01, 0.03, 0.06]
@@ -87,7 +94,7 @@ def test_zero_is_clean_and_pgd_never_rises():
 def test_fgsm_and_the_first_pgd_are_those_of_the_library():
     model, x = shared_net(), images(30)
     y = classes(model, x)
-    result = accuracy_under_attack(model, x, y, eps=0.02, steps=3, seed=4)
+    result = accuracy_under_attack(model, x, y, attacks(seed=4), eps=0.02)
     attacked = {"fgsm": fgsm(model, x, y, 0.02), "pgd": pgd(model, x, y, 0.02, steps=3, seed=4)}
     for attack, images_ in attacked.items():
         (point,) = result["attacks"][attack]
@@ -96,16 +103,16 @@ def test_fgsm_and_the_first_pgd_are_those_of_the_library():
 
 
 def test_default_radii(linear):
-    result = accuracy_under_attack(linear, X[:4], Y[:4], steps=1)
+    result = accuracy_under_attack(linear, X[:4], Y[:4], attacks(steps=1))
     assert [255 * point["eps"] for point in result["attacks"]["pgd"]] == pytest.approx(
         [0, 1, 2, 4, 8, 16]
     )
-    result = accuracy_under_attack(linear, X[:4], Y[:4], "fgsm", norm="l2")
-    assert tuple(point["eps"] for point in result["attacks"]["fgsm"]) == EPS["l2"]
+    result = accuracy_under_attack(linear, X[:4], Y[:4], Attack("fgsm", norm="l2"))
+    assert tuple(point["eps"] for point in result["attacks"]["fgsm"]) == RADII["l2"]
 
 
 class TestOutcomes:
-    OPTIONS = {"steps": 2, "seed": 1}
+    PGD = Attack("pgd", steps=2, seed=1)
 
     @pytest.mark.parametrize("attack", ["fgsm", "pgd"])
     @pytest.mark.parametrize("labels", ["given", "predicted"])
@@ -114,12 +121,13 @@ class TestOutcomes:
         y = classes(model, x)
         y[::5] = (y[::5] + 1) % 5
         eps = (0.0, 0.01, 0.02, 0.04)
-        options = dict(self.OPTIONS, labels=labels)
+        options = {"labels": labels}
+        attack, name = self.PGD if attack == "pgd" else attack, attack
         whole = list(attack_outcomes(model, x, y, attack, eps, **options))
         parts = list(attack_outcomes(model, x, y, attack, (0.02,), **options))
         for more in ((0.04, 0.02), (0.01, 0.0)):
             parts += attack_outcomes(model, x, y, attack, more, known=parts, **options)
-        parts = carry_over(attack, parts)
+        parts = carry_over(name, parts)
         assert [outcome.eps for outcome in parts] == [outcome.eps for outcome in whole]
         for one, other in zip(whole, parts, strict=True):
             np.testing.assert_array_equal(one.fooled, other.fooled)
@@ -133,23 +141,23 @@ class TestOutcomes:
         y[::5] = (y[::5] + 1) % 5
         attacked = []
 
-        def counted(model, x, y, eps, **options):
-            attacked.append((eps, options["index"].tolist()))
-            return pgd(model, x, y, eps, **options)
+        def counted(model, x, y, attack, **options):
+            attacked.append((attack.eps, options["index"].tolist()))
+            return run_attack(model, x, y, attack, **options)
 
-        monkeypatch.setattr(outcomes, "pgd", counted)
-        found = list(attack_outcomes(model, x, y, "pgd", (0.01, 0.04), **self.OPTIONS))
+        monkeypatch.setattr(outcomes, "run_attack", counted)
+        found = list(attack_outcomes(model, x, y, self.PGD, (0.01, 0.04)))
         rest = np.flatnonzero(~found[0].fooled).tolist()
         assert 0 < len(rest) < 32
         assert attacked == [(0.01, [i for i in range(40) if i % 5]), (0.04, rest)]
-        again = attack_outcomes(model, x, y, "pgd", (0.01, 0.04), known=found, **self.OPTIONS)
+        again = attack_outcomes(model, x, y, self.PGD, (0.01, 0.04), known=found)
         assert list(again) == [] and len(attacked) == 2
 
     def test_yields_before_the_next_eps_begins(self):
         model, x = shared_net(), images(4)
         steps = attack_outcomes(
-            model, x, classes(model, x), "pgd", (0.1, 0.2),
-            progress=lambda eps, done, total: seen.append((eps, done, total)), **self.OPTIONS,
+            model, x, classes(model, x), self.PGD, (0.1, 0.2),
+            progress=lambda eps, done, total: seen.append((eps, done, total)),
         )  # fmt: skip
         seen = []
         assert next(steps).eps == 0.1
@@ -178,7 +186,7 @@ def test_predicted_classes(activation):
 def test_progress_reaches_all_images(linear):
     seen = []
     accuracy_under_attack(
-        linear, X, Y, eps=radii("inf")[:3], steps=2, batch_size=64,
+        linear, X, Y, attacks(steps=2), eps=radii("inf")[:3], batch_size=64,
         progress=lambda *arguments: seen.append(arguments),
     )  # fmt: skip
     for attack in ("fgsm", "pgd"):
@@ -193,7 +201,7 @@ def test_a_model_without_gradient_is_warned_about():
     flat = keras.Model(inputs, keras.layers.Dense(2)(0.0 * keras.ops.sign(inputs)))
     flat.layers[-1].set_weights([np.ones((4, 2)), np.array([1.0, 0.0])])
     with pytest.warns(RuntimeWarning, match="no robustness"):
-        result = accuracy_under_attack(flat, images(3, (4,)), [0, 0, 0], "pgd", 0.1, steps=2)
+        result = accuracy_under_attack(flat, images(3, (4,)), [0, 0, 0], "pgd", 0.1)
     assert result["attacks"]["pgd"][0]["accuracy"] == 1
 
 
@@ -206,10 +214,13 @@ def test_a_model_without_gradient_is_warned_about():
         ({"eps": -0.1}, "`eps` must be a number >= 0"),
         ({"eps": ()}, "`eps` must hold at least one number"),
         ({"eps": ("0.1",)}, "`eps` must be a number"),
-        ({"norm": "l1"}, "`norm` must be one of"),
+        ({"attacks": 3}, "`attacks` must be an untargeted Attack or one of .*attacks=3"),
+        ({"attacks": [Attack("pgd"), 3]}, "`attacks` must be an untargeted Attack or one of"),
+        ({"attacks": Attack(targeted=True)}, "`attacks` must be an untargeted Attack"),
+        ({"attacks": [Attack(), Attack(seed=1)]}, "no name twice. Received: name 'pgd', 'pgd'"),
+        ({"attacks": ["fgsm", Attack(norm="l2")]}, "of one norm .*Received: norm 'inf', 'l2'"),
+        ({"attacks": ["fgsm", Attack(clip=None)]}, "one range.*Received: clip"),
         ({"labels": "true"}, "`labels` must be one of 'given', 'predicted'"),
-        ({"steps": 0}, "`steps` must be a positive integer"),
-        ({"restarts": 0}, "`restarts` must be a positive integer"),
         ({"batch_size": 0}, "`batch_size` must be a positive integer"),
         ({"x": X[:0], "y": Y[:0]}, "`x` must hold at least one image"),
         ({"x": 2 * X}, "`x` must lie in clip"),

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from figures._runs import _read_result, read_history
-from spectral_keras.analysis.masks import store
+from spectral_keras.analysis.masks import result as masks_file
 from spectral_keras.data import DataError, load, load_corrupted
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.corrupt.copy import Copy
@@ -52,7 +52,7 @@ def files(tmp_path_factory):
     write_json(folder / "result.json", {"test_accuracy": 0.93, "test_loss": 0.25} | hashed)
     trial(folder)
     masks = {"masks": np.random.default_rng(0).random((2, 8, 8)).astype("float32")}
-    store.write(folder / "masks.npz", "masks", masks, {"of": "x"})
+    masks_file.write(folder / "masks.npz", "masks", masks, {"of": "x"})
     write_tiny(folder / "tiny.npz")
     for name in ("copy", "copy.npz"):
         arguments = ["--dataset", str(folder / "tiny.npz"), "--images", "9", "--severities", "1"]
@@ -109,7 +109,7 @@ def _history(path):
 
 
 def _masks(path):
-    arrays, state = store.read(path, "masks")
+    arrays, state = masks_file.read(path, "masks")
     return {name: array.tobytes() for name, array in arrays.items()}, state
 
 
@@ -224,7 +224,7 @@ def test_masks_with_a_damaged_header(tmp_path, state):
     packed = {"kind": "masks", "state": state}
     np.savez(path, **{name: np.frombuffer(text.encode(), "u1") for name, text in packed.items()})
     with pytest.raises(ValueError, match="masks.npz cannot be read as masks"):
-        store.read(path, "masks")
+        masks_file.read(path, "masks")
 
 
 def test_flips_in_a_copy_that_goes_on(files, tmp_path, capsys, long, record_property):

@@ -42,7 +42,7 @@ def test_table_is_of_the_saved_networks(smoke):
     """Clean accuracy and accuracy under FGSM, computed again by hand."""
     import keras
 
-    from spectral_keras.attacks import input_gradient
+    from spectral_keras.classifiers import input_gradient
     from spectral_keras.data import load
 
     key = "resnet18-clean-fourier-0"

@@ -14,12 +14,13 @@ import keras
 import numpy as np
 import pytest
 
-from spectral_keras.attacks import fgsm, pgd, predict_classes
+from spectral_keras.attacks import RADII, fgsm, pgd
+from spectral_keras.classifiers import predict_classes
 from spectral_keras.corruptions import corrupt
 from spectral_keras.corruptions import names as corruption_names
 from spectral_keras.corruptions.frost_texture import DESCRIPTION
 from spectral_keras.data import cifar10c, load
-from spectral_keras.evaluation import EPS, attack_outcomes, wilson_interval
+from spectral_keras.evaluation import attack_outcomes, wilson_interval
 from spectral_keras.experiments.corrupt import command as corrupt_command
 from spectral_keras.experiments.evaluate import attacks as _evaluate_attacks
 from spectral_keras.experiments.evaluate import command as evaluate
@@ -784,8 +785,8 @@ class TestOptions:
 
     def test_defaults(self):
         pgd = ("--attack", "pgd")
-        assert options(*pgd).radii == [k / 255 for k in (0, 1, 2, 4, 8, 16)] == list(EPS["inf"])
-        assert options(*pgd, "--norm", "l2").radii == list(EPS["l2"])
+        assert options(*pgd).radii == [k / 255 for k in (0, 1, 2, 4, 8, 16)] == list(RADII["inf"])
+        assert options(*pgd, "--norm", "l2").radii == list(RADII["l2"])
         assert options(*pgd, "--norm", "l2", "--eps", "3").radii == [3]
         assert options(*pgd).arguments() == ["run", "--attack", "pgd"]
 

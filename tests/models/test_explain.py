@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import pytest
 
-from spectral_keras.analysis.masks import ImageMasks, SetMasks, store
+from spectral_keras.analysis.masks import ImageMasks, SetMasks, result
 from spectral_keras.data import load
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.explain import command as explain
@@ -318,7 +318,7 @@ class TestResume:
         for name, count in (("masks.npz", 5), ("single_masks.npz", 1)):
             out = tmp_path / f"killed-{name}"
             with monkeypatch.context() as patch:
-                patch.setattr(store, "write", stop(store.write, name, count))
+                patch.setattr(result, "write", stop(result.write, name, count))
                 with pytest.raises(Killed):
                     explain.main([*map(str, arguments), "--output", str(out)])
             assert not (out / name).exists() and not (out / "explanation.json").exists()
@@ -491,7 +491,7 @@ class TestBadInput:
         def full(*args, **options):
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(store, "write", full)
+        monkeypatch.setattr(result, "write", full)
         status, _, err = command(files[0], "--dataset", files[1], "--output", tmp_path / "out")
         assert status == 2 and "No space left" in err and err.count("\n") == 1
 

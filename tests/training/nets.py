@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+from spectral_keras.attacks import Attack
+from spectral_keras.training import AdversarialExamples
 from tests.oracles import compiled, random_images, to_numpy
 
 LOGITS_LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -63,3 +65,11 @@ def attacked(examples, model, x, y=None):
     y = None if y is None else keras.ops.convert_to_tensor(y)
     function = compiled(lambda x: examples(model, x, y))
     return to_numpy(function(keras.ops.convert_to_tensor(x)), "float32")
+
+
+def examples_of(
+    name="fgsm", eps=8 / 255, *, share=1.0, labels="given", training_mode=False, **kwargs
+):
+    """`AdversarialExamples` with an attack of these values, without a random start by default."""
+    attack = Attack(name, eps, **{"random_start": False, **kwargs})
+    return AdversarialExamples(attack, share=share, labels=labels, training_mode=training_mode)

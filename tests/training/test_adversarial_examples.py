@@ -14,6 +14,7 @@ from tests.training.nets import (
     attacked,
     batch,
     conv_net,
+    examples_of,
     weights_of,
 )
 
@@ -23,17 +24,19 @@ BACKEND = keras.backend.backend()
 def test_images_are_those_of_perturb():
     model, (x, y) = conv_net(softmax=True), batch()
     cases = [
-        (AdversarialExamples(eps=0.05), (y, 0.05)),
-        (AdversarialExamples("pgd", 0.05), (y, 0.05, None, 7)),
-        (AdversarialExamples("pgd", 0.05, steps=2, step_size=0.03), (y, 0.05, 0.03, 2)),
-        (AdversarialExamples(eps=0.05, labels="predicted"), (None, 0.05)),
-        (AdversarialExamples(eps=[0.05, 0.1, 0.0]), (y, np.array([0.05, 0.1, 0.0]))),
+        (examples_of(eps=0.05), y),
+        (examples_of("pgd", 0.05, steps=7), y),
+        (examples_of("pgd", 0.05, steps=2, step_size=0.03), y),
+        (examples_of(eps=0.05, labels="predicted"), None),
+        (examples_of(eps=np.array([0.05, 0.1, 0.0])), y),
     ]
-    for examples, arguments in cases:
-        reference = compiled(lambda x, arguments=arguments: perturb(model, x, *arguments))
+    for examples, labels in cases:
+        reference = compiled(
+            lambda x, labels=labels, attack=examples.attack: perturb(model, x, labels, attack)
+        )
         expected = to_numpy(reference(ops.convert_to_tensor(x)), "float32")
         np.testing.assert_array_equal(attacked(examples, model, x, y), expected)
-    examples = AdversarialExamples("pgd", 0.5, steps=2, norm="l2", clip=None)
+    examples = examples_of("pgd", 0.5, steps=2, norm="l2", clip=None)
     delta = (attacked(examples, model, x, y) - x).reshape(len(x), -1)
     np.testing.assert_allclose(np.linalg.norm(delta, axis=1), 0.5, rtol=1e-3)
 
@@ -43,8 +46,8 @@ def test_images_are_those_of_perturb():
 )
 def test_share(share, count):
     model, (x, y) = conv_net(), batch()
-    full = attacked(AdversarialExamples(eps=0.05), model, x, y)
-    part = attacked(AdversarialExamples(eps=0.05, share=share), model, x, y)
+    full = attacked(examples_of(eps=0.05), model, x, y)
+    part = attacked(examples_of(eps=0.05, share=share), model, x, y)
     np.testing.assert_array_equal(part[count:], x[count:])
     assert np.mean(np.abs(part[:count] - full[:count]) > 1e-6) < 0.002 if count else True
 
@@ -55,7 +58,7 @@ def test_share_of_a_batch_of_unknown_size(jit_compile):
     import tensorflow as tf
 
     model, (x, y) = conv_net(), batch()
-    examples = AdversarialExamples(eps=0.05, share=0.3)
+    examples = examples_of(eps=0.05, share=0.3)
     signature = [tf.TensorSpec([None, 8, 8, 3], "float32"), tf.TensorSpec([None], "int32")]
     traced = tf.function(
         lambda x, y: examples(model, x, y), input_signature=signature, jit_compile=jit_compile
@@ -67,7 +70,7 @@ def test_share_of_a_batch_of_unknown_size(jit_compile):
 
 def test_fast_random_start():
     model, (x, y) = conv_net(), batch()
-    examples = AdversarialExamples(eps=0.04, step_size=0.05, random_start=True, seed=1)
+    examples = examples_of(eps=0.04, step_size=0.05, random_start=True, seed=1)
     seed = examples.seed_generator()
     first = to_numpy(examples(model, x, y, seed_generator=seed), "float32")
     second = to_numpy(examples(model, x, y, seed_generator=seed), "float32")
@@ -82,7 +85,7 @@ def test_fast_random_start():
 def test_inference_mode_leaves_the_model_alone():
     model, (x, y) = conv_net(dropout=0.3), batch()
     before = {v.path: to_numpy(v) for v in model.variables}
-    AdversarialExamples("pgd", steps=2)(model, x, y)
+    examples_of("pgd", steps=2)(model, x, y)
     for variable in model.variables:
         np.testing.assert_array_equal(to_numpy(variable), before[variable.path])
 
@@ -108,7 +111,7 @@ class TestTrainingMode:
         x, y = batch()
         for labels, passes in (("predicted", 2), ("given", 1)):
             model, expected = conv_net(), conv_net()
-            AdversarialExamples(labels=labels, training_mode=True)(model, x, y)
+            examples_of(labels=labels, training_mode=True)(model, x, y)
             for _ in range(passes):
                 expected(ops.convert_to_tensor(x), training=True)
             assert_same_weights(model, expected, atol=1e-6)
@@ -121,9 +124,9 @@ class TestTrainingMode:
     def test_sees_the_statistics_of_the_batch(self, softmax):
         """As an attack in inference mode on a net that always takes the batch's statistics."""
         x, _ = batch()
-        examples = AdversarialExamples(eps=0.05, labels="predicted", training_mode=True, clip=None)
+        examples = examples_of(eps=0.05, labels="predicted", training_mode=True, clip=None)
         images = attacked(examples, conv_net(softmax=softmax), x)
-        inference = AdversarialExamples(eps=0.05, labels="predicted", clip=None)
+        inference = examples_of(eps=0.05, labels="predicted", clip=None)
         same = keras.models.clone_model(conv_net(), clone_function=_by_the_batch)
         for name in ("conv", "logits"):
             same.get_layer(name).set_weights(conv_net().get_layer(name).get_weights())
@@ -135,10 +138,10 @@ class TestTrainingMode:
 
     def test_published_settings(self):
         examples = AdversarialExamples.published(share=0.5)
-        np.testing.assert_allclose(examples.eps, [0.0741, 0.0729, 0.0783])
+        np.testing.assert_allclose(examples.attack.eps, [0.0741, 0.0729, 0.0783])
         config = examples.get_config()
         assert config["labels"] == "predicted" and config["training_mode"] is True
-        assert config["clip"] is None and config["share"] == 0.5
+        assert config["attack"]["clip"] is None and config["share"] == 0.5
         validation = examples.for_validation().get_config()
         assert validation == {**config, "share": 1.0, "training_mode": False}
 
@@ -148,7 +151,7 @@ class TestTrainingMode:
     [
         {},
         {
-            "attack": "pgd",
+            "name": "pgd",
             "eps": (0.1, 0.2, 0.3),
             "steps": 3,
             "step_size": np.float32(0.125),
@@ -159,42 +162,44 @@ class TestTrainingMode:
             "from_logits": True,
             "seed": 4,
         },
-        {"attack": "pgd", "norm": "l2", "eps": 1},
+        {"name": "pgd", "norm": "l2", "eps": 1},
     ],
 )
 def test_config(kwargs):
-    examples = AdversarialExamples(**kwargs)
+    examples = examples_of(**kwargs)
     plain = json.loads(json.dumps(keras.saving.serialize_keras_object(examples)))
     assert plain["registered_name"] == "spectral_keras>AdversarialExamples"
     again = keras.saving.deserialize_keras_object(plain)
     assert type(again) is AdversarialExamples
-    assert again.get_config() == examples.get_config()
+    assert again.get_config() == examples.get_config() and again.attack == examples.attack
 
 
 @pytest.mark.parametrize(
     ("kwargs", "match"),
     [
-        ({"attack": "cw"}, "`attack`"),
+        ({"name": "cw"}, "`name`"),
         ({"eps": -0.1}, "`eps`"),
         ({"eps": [0.1, float("nan")]}, "`eps`"),
         ({"eps": [0.1, 0.1], "norm": "l2"}, "`eps`"),
         ({"steps": 2}, "`steps` must be 1"),
-        ({"attack": "pgd", "steps": 0}, "`steps`"),
+        ({"name": "pgd", "steps": 0}, "`steps`"),
         ({"step_size": -1}, "`step_size`"),
         ({"norm": 2}, "`norm`"),
         ({"share": 1.5}, "`share`"),
         ({"labels": "true"}, "`labels`"),
         ({"random_start": 1}, "`random_start`"),
-        ({"attack": "pgd", "training_mode": True}, "`training_mode`"),
+        ({"name": "pgd", "training_mode": True}, "`training_mode`"),
         ({"random_start": True, "training_mode": True}, "`training_mode`"),
         ({"clip": (1, 0)}, "`clip`"),
         ({"from_logits": 1.5}, "`from_logits`"),
         ({"seed": -1}, "`seed`"),
+        ({"targeted": True}, "`attack` must be None or an untargeted"),
+        ({"random_start": True, "restarts": 2}, "`attack` must be None or an untargeted"),
     ],
 )
 def test_bad_arguments(kwargs, match):
     with pytest.raises(ValueError, match=match):
-        AdversarialExamples(**kwargs)
+        examples_of(**kwargs)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5])
@@ -213,4 +218,4 @@ def test_missing_arguments_of_the_call():
     with pytest.raises(ValueError, match="`y` must be given"):
         AdversarialExamples()(model, x)
     with pytest.raises(ValueError, match="`seed_generator`"):
-        AdversarialExamples(random_start=True)(model, x, y)
+        examples_of(random_start=True)(model, x, y)

@@ -17,6 +17,7 @@ from tests.training.nets import (
     batch,
     compiled_model,
     conv_net,
+    examples_of,
 )
 
 BACKEND = keras.backend.backend()
@@ -27,7 +28,7 @@ class TestStep:
     def test_is_the_plain_step_on_the_attacked_images(self):
         """Weights, batch statistics, loss and accuracy."""
         x, y = batch()
-        attack = AdversarialExamples(eps=0.05, share=0.75)
+        attack = examples_of(eps=0.05, share=0.75)
         plain = compiled_model(conv_net(), metrics=["accuracy"])
         expected = plain.fit(
             attacked(attack, conv_net(), x, y), y, shuffle=False, verbose=0
@@ -44,14 +45,14 @@ class TestStep:
         options = {"batch_size": 6, "epochs": 2, "shuffle": False, "verbose": 0}
         plain = compiled_model(conv_net(dropout=0.3))
         expected = plain.fit(x, y, **options).history["loss"]
-        model = compiled_model(AdversarialModel(conv_net(dropout=0.3), AdversarialExamples(eps=0)))
+        model = compiled_model(AdversarialModel(conv_net(dropout=0.3), examples_of(eps=0)))
         np.testing.assert_allclose(model.fit(x, y, **options).history["loss"], expected, 1e-6)
         assert_same_weights(model.classifier, plain, atol=1e-6)
 
     @pytest.mark.parametrize("jit_compile", [False, True] if BACKEND == "tensorflow" else ["auto"])
     def test_random_starts_and_shares_in_fit(self, jit_compile):
         x, y = batch()
-        attack = AdversarialExamples("pgd", 0.03, steps=2, random_start=True, share=0.5, seed=2)
+        attack = examples_of("pgd", 0.03, steps=2, random_start=True, share=0.5, seed=2)
         model = AdversarialModel(conv_net(dropout=0.1), attack)
         model.compile(keras.optimizers.SGD(0.1), LOGITS_LOSS, jit_compile=jit_compile)
         training, validation = model._training_seed, model._validation_seed
@@ -84,10 +85,10 @@ class TestStep:
 class TestValidation:
     def test_on_adversarial_and_on_clean_images(self):
         x, y = batch()
-        attack = AdversarialExamples(eps=0.05, share=0.25)
+        attack = examples_of(eps=0.05, share=0.25)
         plain = compiled_model(conv_net())
         clean = plain.evaluate(x, y, verbose=0)
-        every = attacked(AdversarialExamples(eps=0.05), conv_net(), x, y)
+        every = attacked(examples_of(eps=0.05), conv_net(), x, y)
         adversarial = plain.evaluate(every, y, verbose=0)
         assert adversarial > 1.01 * clean
         for where, expected in (("clean", clean), ("adversarial", adversarial)):
@@ -99,7 +100,7 @@ class TestValidation:
 
     def test_does_not_change_the_training(self):
         x, y = batch()
-        attack = AdversarialExamples(eps=0.05, random_start=True, seed=1)
+        attack = examples_of(eps=0.05, random_start=True, seed=1)
         options = {"batch_size": 6, "epochs": 2, "shuffle": False, "verbose": 0}
         with_validation = compiled_model(AdversarialModel(conv_net(), attack))
         with_validation.fit(x, y, validation_data=(x, y), **options)
@@ -110,7 +111,7 @@ class TestValidation:
 
 def test_saving(tmp_path):
     x, y = batch()
-    attack = AdversarialExamples("pgd", [0.1, 0.2, 0.3], steps=2, clip=None)
+    attack = examples_of("pgd", [0.1, 0.2, 0.3], steps=2, clip=None)
     model = compiled_model(AdversarialModel(conv_net(), attack, name="adversarial"))
     model.fit(x, y, verbose=0)
     model.save(tmp_path / "model.keras")
@@ -150,7 +151,7 @@ def test_gain_in_robustness():
 
     clean, robust = accuracies(None)
     assert clean > 0.98 and robust < 0.2
-    clean, robust = accuracies(AdversarialExamples(eps=0.5, clip=None))
+    clean, robust = accuracies(examples_of(eps=0.5, clip=None))
     assert clean > 0.85 and robust > 0.85
 
 
@@ -164,7 +165,7 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 tf.config.experimental.enable_op_determinism()
 from spectral_keras.training import AdversarialExamples, AuxiliaryModel
-from tests.training.nets import LOGITS_LOSS, batch, conv_net
+from tests.training.nets import LOGITS_LOSS, batch, conv_net, examples_of
 
 x, y = batch(24)
 results = []
@@ -175,7 +176,7 @@ for strategy in (
     keras.utils.set_random_seed(0)
     with strategy.scope():
         # No batch normalisation: its statistics are each replica's own.
-        attack = AdversarialExamples("pgd", 0.03, steps=2)
+        attack = examples_of("pgd", 0.03, steps=2)
         classifier = conv_net(batch_norm=False)
         classifier.get_layer("conv").kernel.regularizer = keras.regularizers.L2(0.01)
         model = AuxiliaryModel(classifier, weight=0.1, attack=attack)

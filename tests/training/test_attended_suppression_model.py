@@ -8,12 +8,11 @@ from keras import ops
 from spectral_keras.layers import ChannelGate, FrequencyNoise, PowerSuppression
 from spectral_keras.ops.mask_curves import suppression_masks
 from spectral_keras.training import (
-    AdversarialExamples,
     AttendedSuppressionModel,
     insert_channel_gate,
 )
 from tests.oracles import random_images, to_numpy
-from tests.training.nets import assert_same_weights, batch, compiled_model, conv_net
+from tests.training.nets import assert_same_weights, batch, compiled_model, conv_net, examples_of
 
 SIDE = 32
 
@@ -222,7 +221,7 @@ class TestTraining:
 
     def test_attacked(self):
         """The attack comes last: it is given the suppressed images and stays around them."""
-        attack = AdversarialExamples("fgsm", eps=0.02)
+        attack = examples_of("fgsm", eps=0.02)
         model = compiled_model(wrapped(probability=1.0, attack=attack))
         x, y = batch(8, SIDE)
         seen = []

@@ -4,7 +4,6 @@ import pytest
 from keras import ops
 
 from spectral_keras.training import (
-    AdversarialExamples,
     AuxiliaryModel,
     FourierTarget,
     ReconstructionTarget,
@@ -17,6 +16,7 @@ from tests.training.nets import (
     batch,
     compiled_model,
     conv_net,
+    examples_of,
     weights_of,
 )
 
@@ -229,7 +229,7 @@ class TestTasks:
 
     def test_target_of_the_attacked_images(self):
         """Both losses of an adversarial evaluation are those of the attacked images."""
-        attack = AdversarialExamples(eps=0.05)
+        attack = examples_of(eps=0.05)
         model = compiled_model(AuxiliaryModel(conv_net(), "reconstruction", attack=attack))
         x, y = batch()
         logs = model.evaluate(x, y, verbose=0, return_dict=True)
@@ -247,7 +247,7 @@ class TestSaving:
             source="normalize",
             target=Edges(),
             variant="published",
-            attack=AdversarialExamples("pgd", [0.1, 0.2, 0.3], steps=2, clip=None),
+            attack=examples_of("pgd", [0.1, 0.2, 0.3], steps=2, clip=None),
             validate_on="clean",
             name="wrapped",
         )

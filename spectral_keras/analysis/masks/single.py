@@ -6,19 +6,63 @@ import dataclasses
 import numpy as np
 from keras import ops
 
-from spectral_keras.analysis.masks import step as steps
-from spectral_keras.analysis.masks import store
-from spectral_keras.analysis.masks.arguments import check_problem, unmasked_cross_entropy
-from spectral_keras.analysis.masks.result import ImageMasks
-from spectral_keras.analysis.masks.schedule import GaussNewton, OneCycle
-from spectral_keras.analysis.masks.stopping import StepRule
-from spectral_keras.attacks.arguments import check_progress
-from spectral_keras.attacks.batching import pad, padded_size
-from spectral_keras.ops.validation import check_choice, check_positive_int
+from spectral_keras.analysis.masks import result
+from spectral_keras.analysis.masks.step import (
+    MEMORY,
+    GaussNewton,
+    OneCycle,
+    check_problem,
+    compiled_spectra,
+    compiled_step,
+    unmasked_cross_entropy,
+)
+from spectral_keras.classifiers import batches
+from spectral_keras.classifiers.arguments import check_progress
+from spectral_keras.ops.validation import check_choice, check_number, check_positive_int, described
 
 _KIND = "a checkpoint of single-image Fourier masks"
 _TRACES = ("objective", "invariance", "sparsity")
 _STATE = ("entries", "best", "least")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StepRule:
+    """A mask of a single image is finished when nothing moves any more.
+
+    Finished after `patience` steps in a row at which the prediction is the unmasked image's and,
+    since the step before, the invariance term moved by at most `invariance_tolerance` and the
+    sparsity ||M||_1 / ||1||_1 by at most `sparsity_tolerance`; or after `max_steps` steps.
+
+    The defaults are those of the published code.
+    """
+
+    patience: int = 300
+    invariance_tolerance: float = 1e-6
+    sparsity_tolerance: float = 1e-5
+    max_steps: int = 20000
+
+    def __post_init__(self):
+        check_positive_int("patience", self.patience)
+        check_number("invariance_tolerance", self.invariance_tolerance, 0)
+        check_number("sparsity_tolerance", self.sparsity_tolerance, 0)
+        check_positive_int("max_steps", self.max_steps)
+
+    def calm(self, counts, before, now, kept):
+        """The numbers of calm steps in a row, one step later.
+
+        Args:
+            counts: [G] until now.
+            before: (invariance, sparsity), each [G], at the last step; NaN at the first.
+            now: the same at this step.
+            kept: [G], whether the prediction is that of the unmasked image.
+        """
+        tolerances = self.invariance_tolerance, self.sparsity_tolerance
+        calm = np.asarray(kept, bool).copy()
+        for last, value, tolerance in zip(before, now, tolerances, strict=True):
+            # In float64: the difference of two float32 is exact there.
+            calm &= np.abs(np.subtract(value, last, dtype="float64")) <= tolerance
+        return np.where(calm, counts + 1, 0)
+
 
 # Name -> (schedule, stopping rule, which mask is kept).
 PRESETS = {
@@ -120,7 +164,7 @@ def learn_masks(
     """
     schedule, stopping, keep, named = _plan(schedule, stopping, keep)
     check_progress(progress)
-    checkpoint = store.check_path("checkpoint", checkpoint)
+    checkpoint = result.check_path("checkpoint", checkpoint)
     check_positive_int("checkpoint_every", checkpoint_every)
     problem = check_problem(
         model,
@@ -153,15 +197,17 @@ def _plan(schedule, stopping, keep):
     named = schedule if isinstance(schedule, str) else None
     if isinstance(schedule, (OneCycle, GaussNewton)):
         defaults = schedule, StepRule(), "best"
-    elif schedule in tuple(PRESETS):
+    elif named in PRESETS:
         defaults = PRESETS[schedule]
     else:
         raise ValueError(
             f"`schedule` must be one of {', '.join(map(repr, PRESETS))}, a OneCycle or a "
-            f"GaussNewton. Received: schedule={schedule!r}"
+            f"GaussNewton. Received: schedule={described(schedule)}"
         )
     if stopping is not None and not isinstance(stopping, StepRule):
-        raise ValueError(f"`stopping` must be None or a StepRule. Received: stopping={stopping!r}")
+        raise ValueError(
+            f"`stopping` must be None or a StepRule. Received: stopping={described(stopping)}"
+        )
     check_choice("keep", keep, (None, "best", "last"))
     if keep == "last" and defaults[0].rule == "gauss_newton":
         raise ValueError("`keep` must be 'best' or None with Gauss-Newton steps. Received: 'last'")
@@ -177,10 +223,8 @@ class _Run:
         self.progress = progress
         self.labels = problem.logits.argmax(axis=1).astype("int32")
         self.unmasked = unmasked_cross_entropy(problem.logits, self.labels)
-        self.step = steps.compiled_step(*problem.key(), schedule.rule)
-        self.spectra_of = steps.compiled_spectra(
-            problem.model, problem.image_shape, problem.channels_last
-        )
+        self.step = compiled_step(problem, schedule.rule)
+        self.spectra_of = compiled_spectra(problem)
         count = len(problem.images)
         self.traces = [{name: [] for name in _TRACES} for _ in range(count)]
         self.entries = np.zeros_like(problem.start(count))
@@ -197,7 +241,7 @@ class _Run:
         self.counts = np.zeros(0, int)  # calm steps in a row
         self.right = np.zeros(0, int)  # the last step with the image's own label
         self.before = np.full((2, 0), np.nan)
-        self.memory = steps.MEMORY[schedule.rule]
+        self.memory = MEMORY[schedule.rule]
         self.names = (*_STATE, *self.memory)
         numbers = [name for name, (like_entries, _) in self.memory.items() if not like_entries]
         self.state = {name: self.entries[:0] for name in self.names}
@@ -206,7 +250,7 @@ class _Run:
         self.rounds = 0
         self.name = None
         if checkpoint is not None:
-            self.name = store.fingerprint(problem.model, [problem.images], settings)
+            self.name = result.fingerprint(problem.model, [problem.images], settings)
             if checkpoint.exists():
                 self._restore()
 
@@ -224,7 +268,7 @@ class _Run:
             name: [np.asarray(trace[name], "float32") for trace in self.traces] for name in _TRACES
         }
         at = self.finished["at"]
-        return ImageMasks(
+        return result.ImageMasks(
             masks=amplitude,
             phase_masks=phase,
             labels=self.labels,
@@ -242,9 +286,9 @@ class _Run:
     def _spectra(self, index):
         size = max(len(index), 1)
         if len(self.problem.sizes) and self.problem.sizes[0] is not None:
-            size = padded_size(self.problem.sizes, size)
+            size = batches.padded_size(self.problem.sizes, size)
         images = self.problem.images[index] if len(index) else self.problem.images[:1]
-        spectra = self.spectra_of(ops.convert_to_tensor(pad(images, size)))
+        spectra = self.spectra_of(ops.convert_to_tensor(batches.pad(images, size)))
         return ops.convert_to_numpy(spectra)[: len(index)]
 
     def _fill(self):
@@ -273,10 +317,10 @@ class _Run:
     def _work(self):
         """Steps until a slot is free or a checkpoint is due."""
         count = len(self.index)
-        size = padded_size(self.problem.sizes, count)
+        size = batches.padded_size(self.problem.sizes, count)
 
         def tensor(array):
-            return ops.convert_to_tensor(pad(array, size))
+            return ops.convert_to_tensor(batches.pad(array, size))
 
         state = [tensor(self.state[name]) for name in self.names]
         weights = np.ones((count, 1), "float32")
@@ -361,7 +405,7 @@ class _Run:
         arrays |= {f"finished_{name}": value for name, value in self.finished.items()}
         for name in _TRACES:
             traces = [np.asarray(trace[name], "float32") for trace in self.traces]
-            arrays[f"trace_{name}"], arrays["lengths"] = store.pack(traces)
+            arrays[f"trace_{name}"], arrays["lengths"] = result.pack(traces)
         arrays |= {
             "entries": self.entries,
             "spectra": self.spectra,
@@ -372,10 +416,10 @@ class _Run:
             "before": self.before,
             "waiting": np.array(self.waiting, int),
         }
-        store.write(self.checkpoint, _KIND, arrays, {"of": self.name, "rounds": self.rounds})
+        result.write(self.checkpoint, _KIND, arrays, {"of": self.name, "rounds": self.rounds})
 
     def _restore(self):
-        arrays, state = store.read(self.checkpoint, _KIND)
+        arrays, state = result.read(self.checkpoint, _KIND)
         if state["of"] != self.name:
             raise ValueError(
                 f"`checkpoint` must be a file of this model, these images and these settings, or "
@@ -385,7 +429,7 @@ class _Run:
         self.state = {name: arrays[f"state_{name}"] for name in self.names}
         self.finished = {name: arrays[f"finished_{name}"] for name in self.finished}
         for name in _TRACES:
-            rows = store.unpack(arrays[f"trace_{name}"], arrays["lengths"])
+            rows = result.unpack(arrays[f"trace_{name}"], arrays["lengths"])
             for trace, row in zip(self.traces, rows, strict=True):
                 trace[name] = list(row)
         for name in ("entries", "spectra", "index", "taken", "counts", "right", "before"):

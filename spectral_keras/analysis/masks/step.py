@@ -1,16 +1,30 @@
-"""One step on many masks at once, compiled once per model.
+"""Steps on many masks at once: what they work on, their schedules, the updates, compiled once."""
 
-TensorFlow: a `tf.function` that is traced once, for any number of masks.  JAX: `jax.jit`, traced
-once for each number.  PyTorch: eager.  They are kept with the model, so that a second call costs no
-trace; weights are read anew at each call.
-"""
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
 
-import keras
+import numpy as np
 from keras import ops
 
 from spectral_keras.analysis.masks import objective as terms
-from spectral_keras.analysis.masks.schedule import BETA2
-from spectral_keras.attacks.logits import logits_function, model_notes
+from spectral_keras.analysis.masks.objective import INVARIANCES, MODULATIONS, Layout, Objective
+from spectral_keras.classifiers.arguments import check_classifier, check_images
+from spectral_keras.classifiers.batches import batch_sizes, batched, build_for
+from spectral_keras.classifiers.compiled import compiled, kept
+from spectral_keras.classifiers.logits import compiled_logits, logits_function, read_ending
+from spectral_keras.ops.validation import (
+    check_bool,
+    check_choice,
+    check_data_format,
+    check_number,
+    check_positive_int,
+    static_spatial_shape,
+)
+
+# Decay of Adam's second moment.
+BETA2 = 0.999
 
 # Keras' default of 1e-7 is near the gradient of the penalty, lambda / (H W), itself.
 EPSILON = 1e-8
@@ -47,55 +61,221 @@ MEMORY = {
 }
 
 
-def compiled_step(
-    model, image_shape, layout, objective, per_channel, channels_last, from_logits, rule
-):
-    """function(entries, best, least, *memory, spectra, labels, unmasked, weights, rates).
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OneCycle:
+    """PyTorch's one-cycle policy: half-cosine up to a peak, half-cosine down to almost nothing.
 
-    Args of the function: `entries` and `best` are [G, kinds, C or 1, size]; `least` [G]; the memory
-    as in `MEMORY`; `rates` [G, 3], what the schedule's `rates` gives; the others as in
-    `network_gradient`.
+    With r(a, b, u) = b + (a - b) (1 + cos(pi u)) / 2 the rate is r(peak / 25, peak, t / T1) up to
+    step T1 = warmup * total_steps - 1, then r(peak, peak / 25 / 1e4, .) up to step total_steps - 1;
+    Adam's beta1 goes the other way, from the second of `beta1` to the first and back.
 
-    Returns of the function: entries after the step; `best` and `least` after the entries that
-    came in were looked at (the entries of the lowest objective with which all images have their
-    labels); the memory after the step; and objective, invariance and sparsity [G] and correct
-    [G, B], with Adam of the entries that came in and with Gauss-Newton steps of the base.
+    Args:
+        peak: highest learning rate.
+        total_steps: steps of the whole cycle.
+        warmup: share of the steps up to the peak.
+        beta1: (at the peak, at both ends).
+
+    Example:
+
+    >>> from spectral_keras.analysis.masks import OneCycle
+    >>> whole_set = OneCycle(peak=1e-3, total_steps=1000)
+    >>> [float(f"{whole_set.rate(t):.3g}") for t in (0, 99, 999)]
+    [4e-05, 0.001, 4e-09]
     """
-    key = (
-        "mask step", image_shape, layout.symmetric, objective, per_channel, channels_last,
-        from_logits, rule,
-    )  # fmt: skip
-    update = {"adam": adam, "gauss_newton": gauss_newton}[rule]
 
-    def build():
-        logits_of, _ = logits_function(model, from_logits)
+    peak: float
+    total_steps: int
+    warmup: float = 0.1
+    beta1: tuple[float, float] = (0.85, 0.95)
 
-        def step(entries, best, least, *rest):
-            memory, batch, rates = rest[:-5], rest[-5:-1], rest[-1]
-            return update(
-                logits_of, (entries, best, least, *memory), batch, rates, layout, objective,
-                channels_last,
-            )  # fmt: skip
+    def __post_init__(self):
+        check_number("peak", self.peak, 0, low_open=True)
+        check_positive_int("total_steps", self.total_steps)
+        check_number("warmup", self.warmup, 0, 1, high_open=True)
+        if len(self.beta1) != 2:
+            raise ValueError(f"`beta1` must be a pair. Received: beta1={self.beta1!r}")
+        for value in self.beta1:
+            check_number("beta1", value, 0, 1, high_open=True)
 
-        state = ("float32", (None, objective.kinds, per_channel or 1, layout.size))
-        each = ("float32", (None, None))
-        return _compiled(
-            model,
-            step,
-            [
-                state,
-                state,
-                ("float32", (None,)),
-                *(state if like else ("float32", (None,)) for like, _ in MEMORY[rule].values()),
-                _spectra(layout, image_shape, channels_last),
-                ("int32", (None, None)),
-                each,
-                each,
-                ("float32", (None, 3)),
-            ],
+    def _blend(self, step, start, peak, end):
+        step = np.asarray(step, "float64")
+        top = self.warmup * self.total_steps - 1
+        up = np.clip(step / max(top, 1e-9), 0, 1)
+        down = np.clip((step - top) / max(self.total_steps - 1 - top, 1e-9), 0, 1)
+        rising = peak + (start - peak) * (1 + np.cos(math.pi * up)) / 2
+        falling = end + (peak - end) * (1 + np.cos(math.pi * down)) / 2
+        return np.where(step < top, rising, falling)
+
+    rule = "adam"
+
+    def rate(self, step):
+        """Learning rate of step 0, 1, ..., a number or an array of them."""
+        return self._blend(step, self.peak / 25, self.peak, self.peak / 25e4)
+
+    def momentum(self, step):
+        """Adam's beta1 of step 0, 1, ..."""
+        return self._blend(step, self.beta1[1], self.beta1[0], self.beta1[1])
+
+    def rates(self, steps):
+        """float32 [G, 3] for the compiled step: Adam's corrected rate, beta1 and second root."""
+        steps = np.asarray(steps)
+        beta1 = self.momentum(steps)
+        size = self.rate(steps) / (1 - beta1 ** (steps + 1))
+        root = np.sqrt(1 - BETA2 ** (steps + 1))
+        return np.stack([size, beta1, root], axis=1).astype("float32")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GaussNewton:
+    """Gauss-Newton steps on the change of the cross-entropy, of a length that each image finds.
+
+    The length h is how much an entry of the mask falls in one step where the network does not need
+    it.  It grows after a step that lowered the objective and shrinks after one that did not, which
+    is taken back.  See `step.gauss_newton`.
+
+    Args:
+        start: h of the first step.
+        largest: largest h.
+        grow, shrink: factors.
+    """
+
+    start: float = 0.05
+    largest: float = 0.05
+    grow: float = 1.5
+    shrink: float = 0.4
+
+    rule = "gauss_newton"
+
+    def __post_init__(self):
+        for name in ("start", "largest"):
+            check_number(name, getattr(self, name), 0, 1, low_open=True)
+        check_number("grow", self.grow, 1)
+        check_number("shrink", self.shrink, 0, 1, low_open=True, high_open=True)
+
+    def rates(self, steps):
+        """float32 [G, 3] for the compiled step."""
+        return np.tile(np.float32([self.grow, self.shrink, self.largest]), (len(steps), 1))
+
+
+@dataclasses.dataclass(kw_only=True)
+class Problem:
+    """A frozen network, images, and in what form masks are learned for them; checked values."""
+
+    model: object
+    images: np.ndarray
+    logits: np.ndarray
+    from_logits: object
+    objective: Objective
+    layout: Layout
+    per_channel: int
+    channels_last: bool
+    sizes: tuple
+
+    @property
+    def image_shape(self):
+        return self.images.shape[1:]
+
+    def plain(self):
+        """The settings as a JSON-plain dict."""
+        return {
+            **dataclasses.asdict(self.objective),
+            "symmetric": self.layout.symmetric,
+            "per_channel": bool(self.per_channel),
+            "data_format": "channels_last" if self.channels_last else "channels_first",
+        }
+
+    @property
+    def key(self):
+        """What the compiled functions depend on besides the model."""
+        return (
+            self.image_shape,
+            self.layout.symmetric,
+            self.objective,
+            self.per_channel,
+            self.channels_last,
+            self.from_logits,
         )
 
-    return _once(model, key, build)
+    @property
+    def entries_spec(self):
+        """(dtype, shape) of the entries of any number of masks."""
+        shape = (None, self.objective.kinds, self.per_channel or 1, self.layout.size)
+        return "float32", shape
+
+    @property
+    def spectra_spec(self):
+        """(dtype, shape) of the half spectra of any number of images for each mask."""
+        channels = self.image_shape[-1 if self.channels_last else 0]
+        return "complex64", (None, None, channels, *self.layout.half)
+
+    def start(self, count):
+        """The entries of `count` masks of ones."""
+        return np.ones((count, *self.entries_spec[1][1:]), "float32")
+
+    def masks(self, entries):
+        """(amplitude, phase) masks [N, H, W] or [N, H, W, C], None where there are none."""
+        full = self.layout.to_full(entries)
+        full = np.moveaxis(full, 2, -1) if self.per_channel else full[:, :, 0]
+        mode = self.objective.modulate
+        amplitude = None if mode == "phase" else np.ascontiguousarray(full[:, 0])
+        phase = None if mode == "amplitude" else np.ascontiguousarray(full[:, -1])
+        return amplitude, phase
+
+
+def check_problem(
+    model,
+    images,
+    *,
+    penalty,
+    p,
+    invariance,
+    modulate,
+    symmetric,
+    per_channel,
+    from_logits,
+    batch_size,
+    data_format,
+):
+    """A `Problem`, with the logits of the images as they are."""
+    objective = Objective(
+        invariance=check_choice("invariance", invariance, INVARIANCES),
+        penalty=check_number("penalty", penalty, 0, low_open=True),
+        p=check_number("p", p, 1),
+        modulate=check_choice("modulate", modulate, MODULATIONS),
+    )
+    check_choice("from_logits", from_logits, (None, True, False))
+    channels_last = check_data_format(data_format) == "channels_last"
+    data_format = "channels_last" if channels_last else "channels_first"
+    check_classifier(model)
+    images = check_images(images, model, name="images")
+    height, width = static_spatial_shape(images.shape, data_format, "Mask learning")
+    if not len(images):
+        raise ValueError("`images` must hold at least one image. Received: none")
+    build_for(model, images)
+    sizes = batch_sizes(model, batch_size, len(images))
+    from_logits, _ = read_ending(model, images, from_logits, sizes)
+    logits = batched(compiled_logits(model, images.shape[1:], from_logits), images, sizes)
+    layout = Layout(height, width, check_bool("symmetric", symmetric))
+    channels = images.shape[-1 if channels_last else 1]
+    return Problem(
+        model=model,
+        images=images,
+        logits=logits,
+        from_logits=from_logits,
+        objective=objective,
+        layout=layout,
+        per_channel=channels if check_bool("per_channel", per_channel) else 0,
+        channels_last=channels_last,
+        sizes=sizes,
+    )
+
+
+def unmasked_cross_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Cross-entropy of each row, float32 [N]."""
+    logits = np.asarray(logits, "float64")
+    top = logits.max(axis=1)
+    total = np.log(np.exp(logits - top[:, None]).sum(axis=1)) + top
+    return (total - logits[np.arange(len(logits)), labels]).astype("float32")
 
 
 def _wide(values):
@@ -210,79 +390,74 @@ def _gauss_newton_move(entries, gradient, slopes, change, masked, h, layout, obj
     return move
 
 
-def compiled_logits(model, image_shape, layout, objective, per_channel, channels_last, from_logits):
-    """function(entries [G, ...], spectra [G, B, ...]) -> logits [G * B, K] behind the masks."""
-    key = (
-        "mask logits", image_shape, layout.symmetric, objective.modulate, per_channel,
-        channels_last, from_logits,
-    )  # fmt: skip
+def compiled_step(problem: Problem, rule: str) -> Callable[..., Any]:
+    """function(entries, best, least, *memory, spectra, labels, unmasked, weights, rates).
+
+    Args of the function: `entries` and `best` are [G, kinds, C or 1, size]; `least` [G]; the memory
+    as in `MEMORY`; `rates` [G, 3], what the schedule's `rates` gives; the others as in
+    `network_gradient`.
+
+    Returns of the function: entries after the step; `best` and `least` after the entries that
+    came in were looked at (the entries of the lowest objective with which all images have their
+    labels); the memory after the step; and objective, invariance and sparsity [G] and correct
+    [G, B], with Adam of the entries that came in and with Gauss-Newton steps of the base.
+    """
+    model, layout, objective = problem.model, problem.layout, problem.objective
+    channels_last = problem.channels_last
+    update = {"adam": adam, "gauss_newton": gauss_newton}[rule]
 
     def build():
-        logits_of, _ = logits_function(model, from_logits)
+        logits_of, _ = logits_function(model, problem.from_logits)
+
+        def step(entries, best, least, *rest):
+            memory, batch, rates = rest[:-5], rest[-5:-1], rest[-1]
+            state = entries, best, least, *memory
+            return update(logits_of, state, batch, rates, layout, objective, channels_last)
+
+        entries, number = problem.entries_spec, ("float32", (None,))
+        each = (None, None)
+        arguments = [
+            entries,
+            entries,
+            number,
+            *(entries if like_entries else number for like_entries, _ in MEMORY[rule].values()),
+            problem.spectra_spec,
+            ("int32", each),
+            ("float32", each),
+            ("float32", each),
+            ("float32", (None, 3)),
+        ]
+        return compiled(step, list(model.variables), arguments)
+
+    return kept(model, ("mask step", rule, *problem.key), build)
+
+
+def compiled_masked_logits(problem: Problem) -> Callable[[Any, Any], Any]:
+    """function(entries [G, ...], spectra [G, B, ...]) -> logits [G * B, K] behind the masks."""
+    model, layout, modulate = problem.model, problem.layout, problem.objective.modulate
+    channels_last = problem.channels_last
+
+    def build():
+        logits_of, _ = logits_function(model, problem.from_logits)
 
         def logits(entries, spectra):
-            return terms.evaluate(
-                logits_of, entries, spectra, layout, objective.modulate, channels_last
-            )
+            return terms.evaluate(logits_of, entries, spectra, layout, modulate, channels_last)
 
-        state = ("float32", (None, objective.kinds, per_channel or 1, layout.size))
-        return _compiled(model, logits, [state, _spectra(layout, image_shape, channels_last)])
+        arguments = [problem.entries_spec, problem.spectra_spec]
+        return compiled(logits, list(model.variables), arguments)
 
-    return _once(model, key, build)
+    return kept(model, ("mask logits", *problem.key), build)
 
 
-def compiled_spectra(model, image_shape, channels_last):
+def compiled_spectra(problem: Problem) -> Callable[[Any], Any]:
     """function(images [N, ...]) -> half spectra [N, C, *half]."""
+    channels_last = problem.channels_last
 
     def build():
         def spectra(images):
             return terms.spectra_of(images, channels_last)
 
-        # Of no model; but for as long as it lives.
-        return _compiled(None, spectra, [("float32", (None, *image_shape))])
+        # It reads no weights, but is kept for as long as the model lives.
+        return compiled(spectra, [], [("float32", (None, *problem.image_shape))])
 
-    return _once(model, ("mask spectra", image_shape, channels_last), build)
-
-
-def _spectra(layout, image_shape, channels_last):
-    channels = image_shape[-1] if channels_last else image_shape[0]
-    return "complex64", (None, None, channels, *layout.half)
-
-
-def _once(model, key, build):
-    notes = model_notes(model)
-    if key not in notes:
-        notes[key] = build()
-    return notes[key]
-
-
-def _compiled(model, function, arguments):
-    """`function` of tensors compiled; `arguments` are their (dtype, shape)."""
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        specs = [tf.TensorSpec(shape, dtype) for dtype, shape in arguments]
-        return tf.function(function, input_signature=specs, autograph=False)
-    if backend == "jax":
-        import jax
-
-        # Weights are arguments: the trace would keep the values of a closure.  The list is of
-        # variables, not of the model, which may not be held from its own notes.
-        variables = [] if model is None else list(model.variables)
-
-        @jax.jit
-        def stateless(values, *tensors):
-            with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
-                return function(*tensors)
-
-        return lambda *tensors: stateless([v.value for v in variables], *tensors)
-    if backend == "torch":
-        import torch
-
-        def eager(*tensors):
-            with torch.no_grad():  # `input_gradient` switches it on where it is needed
-                return function(*tensors)
-
-        return eager
-    return function
+    return kept(problem.model, ("mask spectra", problem.image_shape, channels_last), build)

@@ -6,15 +6,18 @@ import dataclasses
 import numpy as np
 from keras import ops
 
-from spectral_keras.analysis.masks import step as steps
-from spectral_keras.analysis.masks import store
-from spectral_keras.analysis.masks.arguments import check_problem, unmasked_cross_entropy
-from spectral_keras.analysis.masks.result import SetMasks
-from spectral_keras.analysis.masks.schedule import OneCycle
-from spectral_keras.analysis.masks.stopping import EpochRule
-from spectral_keras.attacks.arguments import check_labels, check_progress
-from spectral_keras.attacks.batching import padded_size
-from spectral_keras.ops.validation import check_bool, check_number, check_positive_int
+from spectral_keras.analysis.masks import result
+from spectral_keras.analysis.masks.step import (
+    OneCycle,
+    check_problem,
+    compiled_masked_logits,
+    compiled_spectra,
+    compiled_step,
+    unmasked_cross_entropy,
+)
+from spectral_keras.classifiers.arguments import check_labels, check_progress
+from spectral_keras.classifiers.batches import padded_size
+from spectral_keras.ops.validation import check_bool, check_number, check_positive_int, described
 
 _KIND = "a checkpoint of Fourier masks of sets"
 _STATE = ("entries", "first", "second")
@@ -22,6 +25,36 @@ _TRACES = ("objective", "invariance", "sparsity", "accuracy")
 
 # Images of one compiled step, over all the classes that are learned side by side.
 _MOST_IMAGES = 128
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EpochRule:
+    """A mask of a set of images is finished when its sparsity stands still.
+
+    Finished after `patience` epochs in a row, the first epoch not counted, at whose end the
+    accuracy is at least `accuracy_ratio` times the unmasked one and the sparsity
+    ||M||_1 / ||1||_1 moved by at most `sparsity_tolerance` since the epoch before.
+
+    The defaults are those of the published code.
+    """
+
+    patience: int = 7
+    sparsity_tolerance: float = 1e-5
+    accuracy_ratio: float = 0.99
+
+    def __post_init__(self):
+        check_positive_int("patience", self.patience)
+        check_number("sparsity_tolerance", self.sparsity_tolerance, 0)
+        check_number("accuracy_ratio", self.accuracy_ratio, 0)
+
+    def accurate(self, accuracy, unmasked):
+        """Whether an accuracy is high enough."""
+        return accuracy >= self.accuracy_ratio * unmasked
+
+    def calm(self, count, epoch, accurate, before, now):
+        """The number of calm epochs in a row after epoch number `epoch` = 1, 2, ..."""
+        still = abs(float(now) - float(before)) <= self.sparsity_tolerance
+        return count + 1 if epoch > 1 and accurate and still else 0
 
 
 def learn_mask(
@@ -119,7 +152,7 @@ def learn_mask(
         )
     images, labels = data
     check_progress(progress)
-    checkpoint = store.check_path("checkpoint", checkpoint)
+    checkpoint = result.check_path("checkpoint", checkpoint)
     check_number("learning_rate", learning_rate, 0, low_open=True)
     check_positive_int("epochs", epochs)
     check_positive_int("batch_size", batch_size)
@@ -127,7 +160,7 @@ def learn_mask(
     stopping = EpochRule() if stopping is None else stopping
     if not isinstance(stopping, EpochRule):
         raise ValueError(
-            f"`stopping` must be None or an EpochRule. Received: stopping={stopping!r}"
+            f"`stopping` must be None or an EpochRule. Received: stopping={described(stopping)}"
         )
     problem = check_problem(
         model,
@@ -142,7 +175,7 @@ def learn_mask(
         batch_size=_MOST_IMAGES,
         data_format=data_format,
     )
-    labels = check_labels(labels, len(problem.images), problem.logits.shape[1])
+    labels = check_labels(labels, len(problem.images), problem.logits.shape[1], "labels")
     settings = {
         "kind": "set of images",
         **problem.plain(),
@@ -176,11 +209,9 @@ class _Run:
             OneCycle(peak=settings["learning_rate"], total_steps=count * self.epochs)
             for count in self.steps_per_epoch
         ]
-        self.step = steps.compiled_step(*problem.key(), "adam")
-        self.logits_of = steps.compiled_logits(*problem.key())
-        self.spectra_of = steps.compiled_spectra(
-            problem.model, problem.image_shape, problem.channels_last
-        )
+        self.step = compiled_step(problem, "adam")
+        self.logits_of = compiled_masked_logits(problem)
+        self.spectra_of = compiled_spectra(problem)
         count = len(self.members)
         self.traces = {name: [[] for _ in range(count)] for name in _TRACES}
         ones = problem.start(count)
@@ -209,7 +240,7 @@ class _Run:
         self.name = None
         if checkpoint is not None:
             arrays = [problem.images, labels]
-            self.name = store.fingerprint(problem.model, arrays, settings)
+            self.name = result.fingerprint(problem.model, arrays, settings)
             if checkpoint.exists():
                 self._restore()
 
@@ -226,7 +257,7 @@ class _Run:
         }
         multiplicity = self.problem.layout.multiplicity
         sparsity = (self.found["entries"] * multiplicity).sum(-1).mean((1, 2)) / multiplicity.sum()
-        return SetMasks(
+        return result.SetMasks(
             masks=amplitude,
             phase_masks=phase,
             classes=self.classes,
@@ -340,12 +371,12 @@ class _Run:
         arrays = {f"state_{name}": value for name, value in self.state.items()}
         arrays |= {f"found_{name}": value for name, value in self.found.items()}
         for name, rows in self.traces.items():
-            packed = store.pack([np.asarray(row, "float64") for row in rows])
+            packed = result.pack([np.asarray(row, "float64") for row in rows])
             arrays[f"trace_{name}"], arrays["lengths"] = packed
-        store.write(self.checkpoint, _KIND, arrays, {"of": self.name})
+        result.write(self.checkpoint, _KIND, arrays, {"of": self.name})
 
     def _restore(self):
-        arrays, state = store.read(self.checkpoint, _KIND)
+        arrays, state = result.read(self.checkpoint, _KIND)
         if state["of"] != self.name:
             raise ValueError(
                 "`checkpoint` must be a file of this model, these images and these settings, or "
@@ -354,5 +385,5 @@ class _Run:
         self.state = {name: arrays[f"state_{name}"] for name in self.state}
         self.found = {name: arrays[f"found_{name}"] for name in self.found}
         for name in _TRACES:
-            rows = store.unpack(arrays[f"trace_{name}"], arrays["lengths"])
+            rows = result.unpack(arrays[f"trace_{name}"], arrays["lengths"])
             self.traces[name] = [list(row) for row in rows]

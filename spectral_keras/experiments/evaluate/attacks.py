@@ -5,15 +5,9 @@ import warnings
 
 import numpy as np
 
-from spectral_keras.attacks import predict_classes
-from spectral_keras.evaluation import (
-    ATTACKS,
-    EPS,
-    Outcome,
-    accuracy_point,
-    attack_outcomes,
-    carry_over,
-)
+from spectral_keras.attacks import NAMES, NORMS, Attack
+from spectral_keras.classifiers import predict_classes
+from spectral_keras.evaluation import Outcome, accuracy_point, accuracy_points, attack_outcomes
 from spectral_keras.experiments.command import CommandError, program
 from spectral_keras.experiments.evaluate.plot import eps_text
 from spectral_keras.experiments.folder import file_hash, read_json, write_json
@@ -70,12 +64,8 @@ class Entries:
                 "images": len(entry["clean"]),
                 "clean": accuracy_point(entry["clean"]),
                 "points": [
-                    {
-                        "eps": outcome.eps,
-                        **accuracy_point(outcome.correct),
-                        "seconds": entry["seconds"][outcome.eps],
-                    }
-                    for outcome in carry_over(
+                    {**point, "seconds": entry["seconds"][point["eps"]]}
+                    for point in accuracy_points(
                         entry["settings"]["attack"], entry["outcomes"].values()
                     )
                 ],
@@ -140,18 +130,17 @@ def run_attacks(options, entries, load, save, command):
 
 def _run_attack(name, entry, missing, options, model, x, y, clean, save):
     bars = []
+    values = {"norm": options.norm}
+    if name == "pgd":
+        keys = ("steps", "step_size", "restarts", "seed")
+        values |= {key: getattr(options, key) for key in keys}
     outcomes = attack_outcomes(
         model,
         x,
         y,
-        name,
+        Attack(name, **values),
         options.radii,
-        norm=options.norm,
         labels=options.labels,
-        steps=options.steps,
-        step_size=options.step_size,
-        restarts=options.restarts,
-        seed=options.seed,
         batch_size=options.batch_size,
         clean=clean,
         known=list(entry["outcomes"].values()),
@@ -209,7 +198,7 @@ def _decoded(entry):
     count, stored = entry["images"], entry["outcomes"]
     if not {"attack", "norm", "labels", "limit"} <= set(entry["settings"]) or count < 1:
         raise ValueError("no settings of an attack, or no images")
-    if entry["settings"]["attack"] not in ATTACKS or entry["settings"]["norm"] not in EPS:
+    if entry["settings"]["attack"] not in NAMES or entry["settings"]["norm"] not in NORMS:
         raise ValueError("no such attack")
     return {
         "settings": dict(entry["settings"]),

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any, Self
 
-from spectral_keras.evaluation import ATTACKS, EPS, LABELS
+from spectral_keras.attacks import LABELS, NAMES, NORMS, RADII
 from spectral_keras.experiments.command import CommandError, OneLineParser, program
 from spectral_keras.experiments.corruption_names import CORRUPTIONS, expanded
 from spectral_keras.experiments.evaluate.plot import eps_text
@@ -38,7 +38,7 @@ with other eps adds to what is there.  An image that PGD fools counts as fooled 
 """
 _ATTACKS, _CORRUPTIONS = "attacks", "corruptions"
 _RADII = "; with ".join(
-    f"{norm} " + " ".join(eps_text(eps, norm) for eps in radii) for norm, radii in EPS.items()
+    f"{norm} " + " ".join(eps_text(eps, norm) for eps in radii) for norm, radii in RADII.items()
 )
 
 
@@ -75,8 +75,8 @@ class EvaluateOptions(SubjectOptions):
 
     attack: list[str] | None = option(
         None,
-        "one or more of: " + ", ".join(ATTACKS),
-        kind=several(one_of(ATTACKS)),
+        "one or more of: " + ", ".join(NAMES),
+        kind=several(one_of(NAMES)),
         nargs="+",
         metavar="NAME",
         group=_ATTACKS,
@@ -93,7 +93,7 @@ class EvaluateOptions(SubjectOptions):
     norm: str = option(
         "inf",
         "inf: each value changes by at most eps; l2: Euclidean length of all changes",
-        choices=tuple(EPS),
+        choices=NORMS,
         group=_ATTACKS,
     )
     steps: int = option(
@@ -154,7 +154,7 @@ class EvaluateOptions(SubjectOptions):
         super().__post_init__()
         if not self.attack and self.corruptions is None:
             raise CommandError(
-                f"nothing to evaluate: give --attack {' '.join(ATTACKS)}, --corruptions, or both"
+                f"nothing to evaluate: give --attack {' '.join(NAMES)}, --corruptions, or both"
             )
         for name in ("baseline", "corruption_source"):
             if getattr(self, name) is not None and self.corruptions is None:
@@ -175,7 +175,7 @@ class EvaluateOptions(SubjectOptions):
     @property
     def radii(self) -> list[float]:
         """The eps, ascending, each once."""
-        return sorted(set(self.eps or EPS[self.norm]))
+        return sorted(set(self.eps or RADII[self.norm]))
 
     @property
     def corruption_names(self) -> list[str]:

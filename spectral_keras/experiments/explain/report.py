@@ -17,9 +17,9 @@ from spectral_keras.analysis import (
     sparsity,
     zero_share,
 )
+from spectral_keras.classifiers import wilson_interval
 from spectral_keras.experiments.explain.source import predictions
 from spectral_keras.ops.filters import squared_radius
-from spectral_keras.ops.intervals import wilson_interval
 
 _MOST_BANDS = 64
 # Thirds of the radius min(height, width) / 2; "high" reaches to the corners.

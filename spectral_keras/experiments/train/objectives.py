@@ -58,24 +58,25 @@ def _check_published(options):
 def _attack(options, published):
     if options.adversarial == "none":
         return None
+    from spectral_keras.attacks import Attack
     from spectral_keras.training import AdversarialExamples
 
-    others = {}
-    if published:
-        # As AdversarialExamples.published(), with the radius that was asked for.
-        others = {"labels": "predicted", "training_mode": True, "clip": None}
-    return AdversarialExamples(
+    steps = options.adversarial_steps
+    attack = Attack(
         options.adversarial,
         options.adversarial_eps,
-        **{
-            "steps": options.adversarial_steps,
-            "step_size": options.adversarial_step_size,
-            "share": options.adversarial_share,
-            "labels": options.adversarial_labels,
-            "random_start": options.adversarial_random_start,
-            "seed": options.seed,
-            **others,
-        },
+        steps=7 if steps is None and options.adversarial == "pgd" else steps,
+        step_size=options.adversarial_step_size,
+        random_start=options.adversarial_random_start,
+        seed=options.seed,
+        # As AdversarialExamples.published(), with the radius that was asked for.
+        clip=None if published else (0.0, 1.0),
+    )
+    return AdversarialExamples(
+        attack,
+        share=options.adversarial_share,
+        labels="predicted" if published else options.adversarial_labels,
+        training_mode=published,
     )
 
 

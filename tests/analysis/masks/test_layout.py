@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from spectral_keras.analysis.masks.layout import Layout
+from spectral_keras.analysis.masks.objective import Layout
 from tests.oracles import random_images, to_numpy
 
 SIZES = [(4, 6), (5, 7), (6, 5), (1, 4), (3, 1), (1, 1)]

@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 from spectral_keras.analysis.masks import objective as terms
-from spectral_keras.analysis.masks.layout import Layout
+from spectral_keras.analysis.masks.objective import Layout
 from tests.analysis.masks.nets import numpy_cross_entropy, numpy_objective
 from tests.oracles import float64_or_float32, random_images, to_numpy
 

@@ -296,7 +296,7 @@ def test_saved_and_loaded(tmp_path):
         ({"batch_size": 0}, "`batch_size` must be a positive integer"),
         ({"checkpoint": "masks.txt"}, "`checkpoint` must be a path that ends in .npz"),
         ({"progress": 1}, "`progress` must be None or a callable"),
-        ({"images": np.zeros((2, 8, 8, 3), int)}, "`x` must be floats"),
+        ({"images": np.zeros((2, 8, 8, 3), int)}, "`images` must be floats"),
         ({"images": np.zeros((0, 8, 8, 3))}, "`images` must hold at least one image"),
     ],
 )

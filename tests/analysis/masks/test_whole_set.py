@@ -167,7 +167,7 @@ def test_resumed_equals_uninterrupted_and_the_network_stays_as_it_is(tmp_path):
     ("data", "arguments", "message"),
     [
         (images(2), {}, "`data` must be a pair"),
-        ((images(2), [0, 9]), {}, "`y` must hold classes from 0 to 4"),
+        ((images(2), [0, 9]), {}, "`labels` must hold classes from 0 to 4"),
         ((images(2), [0, 1]), {"epochs": 0}, "`epochs` must be a positive integer"),
         ((images(2), [0, 1]), {"stopping": 7}, "`stopping` must be None or an EpochRule"),
         ((images(2), [0, 1]), {"learning_rate": 0}, "`learning_rate` must be a number > 0"),

@@ -1,12 +1,15 @@
 """Gradients with respect to a model's input, on every backend."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 from keras import ops
 
-from spectral_keras.attacks.graph_gradient import graph_gradient
+from spectral_keras.classifiers.graph_gradient import graph_gradient
 
 
-def input_gradient(function, x, *, has_aux=False):
+def input_gradient(function: Callable[[Any], Any], x: Any, *, has_aux: bool = False) -> Any:
     """Gradient of `function(x)` by the tensor `x`.
 
     Can be traced: inside `tf.function`, inside `jax.jit` and `jax.grad`, and inside an outer

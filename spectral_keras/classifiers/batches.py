@@ -1,25 +1,31 @@
 """Batches of the sizes that a model and its backend can take."""
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 from keras import ops
 
-from spectral_keras.attacks.compiled import any_batch_size, fixed_batch_size
 
-
-def build_for(model, x):
+def build_for(model: keras.Layer, x: np.ndarray) -> None:
     """Build a model that has no variables yet: they cannot be made within a trace."""
     if not getattr(model, "built", True):
         model(ops.convert_to_tensor(x[:1]), training=False)
 
 
-def batch_sizes(model, batch_size, count):
+def fixed_batch_size(model: keras.Layer) -> int | None:
+    """The batch size that the model was built for, or None."""
+    inputs = getattr(model, "inputs", None)
+    return inputs[0].shape[0] if inputs else None
+
+
+def batch_sizes(model: keras.Layer, batch_size: int, count: int) -> tuple[int | None, ...]:
     """The batch sizes that may be used, ascending; None: any up to the last."""
     fixed = fixed_batch_size(model)
     if fixed is not None:
         return (fixed,)
     largest = min(batch_size, max(count, 1))
-    if any_batch_size():
+    if keras.backend.backend() != "jax":
         return None, largest
     # Each size is one more compilation: a full one, and one for the last few. By powers of two, so
     # that calls with ever fewer images share them.
@@ -27,32 +33,22 @@ def batch_sizes(model, batch_size, count):
     return tuple(sorted({max(1, largest // 4), largest}))
 
 
-def padded_size(sizes, count):
+def padded_size(sizes: tuple[int | None, ...], count: int) -> int:
+    """The smallest of the batch sizes that `count` images fit in."""
     return count if sizes[0] is None else next(size for size in sizes if size >= count)
 
 
-def pad(array, size):
+def pad(array: np.ndarray, size: int) -> np.ndarray:
     """The array with its first row repeated at its end up to `size` rows."""
     missing = size - len(array)
     return np.concatenate([array, np.repeat(array[:1], missing, axis=0)]) if missing else array
 
 
-def batched(function, x, sizes):
+def batched(function: Callable, x: np.ndarray, sizes: tuple[int | None, ...]) -> np.ndarray:
     """The outputs of function for all of x, one batch after the other."""
     outputs = []
     for start in range(0, len(x), sizes[-1]):
         batch = x[start : start + sizes[-1]]
-        padded = pad(batch, padded_size(sizes, len(batch)))
-        values = ops.convert_to_numpy(quietly(function, ops.convert_to_tensor(padded)))
+        values = ops.convert_to_numpy(function(pad(batch, padded_size(sizes, len(batch)))))
         outputs.append(values[: len(batch)])
     return np.concatenate(outputs)
-
-
-def quietly(function, *tensors):
-    """function(*tensors) without recording a gradient (PyTorch)."""
-    if keras.backend.backend() != "torch":
-        return function(*tensors)
-    import torch
-
-    with torch.no_grad():
-        return function(*tensors)

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from spectral_keras.attacks import input_gradient
-from spectral_keras.attacks.graph_gradient import graph_gradient
+from spectral_keras.classifiers import input_gradient
+from spectral_keras.classifiers.graph_gradient import graph_gradient
 from tests.attacks.nets import images
 
 pytestmark = pytest.mark.skipif(

@@ -1,14 +1,16 @@
 """The classes that a model gives images."""
 
+import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
-from spectral_keras.attacks import arguments
-from spectral_keras.attacks.batching import batch_sizes, batched, build_for
-from spectral_keras.attacks.compiled import compiled_logits
+from spectral_keras.classifiers.arguments import check_classifier, check_images
+from spectral_keras.classifiers.batches import batch_sizes, batched, build_for
+from spectral_keras.classifiers.logits import compiled_logits
 from spectral_keras.ops.validation import check_positive_int
 
 
-def predict_classes(model, x, *, batch_size=128):
+def predict_classes(model: keras.Layer, x: ArrayLike, *, batch_size: int = 128) -> np.ndarray:
     """The class of the largest output for each image, with what the attacks compiled.
 
     Args:
@@ -29,8 +31,8 @@ def predict_classes(model, x, *, batch_size=128):
     >>> predict_classes(model, np.array([[0.1, 0.9], [0.8, 0.2]])).tolist()
     [1, 0]
     """
-    arguments.check_model(model)
-    x = arguments.check_images(x, model, clip=None)
+    check_classifier(model)
+    x = check_images(x, model)
     build_for(model, x)
     if not len(x):
         return np.zeros(0, np.int32)

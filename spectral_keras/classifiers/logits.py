@@ -1,24 +1,24 @@
 """The logits of a classifier, also of one that ends in a softmax."""
 
 import weakref
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from spectral_keras.classifiers.arguments import check_outputs
+from spectral_keras.classifiers.batches import batched, fixed_batch_size
+from spectral_keras.classifiers.compiled import compiled, kept
+
 # Smallest normal float32: the logarithm of smaller probabilities is not looked at.
 _TINY = 1.1754944e-38
 
-# What was found out about a model, for as long as the model lives.
-_KNOWN = weakref.WeakKeyDictionary()
 
-
-def model_notes(model):
-    """A dict that belongs to the model; it must not refer to the model itself."""
-    return _KNOWN.setdefault(model, {})
-
-
-def logits_function(model, from_logits=None):
+def logits_function(
+    model: keras.Layer, from_logits: bool | None = None
+) -> tuple[Callable[[Any], Any], str]:
     """(function, ending): tensor of images to [N, K] float32 logits, and how the model ends.
 
     A softmax at the model's end is cut off and its input taken as the logits, since the softmax
@@ -35,10 +35,7 @@ def logits_function(model, from_logits=None):
         A function that calls the model with `training=False`, and "softmax", "linear" or
         "unknown"; "unknown" output counts as logits unless `from_logits` is False.
     """
-    notes = model_notes(model)
-    if "cut" not in notes:
-        notes["cut"] = _cut(model)
-    ending, without_softmax = notes["cut"]
+    ending, without_softmax = kept(model, "logits without a softmax", lambda: _cut(model))
     if from_logits and ending == "softmax":
         raise ValueError(
             "`from_logits` must be None or False for a model that ends in a softmax. "
@@ -46,33 +43,68 @@ def logits_function(model, from_logits=None):
         )
     if without_softmax is not None:
         return without_softmax, ending
-    probabilities = from_logits is False
-    reference = weakref.ref(model)  # the function is kept in the model's notes
+    reference = weakref.ref(model)  # the function is kept for the model
 
     def logits(x):
-        outputs = _check_outputs(reference()(x, training=False))
-        outputs = ops.cast(outputs, "float32")
-        return ops.log(ops.maximum(outputs, _TINY)) if probabilities else outputs
+        outputs = ops.cast(check_outputs(reference()(x, training=False)), "float32")
+        return log_of(outputs) if from_logits is False else outputs
 
     return logits, ending
 
 
-def looks_like_probabilities(outputs):
+def log_of(probabilities: Any) -> Any:
+    """The logarithm of a tensor, that of the smallest normal float32 where it is smaller."""
+    return ops.log(ops.maximum(probabilities, _TINY))
+
+
+def compiled_logits(
+    model: keras.Layer, sample_shape: tuple[int, ...], from_logits: bool | None
+) -> Callable[[Any], Any]:
+    """function(images) -> [N, K] logits, a tensor."""
+
+    def build():
+        logits, _ = logits_function(model, from_logits)
+        batch = ("float32", (fixed_batch_size(model), *sample_shape))
+        return compiled(logits, list(model.variables), [batch])
+
+    return kept(model, ("logits", sample_shape, from_logits), build)
+
+
+def read_ending(
+    model: keras.Layer,
+    x: np.ndarray,
+    from_logits: bool | None,
+    sizes: tuple[int | None, ...],
+) -> tuple[bool | None, int]:
+    """How the model's outputs are to be read: (from_logits, number of classes).
+
+    Args:
+        x: images, of which the first batch is looked at where the model's end says nothing.
+        from_logits: as in `logits_function`.
+        sizes: what `batches.batch_sizes` gives.
+
+    Returns:
+        `from_logits` is None for a softmax that is cut off, else True or False.
+    """
+    _, ending = logits_function(model, from_logits)
+    outputs = getattr(model, "outputs", None)
+    classes = check_outputs(outputs).shape[-1] if outputs else None
+    if ending == "softmax":
+        return None, classes
+    if ending == "unknown" and (from_logits is None or classes is None):
+        # Each time: assigned weights may change what the outputs look like.
+        values = batched(compiled_logits(model, x.shape[1:], True), x[: sizes[-1]], sizes)
+        classes = values.shape[-1]
+        if from_logits is None:
+            from_logits = not looks_like_probabilities(values)
+    return from_logits is not False, classes
+
+
+def looks_like_probabilities(outputs: np.ndarray) -> bool:
     """Whether every row of the array [N, K] is a distribution over the classes."""
     outputs = np.asarray(outputs, np.float64)
     # bfloat16 sums are off by up to a percent.
     return bool(np.all(outputs >= 0) and np.all(np.abs(outputs.sum(-1) - 1) < 0.02))
-
-
-def _check_outputs(outputs):
-    shape = getattr(outputs, "shape", None)
-    if shape is None or len(shape) != 2 or shape[-1] is None or shape[-1] < 2:
-        found = type(outputs).__name__ if shape is None else f"an output of shape {tuple(shape)}"
-        raise ValueError(
-            "`model` must give one tensor of shape [batch, classes] with at least two classes. "
-            f"Received: {found}"
-        )
-    return outputs
 
 
 def _cut(model):
@@ -108,7 +140,7 @@ def _cut(model):
         return "unknown", None
 
     def logits(x):
-        return _check_outputs(ops.cast(inner(before(x, training=False)), "float32"))
+        return check_outputs(ops.cast(inner(before(x, training=False)), "float32"))
 
     return "softmax", logits
 

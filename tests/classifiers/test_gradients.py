@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from spectral_keras.attacks import input_gradient
+from spectral_keras.classifiers import input_gradient
 from tests.oracles import to_numpy
 
 X = np.array([[1.0, -2.0, 0.5], [0.0, 3.0, -1.0]], "float32")

@@ -6,7 +6,7 @@ import statistics
 from spectral_keras.ops.validation import check_number, check_positive_int
 
 
-def wilson_interval(successes, count, confidence=0.95):
+def wilson_interval(successes: int, count: int, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval of a binomial share.
 
     Wilson, "Probable inference, the law of succession, and statistical inference" (1927). Unlike

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from spectral_keras.attacks import fgsm, input_gradient, pgd
-from spectral_keras.attacks.logits import logits_function
-from spectral_keras.attacks.objectives import objective
+from spectral_keras.attacks import fgsm, pgd
+from spectral_keras.attacks.step import objective
+from spectral_keras.classifiers import input_gradient, logits_function
 from tests.attacks.nets import Opaque, classes, conv_net, images, linear_net, outputs
 from tests.oracles import to_numpy
 
