@@ -365,7 +365,7 @@ def _grain(builder, batch, size, augment, threads=0, processes=0):
         decoders = {"image": tfds.decode.SkipDecoding()}
         data = grain.MapDataset.source(builder.as_data_source("train", decoders=decoders))
         data = data.seed(0).shuffle().map(read).batch(batch).random_map(finish)
-        # Of its processes' batches some are finished before an epoch begins: as many more.
+        # Its processes finish some batches before an epoch begins: as many more.
         count = len(data) + 2 * processes
         # Batches that wait, as many as ours.
         reading = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * bool(threads))

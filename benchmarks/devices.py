@@ -154,7 +154,7 @@ def _interleaved(pair, ways, seconds):
 
 
 def _statistics(times):
-    """Of pairs (wall, processor) of seconds."""
+    """Median and range of pairs (wall, processor) of seconds."""
     wall, processor = zip(*times, strict=True)
     return {
         "milliseconds": 1e3 * statistics.median(wall),

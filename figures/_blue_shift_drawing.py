@@ -13,7 +13,7 @@ KINDS = {
     "intermodulation": (BLUE, "s", "intermodulation: $mf_1 \\pm nf_2$"),
 }
 CAPTION = (
-    "Amplitudes of cosines on a logarithmic axis; what is not drawn is below {floor:g}. "
+    "Amplitudes of cosines on a logarithmic axis; what is not shown is below {floor:g}. "
     "softplus(x) \u2212 x/2 and ReLU(x) \u2212 x/2 are even functions: only even orders come out "
     "(2f, 4f, f2 \u00b1 f1). tanh and hardtanh are odd: only odd orders (3f, 2f1 \u00b1 f2). "
     "One tone has the amplitude of two in step, {amplitude:g}; at 1, as the paper's sin, hardtanh "
@@ -107,7 +107,7 @@ def products(settings, kind):
                     found.setdefault(m * f1, ("harmonic", f"{m}$f$"))
                 continue
             name = "harmonic" if m == 0 or n == 0 else "intermodulation"
-            # Of the two signs, the one with a positive frequency.
+            # The sign that has a positive frequency.
             sign = 1 if m * f1 > n * f2 else -1
             found.setdefault(m * f1 + n * f2, (name, product_name(m, n)))
             found.setdefault(abs(m * f1 - n * f2), (name, product_name(sign * m, -sign * n)))

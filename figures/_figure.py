@@ -181,7 +181,7 @@ def _parse(figure, argv):
         "--preset",
         choices=[preset for preset in PRESETS if preset in figure.presets],
         help="what to run: smoke (seconds), cpu (about two hours on two cores at most), paper "
-        "(the paper's own settings, for a GPU); without it the figure is drawn again",
+        "(the paper's own settings, for a GPU); without it the figure is plotted again",
     )
     parser.add_argument("--results", default=str(RESULTS), help="folder of the JSON and the PNG")
     parser.add_argument(

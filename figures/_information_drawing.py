@@ -35,7 +35,7 @@ CONFOUNDS = (
     "1000 images for each pixel and then the mean over the pixels, not a loss for each image; its "
     "spectral images passed through an absolute value and a min-max normalisation over batch and "
     "rows; its crop rule, 32 \u2212 2\u2308(32 \u2212 32/p)/2\u2309, gives one size for several "
-    "reductions p, hence the plateaus, drawn at 1/p\u00b2.  Crosses: all three done again here."
+    "reductions p, hence the plateaus, plotted at 1/p\u00b2.  Crosses: all three done again here."
 )
 PARTS = {"validation": "set aside from the training set", "train": "training set"}
 

@@ -1,7 +1,7 @@
 """What masks are compared with: other masks of their size, and the images' own spectra.
 
 That a mask reverses an attack is news only if one that has nothing to do with the image does not;
-that the class can be told from a mask, only if it cannot be told as well from the image.
+that the class follows from a mask, only if it does not follow as well from the image.
 """
 
 import numpy as np

@@ -251,8 +251,8 @@ def table2(pairs, masks, bands):
     """How many images keep their class behind their masks, with three forms of the mask.
 
     "mask" is the learned one, "binary" 1 where that is above 0: the paper's code made the stored
-    masks binary on the way to the complement and went on with those.  "shuffled" is a control: the
-    learned values on other frequencies of the same ring, pairs kept together, DC where it was.
+    masks binary on the way to the complement and used those from then on.  "shuffled" is a control:
+    the learned values on other frequencies of the same ring, pairs kept together, DC where it was.
     """
     from spectral_keras.analysis import complement
 

@@ -111,7 +111,7 @@ PRESETS = {
         "embedding": "umap",
     },
 }  # fmt: skip
-# Of the networks, the attacks' random starts and the masks' order of images.
+# Seed of the networks, the attacks' random starts and the masks' order of images.
 SEED = 0
 CIFAR10 = (
     *("airplane", "automobile", "bird", "cat", "deer"),

@@ -159,7 +159,7 @@ def _angular_shares(content, run_):
         return claim(_PAPER, "Figure 7, angular", text, run_)
     gained, images = found["gained"], found["images"]
     most, least = max(gained), min(gained)
-    # Of all pairs of wedges this one was looked for: Bonferroni's correction.  Opposite wedges of
+    # This pair was chosen among all pairs of wedges: Bonferroni's correction.  Opposite wedges of
     # a real image's mask are one.
     wedges = max(2, len(gained) // 2)
     confidence = 1 - 0.05 / (wedges * (wedges - 1) / 2)
@@ -237,7 +237,7 @@ def _beats(form, mask, control, images):
 
 
 def _conditional(form, one):
-    """Of the images that a form leaves their class when clean: how many does it when attacked?"""
+    """How many images that a form leaves their class when clean keep it when attacked?"""
     return f"{form}: {one['both']} of {one['X']} that are right when clean"
 
 

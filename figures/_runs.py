@@ -1,4 +1,4 @@
-"""Training runs of the zoo inside a figure: made, gone on with, or taken from its results."""
+"""Training runs of the zoo inside a figure: made, continued, or taken from its results."""
 
 import contextlib
 import csv
@@ -22,7 +22,7 @@ def trained(experiment, key, model, arguments, *, evaluate=True, training_error=
     """The record of one training run of `python -m models.MODEL ARGUMENTS`.
 
     A record that the experiment's results hold already is returned as it is; the folder of a
-    finished run of the same command is read, that of an interrupted one is gone on with; otherwise
+    finished run of the same command is read, that of an interrupted one is continued; otherwise
     the network is trained.
 
     Args:
@@ -51,12 +51,12 @@ def trained(experiment, key, model, arguments, *, evaluate=True, training_error=
     folder = RunFolder(experiment.folder / key)
     # A run of other settings that went by this name is of no use any more.
     stale = folder.begun and not _is_of(read_json(folder / "config.json").get("command"), options)
-    # Another figure's, perhaps; without its checkpoints it could not be gone on with.
+    # Another figure's, perhaps; without its checkpoints it could not be continued.
     whole = ("result.json", "best.keras", "history.csv", "curves.png")
     files = all((folder / name).exists() for name in whole)
     if files and evaluate and not (stale or training_error or experiment.overwrite):
         result = _read_result(folder)
-        # With a damaged history the run is gone on with, which writes it again.
+        # With a damaged history the run is continued, which writes it again.
         if result is not None:
             runs[key] = {
                 "command": command,

@@ -124,7 +124,7 @@ def run_key(network, arm, seed):
 
 
 def train_arm(experiment, network, arm, seed):
-    """(key, record) of one training; made, gone on with, or taken from what is there."""
+    """(key, record) of one training; made, continued, or taken from what is there."""
     settings = experiment.settings
     arguments = settings["training"] | settings["options"].get(network, {})
     arguments |= arm_options(arm, network, settings["gate_hidden"]) | {"seed": seed}

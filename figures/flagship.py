@@ -75,7 +75,7 @@ def _resnets(width, dataset, training, seeds):
 
 
 PRESETS = {
-    # Of the network that compiles in a second.
+    # The network that compiles in a second.
     "smoke": {
         "arms": [
             _arm(f"eq. (5), {name}", "spectral_pool_cnn", "digits",

@@ -7,14 +7,13 @@ both networks, and wrong for the natural one under attack.  So X is 100 % and XA
 Masks act on an image's difference to mid-grey, as the published ones behind the normalisation.
 
 What differs from the published code: the images are chosen right for both networks; filtered images
-are those of the learned masks, and those of masks made binary, which the code went on with, stand
-beside them; the control of the linear classifier has one fixed permutation; the sets keep images
-apart on which their masks are tested; one eps for training and attack in units of [0, 1], whose
-range is the clipping range.  Imagenette's images are resized to squares, not cropped.
-
-Controls that the paper lacks: masks of the same values on other frequencies of the same rings or on
-the lowest ones, masks of other images of the class and of other classes; for the linear classifier
-of masks the same one on the images' own spectra, over repeated splits.
+are those of the learned masks, beside those of masks made binary, which the code used after that;
+the control of the linear classifier has one fixed permutation; the sets keep images apart on which
+their masks are tested; one eps for training and attack in units of [0, 1], whose range is the
+clipping range.  Imagenette's images are resized to squares, not cropped.  Controls that the paper
+lacks: masks of the same values on other frequencies of the same rings or on the lowest ones, masks
+of other images of the class and of other classes; for the linear classifier of masks the same one
+on the images' own spectra, over repeated splits.
 
 Command: python -m figures.fourier_masks --preset cpu
 """

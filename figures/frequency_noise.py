@@ -26,7 +26,7 @@ from spectral_keras.ops.spectral_noise import draw_control
 NUM_BANDS = len(NOISE_BANDS)
 # A border of zeros, as for the random crop: 32 x 32 become the paper's 40 x 40.
 BORDER = 4
-# Whatever is drawn, is drawn again the same by the next call.
+# The next call samples the same numbers again.
 SEED = 0
 
 _PAPER = {"dataset": "cifar10", "picture": 14, "sigmas": [3.0, 1.0], "random": 5}
@@ -76,8 +76,8 @@ def noisy(images, sigma, alpha_r, *, seed=SEED, **options):
 
 def random_controls(count):
     """`count` draws of alpha_r, rounded to what the figure writes under the pictures."""
-    drawn = keras.ops.convert_to_numpy(draw_control(count, keras.random.SeedGenerator(SEED)))
-    return drawn.astype("float64").round(2).tolist()
+    sampled = keras.ops.convert_to_numpy(draw_control(count, keras.random.SeedGenerator(SEED)))
+    return sampled.astype("float64").round(2).tolist()
 
 
 def deviation(images, sigma, alpha_r, **options):

@@ -49,7 +49,7 @@ PRESETS = {
         "retraining": _COMMON | {"limit": 200, "epochs": 2, "batch_size": 32, "width": 0.05},
     },
     # A quarter of the filters.  A few thousand steps: learning rates below 0.003 and more than
-    # six pairs cannot be told from untrained networks in it.
+    # six pairs cannot be distinguished from untrained networks in it.
     "cpu": {
         "trials": {"cifar10": 14, "cifar100": 9},
         "initial_points": 7,
@@ -118,7 +118,7 @@ def _summary(result):
 
 
 def searched(experiment, dataset):
-    """The search on one data set: made, gone on with, or taken from the results."""
+    """The search on one data set: made, continued, or taken from the results."""
     import keras
 
     from spectral_keras.experiments.search.command import search

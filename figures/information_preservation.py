@@ -67,7 +67,7 @@ PRESETS = {
 }
 
 # What the committed notebooks of the report print for its Figure 6: the reduction p of each axis,
-# drawn at the fraction 1/p^2.
+# plotted at the fraction 1/p^2.
 REPORT = {
     "max": {"p": [2, 4, 8, 16, 32], "loss": [0.1920, 0.3808, 0.5814, 0.7934, 0.9389]},
     "spectral": {

@@ -25,7 +25,7 @@ from spectral_keras.experiments.command import CommandError, Stopped, report_end
 from spectral_keras.experiments.folder import check_output, read_json
 from spectral_keras.experiments.options import Options, number, option, path
 
-# The most valuable first: what a claim of a paper hangs on, and what can be told soonest.
+# The most valuable first: what a claim of a paper hangs on, and what can be known soonest.
 ORDER = (
     "flagship",
     "auxiliary_tasks",

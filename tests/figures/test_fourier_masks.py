@@ -392,7 +392,7 @@ def toy(**changes):
 class TestClaims:
     NAMES = ("kept", "radial", "angular", "low", "direction", "complement", "reversed", "class",
              "spectrum", "splits")  # fmt: skip
-    # Of one mask a training there is no interval.
+    # One mask a training gives no interval.
     ALWAYS = {"radial": "undecided", "angular": "undecided"}
 
     def found(self, content):
