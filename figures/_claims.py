@@ -24,7 +24,8 @@ def claim(paper, where, text, run, *, effect=None, unit="points", over="", print
         where: table, figure or section.
         text: the claim, in a few words.
         run: network, width, images, epochs and seeds that it was tested with.
-        effect: what was measured, a number, in units of `unit`; None if nothing was.
+        effect: what was measured, a number, in units of `unit`; None if nothing was.  Of several
+            parts the one that decides is shown, if it has a number.
         over: what the interval is over, such as "2 seeds" or "1000 images".
         printed: the paper's number in the same unit.
         note: what a reader must know.
@@ -35,12 +36,19 @@ def claim(paper, where, text, run, *, effect=None, unit="points", over="", print
     if parts is None:
         parts = [(None, {"interval": None, "measured": effect is not None} | rule)]
     judged = [_judged(what, dict(arguments)) for what, arguments in parts]
-    interval = judged[0]["interval"]
+    verdict = combine(part["verdict"] for part in judged)
+    shown = next(part for part in judged if part["verdict"] == verdict)
+    if shown["effect"] is None:
+        shown = judged[0]
+    if shown["effect"] is not None:
+        effect = shown["effect"]
+    interval = shown["interval"]
     return {
         "paper": paper, "where": where, "claim": text, "run": run, "effect": effect, "unit": unit,
-        "interval": interval, "over": over if interval else "", "printed": printed,
+        "of": shown["what"], "interval": interval, "over": over if interval else "",
+        "printed": printed,
         "detectable": None if interval is None else (interval[1] - interval[0]) / 2,
-        "parts": judged, "verdict": combine(part["verdict"] for part in judged), "note": note,
+        "parts": judged, "verdict": verdict, "note": note,
     }  # fmt: skip
 
 
@@ -68,6 +76,11 @@ def over_seeds(values):
     return {"effect": mean, "interval": t_interval(values), "over": f"{len(values)} seeds"}
 
 
+def exact(value):
+    """Keyword arguments of `claim` for a number that nothing random enters."""
+    return {"effect": float(value), "interval": (float(value),) * 2, "over": "nothing random"}
+
+
 def sentence(one):
     """The claim, its verdict and its numbers, in one line."""
     words = f"{one['claim']}: {one['verdict'].upper()}"
@@ -77,6 +90,7 @@ def sentence(one):
             low, high = (number(end) for end in one["interval"])
             words += f" [{low}, {high}]"
         words += f" {one['unit']}".rstrip()
+        words += f" ({one['of']})" if one["of"] else ""
     if one["printed"] is not None:
         words += f" (paper {number(one['printed'])})"
     return words + (f"; {one['note']}" if one["note"] else "")
@@ -87,6 +101,8 @@ def number(value):
     if isinstance(value, str):
         return value
     size = abs(value)
+    if 0 < size < 5e-4:
+        return f"{value:.0e}"
     digits = 1 if size >= 20 else 3 if 0 < size < 0.1 else 2
     return f"{value:.{digits}f}"
 

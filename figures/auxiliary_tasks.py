@@ -335,8 +335,8 @@ def _better_attacked(runs, settings, backbone):
         f"{backbone}: trained on FGSM, every network is better under FGSM than on clean images",
         _run_words(record, settings, backbone), effect=parts[0][1]["effect"], over=over,
         printed=printed, parts=parts,
-        note="the number is that without a task; possible causes, not measured: the true label "
-        "in the attack, averages of batch normalisation, a masked gradient",
+        note="possible causes, not measured: the true label in the attack, averages of "
+        "batch normalisation, a masked gradient",
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from figures._blue_shift_drawing import draw
+from figures._claims import claim, exact
 from figures._figure import Figure
 
 # Name -> function of a tensor; "input" and "square", the paper's worked example, for comparison.
@@ -203,10 +204,40 @@ def run(experiment):
     }
 
 
+def derive(stored):
+    """Fills `claims`."""
+    content = stored["content"]
+    tones, moved = content["one_tone"], content["translation"]
+    parts = [
+        (name, {"interval": (change, change), "effect": change})
+        for name in ACTIVATIONS
+        for change in [tones[name]["centroid"] - tones["input"]["centroid"]]
+    ]
+    apart = max(
+        abs(a - b)
+        for factor in moved["factors"]
+        for a, b in zip(factor["measured"], factor["dirichlet"], strict=True)
+    )
+    run_ = f"{content['data']['samples']:,} samples; nothing is trained"
+    content["claims"] = [
+        claim("fourier_masks", "Figure 1",
+              "softplus, tanh, ReLU and hardtanh add frequencies above a tone's", run_,
+              effect=parts[0][1]["effect"], unit="cycles", over="nothing random", parts=parts,
+              note="mean frequency of the power: " + ", ".join(
+                  f"{name} {part['effect']:+.2f}" for name, part in parts)),
+        claim("fourier_masks", "Section 3.1",
+              "averaging over translations by up to a damps frequency k of N by "
+              "sin(pi n k / N) / (n sin(pi k / N)), n = 2 a + 1", f"{moved['length']} samples",
+              unit="largest difference", bound=1e-6, above=False,
+              note="the continuous sinc of the paper is its limit", **exact(apart)),
+    ]  # fmt: skip
+
+
 FIGURE = Figure(
     name="blue_shift",
     description=(__doc__ or "").strip(),
     presets=PRESETS,
     run=run,
     draw=draw,
+    derive=derive,
 )

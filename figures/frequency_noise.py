@@ -15,6 +15,7 @@ import math
 import keras
 import numpy as np
 
+from figures._claims import claim, exact
 from figures._figure import Figure
 from figures._style import AMBER, BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, caption
 from figures._test_images import batches, data_line, encode, read_test_images, show
@@ -423,10 +424,32 @@ def draw_turns(axis, content):
     axis.legend(fontsize=9, loc="lower right", ncols=2)
 
 
+def derive(stored):
+    """Fills `claims`."""
+    content = stored["content"]
+    data = content["data"]
+    run_ = f"{data['images']:,} images of {data['name']}; nothing is trained"
+    far = max(abs(value - 0.2) for value in content["bands"]["coverage"])
+    (row,) = (
+        one for one in content["turned"] if one["size"] == data["padded"] and one["sigma"] == 1
+    )
+    content["claims"] = [
+        claim("frequency_interpretation", "Equation (18), Figure 4",
+              "each of the five bands holds a fifth of the information, to 0.05",
+              f"{data['padded'][0]} x {data['padded'][1]} coefficients", unit="share", bound=0.05,
+              above=False, printed="1/5", note="the largest distance from 1/5", **exact(far)),
+        claim("frequency_interpretation", "Section 3.2, Figure 4",
+              "the noise leaves the phase as it is", run_, unit="% of the coefficients", bound=0.1,
+              above=False, note="turned by half a turn with noise of variance 1 in all bands; "
+              "keep_phase clips instead", **exact(100 * row["turned"])),
+    ]  # fmt: skip
+
+
 FIGURE = Figure(
     name="frequency_noise",
     description=(__doc__ or "").strip(),
     presets=PRESETS,
     run=run,
     draw=draw,
+    derive=derive,
 )

@@ -225,7 +225,7 @@ def derive(stored):
                     f"{_NAMES[other]}, at every size that divides {data['shape'][0]}",
                     run_, effect=numbers["mean"][0], unit="of an image's norm",
                     over=f"{data['images']:,} images, paired", parts=parts,
-                    note=f"the number is at {parts[0][0]}; {_which(parts)}",
+                    note=_which(parts),
                 )
             )  # fmt: skip
     fewer = best["fraction"] / best["spectral_fraction"]

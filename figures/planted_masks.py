@@ -15,6 +15,7 @@ if __name__ == "__main__":
 
 import numpy as np
 
+from figures._claims import claim, over_seeds
 from figures._figure import Figure
 from figures._planted_drawing import draw
 from figures._runs import trained
@@ -211,10 +212,38 @@ def _constant(shape):
     return constant
 
 
+def derive(stored):
+    """Fills `claims`: one value a network, which differ in architecture and data."""
+    content, settings = stored["content"], stored["settings"]
+    penalty = settings["class_penalty"]
+    beyond_chance, beyond_untrained = [], []
+    for networks in content["found"].values():
+        for found in networks.values():
+            (one,) = (one for one in found["sets"] if one["penalty"] == penalty)
+            beyond_chance.append(one["average_precision"] - found["chance"])
+            beyond_untrained.append(
+                one["average_precision"] - found["untrained"]["average_precision"]
+            )
+    run_ = f"{len(beyond_chance)} networks on planted bands, {settings['mask_images']} mask images"
+    common = {"unit": "average precision", "note": f"lambda = {penalty:g}"}
+    where = "a ground truth that the paper lacks"
+    chance, untrained = over_seeds(beyond_chance), over_seeds(beyond_untrained)
+    for found in (chance, untrained):
+        if found["interval"]:
+            found["over"] = f"{len(beyond_chance)} networks"
+    content["claims"] = [
+        claim("fourier_masks", where, "masks of the set find planted frequencies beyond guessing",
+              run_, **common, **chance),
+        claim("fourier_masks", where, "masks of a trained network find more of them than those of "
+              "an untrained one", run_, **common, **untrained),
+    ]  # fmt: skip
+
+
 FIGURE = Figure(
     name="planted_masks",
     description=(__doc__ or "").strip(),
     presets=PRESETS,
     run=run,
     draw=draw,
+    derive=derive,
 )

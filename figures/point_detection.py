@@ -14,6 +14,7 @@ import math
 
 import numpy as np
 
+from figures._claims import claim, exact
 from figures._figure import Figure
 from figures._style import BLUE, GREEN, ORANGE, PURPLE, caption
 
@@ -316,11 +317,29 @@ def words(content, settings):
     )
 
 
+def derive(stored):
+    """Fills `claims`."""
+    content = stored["content"]
+    run_ = f"one layer of {len(content['filters'])} known filters; nothing is trained"
+    summary = content["summary"]
+    content["claims"] = [
+        claim("frequency_interpretation", "Section 3.4, Figure 5",
+              "the mean of a linear layer's channel tells frequencies apart", run_, unit="spread",
+              bound=1e-4, note="largest over the filters, rounding; circular padding",
+              **exact(max(summary["mean"]["spread"]))),
+        claim("frequency_interpretation", "Section 3.4, Figure 5",
+              "the root mean square of the change is t |W| / N", run_, unit="largest difference",
+              bound=1e-4, above=False,
+              **exact(summary["rms"]["largest_difference_from_closed_form"])),
+    ]  # fmt: skip
+
+
 FIGURE = Figure(
     name="point_detection",
     description=(__doc__ or "").strip(),
     presets=PRESETS,
     run=run,
     draw=draw,
+    derive=derive,
     font_size=18,
 )

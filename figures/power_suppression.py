@@ -11,6 +11,7 @@ if __name__ == "__main__":
 
 import numpy as np
 
+from figures._claims import claim, exact
 from figures._figure import Figure
 from figures._style import AMBER, BLACK, BLUE, GREEN, GREY, ORANGE, caption
 from figures._test_images import batches, data_line, encode, read_test_images, show
@@ -237,10 +238,33 @@ def draw_measured(axis, content, quantity, title):
     axis.grid(alpha=0.3)
 
 
+def derive(stored):
+    """Fills `claims`."""
+    content = stored["content"]
+    images = f"{content['data']['images']:,} images of {content['data']['name']}"
+    radius = np.array(content["curves"]["radius"])
+    run_ = f"{images}; nothing is trained"
+
+    def rise(mask):
+        """Mean of a mask curve above half of the largest radius less that below."""
+        values, above = np.array(content["curves"]["mask"][mask]), radius > radius[-1] / 2
+        return values[above].mean() - values[~above].mean()
+
+    content["claims"] = [
+        claim("frequency_interpretation", "Equation (4), Figure 3",
+              "m_H as printed passes high frequencies more than low ones", run_, unit="gain",
+              note="corrected: 1 - m_step(s - 13)", **exact(rise("high as printed"))),
+        claim("frequency_interpretation", "Equation (4), Figure 3",
+              "m_H as corrected passes high frequencies more than low ones", run_, unit="gain",
+              **exact(rise("high"))),
+    ]  # fmt: skip
+
+
 FIGURE = Figure(
     name="power_suppression",
     description=(__doc__ or "").strip(),
     presets=PRESETS,
     run=run,
     draw=draw,
+    derive=derive,
 )

@@ -151,7 +151,8 @@ def test_claims():
         "resnet18: trained on FGSM, every network is better under FGSM than on clean images"
     ]
     # 1000 clean images are right: of the three, 900 is no more.
-    assert better["verdict"] == "contradicted" and better["effect"] == pytest.approx(20)
+    assert better["verdict"] == "contradicted" and better["effect"] == pytest.approx(-5)
+    assert better["of"] == "reconstruction, seed 0"
     assert [part["verdict"] for part in better["parts"]] == [
         "confirmed", "contradicted", "confirmed",
     ]  # fmt: skip
