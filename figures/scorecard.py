@@ -24,6 +24,7 @@ from spectral_keras.experiments.folder import check_output, read_json, write_jso
 PAGES = pathlib.Path(__file__).resolve().parents[1] / "docs" / "papers"
 # Modules with claims, in the order of the pages.
 FIGURES = (
+    "flagship",
     "information_preservation",
     "convergence",
     "frequency_dropout",
@@ -39,6 +40,14 @@ FIGURES = (
     "planted_masks",
 )
 _FULL = "--preset paper"
+# Modules whose JSON may be missing: a row says that they were not run.
+PENDING = {
+    "flagship": (
+        "spectral_representations", "Section 5.1",
+        "under 8.6 % error on CIFAR-10 with spectral pooling, by whatever means",
+        "--preset cpu: resnet18, 45,000 images", 8.6,
+    ),
+}  # fmt: skip
 
 # What no preset on two cores has reached: (paper, where, claim, module, run, the paper's number).
 MISSING = (
@@ -100,16 +109,22 @@ def collect(folder):
     rows = []
     for name in FIGURES:
         path = pathlib.Path(folder) / f"{name}.json"
+        if name in PENDING and not path.exists():
+            rows.append(_missing(*PENDING[name][:3], name, *PENDING[name][3:]))
+            continue
         stored = read_json(path)
         found = stored.get("content", {}).get("claims")
         if not isinstance(found, list):
             raise CommandError(f"{path} has no claims: python -m figures.{name} derives them")
         rows += [one | {"module": name, "preset": stored["preset"]} for one in found]
-    for paper, where, text, module, run, printed in MISSING:
-        row = claim(paper, where, text, run, unit="", printed=printed)
-        rows.append(row | {"module": module, "preset": None})
+    rows += [_missing(*one) for one in MISSING]
     order = list(PAPERS)
     return sorted(rows, key=lambda row: order.index(row["paper"]))
+
+
+def _missing(paper, where, text, module, run, printed):
+    row = claim(paper, where, text, run, unit="", printed=printed)
+    return row | {"module": module, "preset": None}
 
 
 def write(results, pages):
@@ -119,7 +134,8 @@ def write(results, pages):
     pages.mkdir(parents=True, exist_ok=True)
     write_json(results / "scorecard.json", {"rows": rows, "counts": _pages.counts(rows)})
     written = {pages / "scorecard.md": _pages.scorecard(rows)}
-    stored = {name: read_json(results / f"{name}.json") for name in FIGURES}
+    present = [name for name in FIGURES if (results / f"{name}.json").exists()]
+    stored = {name: read_json(results / f"{name}.json") for name in present}
     for paper in PAPERS:
         written[pages / f"results_{paper}.md"] = _pages.results(paper, rows, stored)
     for path, text in written.items():
