@@ -14,7 +14,6 @@ from spectral_keras.evaluation import VERDICTS, judge
 from spectral_keras.experiments.folder import read_json
 from tests.models.runs import by_hand
 
-
 PRESENT = [name for name in scorecard.FIGURES if (RESULTS / f"{name}.json").exists()]
 
 
