@@ -45,6 +45,12 @@ def real_frequencies(size):
     return np.stack([first // width, first % width], axis=1)
 
 
+def default_strength(size):
+    """4 sqrt 2, or what keeps .5 + perturbation in [0, 1] for images smaller than 16 x 16."""
+    height, width = check_size_pair("size", size)
+    return min(STRENGTH, 0.5 * math.sqrt(height * width / 2))
+
+
 def point_perturbation(size, frequencies=None, strength=STRENGTH, phase=0.0):
     """Cosines of L2 norm `strength` whose spectrum is zero but at ±[i, j].
 
@@ -89,7 +95,7 @@ def point_perturbation(size, frequencies=None, strength=STRENGTH, phase=0.0):
 def point_detection_maps(
     size,
     channel=0,
-    strength=STRENGTH,
+    strength=None,
     *,
     channels=3,
     phase=0.0,
@@ -110,7 +116,7 @@ def point_detection_maps(
     Args:
         size: image size, an integer or (height, width).
         channel: the channel that is perturbed.
-        strength: L2 norm of the perturbation.
+        strength: L2 norm of the perturbation; None for `default_strength(size)`.
         channels: number of channels.
         phase, frequencies: see `point_perturbation`; None gives all distinct frequencies.
         out_of_range: what to do where the strength takes a pixel out of [0, 1]: "error"; "clip",
@@ -133,6 +139,7 @@ def point_detection_maps(
     data_format = check_data_format(data_format)
     channels = check_positive_int("channels", channels)
     channel = check_channel("channel", channel, channels)
+    strength = default_strength(size) if strength is None else strength
     perturbation = point_perturbation(size, frequencies, strength, phase)
     perturbation = within_range(perturbation, strength, out_of_range)
     shape = (*perturbation.shape, channels)

@@ -5,8 +5,8 @@ from keras import ops
 
 from spectral_keras.analysis.layer_output import LayerOutput, find_layer, path_name
 from spectral_keras.analysis.point_detection import (
-    STRENGTH,
     check_channel,
+    default_strength,
     point_perturbation,
     real_frequencies,
     spectrum_from_half,
@@ -32,7 +32,7 @@ def frequency_response(
     layer,
     *,
     readout="rms",
-    strength=STRENGTH,
+    strength=None,
     phase=0.0,
     channels=None,
     subtract_grey=False,
@@ -94,13 +94,15 @@ def frequency_response(
     check_choice("readout", readout, READOUTS)
     check_bool("subtract_grey", subtract_grey)
     check_progress(progress)
-    strength = check_number("strength", strength, low=0, low_open=True)
+    if strength is not None:
+        strength = check_number("strength", strength, low=0, low_open=True)
     data_format = check_data_format(data_format)
     batch_size = check_positive_int("batch_size", batch_size)
     check_model(model)
     name = path_name(find_layer(model, layer))
     (height, width), depth = _image_shape(model, size, data_format)
     channels = _check_channels(channels, depth)
+    strength = default_strength((height, width)) if strength is None else strength
     index = real_frequencies((height, width))
     # Also before the first batch: an error should come at once.
     strongest = point_perturbation((height, width), [[0, 1 % width]], strength, phase)

@@ -429,3 +429,21 @@ class TestHistogram:
     def test_errors(self, function, argument, change, message):
         with pytest.raises(ValueError, match=message):
             function(argument, **change)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (4, 6), (8, 8), (16, 16), (32, 32), (224, 224)])
+def test_the_default_strength_fits_any_size(size):
+    frequencies = [[0, 0], [0, 1 % size[1]], [size[0] // 2, size[1] // 3]]
+    maps = point_detection_maps(size, frequencies=frequencies, channels=1, **LAST)
+    assert maps.min() >= 0 and maps.max() <= 1
+    # As strong as it can be, up to the paper's.
+    strength = min(STRENGTH, math.sqrt(size[0] * size[1] / 8))
+    expected = point_detection_maps(size, 0, strength, frequencies=frequencies, channels=1, **LAST)
+    np.testing.assert_array_equal(maps, expected)
+
+
+def test_the_response_of_a_small_model_by_default():
+    kernel = kernel_of((3, 3, 1, 2))
+    got = frequency_response(circular_model((8, 8), kernel), "conv", **LAST)
+    expected = math.sqrt(8) * transfer(kernel, (8, 8)) / 8
+    np.testing.assert_allclose(got, expected, atol=2e-6 * expected.max(), rtol=2e-5)
