@@ -18,7 +18,7 @@ from spectral_keras.ops.filters import squared_radius
 from spectral_keras.ops.frequencies import signed_frequencies
 from spectral_keras.ops.validation import check_positive_int
 
-# Of figures 4 and 7.
+# Those of figures 4 and 7.
 BANDS = 64
 
 _OCTANTS = 8
@@ -61,7 +61,7 @@ def radial_bands(height, width, bands=BANDS):
 def angular_wedges(height, width, wedges=BANDS):
     """The angular wedge of each frequency: equal angles, counter-clockwise from +x.
 
-    Angles are those seen in the centred spectrum drawn as an image, row 0 on top: atan2(-ky, kx).
+    Angles are those seen in the centred spectrum shown as an image, row 0 on top: atan2(-ky, kx).
     Wedge i holds i * 360 / wedges <= angle < (i + 1) * 360 / wedges degrees.  A frequency is a
     pair of integers, so it can lie on a border only at multiples of 45 degrees, where the tangent
     is rational; those are decided by the signs and the order of |kx| and |ky|, the others by an

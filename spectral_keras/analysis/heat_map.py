@@ -125,9 +125,9 @@ def fourier_heat_map(
         which, image = pair // count, pair % count
         first, needed = which[0], range(which[0], which[-1] + 1)
         signs = {k: signs[k] if k in signs else draw_signs(index[k]) for k in needed}
-        drawn = np.stack(list(signs.values()))[which - first, image].astype(np.float32)
+        sampled = np.stack(list(signs.values()))[which - first, image].astype(np.float32)
         waves = point_perturbation(size[:2], index[needed], norm, phase).astype(np.float32)
-        classes = ops.convert_to_numpy(predict(images[image], waves[which - first], drawn))
+        classes = ops.convert_to_numpy(predict(images[image], waves[which - first], sampled))
         failed = classes != labels[image]
         done = min(batch, total - start)
         np.add.at(wrong, which[:done], failed[:done])

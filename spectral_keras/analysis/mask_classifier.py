@@ -53,7 +53,7 @@ def classify_masks(
     coupled to the gradient, one cycle of the learning rate with a warm-up of a tenth of the steps
     (linear here), int(0.85 n) training masks.
 
-    The control trains on labels permuted across all masks, by one permutation drawn once, on the
+    The control trains on labels permuted across all masks, by one permutation made once, on the
     same split, with the same first weights and the same batches.  The paper's code drew new
     labels at every access, which no classifier can fit; to this one a classifier of many weights
     fits well, and what it cannot do is carry over to the test masks, unless the test or its split
@@ -73,7 +73,7 @@ def classify_masks(
         epochs, batch_size, learning_rate, weight_decay: of the training; the rate is the peak.
         confidence: of the Wilson intervals, in (0, 1).
         margin: gain over chance that the test set must be able to exclude for "at chance".
-        seed: of choice, split, permutation, first weights and order, all drawn by NumPy: the same
+        seed: of choice, split, permutation, first weights and order, all chosen by NumPy: the same
             on every backend.
 
     Returns:

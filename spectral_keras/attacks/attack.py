@@ -44,7 +44,7 @@ class Attack:
         steps: number of steps; None for 1 ("fgsm") or 10 ("pgd").
         step_size: length of a step, as `eps`; None for `eps` ("fgsm") or 2.5 * eps / steps ("pgd").
         norm: "inf" or "l2".
-        random_start: whether to start at a point drawn uniformly from the ball (clipped) and not at
+        random_start: whether to start at a uniform sample of the ball (clipped) and not at
             the image; None for False ("fgsm") or True ("pgd").
         restarts: number of tries, each from another point of the ball.
         targeted: whether to go toward the labels instead of away from them.

@@ -67,7 +67,7 @@ def l2_project(images, x, eps, clip):
 
 
 def random_point(x, eps, norm, rng):
-    """A point drawn uniformly from the ball around the one image x, before clipping."""
+    """A uniform sample of the ball around the one image x, before clipping."""
     if norm == "inf":
         noise = rng.random(x.shape, np.float32) * np.float32(2) - np.float32(1)
         return x + noise * np.asarray(eps, np.float32)

@@ -158,7 +158,7 @@ class _Run:
         """Where the next try of these images begins."""
         start = self.x[index]
         if self.attack.random_start:
-            # Of the image's own generator: no other image and no batch size changes the draw.
+            # From the image's own generator: no other image and no batch size changes it.
             start = np.stack(
                 [
                     random_point(

@@ -76,7 +76,7 @@ def perturb(
     else:
         size = eps if attack.steps == 1 else eps * (2.5 / attack.steps)
 
-    # Drawn outside of the scope and the loop below: the generator's step forward has to stay.
+    # Sampled outside of the scope and the loop below: the generator's step forward has to stay.
     start = _start(x, eps, attack.norm, seed_generator) if attack.random_start else x
 
     with _constant_weights(model) if is_layer else contextlib.nullcontext():

@@ -52,15 +52,15 @@ def pgd(
         step_size: length of a step, as `eps`; None for 2.5 * eps / steps.
         steps: positive number of steps.
         norm: "inf" or "l2".
-        random_start: whether to start at a point drawn uniformly from the ball (clipped), and
-            not at `x`. The point of image i in try r is drawn from
+        random_start: whether to start at a uniform sample of the ball (clipped), and
+            not at `x`. The sample of image i in try r comes from
             `numpy.random.default_rng([seed, r, index[i]])`.
         restarts: number of tries. The first that fools the model is kept, or else the one with the
             highest loss at its end. More than one needs `random_start`.
         targeted: True to go toward the classes `y` instead of away from them.
         early_stop: whether an image is left as it is once the model is fooled (with `targeted`:
             gives the class `y`); images that are misclassified as they come return unchanged.
-            The same share of images is fooled at a fraction of the time; False goes on for a
+            The same share of images is fooled at a fraction of the time; False continues for a
             higher loss.
         from_logits: None cuts off a softmax at the model's end, and tells logits from
             probabilities by their values where the end is not a layer that it knows. True: the

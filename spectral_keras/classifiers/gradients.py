@@ -55,7 +55,7 @@ def input_gradient(function: Callable[[Any], Any], x: Any, *, has_aux: bool = Fa
             tape.watch(x)
             value = function(x)
             value, aux = value if has_aux else (value, None)
-        # Of a gather it is sparse.
+        # That of a gather is sparse.
         gradient = tf.convert_to_tensor(tape.gradient(value, x, unconnected_gradients="zero"))
     elif backend == "jax":
         import jax

@@ -282,5 +282,5 @@ class Batches(keras.utils.PyDataset):
 def _has_parameter(function, name):
     try:
         return name in inspect.signature(function).parameters
-    except (TypeError, ValueError):  # some callables of C do not tell
+    except (TypeError, ValueError):  # some callables of C do not say
         return False

@@ -196,7 +196,7 @@ def streams(
 
 
 def available_memory() -> int | None:
-    """Bytes that a process can still take without swapping; None where the system does not tell."""
+    """Bytes that a process can still take without swapping; None where the system does not say."""
     found = []
     try:
         with open("/proc/meminfo") as file:

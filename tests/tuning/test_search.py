@@ -104,7 +104,7 @@ class TestCommand:
         status, _, err = command("search", *arguments[:-1], tmp_path / "run", "--overwrite")
         assert status == 2 and "something else than a search" in err
         assert (tmp_path / "run" / "best.keras").exists()
-        # A search of a version that did not have an option yet goes on.
+        # A search of a version that did not have an option yet continues.
         config = json.loads((folder / "config.json").read_text())
         del config["options"]["aux"]
         (folder / "config.json").write_text(by_hand(config))
@@ -195,7 +195,7 @@ class TestCommand:
             "search", "--build", BUILDERS + "nine", "--dataset", npz, *FEW, "--output",
             tmp_path / "s",
         )  # fmt: skip
-        assert status == 130 and "--resume goes on in" in err and "Traceback" not in err
+        assert status == 130 and "--resume continues in" in err and "Traceback" not in err
 
 
 class TestApi:
@@ -291,7 +291,7 @@ class TestProcesses:
         finished = (folder / "trials" / "trial_0" / "record.json").read_bytes()
         status, out, err = command("search", *arguments(npz, folder, *self.EPOCHS, "--resume"))
         assert (status, err) == (0, "")
-        assert "going on: 1 of 3 trials are finished" in out
+        assert "continuing: 1 of 3 trials are finished" in out
         assert "trial 2 epoch 2/" not in out and "trial 2 epoch 6/6" in out
         assert (folder / "trials" / "trial_0" / "record.json").read_bytes() == finished
         assert outcome(folder) == outcome(tmp_path / "whole")
@@ -306,11 +306,11 @@ class TestProcesses:
         status, out, err = command("search", *arguments(npz, folder, *self.EPOCHS, "--resume"))
         assert (status, err) == (0, "")
         assert f"trial {trial + 1} has lost its record.json: it is run again" in out
-        assert "going on: 2 of 3 trials are finished" in out
+        assert "continuing: 2 of 3 trials are finished" in out
         assert outcome(folder) == whole
 
     def test_records_of_other_machines_are_not_lost(self, command, npz, tmp_path):
-        """Of a search with workers that does not share its folder, finished in one process."""
+        """A search with workers that does not share its folder, finished in one process."""
         folder = tmp_path / "search"
         assert command("search", *arguments(npz, folder, *self.EPOCHS))[0] == 0
         scores = [trial["score"] for trial in results(folder)["trials"]]

@@ -24,8 +24,8 @@ from spectral_keras.ops.fft import irfft2_last, rfft2_last
 INVARIANCES = ("exp", "squared", "cross_entropy")
 MODULATIONS = ("amplitude", "phase", "both")
 
-# exp(d^2) goes on as a straight line in d^2 from here: Adam squares the gradient, and the square
-# of exp(30) = 1e13 fits float32 where that of exp(50) does not.
+# exp(d^2) continues as a straight line in d^2 from here: Adam squares the gradient, and
+# the square of exp(30) = 1e13 fits float32 where that of exp(50) does not.
 _LARGEST_EXPONENT = 30.0
 
 

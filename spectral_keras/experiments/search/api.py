@@ -32,7 +32,7 @@ def search(
     Bayesian optimisation of Keras Tuner (Gaussian process, upper confidence bound) of the highest
     validation accuracy of a trial's epochs.  No point is tried twice; all trials start from the
     same seed; points that cannot be trained (`ValueError` while building, a loss that is not
-    finite, no memory left) are reported and avoided.  Killed at any moment, the search goes on
+    finite, no memory left) are reported and avoided.  Killed at any moment, the search continues
     with `resume=True` where it was, in the middle of a trial too.
 
     `build` may branch and loop on the values that it gets, with Keras Tuner's conditional scopes or
@@ -56,7 +56,7 @@ def search(
         augment: None, or a function of (images, rng), see `spectral_keras.data.Batches`.
         fix: hyper-parameters that are not searched, dict of name -> value.
         ranges: other ends, dict of name -> (low, high), or of name -> choices.
-        resume: go on with the search in `folder`.
+        resume: continue the search in `folder`.
         overwrite: delete the search in `folder` first.
         show: function that prints a line of progress.
 

@@ -23,7 +23,7 @@ command in each, with Keras Tuner's environment variables:
 
 - --output must be one folder that all of them see.  Without a shared folder points and scores
   still arrive, but reasons of failures and accuracies of epochs stay with the workers.
-- A worker that was killed goes on in the middle of its trial when it is started again with the
+- A worker that was killed continues in the middle of its trial when it is started again with the
   same ID.  If it is not, the chief waits for it: stop all and start all with --resume, which
   gives its trial to any worker.  After a killed chief, too, stop and start all of them.
 - A worker that starts when all is done finds no chief, and says so after ten minutes.
@@ -58,8 +58,8 @@ def main(argv=None):
         results = search(own, options, arguments, given, folder, argv)
         status = 1 if results and results["best"] is None else 0
     except (CommandError, OSError, KeyboardInterrupt) as error:
-        goes_on = f"--resume goes on in {folder.path}" if folder and folder.begun else ""
-        status = report_end(program("tuning.search"), error, goes_on)
+        advice = f"--resume continues in {folder.path}" if folder and folder.begun else ""
+        status = report_end(program("tuning.search"), error, advice)
     finally:
         if folder:
             folder.close()

@@ -64,7 +64,7 @@ def run(problem, data, batches, folder, config, *, resume=False, overwrite=False
         folder: `SearchFolder`; the caller closes it.
         config: dict with "model", "build", "command", "options" (with "epochs" and "seed"),
             "arguments" and "search" (with "trials" and "initial_points").
-        resume: go on with the search in the folder.
+        resume: continue the search in the folder.
         overwrite: delete the search in the folder first.
         show: function that prints a line.
 
@@ -129,7 +129,7 @@ def run(problem, data, batches, folder, config, *, resume=False, overwrite=False
         show,
     )
     if resume and oracle.trials:
-        show(f"going on: {len(oracle.end_order)} of {search['trials']} trials are finished")
+        show(f"continuing: {len(oracle.end_order)} of {search['trials']} trials are finished")
     _search(tuner, role, show)
     if role == "worker":
         show("worker: no trials are left; the chief writes the results")

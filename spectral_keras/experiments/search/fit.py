@@ -1,4 +1,4 @@
-"""Training that survives SIGKILL: a checkpoint after each epoch, and the next start goes on."""
+"""Training that survives SIGKILL: a checkpoint after each epoch, and the next start continues."""
 
 import math
 import sys
@@ -37,7 +37,7 @@ def infeasible(error):
 
 
 def fit(model, batches, epochs, folder, *, best=None, on_epoch=None, monitor="val_accuracy"):
-    """Train a compiled model; go on after the newest checkpoint of `folder`, if there is one.
+    """Train a compiled model; continue after the newest checkpoint of `folder`, if there is one.
 
     Args:
         model: compiled Keras model.

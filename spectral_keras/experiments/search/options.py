@@ -8,7 +8,7 @@ from spectral_keras.experiments.search.spaces import SPACES
 from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.models import registry
 
-# Of the training command, but meaningless for a trial: a trial writes no run folder, and all
+# The training command's, without meaning for a trial: a trial writes no run folder, and all
 # trials have the same length and the schedule that belongs to it.
 _NOT_HERE = ("export", "tensorboard", "early_stopping")
 
@@ -62,7 +62,7 @@ def build_parser(epilog):
     parser.add_argument(
         "--output", type=path, help="search folder (default searches/MODEL-DATASET)"
     )
-    parser.add_argument("--resume", action="store_true", help="go on where it was interrupted")
+    parser.add_argument("--resume", action="store_true", help="continue where it was interrupted")
     parser.add_argument("--overwrite", action="store_true", help="delete an earlier search first")
     return parser
 

@@ -28,7 +28,7 @@ class Oracle(keras_tuner.oracles.BayesianOptimizationOracle):
     - No point is proposed twice: a repeat gives way to a random new point, and when there is
       none left the search stops (`exhausted`).
     - Every seed counts, 0 included, and a proposal depends on (seed, number of the trial, results
-      of the finished trials) alone, so that a resumed search goes on as it would have gone on.
+      of the finished trials) alone, so that an interruption changes nothing.
     - Failed points count as the worst score so far: the search learns to stay away from them.
       Any number of trials may fail.
     - The state is read from the trials' own files, each of which is written in one move.
@@ -96,7 +96,7 @@ class Oracle(keras_tuner.oracles.BayesianOptimizationOracle):
         try:
             # Matrices of a few rows: more threads would only wait for each other.
             with threadpool_limits(1), warnings.catch_warnings():
-                # Of the kernel's length scales: with few points most are at their bounds.
+                # About the kernel's length scales: with few points most are at their bounds.
                 warnings.simplefilter("ignore")
                 return super().populate_space(trial_id)["values"]
         finally:

@@ -78,7 +78,7 @@ def _train_zoo(config, trial, more):
 
 
 def _train_build(config, search_folder, trial, more, output):
-    """Train what `build(hp)` returns; checkpoints as in a trial, so that --resume goes on."""
+    """Train what `build(hp)` returns; checkpoints as in a trial, so that --resume continues."""
     from spectral_keras.experiments.search.fit import Infeasible, best_row, fit
     from spectral_keras.experiments.search.options import as_train_options, build_options
     from spectral_keras.experiments.search.oracle import load_trial, trial_number

@@ -62,7 +62,7 @@ _KERNEL = {"kernel_size": Choice((3, 5))}
 _POOLING = {"pooling": Choice(("max", "spectral"))}
 _DROPOUT = {"dropout_rate": Range(0.0, 0.5)}
 
-# Of the backbones, which SGD trains.
+# The backbones, which SGD trains.
 _SGD = {
     "learning_rate": Range(1e-3, 3e-1, "log"),
     "momentum": Range(1 - 0.1**0.5, 1 - 0.1**2, "log_complement"),

@@ -12,7 +12,7 @@ from spectral_keras.experiments.search import cluster as _cluster
 from spectral_keras.experiments.search.asked import Asked
 from spectral_keras.experiments.search.fit import Infeasible, best_row, duration, fit
 
-# Of trials, in Keras Tuner.
+# What trials are in Keras Tuner.
 _ENDED = ("COMPLETED", "FAILED", "INVALID")
 
 
