@@ -12,6 +12,7 @@ import pytest
 from figures import _figure
 from spectral_keras.experiments.corrupt import command as corrupt
 from spectral_keras.experiments.evaluate import command as evaluate
+from spectral_keras.experiments.explain import command as explain
 from spectral_keras.experiments.train import command as _train
 from spectral_keras.experiments.train import run as _run
 from tests.models.runs import write_tiny
@@ -209,6 +210,15 @@ TRAIN = [
     (("--learning-rate", "1e400"), "--learning-rate", "'1e400'"),
     (("--learning-rate", "1e-400"), "--learning-rate", "'1e-400'"),
     (("--learning-rate", "fast"), "--learning-rate", "'fast'"),
+    (("--learning-rate", "1e300"), "--learning-rate", "'1e300'"),
+    (("--warmup-epochs", "1e308"), "--warmup-epochs", "'1e308'"),
+    (("--adversarial-eps", "1e999999999"), "--adversarial-eps", "'1e999999999'"),
+    (("--adversarial-steps", "1" + 30 * "0"), "--adversarial-steps", "<= 10000"),
+    (("--spectral-padding", "10000"), "--spectral-padding", "'10000'"),
+    (("--kernel-size", "1000000000"), "--kernel-size", "'1000000000'"),
+    (("--epochs", "1" + 30 * "0"), "--epochs", "<= 2.14748e+09"),
+    (("--image-size", "100000"), "--image-size", "'100000'"),
+    (("--output", "nope/../x"), "--output nope/../x", "there is no folder"),
     (("--momentum", "1"), "--momentum", "'1'"),
     (("--momentum", "-0.1"), "--momentum", "'-0.1'"),
     (("--weight-decay", "-1"), "--weight-decay", "'-1'"),
@@ -430,6 +440,9 @@ EVALUATE = [
     ),
     (("run", "--attack", "pgd", "--batch-size", "0"), "--batch-size", "'0'"),
     (("run", "--attack", "pgd", "--data-dir", ""), "--data-dir", "''"),
+    (("run", "--attack", "pgd", "--steps", "1" + 30 * "0"), "--steps", "<= 10000"),
+    (("run", "--attack", "pgd", "--eps", "1e999999999"), "--eps", "'1e999999999'"),
+    (("run", "--attack", "pgd", "--output", "nope/../x"), "nope/../x", "there is no folder"),
     (("run", "--corruptions", "fgo"), "'fgo'", "did you mean fog?"),
     (("run", *ATTACK, "--baseline", "run"), "--baseline", "--corruptions"),
     (("run", "--corruptions", "--baseline", "thesis"), "--baseline thesis", "result.json"),
@@ -451,7 +464,27 @@ def test_evaluate(here, capsys, arguments, name, received):
     assert_refused(here, capsys, evaluate.main, arguments, name, received)
 
 
+EXPLAIN = [
+    (("run", "--seed", "1" + 30 * "0"), "--seed", "1" + 30 * "0"),
+    (("run", "--split-seed", HUGE), "--split-seed", HUGE),
+    (("run", "--heat-map-norm", "1e999"), "--heat-map-norm", "'1e999'"),
+    (("run", "--images", "1" + 30 * "0"), "--images", "<= 2.14748e+09"),
+    (("run", "--image-size", "100000"), "--image-size", "'100000'"),
+    (("run", "--pixel-range", "0", "nan"), "--pixel-range", "'nan'"),
+    (("run", "--output", "nope/../x"), "--output nope/../x", "there is no folder"),
+    (("deep",), "deep/config.json", "recursion"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "name", "received"), EXPLAIN)
+def test_explain(here, capsys, arguments, name, received):
+    assert_refused(here, capsys, explain.main, arguments, name, received)
+
+
 COPY = [
+    (("--seed", "1" + 30 * "0"), "--seed", "1" + 30 * "0"),
+    (("--images", "1" + 30 * "0"), "--images", "<= 2.14748e+09"),
+    (("--output", "nope/../x"), "--output nope/../x", "there is no folder"),
     (("--corruptions", "fgo"), "--corruptions", "'fgo'"),
     (("--corruptions",), "--corruptions", "at least one"),
     (("--severities", "6"), "--severities", "'6'"),
@@ -564,6 +597,8 @@ class TestTuning:
     [
         (("--preset", "huge"), "--preset", "'huge'"),
         (("--presett", "smoke"), "--presett", "did you mean --preset?"),
+        (("--preset", "smoke", "--results", "file/x"), "--results file/x", "file is not a folder"),
+        (("--preset", "smoke", "--runs", "nope/../x"), "--runs nope/../x", "there is no folder"),
         (("--results", "thesis"), "thesis/made_up.json", "does not exist"),
         (("--results", "cut"), "cut/made_up.json", "cannot be read"),
         (("--results", "cut", "--preset", "smoke"), "cut/made_up.json", "cannot be read"),

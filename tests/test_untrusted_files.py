@@ -5,6 +5,7 @@ import base64
 import hashlib
 import io
 import json
+import os
 import pathlib
 import pickle  # only to make what must not be read
 import shutil
@@ -15,10 +16,12 @@ import numpy as np
 import pytest
 
 from spectral_keras.data import DataError, load, load_corrupted
+from spectral_keras.data.errors import DataWarning
 from spectral_keras.experiments import saved_models as _files
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.corrupt import command as corrupt
 from spectral_keras.experiments.evaluate import command as evaluate
+from spectral_keras.experiments.explain import command as explain
 from spectral_keras.experiments.train import command as _train
 from spectral_keras.experiments.train import run as _run
 from spectral_keras.training.checkpoint import (
@@ -151,7 +154,7 @@ class TestArrays:
         assert "secret words" not in str(caught.value)
         (tmp_path / "set" / "b" / "4.png").unlink()
         (tmp_path / "set" / "c").symlink_to(tmp_path / "set" / "c")
-        with pytest.raises(DataError, match="cannot be read"):
+        with pytest.warns(DataWarning, match=r"left out of .*\(c\)"):
             load(str(tmp_path / "set"))
 
 
@@ -278,6 +281,45 @@ class TestKerasFiles:
         with pytest.raises(CommandError, match="best.keras cannot be loaded"):
             _files.load_model(path)
 
+    def test_a_vocabulary_outside(self, tmp_path):
+        """Keras' safe mode refuses it, and it is no Lambda layer."""
+        words = keras.Input((1,), dtype="string")
+        lookup = keras.layers.StringLookup(vocabulary=["a", "b"])
+        keras.Model(words, lookup(words)).save(tmp_path / "words.keras")
+        with zipfile.ZipFile(tmp_path / "words.keras") as archive:
+            config = json.loads(archive.read("config.json"))
+        config["config"]["layers"][-1]["config"]["vocabulary"] = "/etc/hostname"
+        path = with_config(tmp_path / "words.keras", tmp_path / "best.keras", config)
+        with pytest.raises(CommandError, match="names a file of a vocabulary outside") as caught:
+            _files.load_any_model(path)
+        assert "Lambda" not in str(caught.value)
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_weights_that_are_not_finite(self, tmp_path, value):
+        model = network()
+        kernel, bias = model.get_weights()
+        kernel[3, 1] = value
+        model.set_weights([kernel, bias])
+        model.save(tmp_path / "best.keras")
+        with pytest.raises(CommandError, match=r"its weight dense.*/kernel is not finite"):
+            _files.load_model(tmp_path / "best.keras")
+
+    @pytest.mark.parametrize("lost", ["layers/dense", "layers/dense/vars/1"])
+    def test_missing_weights(self, tmp_path, good, lost):
+        import h5py
+
+        def change(members):
+            weights = io.BytesIO(members["model.weights.h5"])
+            with h5py.File(weights, "r+") as file:
+                del file[lost]
+            return members | {"model.weights.h5": weights.getvalue()}
+
+        # No warning beside it: the tests turn one into an error.
+        path = rewritten(good, tmp_path / "best.keras", change)
+        with pytest.raises(CommandError, match="best.keras cannot be loaded") as caught:
+            _files.load_model(path)
+        assert "\n" not in str(caught.value)
+
     @pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04" + bytes(40)])
     def test_no_archive(self, tmp_path, marker, content):
         path = tmp_path / "best.keras"
@@ -399,6 +441,16 @@ def assert_refused(main, arguments, capsys, folder):
     return err
 
 
+def pipe(path):
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+
+
+def device(path):
+    path.unlink(missing_ok=True)
+    path.symlink_to("/dev/zero")
+
+
 TEXTS = [DEEP, "{", "[]", "NaN", "", "1" * 5000]
 OPTIONS = [
     ("dataset", 3), ("dataset", ["a"]), ("dataset", {}), ("dataset", None),
@@ -445,6 +497,46 @@ class TestRunFolders:
         (run / name).write_text(text)
         err = assert_refused(evaluate.main, (run, *ATTACK), capsys, tmp_path)
         assert f"{name} cannot be read" in err
+
+    @pytest.mark.parametrize("make", [pipe, device])
+    @pytest.mark.parametrize("name", ["config.json", "result.json", "attacks.json", "best.keras"])
+    def test_no_files(self, run, capsys, monkeypatch, name, make):
+        """Nothing is waited for, and nothing read without end."""
+        make(run / name)
+        for main in (evaluate.main, explain.main):
+            if main is explain.main and name in ("result.json", "attacks.json"):
+                continue
+            arguments = (run, *ATTACK) if main is evaluate.main else (run,)
+            capsys.readouterr()
+            with pytest.raises(SystemExit) as stopped:
+                main([str(argument) for argument in arguments])
+            err = capsys.readouterr().err
+            assert stopped.value.code == 2 and err.count("\n") == 1, err
+            assert name in err and "a pipe, a device or a socket" in err
+
+    @pytest.mark.parametrize("make", [pipe, device])
+    def test_a_checkpoint_that_is_no_file(self, tmp_path, make):
+        make(tmp_path / "epoch-000001.ckpt")
+        with pytest.raises(CheckpointError, match="a pipe, a device or a socket"):
+            read_checkpoint(tmp_path / "epoch-000001.ckpt")
+
+    @pytest.mark.parametrize("name", [".lock", "attacks.json", "robustness.png", "result.json"])
+    def test_links_out_of_the_folder_overwrite_nothing(self, run, capsys, tmp_path, name):
+        """A link is replaced by the file that is written, or refused; never followed."""
+        outside = tmp_path / "outside"
+        if (run / name).exists():
+            outside.write_bytes((run / name).read_bytes())
+            (run / name).unlink()
+        else:
+            outside.write_text('{"model_sha256": "of other weights"}')
+        before = outside.read_bytes()
+        (run / name).symlink_to(outside)
+        with pytest.raises(SystemExit) as stopped:
+            evaluate.main([str(run), *ATTACK, "--images", "3"])
+        err = capsys.readouterr().err
+        assert outside.read_bytes() == before
+        assert stopped.value.code == (2 if name == ".lock" else 0), err
+        assert ("a link out of the folder" in err) == (name == ".lock")
 
     @pytest.mark.parametrize(("option", "value"), OPTIONS)
     def test_options(self, run, capsys, tmp_path, option, value):

@@ -47,18 +47,20 @@ def check_labels(
             raise DataError(f"{where} holds labels that are not integers: use 0, 1, 2, ...")
     elif labels.dtype.kind not in "iu":
         raise DataError(f"{where} has data type {labels.dtype}: expected integers 0, 1, 2, ...")
-    if count and labels.min() < 0:
+    # As integers of Python: float16 knows no larger number than 65504.
+    low, high = (int(labels.min()), int(labels.max())) if count else (0, 0)
+    if low < 0:
         raise DataError(
-            f"{where} holds the label {int(labels.min())}: labels must be 0 or more "
+            f"{where} holds the label {low}: labels must be 0 or more "
             f"(a negative label usually marks a split whose labels are not published)"
         )
-    if count and num_classes is not None and labels.max() >= num_classes:
+    if count and num_classes is not None and high >= num_classes:
         raise DataError(
-            f"{where} holds the label {int(labels.max())}, out of range for {num_classes} classes: "
+            f"{where} holds the label {high}, out of range for {num_classes} classes: "
             f"expected 0 to {num_classes - 1}"
         )
-    if count and labels.max() > np.iinfo(np.int32).max:
-        raise DataError(f"{where} holds the label {int(labels.max())}: use 0, 1, 2, ...")
+    if high > np.iinfo(np.int32).max:
+        raise DataError(f"{where} holds the label {high}: use 0, 1, 2, ...")
     return labels.astype(np.int32)
 
 

@@ -2,7 +2,13 @@
 
 import sys
 
-from spectral_keras.experiments.command import CommandError, launch, report_end
+from spectral_keras.experiments.command import (
+    CommandError,
+    close_streams,
+    launch,
+    open_streams,
+    report_end,
+)
 
 _HELP = """\
 spectral-keras train NAME ...     train a network of the zoo and evaluate it
@@ -26,6 +32,11 @@ _MODULES = {
 
 def main():
     """Run the command that the first argument names."""
+    open_streams()
+    return close_streams(_main())
+
+
+def _main():
     name, *rest = sys.argv[1:] or ["--help"]
     if name in ("-h", "--help"):
         print(_HELP)

@@ -89,6 +89,7 @@ def launch(module, *arguments, installed=False):
     """
     global _installed
     _installed = installed
+    open_streams()
     terminate_before = signal.getsignal(signal.SIGTERM)
     if terminate_before == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _raise_terminated)
@@ -102,6 +103,8 @@ def launch(module, *arguments, installed=False):
             importlib.import_module("spectral_keras")._register()
             _look_for_devices()
         status = importlib.import_module(module).main(*arguments)
+    except SystemExit as left:
+        status = left.code
     except (CommandError, Stopped, OSError, KeyboardInterrupt, ModuleNotFoundError) as error:
         if isinstance(error, ModuleNotFoundError) and "KERAS_BACKEND" not in str(error):
             raise
@@ -110,7 +113,75 @@ def launch(module, *arguments, installed=False):
             # Threads of a backend that was interrupted at its start may never end.
             sys.stderr.flush()
             os._exit(status)
-    sys.exit(status)
+    sys.exit(close_streams(status))
+
+
+class _Stream:
+    """A text stream whose end loses nothing but the text.
+
+    Where its reader has gone (`| head -1`) or its disk is full, the rest goes nowhere, and the
+    command continues.
+
+    Attributes:
+        error: why, None as long as nothing is lost.
+    """
+
+    def __init__(self, stream):
+        self._stream, self.error = stream, None
+        with contextlib.suppress(AttributeError, ValueError, OSError):
+            # Names of files may hold any bytes, and a terminal may know ASCII only.
+            stream.reconfigure(errors="backslashreplace")
+
+    def write(self, text):
+        try:
+            return self._stream.write(text)
+        except OSError as error:
+            self._give_up(error)
+            return len(text)
+
+    def flush(self):
+        try:
+            self._stream.flush()
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error):
+        self.error = self.error or error
+        with contextlib.suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:
+            # What the stream still holds goes there too, and what native code writes.
+            os.dup2(nowhere.fileno(), self._stream.fileno())
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
+
+
+def open_streams():
+    """Let the standard streams be there and lose no result, whatever they are connected to."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:  # closed: a file that is opened next would take its number
+            os.open(os.devnull, os.O_RDWR)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name) or open(os.devnull, "w")  # noqa: SIM115
+        if not isinstance(stream, _Stream):
+            setattr(sys, name, _Stream(stream))
+
+
+def close_streams(status):
+    """Write out what the streams hold; returns the exit status.
+
+    A full disk under the standard output is one line, and status 1 at least; a reader that has
+    gone has seen what it wanted.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    error = getattr(sys.stdout, "error", None)
+    if error is not None and not isinstance(error, BrokenPipeError):
+        print(f"standard output: {error.strerror}: the rest of it is lost", file=sys.stderr)
+        sys.stderr.flush()
+        status = status or STOPPED
+    return status
 
 
 def _warn_in_one_line():

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import warnings
 import zipfile
 
 import numpy as np
@@ -63,7 +64,11 @@ def load_any_model(path):
                 raise CommandError(f"{path} cannot be loaded: its member {name!r} is elsewhere")
         if damaged is not None:
             raise CommandError(f"{path} cannot be loaded: its member {damaged!r} is damaged")
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        if any("freshly-initialized" in str(warning.message) for warning in caught):
+            raise CommandError(f"{path} cannot be loaded: weights of it are missing")
     except (CommandError, MemoryError):
         raise
     except Exception as error:  # whatever the first bad byte leads to
@@ -86,10 +91,15 @@ def _reason(error):
             f"it needs the custom object {custom[1] or custom[2]!r}, which is neither Keras' "
             "nor this library's: save the model with registered layers only"
         )
-    if "safe_mode" in reason or "unsafe" in reason:
-        what = "a Lambda layer" if "Lambda" in reason else "as a Lambda layer does"
+    if "vocabulary" in reason and "outside" in reason:
         reason = (
-            f"it holds Python code ({what}), which Keras' safe mode does not run: save the model "
-            f"without it ({reason})"
+            "it names a file of a vocabulary outside itself, which Keras' safe mode does not read"
         )
+    elif "lambda" in reason.lower() and "safe" in reason:
+        reason = (
+            "it holds Python code (a Lambda layer), which Keras' safe mode does not run: save the "
+            f"model without it ({reason})"
+        )
+    elif "safe_mode" in reason or "unsafe" in reason:
+        reason = f"Keras' safe mode does not load it: {reason}"
     return reason[:300]

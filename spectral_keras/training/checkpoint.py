@@ -18,9 +18,12 @@ import io
 import json
 import os
 import pathlib
+import secrets
 
 import keras
 import numpy as np
+
+from spectral_keras.data.files import open_regular
 
 _MAGIC = b"spectral_keras checkpoint 1 "
 _STATE = "state.json"
@@ -71,14 +74,16 @@ def save_checkpoint(folder, step, model, state, *, arrays=None, keep=2):
     np.savez(buffer, **content)
     payload = buffer.getvalue()
     path = folder / f"epoch-{step:06d}.ckpt"
-    temporary = path.with_suffix(".tmp")
-    with open(temporary, "wb") as file:
+    # A name that nobody can know before, and no link is followed: the folder may be anybody's.
+    temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}.tmp")
+    with open_regular(temporary, "xb") as file:
         file.write(_MAGIC + hashlib.sha256(payload).hexdigest().encode() + b"\n")
         file.write(payload)
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
-    for old in checkpoint_files(folder)[keep:]:
+    left = folder.glob(".epoch-*.tmp")  # by processes that were killed here
+    for old in (*checkpoint_files(folder)[keep:], *left):
         old.unlink(missing_ok=True)
     return path
 
@@ -95,9 +100,10 @@ def read_checkpoint(path):
         CheckpointError: if the file is not a checkpoint, is truncated or was changed.
     """
     try:
-        data = pathlib.Path(path).read_bytes()
+        with open_regular(path) as file:
+            data = file.read()
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
     head, _, payload = data.partition(b"\n")
     if not head.startswith(_MAGIC):
         raise CheckpointError(f"{path} is not a checkpoint of spectral_keras")

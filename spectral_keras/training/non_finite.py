@@ -1,4 +1,4 @@
-"""Stop a training whose loss is no longer a number."""
+"""Stop a training whose loss, or one of whose weights, is no longer a number."""
 
 import math
 
@@ -6,11 +6,11 @@ import keras
 
 
 class NonFiniteLossError(ArithmeticError):
-    """The loss became infinite or not a number.
+    """The loss or a weight became infinite or not a number.
 
     Attributes:
         epoch: number of the epoch, counted from 1.
-        quantity: name of the loss in the logs.
+        quantity: name of the loss in the logs, or "a value of the weight PATH".
         value: what it was.
     """
 
@@ -21,6 +21,9 @@ class NonFiniteLossError(ArithmeticError):
 
 class StopOnNonFiniteLoss(keras.callbacks.Callback):
     """Raises `NonFiniteLossError` when the training or validation loss is not finite.
+
+    At the end of an epoch it looks at the weights too: the last step may have spoilt them, and no
+    loss has seen it yet.
 
     Put it before every callback that saves, so that nothing is saved from a broken epoch.  Keras
     logs the mean loss of the epoch, where a NaN stays: it is looked at every `every` batches,
@@ -50,3 +53,10 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self._check(logs)
+        for weight in self.model.weights:
+            if not keras.backend.is_float_dtype(weight.dtype):
+                continue
+            # One number a weight leaves the accelerator; a NaN or an infinity stays in the sum.
+            total = float(keras.ops.sum(weight.value * 0.0))
+            if total != 0:
+                raise NonFiniteLossError(epoch + 1, f"a value of the weight {weight.path}", total)

@@ -775,6 +775,45 @@ class TestCorruptionSource:
         assert "has images of shape (32, 32, 3), but the run takes (8, 8, 3)" in err
 
 
+def test_a_keras_file(run, tmp_path, command):
+    """The numbers of the run that it is of, in a folder beside it; and from Python."""
+    dataset = json.loads((run / "config.json").read_text())["options"]["dataset"]
+    model, x = keras.saving.load_model(run / "best.keras"), keras.Input((8, 8, 3))
+    shutil.copy(run / "best.keras", tmp_path / "mine.keras")
+    common = ("--attack", "fgsm", "--eps", "0.1", "--corruptions", "fog", "--images", 21)
+    assert command(run, *common)[0] == 0
+    wanted, arguments = numbers(run), ("--dataset", dataset, *common)
+    out = tmp_path / "mine-evaluated"
+    assert command(tmp_path / "mine.keras", *arguments)[0] == 0
+    assert numbers(out) == wanted
+    assert (
+        stored(out)["corruptions"][0]["corruptions"]
+        == (stored(run)["corruptions"][0]["corruptions"])
+    )
+    names = {"result.json", "attacks.json", "robustness.png", "corruptions.png"}
+    assert {path.name for path in out.iterdir()} == names | {".lock"}
+    assert "nothing to compute" in command(tmp_path / "mine.keras", *arguments)[1]
+    # A model of other pixels, and the same function from Python.
+    keras.Model(x, model(keras.layers.Rescaling(1 / 255)(x))).save(tmp_path / "bytes.keras")
+    options = EvaluateOptions(
+        str(tmp_path / "bytes.keras"), dataset, pixel_range=[0, 255], attack=["fgsm"], eps=[0.1],
+        images=21,
+    )  # fmt: skip
+    (entry,) = evaluate.evaluate(options)["attacks"]
+    assert [p["accuracy"] for p in entry["points"]] == [p["accuracy"] for p in wanted[0]["points"]]
+    # Other data, another folder's content, no data set: one line, and nothing is written.
+    other = write_tiny(tmp_path / "other.npz", seed=1)
+    for more, message in (
+        (("--dataset", other), "was started with --dataset"),
+        (("--dataset", dataset, "--output", tmp_path), "is not empty and holds no evaluation"),
+        (("--output", tmp_path / "new"), "takes images of shape (8, 8, 3), but those of digits"),
+    ):
+        before = snapshot(tmp_path)
+        status, _, err = command(tmp_path / "mine.keras", *common, *more)
+        assert status == 2 and message in err and err.count("\n") == 1, err
+        assert snapshot(tmp_path) == before and not (tmp_path / "new").exists()
+
+
 class TestOptions:
     def test_radii(self):
         given = options("--attack", "pgd,fgsm", "--eps", "8/255,0", "0.1", "8/255")

@@ -50,6 +50,16 @@ class TestStopOnNonFiniteLoss:
             callback.on_epoch_end(2, {"loss": 1.0, "val_loss": float("nan")})
         assert caught.value.epoch == 3 and caught.value.quantity == "val_loss"
 
+    @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+    def test_looks_at_the_weights_when_an_epoch_ends(self, value):
+        """The loss of the last step was computed before the step."""
+        callback, model = StopOnNonFiniteLoss(), linear_model(0.1)
+        callback.set_model(model)
+        callback.on_epoch_end(0, {"loss": 1.0})
+        model.set_weights([np.array([[1], [value], [1]], "float32"), np.zeros(1, "float32")])
+        with pytest.raises(NonFiniteLossError, match="a value of the weight .*kernel is nan in e"):
+            callback.on_epoch_end(1, {"loss": 1.0})
+
     def test_lets_a_good_training_pass(self):
         x = random_images((16, 3))
         model = linear_model(0.01)

@@ -1,0 +1,122 @@
+"""How a command starts and ends: its output streams, start-up messages, exit statuses."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+import pytest
+
+from spectral_keras.experiments.command import CommandError, Stopped, Terminated, report_end
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+# Prints, works after that, and ends as `launch` does.
+PROGRAM = """
+import os, sys
+
+sys.argv[0] = "spectral-keras"  # as commands do it: Keras is not imported yet
+from spectral_keras.experiments.command import close_streams, open_streams
+
+open_streams()
+print("first line")
+for line in range(int(sys.argv[2])):
+    print(line, os.fsdecode(b"\\xff"), "\\u00e9\\u4e2d")
+print("a warning", file=sys.stderr)
+sys.stdout.isatty()
+with open(sys.argv[1], "w") as file:  # gets a number of its own
+    os.write(1, b"of native code\\n")
+    file.write("result")
+sys.exit(close_streams(0))
+"""
+FULL = "standard output: No space left on device: the rest of it is lost\n"
+STREAMS = [
+    ("", 3, 0, "a warning\n"),
+    (">&-", 3, 0, "a warning\n"),
+    ("2>&-", 3, 0, ""),
+    (">&- 2>&- <&-", 3, 0, ""),
+    (">/dev/full", 3, 1, "a warning\n" + FULL),
+    ("2>/dev/full", 3, 0, ""),
+    (">/dev/full 2>/dev/full", 3, 1, ""),
+    # More than a buffer holds: the reader is gone long before the end.
+    ("| head -1", 100_000, 0, "a warning\n"),
+]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell")
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+@pytest.mark.parametrize(("streams", "lines", "status", "err"), STREAMS)
+def test_no_result_is_lost_with_the_output(tmp_path, encoding, streams, lines, status, err):
+    result = tmp_path / "result"
+    command = f'"{sys.executable}" -c "$PROGRAM" "{result}" {lines} {streams}'
+    settings = {"PROGRAM": PROGRAM, "PYTHONIOENCODING": encoding, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["bash", "-c", f"{command}; exit ${{PIPESTATUS[0]}}"],
+        env=os.environ | settings,
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.decode()) == (status, err)
+    assert result.read_text() == "result"
+    if streams == "":
+        letters = "\u00e9\u4e2d" if encoding == "utf-8" else r"\xe9\u4e2d"
+        assert f"0 \\udcff {letters}\n" in done.stdout.decode()
+    elif "head" in streams:
+        assert done.stdout == b"first line\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (CommandError("no\nsuch thing"), 2, "prog: error: no such thing\n"),
+        (OSError(28, "No space left"), 2, "prog: error: [Errno 28] No space left; go\n"),
+        (Stopped("out of memory"), 1, "prog: stopped: out of memory\n"),
+        (KeyboardInterrupt(), 130, "\nprog: interrupted; go\n"),
+        (Terminated(), 143, "\nprog: interrupted; go\n"),
+    ],
+)
+def test_the_line_and_the_status_of_an_end(capsys, error, status, line):
+    assert report_end("prog", error, "go") == status
+    assert capsys.readouterr().err == line
+
+
+# Six compiled functions of one network after the other, as figures train them.
+FUNCTIONS = """
+import sys
+
+from spectral_keras.experiments import command
+
+
+def main(*arguments):
+    import tensorflow as tf
+
+    def traced(number):
+        return tf.function(lambda x: x + number)
+
+    for number in range(6):
+        traced(number)(tf.constant(1.0))
+    tf.get_logger().warning("another warning")
+    return 0
+
+
+if sys.argv[1] == "command":
+    command.launch("__main__")
+main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="of TensorFlow")
+@pytest.mark.parametrize("kind", ["command", "program"])
+def test_retracing_is_no_news_of_a_command(kind):
+    """Its networks differ; elsewhere (a user's own code) TensorFlow says what it says."""
+    done = subprocess.run(
+        [sys.executable, "-c", FUNCTIONS, kind],
+        cwd=ROOT,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "another warning" in done.stderr
+    assert ("retracing" in done.stderr) == (kind == "program")
