@@ -96,7 +96,7 @@ class TestRun:
             "--schedule", "onecycle", "--optimizer", "sgd", "--output", folder,
         )  # fmt: skip
         assert status == 1
-        assert err.count("\n") == 1 and "loss is" in err and "--learning-rate" in err
+        assert err.count("\n") == 1 and " is " in err and "--learning-rate" in err
         assert "test accuracy" not in out
         assert not (folder / "result.json").exists()
         assert json.loads((folder / "config.json").read_text())["model"] == "spectral_pool_cnn"
@@ -113,6 +113,49 @@ class TestRun:
         # Resuming a finished run evaluates again and trains no further.
         assert command(*arguments, "--resume")[0] == 0
         assert json.loads((folder / "result.json").read_text())["epochs"] == 3
+
+    def test_divergence_without_a_validation_set(self, command, npz, tmp_path):
+        """No epoch is worth anything: status 1, and nothing is called a result."""
+        folder = tmp_path / "run"
+        status, out, err = command(
+            *TINY, "--dataset", npz, "--epochs", 1, "--learning-rate", 1e30, "--optimizer", "sgd",
+            "--schedule", "constant", "--validation-fraction", 0, "--output", folder,
+        )  # fmt: skip
+        assert status == 1 and err.count("\n") == 1, err
+        assert "in epoch 1" in err and "test accuracy" not in out
+        assert not {"result.json", "best.keras"} & {path.name for path in folder.iterdir()}
+
+    @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="XLA of TensorFlow")
+    @pytest.mark.parametrize("more", [("--jit",), ()])
+    def test_jit_compiles_with_xla(self, npz, tmp_path, more):
+        """In a process of its own: XLA writes down every program that it compiles."""
+        folder, programs = tmp_path / "run", tmp_path / "programs"
+        arguments = [*TINY, "--dataset", npz, "--epochs", "1", "--output", str(folder), *more]
+        subprocess.run(
+            [sys.executable, "-m", "models.spectral_pool_cnn", *arguments],
+            cwd=ROOT,
+            env=os.environ | {"XLA_FLAGS": f"--xla_dump_to={programs}"},
+            check=True,
+        )
+        used = programs.exists() and any(
+            "train_function" in p.name or "one_step" in p.name for p in programs.iterdir()
+        )
+        result = json.loads((folder / "result.json").read_text())
+        assert result["jit"] is used is bool(more)
+
+    def test_more_epochs_where_the_schedule_allows_it(self, command, npz, tmp_path):
+        common = (*TINY, "--dataset", npz, "--output")
+        for schedule in ("constant", "cosine"):
+            folder, options = tmp_path / schedule, ("--schedule", schedule, "--epochs")
+            assert command(*common, folder, *options, 2)[0] == 0
+            status, out, err = command(*common, folder, *options, 3, "--resume")
+            if schedule == "cosine":
+                assert status == 2 and "was started with --epochs 2, not 3" in err
+                continue
+            assert (status, err) == (0, "") and "started with --epochs 2" in out
+            assert command(*common, tmp_path / "whole", *options, 3)[0] == 0
+            assert_same_run(folder, tmp_path / "whole")
+            assert json.loads((folder / "config.json").read_text())["options"]["epochs"] == 3
 
 
 class TestResume:
