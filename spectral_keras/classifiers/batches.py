@@ -19,8 +19,12 @@ def fixed_batch_size(model: keras.Layer) -> int | None:
     return inputs[0].shape[0] if inputs else None
 
 
-def batch_sizes(model: keras.Layer, batch_size: int, count: int) -> tuple[int | None, ...]:
-    """The batch sizes that may be used, ascending; None: any up to the last."""
+# Ascending; None comes first and stands for any size up to the last.
+Sizes = tuple[int, ...] | tuple[None, int]
+
+
+def batch_sizes(model: keras.Layer, batch_size: int, count: int) -> Sizes:
+    """The batch sizes that may be used."""
     fixed = fixed_batch_size(model)
     if fixed is not None:
         return (fixed,)
@@ -33,9 +37,10 @@ def batch_sizes(model: keras.Layer, batch_size: int, count: int) -> tuple[int | 
     return tuple(sorted({max(1, largest // 4), largest}))
 
 
-def padded_size(sizes: tuple[int | None, ...], count: int) -> int:
+def padded_size(sizes: Sizes, count: int) -> int:
     """The smallest of the batch sizes that `count` images fit in."""
-    return count if sizes[0] is None else next(size for size in sizes if size >= count)
+    known = [size for size in sizes if size is not None and size >= count]
+    return count if sizes[0] is None else known[0]
 
 
 def pad(array: np.ndarray, size: int) -> np.ndarray:
@@ -44,11 +49,12 @@ def pad(array: np.ndarray, size: int) -> np.ndarray:
     return np.concatenate([array, np.repeat(array[:1], missing, axis=0)]) if missing else array
 
 
-def batched(function: Callable, x: np.ndarray, sizes: tuple[int | None, ...]) -> np.ndarray:
+def batched(function: Callable, x: np.ndarray, sizes: Sizes) -> np.ndarray:
     """The outputs of function for all of x, one batch after the other."""
-    outputs = []
-    for start in range(0, len(x), sizes[-1]):
-        batch = x[start : start + sizes[-1]]
+    outputs, largest = [], sizes[-1]
+    assert largest is not None  # only the first one may be
+    for start in range(0, len(x), largest):
+        batch = x[start : start + largest]
         values = ops.convert_to_numpy(function(pad(batch, padded_size(sizes, len(batch)))))
         outputs.append(values[: len(batch)])
     return np.concatenate(outputs)

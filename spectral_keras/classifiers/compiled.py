@@ -12,9 +12,6 @@ from typing import Any
 import keras
 from keras import ops
 
-# Model -> what was made for it, for as long as the model lives.
-_KEPT = weakref.WeakKeyDictionary()
-
 
 class _Kept:
     """What was made for a model, and the parts that the model then had."""
@@ -29,6 +26,10 @@ class _Kept:
         return len(parts) == len(self.parts) and all(
             reference() is part for reference, part in zip(self.parts, parts, strict=True)
         )
+
+
+# Model -> what was made for it, for as long as the model lives.
+_KEPT: weakref.WeakKeyDictionary[Any, _Kept] = weakref.WeakKeyDictionary()
 
 
 def kept(model: keras.Layer, key: Hashable, build: Callable[[], Any]) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from spectral_keras.classifiers.arguments import check_outputs
-from spectral_keras.classifiers.batches import batched, fixed_batch_size
+from spectral_keras.classifiers.batches import Sizes, batched, fixed_batch_size
 from spectral_keras.classifiers.compiled import compiled, kept
 
 # Smallest normal float32: the logarithm of smaller probabilities is not looked at.
@@ -74,8 +74,8 @@ def read_ending(
     model: keras.Layer,
     x: np.ndarray,
     from_logits: bool | None,
-    sizes: tuple[int | None, ...],
-) -> tuple[bool | None, int]:
+    sizes: Sizes,
+) -> tuple[bool | None, int | None]:
     """How the model's outputs are to be read: (from_logits, number of classes).
 
     Args:

@@ -226,7 +226,7 @@ def check_names(names: str | Sequence[str]) -> list[str]:
 
 def check_severities(severities: int | Sequence[int]) -> list[int]:
     """`severities`, one or several, as a list of integers, each once, ascending."""
-    values = list(severities) if np.ndim(severities) else [severities]
+    values: list[Any] = list(np.atleast_1d(np.asarray(severities, object)))
     if not values:
         raise ValueError("`severities` must hold at least one number. Received: none")
     for value in values:

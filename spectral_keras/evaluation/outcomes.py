@@ -98,7 +98,7 @@ def attack_outcomes(
     """
     attack = check_attack("attack", attack)
     check_choice("labels", labels, LABELS)
-    eps = check_radii(eps)
+    radii = check_radii(eps)
     x = check_images(x, check_classifier(model), attack.clip)
     y = check_classes(y, model, x)
     batch_size = check_positive_int("batch_size", batch_size)
@@ -107,11 +107,11 @@ def attack_outcomes(
     start = y if labels == "given" else clean
     untouched = Outcome(0.0, clean == y, clean != start)
 
-    known = {outcome.eps: outcome for outcome in known}
+    earlier_calls = {outcome.eps: outcome for outcome in known}
     earlier = untouched
-    for radius in sorted(set(eps) | set(known)):
-        if radius in known:
-            outcome = known[radius]
+    for radius in sorted({*radii, *earlier_calls}):
+        if radius in earlier_calls:
+            outcome = earlier_calls[radius]
         elif radius == 0:
             outcome = untouched
         else:
@@ -132,7 +132,7 @@ def attack_outcomes(
             outcome = Outcome(radius, correct, fooled)
         if attack.name == "pgd":
             outcome = earlier = _carried(earlier, outcome)
-        if radius not in known:
+        if radius not in earlier_calls:
             yield outcome
 
 
@@ -187,7 +187,7 @@ def _part(progress, radius, todo, total):
 
 def check_radii(eps: float | Iterable[float]) -> list[float]:
     """`eps`, a number or several, as a list of floats >= 0, each once, ascending."""
-    values = list(eps) if np.ndim(eps) else [eps]
+    values: list[Any] = list(np.atleast_1d(np.asarray(eps, object)))
     if not values:
         raise ValueError(f"`eps` must hold at least one number. Received: eps={described(eps)}")
     values = [value.item() if isinstance(value, np.generic) else value for value in values]

@@ -78,15 +78,15 @@ def accuracy_under_attack(
     >>> [(point["eps"], point["accuracy"]) for point in result["attacks"]["pgd"]]
     [(0.0, 1.0), (0.125, 0.5), (0.375, 0.0)]
     """
-    attacks = _check_attacks(attacks)
+    chosen = _check_attacks(attacks)
     check_progress(progress)
-    eps = check_radii(RADII[attacks[0].norm] if eps is None else eps)
+    eps = check_radii(RADII[chosen[0].norm] if eps is None else eps)
     batch_size = check_positive_int("batch_size", batch_size)
-    x = check_images(x, check_classifier(model), attacks[0].clip)
+    x = check_images(x, check_classifier(model), chosen[0].clip)
     y = check_classes(y, model, x)
     clean = predict_classes(model, x, batch_size=batch_size)
     points = {}
-    for attack in attacks:
+    for attack in chosen:
         outcomes = attack_outcomes(
             model,
             x,
@@ -99,7 +99,7 @@ def accuracy_under_attack(
             progress=progress and functools.partial(progress, attack.name),
         )
         points[attack.name] = accuracy_points(attack.name, outcomes)
-    settings = {attack.name: attack.plain() for attack in attacks}
+    settings = {attack.name: attack.plain() for attack in chosen}
     for values in settings.values():
         del values["name"], values["eps"]
     return {
