@@ -6,6 +6,8 @@ from typing import Any
 import keras
 from keras import ops
 
+__all__ = ["UnitInterval", "get"]
+
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
 class UnitInterval(keras.constraints.Constraint):

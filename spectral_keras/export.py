@@ -24,6 +24,8 @@ import numpy as np
 from spectral_keras.ops.validation import check_bool, check_choice, check_number
 from spectral_keras.precision import all_layers, in_float32, rebuild
 
+__all__ = ["ExportError", "SUFFIXES", "export"]
+
 # Format -> (what people call it, file name suffix, Keras' name, packages needed).
 _FORMATS = {
     "saved_model": ("SavedModel", "", "tf_saved_model", ("tensorflow",)),

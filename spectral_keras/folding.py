@@ -5,6 +5,8 @@ import keras
 from spectral_keras.layers.fft_conv2d import FFTConv2D
 from spectral_keras.layers.spectral_conv2d import SpectralConv2D
 
+__all__ = ["fold"]
+
 
 def _plain_twin(layer):
     """The `Conv2D` that computes what `layer` computes, without its weights; None if none does."""

@@ -9,6 +9,8 @@ from keras import ops
 from spectral_keras.ops.kernel_dft import kernel_spectrum
 from spectral_keras.ops.validation import check_choice
 
+__all__ = ["DFTInitializer", "spectral_sample"]
+
 
 def spectral_sample(
     initializer: Any, shape: Sequence[int], dtype: str | None = None

@@ -3,6 +3,8 @@
 import ctypes
 import platform
 
+__all__ = ["is_out_of_memory", "keep_freed_memory"]
+
 # Numbers of glibc's mallopt(3).
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 _LARGEST = 2**31 - 1

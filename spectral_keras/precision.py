@@ -6,6 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
+__all__ = ["all_layers", "in_float32", "rebuild"]
+
 
 def all_layers(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
     """The layer and, in a model, all layers below it."""

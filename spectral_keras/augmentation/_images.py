@@ -2,6 +2,8 @@
 
 import numpy as np
 
+__all__ = ["as_result", "sample"]
+
 
 def as_result(images, out):
     """The images as float32 in [0, 1] in an array that may be written to: `out` or a new one."""

@@ -29,6 +29,21 @@ import numpy as np
 from spectral_keras.augmentation._images import as_result, sample
 from spectral_keras.ops.validation import check_number
 
+__all__ = [
+    "AREA",
+    "ATTEMPTS",
+    "DEGREES",
+    "RATIO",
+    "SCALE",
+    "TRANSLATION",
+    "resize_boxes",
+    "resized_crop",
+    "rotation",
+    "scale",
+    "transform",
+    "translation",
+]
+
 # The paper's magnitudes.
 SCALE = (0.5, 1.5)
 TRANSLATION = 0.4  # share of the height and of the width

@@ -15,6 +15,26 @@ from spectral_keras.augmentation._images import as_result, sample
 from spectral_keras.augmentation.affine import resized_crop, rotation, scale, translation
 from spectral_keras.ops.validation import check_number, check_positive_int
 
+__all__ = [
+    "ATOMS",
+    "Augmentation",
+    "CUTOUT",
+    "HUE",
+    "PADDING",
+    "PRESETS",
+    "SATURATION",
+    "TRANSLATION",
+    "VALUE",
+    "adjust_hsv",
+    "build_augmentation",
+    "crop",
+    "cutout",
+    "flip",
+    "hsv",
+    "mirror_crop",
+    "translate",
+]
+
 # The report (Section IV) names translation, horizontal reflection and HSV perturbation, but
 # gives no magnitudes.  These are mild: the object stays in view and keeps its colour's name.
 TRANSLATION = 0.1  # share of the height and of the width
@@ -332,7 +352,7 @@ class Augmentation:
         return f"Augmentation({', '.join(self.names)})"
 
 
-def build_augmentation(name):
+def build_augmentation(name: str) -> Augmentation | None:
     """The augmentation of a name, or None for "none".
 
     Args:
@@ -361,7 +381,7 @@ def build_augmentation(name):
     choices = ", ".join(map(repr, (*PRESETS, *ATOMS)))
     if not isinstance(parts, (list, tuple)) or not all(isinstance(part, str) for part in parts):
         raise ValueError(f"`name` must be one or more of {choices}. Received: name={name!r}")
-    steps = []
+    steps: list[str] = []
     for part in (part.strip() for part in parts):
         if part in PRESETS:
             steps.extend(PRESETS[part])

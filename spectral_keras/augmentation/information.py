@@ -10,18 +10,27 @@ and width 40 are the DFT; pass 41 for the set as printed, which gives .175, .172
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
 from spectral_keras.ops.filters import squared_radius
 from spectral_keras.ops.validation import check_choice, check_number, check_positive_int
 
+__all__ = [
+    "DIFFERENCES",
+    "coefficient_bits",
+    "coverage_degree",
+    "information_curve",
+    "largest_radius",
+]
+
 # Section 3.3.  1600 = 40^2 is the largest |F| of a 40 x 40 image in [0, 1].
 AMPLITUDE, BETA = 1600.0, 1.0
 DIFFERENCES = ("backward", "forward")
 
 
-def coefficient_bits(s, *, amplitude=AMPLITUDE, beta=BETA):
+def coefficient_bits(s: Any, *, amplitude: Any = AMPLITUDE, beta: Any = BETA) -> Any:
     """V(s) of equation (16): bits of a coefficient at radius s.
 
     Args:
@@ -42,7 +51,7 @@ def coefficient_bits(s, *, amplitude=AMPLITUDE, beta=BETA):
     return np.log2(beta * np.pi * (amplitude / (1 + s)) ** 2)
 
 
-def largest_radius(height, width):
+def largest_radius(height: int, width: int) -> Any:
     """ceil(r_I): the radius of the corner of the spectrum, rounded up; 29 for 40 x 40."""
     square = (check_positive_int("height", height) // 2) ** 2
     square += (check_positive_int("width", width) // 2) ** 2
@@ -50,7 +59,9 @@ def largest_radius(height, width):
     return root + (root**2 < square)
 
 
-def information_curve(s, height=40, width=40, *, amplitude=AMPLITUDE, beta=BETA):
+def information_curve(
+    s: Any, height: int = 40, width: int = 40, *, amplitude: Any = AMPLITUDE, beta: Any = BETA
+) -> np.ndarray:
     """H(s) of equation (17): the share of the bits within radius s.
 
     Args:
@@ -71,8 +82,14 @@ def information_curve(s, height=40, width=40, *, amplitude=AMPLITUDE, beta=BETA)
 
 
 def coverage_degree(
-    curve, height=40, width=40, *, difference="backward", amplitude=AMPLITUDE, beta=BETA
-):
+    curve: Any,
+    height: int = 40,
+    width: int = 40,
+    *,
+    difference: Any = "backward",
+    amplitude: Any = AMPLITUDE,
+    beta: Any = BETA,
+) -> Any:
     """C_v of equation (18): the share of the information that a mask curve covers.
 
         C_v(m) = sum over i = 0 ... ceil(r_I) of m(i) * H'[i]

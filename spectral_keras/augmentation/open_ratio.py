@@ -9,18 +9,28 @@ An image that was not suppressed (band -1) has no label: leave it out of the aux
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from keras import ops
 
 from spectral_keras.ops.validation import check_choice
 
+__all__ = [
+    "CONFIGURATIONS",
+    "basic_open_ratios",
+    "full_open_ratio",
+    "learnable_open_ratio",
+    "open_ratio_labels",
+    "suppressed_open_ratio",
+]
+
 # b(M) of equation (9) adds up to 1.1 over the three bands.
 _TOTAL = 1.1
 CONFIGURATIONS = (*(f"{i:03b}" for i in range(8)), "learnable")
 
 
-def suppressed_open_ratio(alpha):
+def suppressed_open_ratio(alpha: Any) -> Any:
     """beta_0 of equation (6): sigmoid(7 alpha - 3) + 1 - sigmoid(4).
 
     Args:
@@ -38,12 +48,12 @@ def suppressed_open_ratio(alpha):
     return ops.sigmoid(7 * alpha - 3) + 1 / (1 + math.exp(4))
 
 
-def full_open_ratio(alpha):
+def full_open_ratio(alpha: Any) -> Any:
     """beta_1 of equation (7): 1, whatever alpha is."""
     return ops.ones_like(ops.convert_to_tensor(alpha))
 
 
-def basic_open_ratios(theta):
+def basic_open_ratios(theta: float) -> Any:
     """b of equation (9): 1.1 sigmoid(theta) / sum sigmoid(theta).
 
     Args:
@@ -57,7 +67,7 @@ def basic_open_ratios(theta):
     return _TOTAL * share / ops.sum(share)
 
 
-def learnable_open_ratio(alpha, b):
+def learnable_open_ratio(alpha: Any, b: Any) -> Any:
     """beta_L of equation (8): (1 - alpha) b + alpha.
 
     Args:
@@ -68,7 +78,14 @@ def learnable_open_ratio(alpha, b):
     return (1 - alpha) * b + alpha
 
 
-def open_ratio_labels(band, alpha, configuration="000", *, theta=None, alpha_is="kept"):
+def open_ratio_labels(
+    band: Any,
+    alpha: Any,
+    configuration: str = "000",
+    *,
+    theta: float | None = None,
+    alpha_is: str = "kept",
+) -> Any:
     """The label beta of each image, from what `PowerSuppression(return_labels=True)` drew.
 
     Args:

@@ -1,5 +1,8 @@
 """Channel-wise attention after a network's first layer."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -9,6 +12,8 @@ from spectral_keras.ops.validation import (
     check_float_images,
     check_positive_int,
 )
+
+__all__ = ["ChannelGate"]
 
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
@@ -23,10 +28,8 @@ class ChannelGate(keras.layers.Layer):
     form of section 3.3 for inputs with noise: a convolution and a batch normalisation come before
     the mean.
 
-    What differs from the print, and why: the mean over a linear convolution depends on nothing but
-    the mean of the image (up to border effects), so a gate on it cannot see which frequencies are
-    there.  Here g is a ReLU (after the convolution and batch normalisation of the extended form);
-    what is multiplied by v is x itself.  `gap_activation=None` is the printed form.
+    `gap_activation=None` is the printed form, whose gate sees nothing but the mean of the image:
+    docs/papers/frequency_interpretation.md.
 
     Args:
         hidden: units of the hidden layer.
@@ -68,15 +71,15 @@ class ChannelGate(keras.layers.Layer):
 
     def __init__(
         self,
-        hidden=512,
+        hidden: int = 512,
         *,
-        extended=False,
-        gap_activation="relu",
-        kernel_size=3,
-        return_open_ratio=False,
-        data_format=None,
-        **kwargs,
-    ):
+        extended: bool = False,
+        gap_activation: Any = "relu",
+        kernel_size: int | Sequence[int] = 3,
+        return_open_ratio: bool = False,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.hidden = check_positive_int("hidden", hidden)
         self.extended = check_bool("extended", extended)
@@ -86,7 +89,7 @@ class ChannelGate(keras.layers.Layer):
         self.data_format = data_format
         self._data_format = check_data_format(data_format)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[int | None]) -> None:
         input_shape = tuple(input_shape)
         if len(input_shape) != 4:
             raise ValueError(
@@ -130,7 +133,7 @@ class ChannelGate(keras.layers.Layer):
     def _channel_axis(self):
         return 3 if self._data_format == "channels_last" else 1
 
-    def gate(self, inputs, training=False):
+    def gate(self, inputs: Any, training: bool = False) -> Any:
         """The soft mask v in (0, 1).
 
         Args:
@@ -150,7 +153,7 @@ class ChannelGate(keras.layers.Layer):
         means = ops.cast(ops.mean(ops.cast(x, dtype), axis=spatial), x.dtype)
         return self.excite(self.squeeze(means))
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Any, training: bool = False) -> Any:
         check_float_images(inputs, "ChannelGate")
         gate = self.gate(inputs, training=training)
         axes = (1, 2) if self._data_format == "channels_last" else (2, 3)
@@ -163,17 +166,17 @@ class ChannelGate(keras.layers.Layer):
     def _ratio_dtype(self):
         return keras.backend.result_type(self.compute_dtype, "float32")
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
         shape = tuple(input_shape)
         return (shape, shape[:1]) if self.return_open_ratio else shape
 
-    def compute_output_spec(self, inputs, training=False):
+    def compute_output_spec(self, inputs: Any, training: bool = False) -> Any:
         features = keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
         if not self.return_open_ratio:
             return features
         return features, keras.KerasTensor(inputs.shape[:1], dtype=self._ratio_dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "hidden": self.hidden,

@@ -1,7 +1,7 @@
 """Arguments of layers that are one of a few names."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import keras
 
@@ -22,13 +22,15 @@ class NamedChoices:
     choices: ClassVar[dict[str, Sequence[str]]] = {}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Any:
         names = {
             argument: _name(config[argument], names)
             for argument, names in cls.choices.items()
             if callable(config.get(argument))
         }
-        return super().from_config({**config, **names})
+        return super().from_config(  # type: ignore[misc]
+            {**config, **names}
+        )
 
 
 def _name(function, names):

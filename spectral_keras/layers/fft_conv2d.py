@@ -1,5 +1,8 @@
 """Convolution as a product in the frequency domain."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from spectral_keras.layers.choices import NamedChoices
@@ -12,6 +15,8 @@ from spectral_keras.ops.convolution import (
 )
 from spectral_keras.ops.convolution_plan import convolution_size
 from spectral_keras.ops.validation import check_choice, spatial_shape
+
+__all__ = ["FFTConv2D"]
 
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
@@ -68,25 +73,25 @@ class FFTConv2D(NamedChoices, keras.layers.Conv2D):
 
     def __init__(
         self,
-        filters,
-        kernel_size,
-        strides=(1, 1),
-        padding="valid",
-        data_format=None,
-        dilation_rate=(1, 1),
-        groups=1,
-        activation=None,
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
-        implementation="auto",
-        **kwargs,
-    ):
+        filters: int,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] = (1, 1),
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: int | Sequence[int] = (1, 1),
+        groups: int = 1,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        implementation: str = "auto",
+        **kwargs: Any,
+    ) -> None:
         padding = padding.lower() if isinstance(padding, str) else padding
         check_choice("padding", padding, PADDINGS)
         super().__init__(
@@ -112,12 +117,12 @@ class FFTConv2D(NamedChoices, keras.layers.Conv2D):
         self.padding = padding
         self.implementation = check_choice("implementation", implementation, CONV_IMPLEMENTATIONS)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[int | None]) -> None:
         size = spatial_shape(input_shape, self.data_format, "FFTConv2D")
         check_size_is_not_needed("FFTConv2D", self.implementation, size)
         super().build(input_shape)
 
-    def convolution_op(self, inputs, kernel):
+    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
         return fft_conv2d(
             inputs,
             kernel,
@@ -128,13 +133,13 @@ class FFTConv2D(NamedChoices, keras.layers.Conv2D):
             data_format=self.data_format,
         )
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         outputs = self.convolution_op(inputs, self.kernel)
         if self.use_bias:
             outputs = add_bias(outputs, self.bias, self.data_format)
         return outputs if self.activation is None else self.activation(outputs)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
         size = spatial_shape(input_shape, self.data_format, "FFTConv2D")
         spatial = [
             None if n is None else convolution_size(n, taps, stride, self.padding, dilation)[0]
@@ -146,7 +151,7 @@ class FFTConv2D(NamedChoices, keras.layers.Conv2D):
             return (input_shape[0], *spatial, self.filters)
         return (input_shape[0], self.filters, *spatial)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config["implementation"] = self.implementation
         return config

@@ -1,5 +1,8 @@
 """Circular convolution and spectral pooling in one pass through the frequency domain."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from spectral_keras.layers.choices import NamedChoices
@@ -20,6 +23,8 @@ from spectral_keras.ops.validation import (
     check_size_pair,
     spatial_shape,
 )
+
+__all__ = ["FFTConvPool2D"]
 
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
@@ -88,27 +93,27 @@ class FFTConvPool2D(NamedChoices, keras.layers.Layer):
 
     def __init__(
         self,
-        filters,
-        kernel_size,
-        output_size=None,
+        filters: int,
+        kernel_size: int | Sequence[int],
+        output_size: int | Sequence[int] | None = None,
         *,
-        scale=None,
-        nyquist="average",
-        norm="mean",
-        implementation="auto",
-        data_format=None,
-        groups=1,
-        activation=None,
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
-        **kwargs,
-    ):
+        scale: float | None = None,
+        nyquist: str = "average",
+        norm: str = "mean",
+        implementation: str = "auto",
+        data_format: str | None = None,
+        groups: int = 1,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         if output_size is not None and scale is not None:
             raise ValueError(
@@ -144,7 +149,7 @@ class FFTConvPool2D(NamedChoices, keras.layers.Layer):
         self.kernel_constraint = keras.constraints.get(kernel_constraint)
         self.bias_constraint = keras.constraints.get(bias_constraint)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[int | None]) -> None:
         self._sizes(input_shape)
         channels = input_shape[-1 if self.data_format == "channels_last" else 1]
         if channels is None or channels % self.groups:
@@ -185,7 +190,7 @@ class FFTConvPool2D(NamedChoices, keras.layers.Layer):
             )
         return size, output_size
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         size, output_size = self._sizes(inputs.shape)
         if None in size:
             size = sizes_of(inputs, self.data_format)
@@ -215,13 +220,13 @@ class FFTConvPool2D(NamedChoices, keras.layers.Layer):
             outputs = add_bias(outputs, bias, self.data_format)
         return outputs if self.activation is None else self.activation(outputs)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
         output_size = self._sizes(input_shape)[1]
         if self.data_format == "channels_last":
             return (input_shape[0], *output_size, self.filters)
         return (input_shape[0], self.filters, *output_size)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.update(
             {

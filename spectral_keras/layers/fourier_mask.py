@@ -1,5 +1,8 @@
 """A learnable mask on the spectrum of images."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from spectral_keras import constraints
@@ -12,6 +15,8 @@ from spectral_keras.ops.validation import (
     check_float_images,
     static_spatial_shape,
 )
+
+__all__ = ["FourierMask"]
 
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
@@ -76,14 +81,14 @@ class FourierMask(NamedChoices, keras.layers.Layer):
     def __init__(
         self,
         *,
-        initializer="ones",
-        constraint="unit_interval",
-        regularizer=None,
-        per_channel=False,
-        implementation="auto",
-        data_format=None,
-        **kwargs,
-    ):
+        initializer: Any = "ones",
+        constraint: Any = "unit_interval",
+        regularizer: Any = None,
+        per_channel: bool = False,
+        implementation: str = "auto",
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.initializer = keras.initializers.get(initializer)
         self.constraint = constraints.get(constraint)
@@ -93,7 +98,7 @@ class FourierMask(NamedChoices, keras.layers.Layer):
         self.data_format = data_format
         self._data_format = check_data_format(data_format)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[int | None]) -> None:
         shape = static_spatial_shape(
             input_shape,
             self._data_format,
@@ -121,7 +126,7 @@ class FourierMask(NamedChoices, keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         check_float_images(inputs, "FourierMask")
         return apply_mask(
             inputs,
@@ -130,10 +135,10 @@ class FourierMask(NamedChoices, keras.layers.Layer):
             data_format=self._data_format,
         )
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
         return tuple(input_shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "initializer": keras.initializers.serialize(self.initializer),

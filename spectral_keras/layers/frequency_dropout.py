@@ -1,5 +1,8 @@
 """Dropout of high frequencies."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -15,6 +18,8 @@ from spectral_keras.ops.validation import (
     check_number,
     spatial_shape,
 )
+
+__all__ = ["FrequencyDropout"]
 
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
@@ -74,14 +79,14 @@ class FrequencyDropout(NamedChoices, keras.layers.Layer):
 
     def __init__(
         self,
-        min_fraction,
+        min_fraction: float,
         *,
-        per_sample=False,
-        seed=None,
-        implementation="auto",
-        data_format=None,
-        **kwargs,
-    ):
+        per_sample: bool = False,
+        seed: Any = None,
+        implementation: str = "auto",
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.min_fraction = check_number("min_fraction", min_fraction, low=0, high=1)
         self.per_sample = check_bool("per_sample", per_sample)
@@ -91,11 +96,11 @@ class FrequencyDropout(NamedChoices, keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.supports_masking = True
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[int | None]) -> None:
         spatial_shape(input_shape, self.data_format, "FrequencyDropout")
         self.built = True
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Any, training: bool = False) -> Any:
         check_float_images(inputs, "FrequencyDropout")
         if not training or self.min_fraction == 1:
             return inputs
@@ -109,11 +114,11 @@ class FrequencyDropout(NamedChoices, keras.layers.Layer):
             inputs, side, implementation=self.implementation, data_format=self.data_format
         )
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
         spatial_shape(input_shape, self.data_format, "FrequencyDropout")
         return tuple(input_shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.update(
             {

@@ -1,5 +1,8 @@
 """Random noise on the spectrum of images."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -28,6 +31,8 @@ from spectral_keras.ops.validation import (
     static_spatial_shape,
 )
 
+__all__ = ["FrequencyNoise"]
+
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
 class FrequencyNoise(NamedChoices, keras.layers.Layer):
@@ -47,15 +52,11 @@ class FrequencyNoise(NamedChoices, keras.layers.Layer):
     pixels.  For the same noise on other sizes scale sigma with the number of pixels.  The paper
     applies it to CIFAR images with a border of 4, before the crop.
 
-    What differs from the print, and why:
-
-    - Noise that is independent at k and -k gives a complex image.  Here it is sampled once for the
-      pair, so the image is real.  `variant="printed"` is the real part of the paper's: the
-      variance is halved, but for the frequencies that are their own partner.
-    - "The phase is unaltered" is not so where |F| + R < 0: the coefficient turns by half a turn
-      (16 % of them on CIFAR with sigma = 1).  `keep_phase=True` stops at 0 instead.
-    - How many elements of alpha_r are uniform ("at least one"), how many images get noise, and
-      whether colours share it is not said: `uniform_bands`, `probability`, `per_channel`.
+    The noise is sampled once for k and -k, which keeps the image real; `variant="printed"` is the
+    real part of the paper's, whose variance is half as large but for the frequencies that are their
+    own partner.  Where |F| + R < 0 the phase turns by half a turn (16 % of the coefficients on CIFAR
+    with sigma = 1); `keep_phase=True` stops at 0 instead.  What else the print leaves open is in
+    docs/papers/frequency_interpretation.md.
 
     Values may leave [0, 1]; they are not clipped.  The gradient by the images is that of the
     identity: the noise counts as a constant, since its derivative R/|F| has no bound.
@@ -112,19 +113,19 @@ class FrequencyNoise(NamedChoices, keras.layers.Layer):
 
     def __init__(
         self,
-        sigma=1.0,
+        sigma: float = 1.0,
         *,
-        alpha_r=None,
-        uniform_bands=1,
-        probability=1.0,
-        per_channel=True,
-        keep_phase=False,
-        variant="consistent",
-        reference_size=None,
-        seed=None,
-        data_format=None,
-        **kwargs,
-    ):
+        alpha_r: Any = None,
+        uniform_bands: int = 1,
+        probability: float = 1.0,
+        per_channel: bool = True,
+        keep_phase: bool = False,
+        variant: str = "consistent",
+        reference_size: int | None = None,
+        seed: Any = None,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.sigma = check_number("sigma", sigma, low=0)
         self.alpha_r = _check_control(alpha_r)
@@ -144,7 +145,7 @@ class FrequencyNoise(NamedChoices, keras.layers.Layer):
         self._data_format = check_data_format(data_format)
         self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[int | None]) -> None:
         spatial_shape(input_shape, self._data_format, "FrequencyNoise")
         if input_shape[3 if self._data_format == "channels_last" else 1] is None:
             raise ValueError(
@@ -153,7 +154,7 @@ class FrequencyNoise(NamedChoices, keras.layers.Layer):
             )
         self.built = True
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Any, training: bool = False) -> Any:
         check_float_images(inputs, "FrequencyNoise")
         if not training or self.probability == 0:
             return inputs
@@ -198,11 +199,11 @@ class FrequencyNoise(NamedChoices, keras.layers.Layer):
             amplitudes = amplitudes * ops.cast(uniform < self.probability, "float32")
         return amplitudes
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
         spatial_shape(input_shape, self._data_format, "FrequencyNoise")
         return tuple(input_shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "sigma": self.sigma,

@@ -1,5 +1,8 @@
 """Random power suppression of images."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -20,6 +23,8 @@ from spectral_keras.ops.validation import (
     spatial_shape,
 )
 
+__all__ = ["PowerSuppression"]
+
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
 class PowerSuppression(NamedChoices, keras.layers.Layer):
@@ -34,14 +39,9 @@ class PowerSuppression(NamedChoices, keras.layers.Layer):
     `spectral_keras.ops.mask_curves`; all of them keep the mean of the image.  At inference the
     layer is the identity.
 
-    What differs from the print, and why:
-
-    - The paper uses alpha in two senses.  Equation (5), 1 - alpha (1 - M), makes it the share that
-      is suppressed; the sentence after it, figure 3 and the labels of equations (6) and (8) make
-      it the share that is kept, and that is the default here.  `alpha_is="suppressed"` is
-      equation (5).  It is a share of the amplitude; power goes with its square.
-    - m_H of equation (4) is a low-pass of height 2; `variant="printed"` takes it as it stands.
-    - The law of alpha is not given: uniform on [0, 1].
+    The paper uses alpha in two senses and prints a low-pass for m_H; what `alpha_is="suppressed"`
+    and `variant="printed"` are for is in docs/papers/frequency_interpretation.md.  The law of alpha is not given
+    there: uniform on [0, 1].
 
     The layer is linear, so images may have any range; as it stands for [0, 1] before any
     normalisation in the paper, put it first.
@@ -97,17 +97,17 @@ class PowerSuppression(NamedChoices, keras.layers.Layer):
 
     def __init__(
         self,
-        probability=1 / 3,
+        probability: Any = 1 / 3,
         *,
-        alpha=(0.0, 1.0),
-        alpha_is="kept",
-        variant="consistent",
-        reference_size=None,
-        return_labels=False,
-        seed=None,
-        data_format=None,
-        **kwargs,
-    ):
+        alpha: Any = (0.0, 1.0),
+        alpha_is: str = "kept",
+        variant: str = "consistent",
+        reference_size: int | None = None,
+        return_labels: bool = False,
+        seed: Any = None,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.probability = check_number("probability", probability, low=0, high=1)
         self.alpha = alpha
@@ -121,11 +121,11 @@ class PowerSuppression(NamedChoices, keras.layers.Layer):
         self._data_format = check_data_format(data_format)
         self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[int | None]) -> None:
         spatial_shape(input_shape, self._data_format, "PowerSuppression")
         self.built = True
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Any, training: bool = False) -> Any:
         check_float_images(inputs, "PowerSuppression")
         batch_size = ops.shape(inputs)[0]
         if training and self.probability > 0:
@@ -152,12 +152,12 @@ class PowerSuppression(NamedChoices, keras.layers.Layer):
                 alpha = ops.full((batch_size,), identity_alpha(self.alpha_is), dtype="float32")
         return (outputs, {"band": band, "alpha": alpha}) if self.return_labels else outputs
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
         shape = tuple(input_shape)
         spatial_shape(shape, self._data_format, "PowerSuppression")
         return (shape, {"band": shape[:1], "alpha": shape[:1]}) if self.return_labels else shape
 
-    def compute_output_spec(self, inputs, training=False):
+    def compute_output_spec(self, inputs: Any, training: bool = False) -> Any:
         spatial_shape(inputs.shape, self._data_format, "PowerSuppression")
         images = keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
         if not self.return_labels:
@@ -168,7 +168,7 @@ class PowerSuppression(NamedChoices, keras.layers.Layer):
             "alpha": keras.KerasTensor(batch, dtype="float32"),
         }
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "probability": self.probability,

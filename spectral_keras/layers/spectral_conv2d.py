@@ -1,5 +1,8 @@
 """Convolution whose kernel is parametrised in the frequency domain."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -8,6 +11,8 @@ from spectral_keras.ops.bias import add_bias
 from spectral_keras.ops.convolution import direct_conv2d
 from spectral_keras.ops.kernel_dft import kernel_from_spectrum, kernel_spectrum, spectral_sizes
 from spectral_keras.ops.validation import check_choice, check_float_images
+
+__all__ = ["PARAMETRIZATIONS", "SpectralConv2D"]
 
 PARAMETRIZATIONS = ("full", "hermitian")
 
@@ -78,26 +83,26 @@ class SpectralConv2D(NamedChoices, keras.layers.Conv2D):
 
     def __init__(
         self,
-        filters,
-        kernel_size,
-        strides=(1, 1),
-        padding="valid",
-        data_format=None,
-        dilation_rate=(1, 1),
-        groups=1,
-        activation=None,
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
+        filters: int,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] = (1, 1),
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: int | Sequence[int] = (1, 1),
+        groups: int = 1,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
         *,
-        parametrization="full",
-        **kwargs,
-    ):
+        parametrization: str = "full",
+        **kwargs: Any,
+    ) -> None:
         if kwargs.get("lora_rank") is not None:
             raise ValueError(
                 "`lora_rank` must be None: SpectralConv2D has no LoRA form. "
@@ -124,7 +129,7 @@ class SpectralConv2D(NamedChoices, keras.layers.Conv2D):
         )
         self.parametrization = check_choice("parametrization", parametrization, PARAMETRIZATIONS)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[int | None]) -> None:
         channel_axis = -1 if self.data_format == "channels_last" else 1
         channels = input_shape[channel_axis]
         if channels is None:
@@ -188,7 +193,7 @@ class SpectralConv2D(NamedChoices, keras.layers.Conv2D):
             return lambda dtype: sample
         return lambda dtype: self.kernel_initializer(shape, dtype=dtype)
 
-    def spatial_kernel(self):
+    def spatial_kernel(self) -> Any:
         """The spatial kernel, shape (kh, kw, in/groups, filters), in the variables' dtype."""
         if not self.built:
             raise AttributeError("Build the layer before asking for its kernel.")
@@ -215,33 +220,33 @@ class SpectralConv2D(NamedChoices, keras.layers.Conv2D):
         return real + moved[0]
 
     @property
-    def kernel(self):
+    def kernel(self) -> Any:
         """The spatial kernel in the compute dtype, which the convolution uses."""
         return ops.cast(self.spatial_kernel(), self.compute_dtype)
 
-    def convolution_op(self, inputs, kernel):
+    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
         check_float_images(inputs, "SpectralConv2D")
         return direct_conv2d(
             inputs, kernel, self.strides, self.padding, self.dilation_rate, self.data_format
         )
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         outputs = self.convolution_op(inputs, self.kernel)
         if self.use_bias:
             outputs = add_bias(outputs, self.bias, self.data_format)
         return outputs if self.activation is None else self.activation(outputs)
 
-    def enable_lora(self, *args, **kwargs):
+    def enable_lora(self, *args: Any, **kwargs: Any) -> None:
         raise ValueError("SpectralConv2D has no LoRA form: fold it into a Conv2D first.")
 
     # Conv2D saves `kernel`; here the parameters themselves are saved.
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         return keras.layers.Layer.save_own_variables(self, store)
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         return keras.layers.Layer.load_own_variables(self, store)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config["parametrization"] = self.parametrization
         return config

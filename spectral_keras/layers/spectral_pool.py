@@ -1,5 +1,8 @@
 """Pooling by truncation of the spectrum."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -23,6 +26,8 @@ from spectral_keras.ops.validation import (
     check_size_pair,
     spatial_shape,
 )
+
+__all__ = ["SpectralPool"]
 
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
@@ -94,18 +99,18 @@ class SpectralPool(NamedChoices, keras.layers.Layer):
 
     def __init__(
         self,
-        output_size=None,
+        output_size: int | Sequence[int] | None = None,
         *,
-        scale=None,
-        nyquist="average",
-        norm="mean",
-        implementation="auto",
-        data_format=None,
-        frequency_dropout=None,
-        per_sample=False,
-        seed=None,
-        **kwargs,
-    ):
+        scale: float | None = None,
+        nyquist: str = "average",
+        norm: str = "mean",
+        implementation: str = "auto",
+        data_format: str | None = None,
+        frequency_dropout: float | None = None,
+        per_sample: bool = False,
+        seed: Any = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if (output_size is None) == (scale is None):
             raise ValueError(
@@ -134,7 +139,7 @@ class SpectralPool(NamedChoices, keras.layers.Layer):
         if frequency_dropout is not None:
             self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[int | None]) -> None:
         self._sizes(input_shape)
         self.built = True
 
@@ -154,7 +159,7 @@ class SpectralPool(NamedChoices, keras.layers.Layer):
             )
         return size, output_size
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Any, training: bool = False) -> Any:
         check_float_images(inputs, "SpectralPool")
         _, output_size = self._sizes(inputs.shape)
         if None in output_size:
@@ -180,13 +185,13 @@ class SpectralPool(NamedChoices, keras.layers.Layer):
         )
         return frequency_dropout(inputs, side, output_size=output_size, **options)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
         _, output_size = self._sizes(input_shape)
         if self.data_format == "channels_last":
             return (input_shape[0], *output_size, input_shape[3])
         return (*input_shape[:2], *output_size)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.update(
             {

@@ -61,6 +61,7 @@ def build(
         dropout_rate: dropout before the last layer.
         drop_connect: block b of 16, from 0, leaves out its path beside the shortcut for
             drop_connect * b / 16 of the samples of a training step, and is scaled up for the rest.
+            In the network's own code b stays 0 by a slip, and so do all rates: 0 is that network.
         pooling: "strided" for depthwise convolutions of stride 2, as in the paper, or stride 1 and
             "spectral", "max" or "average" pooling to the same sizes.
         width: factor on the numbers of filters.

@@ -4,31 +4,53 @@ Frequencies are in unshifted order (DC first) everywhere; see `spectral_keras.op
 the layout and for the way to the centred order that people look at.
 """
 
-from spectral_keras.ops.convolution import fft_conv2d as fft_conv2d
-from spectral_keras.ops.convolution import fft_conv_pool2d as fft_conv_pool2d
-from spectral_keras.ops.dft import dft_matrices as dft_matrices
-from spectral_keras.ops.dft import real_basis as real_basis
-from spectral_keras.ops.fft import fft2 as fft2
-from spectral_keras.ops.fft import fftshift2 as fftshift2
-from spectral_keras.ops.fft import ifft2 as ifft2
-from spectral_keras.ops.fft import ifftshift2 as ifftshift2
-from spectral_keras.ops.fft import irfft2 as irfft2
-from spectral_keras.ops.fft import rfft2 as rfft2
-from spectral_keras.ops.filters import radial_band as radial_band
-from spectral_keras.ops.filters import radial_lowpass as radial_lowpass
-from spectral_keras.ops.filters import rectangular_band as rectangular_band
-from spectral_keras.ops.filters import rectangular_lowpass as rectangular_lowpass
-from spectral_keras.ops.frequencies import centered_crop_start as centered_crop_start
-from spectral_keras.ops.frequencies import centre_index as centre_index
-from spectral_keras.ops.frequencies import (
-    frequency_to_centered_index as frequency_to_centered_index,
+from spectral_keras.ops.convolution import fft_conv2d, fft_conv_pool2d
+from spectral_keras.ops.dft import dft_matrices, real_basis
+from spectral_keras.ops.fft import fft2, fftshift2, ifft2, ifftshift2, irfft2, rfft2
+from spectral_keras.ops.filters import (
+    radial_band,
+    radial_lowpass,
+    rectangular_band,
+    rectangular_lowpass,
 )
-from spectral_keras.ops.frequencies import frequency_to_index as frequency_to_index
-from spectral_keras.ops.frequencies import index_to_frequency as index_to_frequency
-from spectral_keras.ops.frequencies import signed_frequencies as signed_frequencies
-from spectral_keras.ops.frequency_dropout import frequency_dropout_floor as frequency_dropout_floor
-from spectral_keras.ops.kernel_dft import kernel_from_spectrum as kernel_from_spectrum
-from spectral_keras.ops.kernel_dft import kernel_spectrum as kernel_spectrum
-from spectral_keras.ops.resize import resampling_matrix as resampling_matrix
-from spectral_keras.ops.resize import spectral_resize as spectral_resize
-from spectral_keras.ops.symmetry import hermitian_symmetrize as hermitian_symmetrize
+from spectral_keras.ops.frequencies import (
+    centered_crop_start,
+    centre_index,
+    frequency_to_centered_index,
+    frequency_to_index,
+    index_to_frequency,
+    signed_frequencies,
+)
+from spectral_keras.ops.frequency_dropout import frequency_dropout_floor
+from spectral_keras.ops.kernel_dft import kernel_from_spectrum, kernel_spectrum
+from spectral_keras.ops.resize import resampling_matrix, spectral_resize
+from spectral_keras.ops.symmetry import hermitian_symmetrize
+
+__all__ = [
+    "centered_crop_start",
+    "centre_index",
+    "dft_matrices",
+    "fft2",
+    "fft_conv2d",
+    "fft_conv_pool2d",
+    "fftshift2",
+    "frequency_dropout_floor",
+    "frequency_to_centered_index",
+    "frequency_to_index",
+    "hermitian_symmetrize",
+    "ifft2",
+    "ifftshift2",
+    "index_to_frequency",
+    "irfft2",
+    "kernel_from_spectrum",
+    "kernel_spectrum",
+    "radial_band",
+    "radial_lowpass",
+    "real_basis",
+    "rectangular_band",
+    "rectangular_lowpass",
+    "resampling_matrix",
+    "rfft2",
+    "signed_frequencies",
+    "spectral_resize",
+]

@@ -1,12 +1,14 @@
 """Adding a bias to feature maps."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 __all__ = ["add_bias"]
 
 
-def add_bias(x, bias, data_format=None):
+def add_bias(x: Any, bias: Any, data_format: str | None = None) -> Any:
     """The maps with bias[c] added to all of channel c.
 
     `keras.ops.add(x, reshaped_bias)` guesses the layout on TensorFlow: of channels-first maps whose

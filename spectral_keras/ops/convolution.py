@@ -1,5 +1,8 @@
 """2-D convolution as a product in the frequency domain."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -21,6 +24,17 @@ from spectral_keras.ops.validation import (
     spatial_shape,
 )
 
+__all__ = [
+    "CONV_IMPLEMENTATIONS",
+    "CONV_POOL_IMPLEMENTATIONS",
+    "FFT_SIDE",
+    "PADDINGS",
+    "check_size_is_not_needed",
+    "direct_conv2d",
+    "fft_conv2d",
+    "fft_conv_pool2d",
+]
+
 PADDINGS = ("valid", "same", "circular")
 CONV_IMPLEMENTATIONS = ("auto", "direct", "matmul", "fft")
 CONV_POOL_IMPLEMENTATIONS = ("auto", "matmul", "fft")
@@ -30,15 +44,15 @@ FFT_SIDE = 128
 
 
 def fft_conv2d(
-    x,
-    kernel,
+    x: Any,
+    kernel: Any,
     *,
-    strides=1,
-    padding="same",
-    dilation_rate=1,
-    implementation="auto",
-    data_format=None,
-):
+    strides: int | Sequence[int] = 1,
+    padding: str = "same",
+    dilation_rate: int | Sequence[int] = 1,
+    implementation: str = "auto",
+    data_format: str | None = None,
+) -> Any:
     """2-D convolution, computed as a product of spectra.
 
     The same numbers as `keras.ops.conv` (a cross-correlation), with both gradients, at a cost
@@ -118,23 +132,23 @@ def fft_conv2d(
 
     def convolve(x, kernel):
         if implementation == "fft":
-            axes = [convolution_axis(*numbers, smooth=True) for numbers in shape.axes()]
-            return convolve_by_fft(x, kernel, *axes, shape.groups)
+            axis_h, axis_w = (convolution_axis(*numbers, smooth=True) for numbers in shape.axes())
+            return convolve_by_fft(x, kernel, axis_h, axis_w, shape.groups)
         return _convolve_tiles(x, kernel, shape, choose_tilings(shape, batch)[0])
 
     return _in_spectral_dtype(convolve, x, kernel, implementation, data_format)
 
 
 def fft_conv_pool2d(
-    x,
-    kernel,
-    output_size,
+    x: Any,
+    kernel: Any,
+    output_size: int | Sequence[int],
     *,
-    nyquist="average",
-    norm="mean",
-    implementation="auto",
-    data_format=None,
-):
+    nyquist: str = "average",
+    norm: str = "mean",
+    implementation: str = "auto",
+    data_format: str | None = None,
+) -> Any:
     """Circular convolution and spectral pooling in one pass through the frequency domain.
 
     Equal to `spectral_resize(fft_conv2d(x, kernel, padding="circular"), output_size)`, without
@@ -184,17 +198,19 @@ def fft_conv_pool2d(
             f"`output_size` must be at most the input's size {size}. "
             f"Received: output_size={output_size}"
         )
-    axes = [
+    axis_h, axis_w = (
         pooled_axis(*numbers, nyquist, norm)
         for numbers in zip(size, kernel.shape[:2], output_size, strict=True)
-    ]
+    )
     if implementation == "auto":
         implementation = "fft" if min(output_size) >= FFT_SIDE else "matmul"
     convolve = convolve_by_fft if implementation == "fft" else convolve_by_matmul
     groups = channels // kernel.shape[2]
-    return _in_spectral_dtype(
-        lambda x, kernel: convolve(x, kernel, *axes, groups), x, kernel, implementation, data_format
-    )
+
+    def run(x, kernel):
+        return convolve(x, kernel, axis_h, axis_w, groups)
+
+    return _in_spectral_dtype(run, x, kernel, implementation, data_format)
 
 
 def _check_kernel(x, kernel, data_format):
@@ -298,7 +314,7 @@ def _continued(x, axis, size, taps, stride, padding, dilation):
     return ops.concatenate(parts, axis=axis) if len(parts) > 1 else parts[0]
 
 
-def check_size_is_not_needed(name, implementation, size):
+def check_size_is_not_needed(name: str, implementation: str, size: Sequence[Any]) -> None:
     """ValueError where sizes (height, width) are None and an implementation needs them."""
     if None in size and implementation in ("matmul", "fft"):
         raise ValueError(
@@ -328,7 +344,14 @@ def _periodic(x, axis, reach):
     return ops.take(x, index % size, axis=axis) if reach else x
 
 
-def direct_conv2d(x, kernel, strides, padding, dilation_rate, data_format):
+def direct_conv2d(
+    x: Any,
+    kernel: Any,
+    strides: Sequence[Any],
+    padding: str,
+    dilation_rate: Sequence[Any],
+    data_format: str | None,
+) -> Any:
     """`keras.ops.conv` of images, in either data format on every device.
 
     TensorFlow's kernels for a CPU know channels last only, but for some processors.

@@ -15,6 +15,21 @@ import math
 from spectral_keras.ops.convolution_spectra import FourierAxis
 from spectral_keras.ops.resize import nyquist_weight
 
+__all__ = [
+    "ConvolutionShape",
+    "SpectralWork",
+    "Tiling",
+    "choose_implementation",
+    "choose_tilings",
+    "convolution_axis",
+    "convolution_size",
+    "fast_fft_size",
+    "fft_work",
+    "matmul_work",
+    "pooled_axis",
+    "tiling",
+]
+
 # Nanoseconds.
 _DIRECT_PRODUCT = 0.0082  # a multiplication of the ordinary convolution
 _DIRECT_NUMBER = 0.38  # a number of its input or output

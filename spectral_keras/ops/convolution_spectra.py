@@ -29,6 +29,8 @@ from spectral_keras.ops.dft import cosines, sines
 from spectral_keras.ops.fft import irfft2_last, rfft2_last, to_complex
 from spectral_keras.ops.symmetry import hermitian_symmetrize
 
+__all__ = ["FourierAxis", "convolve_by_fft", "convolve_by_matmul", "first_part"]
+
 
 @dataclasses.dataclass(frozen=True)
 class FourierAxis:

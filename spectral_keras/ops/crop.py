@@ -1,13 +1,17 @@
 """Zero borders and random crops of a batch on the device that trains."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from spectral_keras.ops.global_batch import global_draw
 from spectral_keras.ops.validation import check_data_format
 
+__all__ = ["random_crop", "zero_pad"]
 
-def zero_pad(images, border, data_format=None):
+
+def zero_pad(images: Any, border: int, data_format: str | None = None) -> Any:
     """The images with `border` zeros on every side."""
     spatial = ((border, border), (border, border))
     if check_data_format(data_format) == "channels_last":
@@ -15,7 +19,9 @@ def zero_pad(images, border, data_format=None):
     return ops.pad(images, ((0, 0), (0, 0), *spatial))
 
 
-def random_crop(images, height, width, seed, data_format=None):
+def random_crop(
+    images: Any, height: int, width: int, seed: Any, data_format: str | None = None
+) -> Any:
     """A window of each image, at a place of its own, every place with the same chance.
 
     Args:

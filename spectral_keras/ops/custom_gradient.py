@@ -1,9 +1,12 @@
 """Gradients in closed form on TensorFlow, without keeping every graph that they appear in."""
 
 import weakref
+from typing import Any
+
+__all__ = ["custom_gradient"]
 
 
-def custom_gradient(function, *tensors):
+def custom_gradient(function: Any, *tensors: Any) -> Any:
     """`function(*tensors)`, with the gradient that it says, as `tf.custom_gradient`.
 
     While a graph is built, `tf.custom_gradient` registers each gradient under a new name for the

@@ -1,10 +1,13 @@
 """Real matrices of the discrete Fourier transform, float64, computed once for each size."""
 
 import functools
+from typing import Any
 
 import numpy as np
 
 from spectral_keras.ops.validation import check_choice, check_positive_int
+
+__all__ = ["cosines", "dft_matrices", "real_basis", "sines"]
 
 
 def _read_only(array):
@@ -13,7 +16,7 @@ def _read_only(array):
     return array
 
 
-def cosines(turns, period):
+def cosines(turns: Any, period: int) -> np.ndarray:
     """cos(2 pi turns / period) of an integer array, exact where the cosine is 0 or +-1.
 
     The argument is reduced as an integer and folded into the first octant, so the error does not
@@ -31,13 +34,13 @@ def cosines(turns, period):
     return np.where(negative, -value, value)
 
 
-def sines(turns, period):
+def sines(turns: Any, period: int) -> np.ndarray:
     """sin(2 pi turns / period) of an integer array, as `cosines`."""
     return cosines(4 * np.asarray(turns, dtype=np.int64) - period, 4 * period)
 
 
 @functools.lru_cache(maxsize=128)
-def dft_matrices(n, norm="ortho"):
+def dft_matrices(n: int, norm: str = "ortho") -> tuple[np.ndarray, np.ndarray]:
     """The DFT of length n as two real matrices.
 
     F x = cos @ x - i * (sin @ x), with row k the frequency of unshifted index k.
@@ -57,7 +60,7 @@ def dft_matrices(n, norm="ortho"):
 
 
 @functools.lru_cache(maxsize=128)
-def real_basis(n):
+def real_basis(n: int) -> tuple[np.ndarray, np.ndarray]:
     """The orthonormal real Fourier basis of length n.
 
     Rows: the constant; then for k = 1, 2, ... below n/2 sqrt(2/n) cos(2 pi k m / n) and

@@ -33,6 +33,8 @@ True
 import math
 import sys
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -46,6 +48,23 @@ from spectral_keras.ops.validation import (
     check_positive_int,
     check_size_pair,
 )
+
+__all__ = [
+    "FourierTransform",
+    "fft2",
+    "fft2_last",
+    "fftshift2",
+    "fftshift2_last",
+    "ifft2",
+    "ifft2_last",
+    "ifftshift2",
+    "ifftshift2_last",
+    "irfft2",
+    "irfft2_last",
+    "rfft2",
+    "rfft2_last",
+    "to_complex",
+]
 
 _NORMS = ("backward", "ortho", "forward")
 # Keras' modules that write formats without an FFT.
@@ -206,7 +225,7 @@ def _tf_irfft2(z, width, assume_hermitian=False):
     return custom_gradient(transform, z)
 
 
-def fft2_last(x, *, norm="backward"):
+def fft2_last(x: Any, *, norm: str = "backward") -> Any:
     """2-D DFT over the last two axes.
 
     Args:
@@ -224,7 +243,7 @@ def fft2_last(x, *, norm="backward"):
     return _scaled(tf.signal.fft2d(_complex(x)), _tf_scale(plane, norm, inverse=False))
 
 
-def ifft2_last(z, *, norm="backward"):
+def ifft2_last(z: Any, *, norm: str = "backward") -> Any:
     """Inverse 2-D DFT over the last two axes.
 
     Args:
@@ -242,7 +261,7 @@ def ifft2_last(z, *, norm="backward"):
     return _scaled(tf.signal.ifft2d(_complex(z)), _tf_scale(plane, norm, inverse=True))
 
 
-def rfft2_last(x, *, fft_length=None, norm="backward"):
+def rfft2_last(x: Any, *, fft_length: Sequence[int] | None = None, norm: str = "backward") -> Any:
     """2-D DFT of real data over the last two axes, columns 0 ... width//2.
 
     Args:
@@ -277,7 +296,9 @@ def rfft2_last(x, *, fft_length=None, norm="backward"):
     return _tf_rfft2(_scaled(x, _tf_scale(plane, norm, inverse=False)))
 
 
-def irfft2_last(z, width, *, norm="backward", assume_hermitian=False):
+def irfft2_last(
+    z: Any, width: int, *, norm: str = "backward", assume_hermitian: bool = False
+) -> Any:
     """Inverse of `rfft2_last`: NumPy's `irfft2` for any z.
 
     Args:
@@ -316,13 +337,13 @@ def _is_split_over_cpus():
     return jax.device_count() > 1 and jax.default_backend() == "cpu"
 
 
-def fftshift2_last(x):
+def fftshift2_last(x: Any) -> Any:
     """Moves DC from index 0 to index n//2 of the last two axes."""
     x = ops.convert_to_tensor(x)
     return ops.roll(x, [n // 2 for n in _plane(x)], (-2, -1))
 
 
-def ifftshift2_last(x):
+def ifftshift2_last(x: Any) -> Any:
     """Moves DC from index n//2 back to index 0 of the last two axes."""
     x = ops.convert_to_tensor(x)
     return ops.roll(x, [-(n // 2) for n in _plane(x)], (-2, -1))
@@ -342,7 +363,7 @@ def _over_images(transform, x, data_format):
     return ops.transpose(transform(ops.transpose(x, (0, 3, 1, 2))), (0, 2, 3, 1))
 
 
-def to_complex(real, imaginary):
+def to_complex(real: Any, imaginary: Any) -> Any:
     """real + i imaginary.  (`keras.ops.view_as_complex` knows single precision only.)"""
     backend = keras.backend.backend()
     if backend == "tensorflow":
@@ -365,12 +386,12 @@ class FourierTransform(keras.Operation):
         options: keyword arguments of that function, `data_format` not None.
     """
 
-    def __init__(self, function, options, *, name=None):
+    def __init__(self, function: Any, options: dict[str, Any], *, name: str | None = None) -> None:
         super().__init__(name=name)
         self.function = check_choice("function", function, tuple(_TRANSFORMS))
         self.options = options
 
-    def call(self, x):
+    def call(self, x: Any) -> Any:
         if isinstance(x, (tuple, list)):
             x = to_complex(*(_real(ops.convert_to_tensor(part)) for part in x))
         transform, options = _TRANSFORMS[self.function], dict(self.options)
@@ -378,7 +399,7 @@ class FourierTransform(keras.Operation):
         z = _over_images(lambda t: transform(t, **options), x, data_format)
         return z if self.function == "irfft2" else (ops.real(z), ops.imag(z))
 
-    def compute_output_spec(self, x):
+    def compute_output_spec(self, x: Any) -> Any:
         parts = x if isinstance(x, (tuple, list)) else (x,)
         shapes = {tuple(part.shape) for part in parts}
         if len(parts) > 2 or len(shapes) > 1 or len(parts[0].shape) != 4:
@@ -398,11 +419,11 @@ class FourierTransform(keras.Operation):
         spec = keras.KerasTensor(shape, dtype="float64" if double else "float32")
         return spec if self.function == "irfft2" else (spec, keras.KerasTensor(shape, spec.dtype))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"function": self.function, "options": self.options, "name": self.name}
 
 
-_TRANSFORMS = {
+_TRANSFORMS: dict[str, Any] = {
     "fft2": fft2_last,
     "ifft2": ifft2_last,
     "rfft2": rfft2_last,
@@ -419,7 +440,7 @@ def _transform(function, x, data_format, **options):
     return _over_images(lambda t: _TRANSFORMS[function](t, **options), x, data_format)
 
 
-def fft2(x, *, norm="backward", data_format=None):
+def fft2(x: Any, *, norm: str = "backward", data_format: str | None = None) -> Any:
     """2-D DFT of a batch of images over height and width.
 
     Args:
@@ -443,7 +464,7 @@ def fft2(x, *, norm="backward", data_format=None):
     return _transform("fft2", x, data_format, norm=norm)
 
 
-def ifft2(z, *, norm="backward", data_format=None):
+def ifft2(z: Any, *, norm: str = "backward", data_format: str | None = None) -> Any:
     """Inverse 2-D DFT of a batch of images, the inverse of `fft2`; the result is complex.
 
     Arguments and result as in `fft2`, pairs included.
@@ -451,7 +472,13 @@ def ifft2(z, *, norm="backward", data_format=None):
     return _transform("ifft2", z, data_format, norm=norm)
 
 
-def rfft2(x, *, fft_length=None, norm="backward", data_format=None):
+def rfft2(
+    x: Any,
+    *,
+    fft_length: Sequence[int] | None = None,
+    norm: str = "backward",
+    data_format: str | None = None,
+) -> Any:
     """2-D DFT of a batch of real images over height and width, columns 0 ... width//2.
 
     Args:
@@ -466,7 +493,14 @@ def rfft2(x, *, fft_length=None, norm="backward", data_format=None):
     return _transform("rfft2", x, data_format, fft_length=fft_length, norm=norm)
 
 
-def irfft2(z, width, *, norm="backward", assume_hermitian=False, data_format=None):
+def irfft2(
+    z: Any,
+    width: int,
+    *,
+    norm: str = "backward",
+    assume_hermitian: bool = False,
+    data_format: str | None = None,
+) -> Any:
     """Inverse of `rfft2`: real images of the given width, of a complex tensor or a pair.
 
     See `irfft2_last`.
@@ -475,11 +509,11 @@ def irfft2(z, width, *, norm="backward", assume_hermitian=False, data_format=Non
     return _transform("irfft2", z, data_format, **options)
 
 
-def fftshift2(x, *, data_format=None):
+def fftshift2(x: Any, *, data_format: str | None = None) -> Any:
     """Moves DC from index 0 to the centre n//2 of height and width; batch and channels stay."""
     return _over_images(fftshift2_last, x, data_format)
 
 
-def ifftshift2(x, *, data_format=None):
+def ifftshift2(x: Any, *, data_format: str | None = None) -> Any:
     """Inverse of `fftshift2`, also for odd sizes."""
     return _over_images(ifftshift2_last, x, data_format)

@@ -9,9 +9,19 @@ frequency of an even size n as n/2.  Every mask is even, mask[-k] = mask[k], so 
 real image is real.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from spectral_keras.ops.validation import check_number, check_positive_int, check_size_pair
+
+__all__ = [
+    "radial_band",
+    "radial_lowpass",
+    "rectangular_band",
+    "rectangular_lowpass",
+    "squared_radius",
+]
 
 
 def _magnitudes(n):
@@ -29,7 +39,7 @@ def _check_interval(low, high):
     return low, high
 
 
-def squared_radius(height, width):
+def squared_radius(height: int, width: int) -> np.ndarray:
     """ky^2 + kx^2 of every frequency: exact integers, int64 (height, width).
 
     Compare radii by their squares: with floating point roots, frequencies that lie on a circle
@@ -38,7 +48,7 @@ def squared_radius(height, width):
     return _magnitudes(height)[:, None] ** 2 + _magnitudes(width)[None, :] ** 2
 
 
-def radial_lowpass(height, width, cutoff):
+def radial_lowpass(height: int, width: int, cutoff: float) -> np.ndarray:
     """Ones where the radius sqrt(ky^2 + kx^2) is at most `cutoff`.
 
     Args:
@@ -58,7 +68,7 @@ def radial_lowpass(height, width, cutoff):
     return (squared_radius(height, width) <= cutoff**2).astype("float64")
 
 
-def radial_band(height, width, low, high=None):
+def radial_band(height: int, width: int, low: float, high: float | None = None) -> np.ndarray:
     """Ones where low <= radius < high; disjoint bands that share an edge tile the plane.
 
     Args:
@@ -71,7 +81,7 @@ def radial_band(height, width, low, high=None):
     return ((square >= low**2) & (square < high**2)).astype("float64")
 
 
-def rectangular_lowpass(height, width, sides):
+def rectangular_lowpass(height: int, width: int, sides: int | Sequence[int]) -> np.ndarray:
     """Ones in the central rectangle |ky| < rows/2, |kx| < columns/2.
 
     For odd sides it is the centred rectangle of exactly that size.  A centred rectangle of an
@@ -99,7 +109,7 @@ def rectangular_lowpass(height, width, sides):
     return (keep_row[:, None] & keep_column[None, :]).astype("float64")
 
 
-def rectangular_band(height, width, low, high=None):
+def rectangular_band(height: int, width: int, low: float, high: float | None = None) -> np.ndarray:
     """Ones in the square ring low <= max(|ky|, |kx|) < high.
 
     Args:

@@ -17,12 +17,24 @@ import numpy as np
 
 from spectral_keras.ops.validation import check_positive_int
 
+__all__ = [
+    "ROUNDING",
+    "ceil_of_fraction",
+    "centered_crop_start",
+    "centre_index",
+    "floor_of_fraction",
+    "frequency_to_centered_index",
+    "frequency_to_index",
+    "index_to_frequency",
+    "signed_frequencies",
+]
+
 # A product such as 0.29 * 100 misses its integer by a few units in the last place of a float64,
 # or of a float32 where the fraction came from one.
 ROUNDING = 1e-7
 
 
-def signed_frequencies(n):
+def signed_frequencies(n: int) -> np.ndarray:
     """Signed frequency of each index of a DFT of length n, unshifted, as an integer array.
 
     >>> from spectral_keras.ops.frequencies import signed_frequencies
@@ -36,12 +48,12 @@ def signed_frequencies(n):
     return np.where(index < (n + 1) // 2, index, index - n)
 
 
-def centre_index(n):
+def centre_index(n: int) -> int:
     """Index of the constant (DC) in a centred spectrum of length n."""
     return check_positive_int("n", n) // 2
 
 
-def index_to_frequency(index, n):
+def index_to_frequency(index: int, n: int) -> int:
     """Signed frequency at an unshifted index.
 
     >>> from spectral_keras.ops.frequencies import index_to_frequency
@@ -54,7 +66,7 @@ def index_to_frequency(index, n):
     return int(index) if index < (n + 1) // 2 else int(index) - n
 
 
-def frequency_to_index(frequency, n):
+def frequency_to_index(frequency: int, n: int) -> int:
     """Unshifted index of a signed frequency; both signs of Nyquist are one index.
 
     >>> from spectral_keras.ops.frequencies import frequency_to_index
@@ -70,7 +82,7 @@ def frequency_to_index(frequency, n):
     return int(frequency) % n
 
 
-def frequency_to_centered_index(frequency, n):
+def frequency_to_centered_index(frequency: int, n: int) -> int:
     """Index of a signed frequency in the centred spectrum; +n/2 of an even n is -n/2's bin.
 
     >>> from spectral_keras.ops.frequencies import frequency_to_centered_index
@@ -80,7 +92,7 @@ def frequency_to_centered_index(frequency, n):
     return (frequency_to_index(frequency, n) + centre_index(n)) % n
 
 
-def centered_crop_start(n_in, n_out):
+def centered_crop_start(n_in: int, n_out: int) -> int:
     """First index of the centred crop from n_in to n_out that keeps DC at the centre.
 
     n_in // 2 - n_out // 2.  The common (n_in - n_out) // 2 puts DC one off when n_in is even and
@@ -97,7 +109,7 @@ def centered_crop_start(n_in, n_out):
     return n_in // 2 - n_out // 2
 
 
-def floor_of_fraction(fraction, n):
+def floor_of_fraction(fraction: float, n: int) -> int:
     """floor(fraction * n), safe against rounding, and at least 1.
 
     >>> from spectral_keras.ops.frequencies import floor_of_fraction
@@ -108,7 +120,7 @@ def floor_of_fraction(fraction, n):
     return max(1, math.floor(value + ROUNDING * max(1.0, value)))
 
 
-def ceil_of_fraction(fraction, n):
+def ceil_of_fraction(fraction: float, n: int) -> int:
     """ceil(fraction * n), safe against rounding, and at least 1.
 
     >>> import math

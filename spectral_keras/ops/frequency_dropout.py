@@ -6,6 +6,8 @@ symmetric, so R and R - 1 keep the same frequencies for even R: R = 1, 2 keep 1 
 keep 9, 5, 6 keep 25.  R >= n keeps everything, the Nyquist frequency of an even n included.
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -29,8 +31,16 @@ from spectral_keras.ops.validation import (
     spatial_shape,
 )
 
+__all__ = [
+    "axis_side",
+    "draw_side",
+    "frequency_dropout",
+    "frequency_dropout_floor",
+    "lowpass_matrix",
+]
 
-def frequency_dropout_floor(m, num_layers, alpha, beta):
+
+def frequency_dropout_floor(m: int, num_layers: int, alpha: Any, beta: float) -> float:
     """The smallest kept fraction of layer m of a network of `num_layers` spectral pools.
 
     c_m(alpha, beta) = alpha + (m / M) (beta - alpha), m = 1 ... M.  With the paper's best
@@ -62,7 +72,7 @@ def frequency_dropout_floor(m, num_layers, alpha, beta):
     return alpha + (m / num_layers) * (beta - alpha)
 
 
-def draw_side(size, min_fraction, seed, batch_size=None):
+def draw_side(size: Any, min_fraction: float, seed: Any, batch_size: Any = None) -> Any:
     """R, uniform on the integers from ceil(min_fraction * n), at least 1, to n.
 
     Args:
@@ -81,7 +91,7 @@ def draw_side(size, min_fraction, seed, batch_size=None):
     return global_draw(keras.random.randint, (batch_size,), *arguments)
 
 
-def axis_side(side, n, size):
+def axis_side(side: Any, n: int, size: Any) -> Any:
     """The side for one axis of length n: ceil(side * n / max(size)).
 
     On square maps it is `side` itself.  On other maps the one draw is scaled to each axis, so
@@ -107,7 +117,7 @@ def _kept(frequency, n, side):
     return ops.cast(kept, "float32")
 
 
-def lowpass_matrix(n, side, after=None, dtype="float32"):
+def lowpass_matrix(n: int, side: Any, after: Any = None, dtype: str = "float32") -> Any:
     """Real matrix that keeps the frequencies |k| < side/2 of n values, after another matrix.
 
     It is B^T diag(kept) B with the orthonormal real Fourier basis B, all n x n, so a random
@@ -131,15 +141,15 @@ def lowpass_matrix(n, side, after=None, dtype="float32"):
 
 
 def frequency_dropout(
-    x,
-    side,
+    x: Any,
+    side: Any,
     *,
-    output_size=None,
-    nyquist="average",
-    norm="mean",
-    implementation="auto",
-    data_format=None,
-):
+    output_size: Any = None,
+    nyquist: str = "average",
+    norm: str = "mean",
+    implementation: str = "auto",
+    data_format: str | None = None,
+) -> Any:
     """Keeps the central `side` x `side` square of the spectrum, after resizing if asked to.
 
     Args:
@@ -169,11 +179,13 @@ def frequency_dropout(
         return _dropout_by_fft(x, sides, output_size, nyquist, norm, data_format)
     # A float64 input gets float64 matrices; half precision is rounded only in the product.
     dtype = "float64" if keras.backend.standardize_dtype(x.dtype) == "float64" else "float32"
-    matrices = []
-    for n_in, n_out, axis in zip(size, output_size, sides, strict=True):
+
+    def matrix(n_in, n_out, axis):
         after = None if n_in == n_out else resampling_matrix(n_in, n_out, nyquist, norm)
-        matrices.append(lowpass_matrix(n_out, axis, after, dtype))
-    return apply_separable(x, *matrices, data_format)
+        return lowpass_matrix(n_out, axis, after, dtype)
+
+    matrix_h, matrix_w = map(matrix, size, output_size, sides)
+    return apply_separable(x, matrix_h, matrix_w, data_format)
 
 
 def _dropout_by_fft(x, sides, output_size, nyquist, norm, data_format):

@@ -12,6 +12,8 @@ batch, the functions do nothing and cost nothing.
 import keras
 from keras import ops
 
+__all__ = ["global_draw", "replica_context"]
+
 
 def replica_context():
     """TensorFlow's context of a replica that is not alone, else None."""

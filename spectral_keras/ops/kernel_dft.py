@@ -6,9 +6,13 @@ numbers and no transposes, and costs nothing beside the convolution itself.
 """
 
 import functools
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from keras import ops
+
+__all__ = ["hermitian_indices", "kernel_from_spectrum", "kernel_spectrum", "spectral_sizes"]
 
 
 @functools.lru_cache(maxsize=64)
@@ -23,7 +27,7 @@ def _cos_sin(kh, kw):
 
 
 @functools.lru_cache(maxsize=64)
-def hermitian_indices(kh, kw):
+def hermitian_indices(kh: int, kw: int) -> tuple[np.ndarray, np.ndarray]:
     """The free coefficients of the DFT of a real kh x kw kernel.
 
     The spectrum of a real kernel obeys z[u, v] = conj(z[-u, -v]).  One member of each conjugate
@@ -41,7 +45,7 @@ def hermitian_indices(kh, kw):
     return flat[flat <= partner], flat[flat < partner]
 
 
-def spectral_sizes(kh, kw, parametrization):
+def spectral_sizes(kh: int, kw: int, parametrization: str) -> tuple[int, int]:
     """How many real and imaginary numbers a kh x kw kernel has in a parametrisation."""
     if parametrization == "full":
         return kh * kw, kh * kw
@@ -69,7 +73,7 @@ def _inverse_matrices(kh, kw, parametrization):
     return cos[:, real] * twice, -2.0 * sin[:, imag]
 
 
-def kernel_spectrum(kernel, parametrization="full"):
+def kernel_spectrum(kernel: Any, parametrization: str = "full") -> tuple[Any, Any]:
     """Unitary DFT of real kernels over the two kernel axes.
 
     Args:
@@ -91,7 +95,9 @@ def kernel_spectrum(kernel, parametrization="full"):
     return tuple(parts)
 
 
-def kernel_from_spectrum(real, imag, kernel_size, parametrization="full"):
+def kernel_from_spectrum(
+    real: Any, imag: Any, kernel_size: Sequence[int], parametrization: str = "full"
+) -> Any:
     """Real part of the unitary inverse DFT of (real, imag): the spatial kernel.
 
     Args:

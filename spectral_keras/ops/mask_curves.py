@@ -17,10 +17,29 @@ pixels: the paper's images and the same with a border of 4.  On other sizes it i
 The last row is the high-pass as equation (4) prints it: a low-pass that doubles the mean.
 """
 
+from typing import Any
+
 import numpy as np
 
 from spectral_keras.ops.frequencies import signed_frequencies
 from spectral_keras.ops.validation import check_choice, check_positive_int
+
+__all__ = [
+    "BANDS",
+    "LARGEST_NOISE_SIZE",
+    "NOISE_BANDS",
+    "VARIANTS",
+    "check_reference_size",
+    "high_curve",
+    "hill_curve",
+    "low_curve",
+    "medium_curve",
+    "noise_curve",
+    "noise_masks",
+    "scaled_radius",
+    "step_curve",
+    "suppression_masks",
+]
 
 BANDS = ("low", "medium", "high")
 VARIANTS = ("consistent", "printed")
@@ -35,30 +54,30 @@ _PAPER_SIZES = (32, 40)
 LARGEST_NOISE_SIZE = 41
 
 
-def step_curve(s):
+def step_curve(s: Any) -> np.ndarray:
     """Equation (2): 1 up to s = 0, down to 0 at s = 3."""
     return np.clip(1 - np.asarray(s, "float64") / 3, 0, 1)
 
 
-def hill_curve(s):
+def hill_curve(s: Any) -> np.ndarray:
     """Equation (3): 0 up to s = 0, up to 1 on [3, 8], down to 0 at s = 11."""
     s = np.asarray(s, "float64")
     return np.clip(np.minimum(s / 3, (11 - s) / 3), 0, 1)
 
 
-def low_curve(s):
+def low_curve(s: Any) -> np.ndarray:
     """m_L of equation (4): 1 up to 9, 0 from 12."""
     s = np.asarray(s, "float64")
     return step_curve(s - 1) + hill_curve(s - 1)
 
 
-def medium_curve(s):
+def medium_curve(s: Any) -> np.ndarray:
     """m_M of equation (4): 1 up to 1, 0 on [4, 7], 1 on [10, 15], 0 from 18."""
     s = np.asarray(s, "float64")
     return step_curve(s - 1) + hill_curve(s - 7)
 
 
-def high_curve(s, variant="consistent"):
+def high_curve(s: Any, variant: str = "consistent") -> np.ndarray:
     """m_H of equation (4), corrected: 1 up to 1, 0 on [4, 13], 1 from 16.
 
     Args:
@@ -73,7 +92,7 @@ def high_curve(s, variant="consistent"):
     return step_curve(s - 1) + (last if variant == "printed" else 1 - last)
 
 
-def noise_curve(s, band):
+def noise_curve(s: Any, band: Any) -> np.ndarray:
     """m_a,b of equation (13): 1 on [a, b], with a ramp of width 1 on either side.
 
     Neighbours cross-fade, so that the five curves add up to 1 on [0, 29].
@@ -87,7 +106,7 @@ def noise_curve(s, band):
     return np.clip(np.minimum(s - low + 1, high - s + 1), 0, 1)
 
 
-def check_reference_size(value, maximum=None):
+def check_reference_size(value: Any, maximum: int | None = None) -> int | None:
     """None, or a positive integer of at most `maximum`."""
     if value is None:
         return None
@@ -99,7 +118,7 @@ def check_reference_size(value, maximum=None):
     return value
 
 
-def scaled_radius(height, width, reference_size=None):
+def scaled_radius(height: int, width: int, reference_size: int | None = None) -> np.ndarray:
     """Radius s of every frequency, in cycles per reference image.
 
         s(ky, kx) = sqrt((ky n_y / height)^2 + (kx n_x / width)^2)
@@ -129,7 +148,9 @@ def scaled_radius(height, width, reference_size=None):
     return np.sqrt(squares[0][:, None] + squares[1][None, :])
 
 
-def suppression_masks(height, width, *, variant="consistent", reference_size=None):
+def suppression_masks(
+    height: int, width: int, *, variant: str = "consistent", reference_size: int | None = None
+) -> np.ndarray:
     """The masks M_L, M_M and M_H of power suppression.
 
     Args:
@@ -144,7 +165,7 @@ def suppression_masks(height, width, *, variant="consistent", reference_size=Non
     return np.stack([low_curve(s), medium_curve(s), high_curve(s, variant)])
 
 
-def noise_masks(height, width, *, reference_size=None):
+def noise_masks(height: int, width: int, *, reference_size: int | None = None) -> np.ndarray:
     """The masks M_0 ... M_4 of noise in the frequency domain; they add up to 1.
 
     Args:

@@ -1,6 +1,7 @@
 """Multiplying the spectrum of images by a real mask: y = Re F^-1(mask * F(x))."""
 
 import functools
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,6 +19,8 @@ from spectral_keras.ops.validation import (
     static_spatial_shape,
 )
 
+__all__ = ["IMPLEMENTATIONS", "apply_mask", "choose_implementation"]
+
 IMPLEMENTATIONS = ("auto", "fft", "matmul")
 
 # "auto" multiplies by matrices up to this size and from this many channels on; elsewhere the FFT
@@ -31,13 +34,15 @@ _MATMUL_MIN_CHANNELS = 16
 _FEW_CHANNELS = 8
 
 
-def choose_implementation(height, width, channels):
+def choose_implementation(height: int, width: int, channels: int) -> Any:
     """The faster of "fft" and "matmul" for images of a size."""
     small = max(height, width) <= _MATMUL_MAX_SIZE
     return "matmul" if small and channels >= _MATMUL_MIN_CHANNELS else "fft"
 
 
-def apply_mask(x, mask, *, implementation="auto", data_format=None):
+def apply_mask(
+    x: Any, mask: Any, *, implementation: str = "auto", data_format: str | None = None
+) -> Any:
     """y = Re F^-1(mask * F(x)) over height and width.
 
     The result depends on the even part (mask[k] + mask[-k]) / 2 only, and so do the gradients;

@@ -1,6 +1,8 @@
 """Resampling of images by cropping or zero-padding their spectrum."""
 
 import functools
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,6 +22,19 @@ from spectral_keras.ops.validation import (
     spatial_shape,
 )
 
+__all__ = [
+    "IMPLEMENTATIONS",
+    "NORMS",
+    "NYQUIST_RULES",
+    "Resize",
+    "choose_implementation",
+    "nyquist_weight",
+    "resampling_matrix",
+    "resize_by_fft",
+    "resize_of_unknown_size",
+    "spectral_resize",
+]
+
 NYQUIST_RULES = ("average", "sum", "isometric", "drop")
 NORMS = ("mean", "ortho")
 IMPLEMENTATIONS = ("auto", "matmul", "fft")
@@ -28,13 +43,15 @@ _SHRINKING = {"average": 0.5, "sum": 1.0, "isometric": np.sqrt(0.5), "drop": 0.0
 _ENLARGING = {"average": 0.5, "sum": 0.5, "isometric": np.sqrt(0.5), "drop": 0.0}
 
 
-def nyquist_weight(n_in, n_out, nyquist):
+def nyquist_weight(n_in: int, n_out: int, nyquist: str) -> float:
     """The factor of both Nyquist bins of the smaller of two sizes, see `spectral_resize`."""
     return (_SHRINKING if n_out < n_in else _ENLARGING)[nyquist]
 
 
 @functools.lru_cache(maxsize=256)
-def resampling_matrix(n_in, n_out, nyquist="average", norm="mean"):
+def resampling_matrix(
+    n_in: int, n_out: int, nyquist: str = "average", norm: str = "mean"
+) -> np.ndarray:
     """The real matrix that resamples n_in values to n_out through the DFT.
 
     With n = min(n_in, n_out), entry [p, m] is
@@ -78,14 +95,14 @@ def resampling_matrix(n_in, n_out, nyquist="average", norm="mean"):
 
 
 def spectral_resize(
-    x,
-    output_size,
+    x: Any,
+    output_size: int | Sequence[int],
     *,
-    nyquist="average",
-    norm="mean",
-    implementation="auto",
-    data_format=None,
-):
+    nyquist: str = "average",
+    norm: str = "mean",
+    implementation: str = "auto",
+    data_format: str | None = None,
+) -> Any:
     """Resizes images by cropping their spectrum or padding it with zeros, each axis by itself.
 
     Shrinking keeps the frequencies |k| < n/2 of the output size n; enlarging keeps all and adds
@@ -148,43 +165,59 @@ def spectral_resize(
         return resize_of_unknown_size(x, output_size, nyquist, norm, data_format)
     if choose_implementation(implementation, size, output_size) == "fft":
         return resize_by_fft(x, output_size, nyquist, norm, data_format)
-    matrices = [
+    matrix_h, matrix_w = (
         None if n_in == n_out else resampling_matrix(n_in, n_out, nyquist, norm)
         for n_in, n_out in zip(size, output_size, strict=True)
-    ]
-    return apply_separable(x, *matrices, data_format)
+    )
+    return apply_separable(x, matrix_h, matrix_w, data_format)
 
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
 class Resize(keras.Operation):
     """`spectral_resize` of a symbolic tensor, a step of a functional model."""
 
-    def __init__(self, output_size, nyquist, norm, implementation, data_format, *, name=None):
+    def __init__(
+        self,
+        output_size: int | Sequence[int],
+        nyquist: str,
+        norm: str,
+        implementation: str,
+        data_format: str | None,
+        *,
+        name: str | None = None,
+    ) -> None:
         super().__init__(name=name)
         self.output_size = output_size
-        self.options = {
+        self.options: dict[str, Any] = {
             "nyquist": nyquist,
             "norm": norm,
             "implementation": implementation,
             "data_format": data_format,
         }
 
-    def call(self, x):
+    def call(self, x: Any) -> Any:
         return spectral_resize(x, self.output_size, **self.options)
 
-    def compute_output_spec(self, x):
+    def compute_output_spec(self, x: Any) -> Any:
         spatial_shape(x.shape, self.options["data_format"], "spectral_resize")
         check_float_images(x, "spectral_resize")
         shape = list(x.shape)
         first = 1 if self.options["data_format"] == "channels_last" else 2
-        shape[first : first + 2] = self.output_size
+        shape[first : first + 2] = check_size_pair("output_size", self.output_size)
         return keras.KerasTensor(shape, dtype=x.dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"output_size": self.output_size, **self.options, "name": self.name}
 
 
-def resize_of_unknown_size(x, output_size, nyquist, norm, data_format, side=None):
+def resize_of_unknown_size(
+    x: Any,
+    output_size: Any,
+    nyquist: str,
+    norm: str,
+    data_format: str | None,
+    side: Any = None,
+) -> Any:
     """`spectral_resize`, or with a `side` `frequency_dropout`, by matrices made in the graph.
 
     Args:
@@ -192,16 +225,16 @@ def resize_of_unknown_size(x, output_size, nyquist, norm, data_format, side=None
         side: None, or a pair of integer tensors for height and width.
     """
     weights = _SHRINKING[nyquist], _ENLARGING[nyquist]
-    matrices = [
+    matrix_h, matrix_w = (
         resampling_matrix_of(n_in, n_out, weights, norm, one)
         for n_in, n_out, one in zip(
             sizes_of(x, data_format), output_size, side or (None, None), strict=True
         )
-    ]
-    return apply_matrices(x, *matrices, data_format)
+    )
+    return apply_matrices(x, matrix_h, matrix_w, data_format)
 
 
-def choose_implementation(implementation, size, output_size):
+def choose_implementation(implementation: str, size: Any, output_size: Any) -> Any:
     """ "matmul" or "fft": resolves "auto" by the multiplications for each pixel.
 
     Args:
@@ -223,7 +256,14 @@ _CROSSOVER = 430
 _HALVING_COST = 0.6
 
 
-def resize_by_fft(x, output_size, nyquist, norm, data_format, masks=None):
+def resize_by_fft(
+    x: Any,
+    output_size: Any,
+    nyquist: str,
+    norm: str,
+    data_format: str | None,
+    masks: Any = None,
+) -> Any:
     """`spectral_resize` through `rfft2`, in float32 or float64, cast back to x's dtype.
 
     Args:

@@ -12,6 +12,8 @@ from keras import ops
 from spectral_keras.ops.custom_gradient import custom_gradient
 from spectral_keras.ops.validation import check_data_format
 
+__all__ = ["FEW_CHANNELS", "HALVING_SIZE", "apply_separable"]
+
 # Up to this many channels the product along the width of channels-last images, C numbers side by
 # side, is slower than two transposes and the channels-first products (1.2 to 2.7 times at 1 and 3
 # channels, about equal at 8).

@@ -1,5 +1,7 @@
 """Noise on the amplitudes of an image's spectrum (arXiv 1911.12044, section 3.3)."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -11,11 +13,13 @@ from spectral_keras.ops.mask_curves import NOISE_BANDS, VARIANTS, noise_masks
 from spectral_keras.ops.symmetry import symmetrize_half_spectrum
 from spectral_keras.ops.validation import check_choice
 
+__all__ = ["amplitude_noise", "draw_control", "draw_even", "noise_deviation"]
+
 # An amplitude below has no direction: dividing noise by it could overflow.
 _TINY = 1e-30
 
 
-def draw_control(batch_size, seed, uniform_bands=1):
+def draw_control(batch_size: Any, seed: Any, uniform_bands: int = 1) -> Any:
     """alpha_r: how far each of the five bands is protected from noise, for each image.
 
     `uniform_bands` elements at random places are uniform on (0, 1), each of the others is 0 or 1
@@ -38,7 +42,15 @@ def draw_control(batch_size, seed, uniform_bands=1):
     return ops.where(order < uniform_bands, sampled, ops.floor(2 * sampled))
 
 
-def noise_deviation(alpha_r, height, width, sigma, *, variant="consistent", reference_size=None):
+def noise_deviation(
+    alpha_r: Any,
+    height: int,
+    width: int,
+    sigma: float,
+    *,
+    variant: str = "consistent",
+    reference_size: int | None = None,
+) -> Any:
     """Standard deviation of the noise on each amplitude: sqrt(sigma * (1 - M)).
 
     M = sum_i alpha_r[i] M_i (equation (14)).  The five masks add up to 1, so 1 - M is
@@ -73,7 +85,7 @@ def _self_paired(n):
     return (2 * signed_frequencies(n)) % n == 0
 
 
-def draw_even(batch_size, channels, height, width, seed):
+def draw_even(batch_size: Any, channels: int, height: int, width: int, seed: Any) -> Any:
     """Standard normal numbers R on the half spectrum with R[-k] = R[k].
 
     The columns 0 and width/2 hold both partners of a pair: the second one takes the number of the
@@ -91,7 +103,7 @@ def draw_even(batch_size, channels, height, width, seed):
     return ops.where(paired, ops.take(sampled, rows, axis=-2), sampled)
 
 
-def amplitude_noise(planes, amplitudes, *, keep_phase=False):
+def amplitude_noise(planes: Any, amplitudes: Any, *, keep_phase: bool = False) -> Any:
     """F^-1(R * F/|F|): what noise R on the amplitudes adds to the images.
 
     R is even and F/|F| Hermitian, so the result is real without leaving anything out.  The

@@ -1,5 +1,7 @@
 """Power suppression of images: all but one frequency band is damped (arXiv 1911.12044, 3.2)."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -14,15 +16,19 @@ from spectral_keras.ops.validation import (
     static_spatial_shape,
 )
 
+__all__ = ["ALPHA_SENSES", "draw_suppression", "identity_alpha", "suppress_power"]
+
 ALPHA_SENSES = ("kept", "suppressed")
 
 
-def identity_alpha(alpha_is):
+def identity_alpha(alpha_is: str) -> float:
     """The alpha that changes nothing."""
     return 1.0 if alpha_is == "kept" else 0.0
 
 
-def draw_suppression(batch_size, probability, alpha, seed, *, alpha_is="kept"):
+def draw_suppression(
+    batch_size: Any, probability: float, alpha: Any, seed: Any, *, alpha_is: str = "kept"
+) -> Any:
     """Which band is left of each image, and how much of the others.
 
     Args:
@@ -50,15 +56,15 @@ def draw_suppression(batch_size, probability, alpha, seed, *, alpha_is="kept"):
 
 
 def suppress_power(
-    images,
-    band,
-    alpha,
+    images: Any,
+    band: Any,
+    alpha: Any,
     *,
-    alpha_is="kept",
-    variant="consistent",
-    reference_size=None,
-    data_format=None,
-):
+    alpha_is: str = "kept",
+    variant: str = "consistent",
+    reference_size: int | None = None,
+    data_format: str | None = None,
+) -> Any:
     """F^-1(F(I) * (1 - strength * (1 - M))), one mask M and one strength for each image.
 
     Args:

@@ -9,11 +9,21 @@ frequency k, indices taken modulo the size:
 Index 0 (DC) and, for even n, index n/2 (Nyquist) are their own partners.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from keras import ops
 
+__all__ = [
+    "half_spectrum_multiplicity",
+    "hermitian_symmetrize",
+    "negate_frequencies",
+    "symmetrize_half_spectrum",
+]
 
-def negate_frequencies(z, axes=(-2, -1)):
+
+def negate_frequencies(z: Any, axes: Sequence[int] = (-2, -1)) -> Any:
     """z[-k]: index i of each axis takes the entry of index -i modulo the size.
 
     Args:
@@ -27,7 +37,7 @@ def negate_frequencies(z, axes=(-2, -1)):
     return ops.roll(ops.flip(z, axes), [1] * len(axes), axes)
 
 
-def hermitian_symmetrize(z, axes=(-2, -1)):
+def hermitian_symmetrize(z: Any, axes: Sequence[int] = (-2, -1)) -> Any:
     """The Hermitian part (z[k] + conj(z[-k])) / 2 of a full spectrum.
 
     It is the orthogonal projection onto the spectra of real images:
@@ -46,7 +56,7 @@ def hermitian_symmetrize(z, axes=(-2, -1)):
     return 0.5 * (z + ops.conj(negate_frequencies(z, axes)))
 
 
-def symmetrize_half_spectrum(z, width):
+def symmetrize_half_spectrum(z: Any, width: int) -> Any:
     """Makes the columns of a half spectrum Hermitian that have to be, and keeps the others.
 
     A half spectrum (the layout of `rfft2`) holds the columns 0 ... width//2.  Column 0, and
@@ -72,7 +82,7 @@ def symmetrize_half_spectrum(z, width):
     return ops.concatenate(columns, axis=-1)
 
 
-def half_spectrum_multiplicity(width):
+def half_spectrum_multiplicity(width: int) -> np.ndarray:
     """How many columns of the full spectrum each column of the half spectrum stands for.
 
     Example:

@@ -5,14 +5,29 @@ argument, says what was expected and shows what was received.
 """
 
 import numbers
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import keras
+
+__all__ = [
+    "check_bool",
+    "check_choice",
+    "check_data_format",
+    "check_float_images",
+    "check_number",
+    "check_positive_int",
+    "check_size_pair",
+    "described",
+    "spatial_shape",
+    "static_spatial_shape",
+]
 
 # Longer texts of what was received do not help.
 _LONGEST = 100
 
 
-def described(value):
+def described(value: Any) -> str:
     """`value` in a message: its `repr`, or for arrays and tensors their shape and type.
 
     Example:
@@ -33,7 +48,7 @@ def _fail(name, expected, value):
     raise ValueError(f"`{name}` must be {expected}. Received: {name}={described(value)}")
 
 
-def check_choice(name, value, choices):
+def check_choice(name: str, value: Any, choices: Collection[Any]) -> Any:
     """`value` if it is one of `choices`."""
     # An array would be compared entry by entry.
     if len(getattr(value, "shape", ())) or value not in choices:
@@ -41,14 +56,14 @@ def check_choice(name, value, choices):
     return value
 
 
-def check_data_format(value):
+def check_data_format(value: Any) -> str:
     """Keras' image data format: None means the global setting."""
     if value is None:
         return keras.config.image_data_format()
     return check_choice("data_format", value, ("channels_last", "channels_first"))
 
 
-def check_positive_int(name, value, minimum=1):
+def check_positive_int(name: str, value: Any, minimum: int = 1) -> int:
     """`value` as int if it is an integer of at least `minimum`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < minimum:
         expected = "a positive integer" if minimum == 1 else f"an integer of at least {minimum}"
@@ -56,7 +71,7 @@ def check_positive_int(name, value, minimum=1):
     return int(value)
 
 
-def check_size_pair(name, value, minimum=1):
+def check_size_pair(name: str, value: Any, minimum: int = 1) -> tuple[int, int]:
     """An integer or a pair of integers, as a pair (height, width)."""
     if isinstance(value, (list, tuple)):
         if len(value) != 2:
@@ -70,7 +85,14 @@ def check_size_pair(name, value, minimum=1):
     return int(pair[0]), int(pair[1])
 
 
-def check_number(name, value, low=None, high=None, low_open=False, high_open=False):
+def check_number(
+    name: str,
+    value: Any,
+    low: float | None = None,
+    high: float | None = None,
+    low_open: bool = False,
+    high_open: bool = False,
+) -> float:
     """`value` as float if it is a finite number in the given interval."""
     lower = "" if low is None else f"{'>' if low_open else '>='} {low}"
     upper = "" if high is None else f"{'<' if high_open else '<='} {high}"
@@ -87,21 +109,23 @@ def check_number(name, value, low=None, high=None, low_open=False, high_open=Fal
     return float(value)
 
 
-def check_bool(name, value):
+def check_bool(name: str, value: Any) -> bool:
     """`value` if it is True or False."""
     if not isinstance(value, bool):
         _fail(name, "True or False", value)
     return value
 
 
-def check_float_images(images, name):
+def check_float_images(images: Any, name: str) -> None:
     """ValueError for integer images: what is computed of them would be integers again."""
     dtype = keras.backend.standardize_dtype(images.dtype)
     if not keras.backend.is_float_dtype(dtype):
         raise ValueError(f"{name} expects float images in [0, 1]. Received: dtype {dtype}")
 
 
-def spatial_shape(shape, data_format, layer_name):
+def spatial_shape(
+    shape: Sequence[int | None], data_format: str | None, layer_name: str
+) -> tuple[int | None, int | None]:
     """(height, width) of a rank-4 image shape, None where one is unknown."""
     shape = tuple(shape)
     if len(shape) != 4:
@@ -113,19 +137,22 @@ def spatial_shape(shape, data_format, layer_name):
         raise ValueError(
             f"{layer_name} expects height and width of at least 1. Received: input shape {shape}"
         )
-    return tuple(None if size is None else int(size) for size in spatial)
+    height, width = (None if size is None else int(size) for size in spatial)
+    return height, width
 
 
-def static_spatial_shape(shape, data_format, layer_name, why=""):
+def static_spatial_shape(
+    shape: Sequence[int | None], data_format: str | None, layer_name: str, why: str = ""
+) -> tuple[int, int]:
     """(height, width) of a rank-4 image shape whose spatial sizes are known.
 
     Args:
         why: what they are needed for, as the end of a sentence.
     """
-    size = spatial_shape(shape, data_format, layer_name)
-    if None in size:
+    height, width = spatial_shape(shape, data_format, layer_name)
+    if height is None or width is None:
         raise ValueError(
             f"{layer_name} needs a known height and width{why}. Received: input shape "
             f"{tuple(shape)} (data_format={data_format!r})"
         )
-    return size
+    return height, width
