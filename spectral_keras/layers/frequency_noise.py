@@ -54,9 +54,9 @@ class FrequencyNoise(NamedChoices, keras.layers.Layer):
 
     The noise is sampled once for k and -k, which keeps the image real; `variant="printed"` is the
     real part of the paper's, whose variance is half as large but for the frequencies that are their
-    own partner.  Where |F| + R < 0 the phase turns by half a turn (16 % of the coefficients on CIFAR
-    with sigma = 1); `keep_phase=True` stops at 0 instead.  What else the print leaves open is in
-    docs/papers/frequency_interpretation.md.
+    own partner.  Where |F| + R < 0 the phase turns by half a turn (16 % of the coefficients on
+    CIFAR with sigma = 1); `keep_phase=True` stops at 0 instead.  What else the print leaves open is
+    in docs/papers/frequency_interpretation.md.
 
     Values may leave [0, 1]; they are not clipped.  The gradient by the images is that of the
     identity: the noise counts as a constant, since its derivative R/|F| has no bound.

@@ -39,9 +39,8 @@ class PowerSuppression(NamedChoices, keras.layers.Layer):
     `spectral_keras.ops.mask_curves`; all of them keep the mean of the image.  At inference the
     layer is the identity.
 
-    The paper uses alpha in two senses and prints a low-pass for m_H; what `alpha_is="suppressed"`
-    and `variant="printed"` are for is in docs/papers/frequency_interpretation.md.  The law of alpha is not given
-    there: uniform on [0, 1].
+    The paper uses alpha in two senses and prints a low-pass for m_H: what `alpha_is="suppressed"`
+    and `variant="printed"` are for is in docs/papers/frequency_interpretation.md.
 
     The layer is linear, so images may have any range; as it stands for [0, 1] before any
     normalisation in the paper, put it first.
