@@ -122,12 +122,12 @@ def draw_corruptions(path, content, title, source):
     for place, name in enumerate(names):
         accuracies = [100 * point["accuracy"] for point in table[name]]
         # One above the other: dots of the same accuracy would hide each other.
-        heights = [place + 0.15 * (3 - point["severity"]) for point in table[name]]
+        heights = [place + 0.18 * (3 - point["severity"]) for point in table[name]]
         axis.plot(accuracies, heights, color="0.75", zorder=1)
         for point, height in zip(table[name], heights, strict=True):
             severity = point["severity"]
             axis.plot(
-                100 * point["accuracy"], height, "o", markersize=8, color=colours(severity / 5),
+                100 * point["accuracy"], height, "o", markersize=7, color=colours(severity / 5),
                 label=f"severity {severity}" if place == 0 else None, zorder=2,
             )  # fmt: skip
         mean = sum(accuracies) / len(accuracies)

@@ -1,7 +1,9 @@
 """The output of `python -m models.explain`: its folder, and what may be continued or replaced."""
 
+import contextlib
 import shutil
 
+from spectral_keras.data.files import open_regular
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.folder import WorkFolder
 
@@ -53,11 +55,16 @@ class Folder(WorkFolder):
         return self.continue_under(conditions)
 
     def checkpoint(self, name):
-        return self.path / _PARTS / name
+        """The file where masks are kept that are being learned."""
+        path = self.path / _PARTS / name
+        with contextlib.suppress(FileNotFoundError):
+            open_regular(path, inside=self.path).close()  # no pipe, no link out of the folder
+        return path
 
     def stored(self, kind, name):
         """The masks of a finished file; None if there are none or they are damaged."""
         try:
+            open_regular(self.path / name, inside=self.path).close()
             return kind.load(self.path / name)
         except (OSError, ValueError, KeyError, TypeError):
             return None
