@@ -89,11 +89,6 @@ class StreamedImages:
         return len(self.indices), height, width, 1 if self.grayscale else channels
 
     @property
-    def nbytes(self) -> int:
-        """Bytes of the whole set, decoded."""
-        return math.prod(self.shape)
-
-    @property
     def shards(self) -> np.ndarray | None:
         """Integer array [N]: the file that each image lies in; None where each is a file."""
         return None if self.source.shards is None else self.source.shards[self.indices]

@@ -55,7 +55,7 @@ class TestContract:
         images = StreamedImages(Ramp(), (6, 5, 3), np.arange(20, 60))
         array = np.asarray(images)
         assert images.shape == array.shape == (40, 6, 5, 3) and images.dtype == array.dtype
-        assert len(images) == 40 and images.ndim == 4 and images.nbytes == array.nbytes
+        assert len(images) == 40 and images.ndim == 4
         some = np.random.default_rng(0).integers(-40, 40, 9)
         for key in (3, -1, slice(4, 9), slice(None, None, -7), some, array[:, 0, 0, 0] > 50):
             np.testing.assert_array_equal(images[key], array[key])
@@ -238,7 +238,7 @@ class TestCorrectness:
             write_noise(tmp_path / f"class{number % 2}" / f"{number}.jpg", number, (96, 96))
         data = load(tmp_path, stream=True, validation_fraction=0)
         many = data.x_train.subset(np.resize(np.arange(len(data.x_train)), 240))
-        assert many.nbytes == 240 * 96 * 96 * 3
+        decoded = 240 * 96 * 96 * 3
         batch = 2 * 96 * 96 * 3 * 4  # bytes of float32
         for workers in (0, 3):
             batches = Batches(
@@ -252,4 +252,4 @@ class TestCorrectness:
                 _, peak = tracemalloc.get_traced_memory()
             finally:
                 tracemalloc.stop()
-            assert peak < 8 * batch < many.nbytes / 3, f"{peak / batch} batches"
+            assert peak < 8 * batch < decoded / 3, f"{peak / batch} batches"
