@@ -11,7 +11,8 @@ __all__ = ["TFRecords", "image_of", "interleaved", "label_of"]
 
 # A record lies between its length and the checksum of that, and a checksum of its own.
 _HEAD, _FRAME = 12, 16
-_FILES = 16  # that are indexed at the same time
+_FILES = 16  # that are indexed at the same time,
+_BLOCK = 64  # so many records at once
 
 
 class TFRecords:
@@ -36,28 +37,29 @@ class TFRecords:
     def __init__(self, paths: Sequence[str | os.PathLike], counts: Sequence[int], label_key: str):
         import tensorflow as tf
 
-        def look(record):
-            feature = tf.io.FixedLenFeature((), tf.int64)
-            return tf.strings.length(record), tf.io.parse_single_example(
-                record, {label_key: feature}
-            )[label_key]
+        def look(records):
+            feature = {label_key: tf.io.FixedLenFeature((), tf.int64)}
+            return tf.strings.length(records), tf.io.parse_example(records, feature)[label_key]
 
-        def index(path, count):  # one element, unless there are too many records
-            return tf.data.TFRecordDataset(path).map(look).batch(count + 1)
+        def index(number, path):
+            blocks = tf.data.TFRecordDataset(path).batch(_BLOCK).map(look)
+            return blocks.map(lambda lengths, labels: (number, lengths, labels))
 
         self._paths = [os.fspath(path) for path in paths]
-        tables = list(
-            tf.data.Dataset.from_tensor_slices((self._paths, np.asarray(counts, np.int64)))
-            .interleave(index, _FILES, 1, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-            .as_numpy_iterator()
-        )
-        found = [len(labels) for _, labels in tables]
+        files = tf.data.Dataset.from_tensor_slices((np.arange(len(self._paths)), self._paths))
+        blocks = files.interleave(index, _FILES, 1, num_parallel_calls=tf.data.AUTOTUNE)
+        tables: list[tuple[list, list]] = [([], []) for _ in self._paths]
+        for number, *columns in blocks.as_numpy_iterator():
+            for table, column in zip(tables[number], columns, strict=True):
+                table.append(column)
+        sizes = [np.concatenate([np.zeros(0, np.int64), *lengths]) for lengths, _ in tables]
+        found = list(map(len, sizes))
         if found != list(counts):
             raise ValueError(f"the files have {found} records: expected {list(counts)}")
-        self.labels = np.concatenate([labels for _, labels in tables])
-        self._lengths = np.concatenate([lengths for lengths, _ in tables])
-        ends = [np.cumsum(lengths.astype(np.int64) + _FRAME) for lengths, _ in tables]
-        self._offsets = np.concatenate(ends) - self._lengths - _FRAME + _HEAD
+        self.labels = np.concatenate([block for _, labels in tables for block in labels])
+        self._lengths = np.concatenate(sizes)
+        ends = np.concatenate([np.cumsum(lengths + _FRAME) for lengths in sizes])
+        self._offsets = ends - self._lengths - _FRAME + _HEAD
         self._firsts = np.cumsum(counts)
 
     def __len__(self) -> int:
