@@ -175,7 +175,8 @@ def fft_conv_pool2d(
 
     Example:
 
-    >>>     >>> from spectral_keras.ops.resize import spectral_resize
+    >>> import numpy as np
+    >>> from spectral_keras.ops.resize import spectral_resize
     >>> rng = np.random.default_rng(0)
     >>> x, kernel = rng.random((2, 16, 15, 3), "float32"), rng.random((3, 3, 3, 4), "float32")
     >>> y = fft_conv_pool2d(x, kernel, (8, 7))

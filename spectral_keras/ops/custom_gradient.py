@@ -27,10 +27,12 @@ def custom_gradient(function: Any, *tensors: Any) -> Any:
     Example:
 
     ```python
+    import tensorflow as tf
+
     def squared(x):
         return x * x, (x,), lambda upstream, x: 2 * x * upstream
 
-    y = custom_gradient(squared, x)
+    y = custom_gradient(squared, tf.constant(3.0))
     ```
     """
     import tensorflow as tf
