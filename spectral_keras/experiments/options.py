@@ -161,7 +161,7 @@ class Options:
         )
         if before is not None:
             before(parser)
-        groups: dict[str, Any] = {}
+        groups: dict[str, Any] = {"options": parser}  # argparse has a group of that name
         specs = cls.specs()
         hidden = {spec.group for spec in specs.values() if spec.special}
         values = {name: cls.default_of(name) for name in specs} | (defaults or {})
