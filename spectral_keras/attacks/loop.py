@@ -3,6 +3,7 @@
 import collections
 import warnings
 from collections.abc import Callable
+from typing import cast
 
 import keras
 import numpy as np
@@ -75,7 +76,7 @@ def run_attack(
         return x
     from_logits, classes = read_ending(model, x, attack.from_logits, sizes)
     if y is not None:
-        y = check_labels(y, len(x), classes)
+        y = check_labels(y, len(x), cast(int, classes))
     if np.all(np.asarray(attack.radius) == 0):
         return x
 

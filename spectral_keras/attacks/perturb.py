@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import keras
 from keras import ops
@@ -74,7 +74,7 @@ def perturb(
     if attack.step_size is not None:
         size = _constant(attack.step)
     else:
-        size = eps if attack.steps == 1 else eps * (2.5 / attack.steps)
+        size = eps if attack.steps == 1 else eps * (2.5 / cast(int, attack.steps))
 
     # Sampled outside of the scope and the loop below: the generator's step forward has to stay.
     start = _start(x, eps, attack.norm, seed_generator) if attack.random_start else x
@@ -83,10 +83,10 @@ def perturb(
         logits_of = logits_function(model, attack.from_logits)[0] if is_layer else model
         y = _labels(logits_of, x, y)
         if attack.norm == "inf":
-            ball = low, high = x - eps, x + eps
+            low, high = x - eps, x + eps
             if attack.clip is not None:
                 low, high = ops.maximum(low, attack.clip[0]), ops.minimum(high, attack.clip[1])
-                ball = low, high
+            ball: tuple[Any, ...] = low, high
         else:
             low, high = attack.clip or (float("-inf"), float("inf"))
             ball = x, eps, (low, high)

@@ -17,6 +17,7 @@ import signal
 import sys
 import tempfile
 import warnings
+from typing import NoReturn
 
 STOPPED, BAD_INPUT, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
@@ -63,7 +64,7 @@ class OneLineParser(argparse.ArgumentParser):
         super().__init__(*args, allow_abbrev=False, **kwargs)
         self.renamed = {}  # an option's name in earlier versions -> its name now
 
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         prefix = "unrecognized arguments: "
         if message.startswith(prefix):
             wrong = (message.removeprefix(prefix).split() or ["''"])[0]

@@ -16,7 +16,7 @@ import shutil
 import sys
 import types
 from collections.abc import Callable, Iterable
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from spectral_keras.data.checksums import CHECKSUM, json_checksum, without_checksum
 from spectral_keras.data.files import open_regular, read_regular
@@ -105,7 +105,7 @@ def read_json(path: str | os.PathLike) -> dict[str, Any]:
 def file_hash(path: str | os.PathLike) -> str:
     """SHA-256 of a file."""
     with open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(cast(io.BufferedReader, file), "sha256").hexdigest()
 
 
 def write_history(path: str | os.PathLike, rows: list[dict[str, Any]]) -> None:

@@ -13,7 +13,7 @@ import fractions
 import math
 import sys
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from spectral_keras.experiments.command import CommandError, OneLineParser
 
@@ -169,7 +169,11 @@ class Options:
         for name, spec in specs.items():
             if spec.positional:
                 parser.add_argument(
-                    name, metavar=spec.metavar, help=spec.help, nargs=spec.nargs, type=spec.kind
+                    name,
+                    metavar=spec.metavar,
+                    help=spec.help,
+                    nargs=spec.nargs,
+                    type=cast(Any, spec.kind),
                 )
                 continue
             if spec.group not in groups:
@@ -217,7 +221,7 @@ class Options:
 
     def arguments(self, *, without: tuple[str, ...] = ()) -> list[str]:
         """The command line that gives these options: what differs from the defaults."""
-        words = []
+        words: list[str] = []
         for field in dataclasses.fields(self):
             spec, value = field.metadata.get("option"), getattr(self, field.name)
             if spec is None or field.name in without:

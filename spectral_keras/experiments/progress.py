@@ -45,7 +45,7 @@ class Progress:
             self._bar = keras.utils.Progbar(total, unit_name=self.unit)
         self._bar.update(done)
 
-    def __exit__(self, kind, *_) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
             return
         if self._bar is not None and self._bar._seen_so_far < self._bar.target:

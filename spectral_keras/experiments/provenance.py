@@ -63,8 +63,8 @@ def device_kind() -> str:
 
 def data_hash(x: np.ndarray, y: np.ndarray) -> str:
     """SHA-256 of images and their classes."""
-    digest = hashlib.sha256(np.ascontiguousarray(x))
-    digest.update(np.asarray(y, np.int64))
+    digest = hashlib.sha256(np.ascontiguousarray(x).data)
+    digest.update(np.ascontiguousarray(y, np.int64).data)
     return digest.hexdigest()
 
 

@@ -1,5 +1,6 @@
 """result.json: what a finished training was worth, by one schema for all commands."""
 
+import os
 from typing import Any
 
 from spectral_keras.experiments.folder import write_json
@@ -14,7 +15,9 @@ _REQUIRED = (
 )  # fmt: skip
 
 
-def write_result(path, result: dict[str, Any], evaluations: dict[str, Any] | None = None):
+def write_result(
+    path: str | os.PathLike, result: dict[str, Any], evaluations: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Write result.json with where it comes from; returns its content.
 
     Args:

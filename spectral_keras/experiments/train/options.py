@@ -347,7 +347,8 @@ class TrainOptions(Options):
     def of_values(cls, model: str, values: dict[str, Any]) -> Self:
         """The options with some values, of these or of the network's own, each ready or as text."""
         specs, own = cls.specs(), registry.options(model)
-        network, fields = {}, {}
+        network: dict[str, Any] = {}
+        fields: dict[str, Any] = {}
         for name, value in values.items():
             spec = _network_spec(own[name][0]) if name in own else specs.get(name)
             if spec is None:
