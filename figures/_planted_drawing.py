@@ -18,7 +18,7 @@ _CAPTION = (
 
 
 def draw(stored):
-    """A row for each variant and network: masks of the set, of the classes, and the numbers."""
+    """A row of masks for each variant and network, of the set and of the classes; then numbers."""
     from matplotlib import pyplot
 
     content = stored["content"]
@@ -29,49 +29,52 @@ def draw(stored):
     ]
     count = max(len(found["sets"]) for *_, found in rows)
     classes = len(rows[0][2]["classes"])
-    figure = pyplot.figure(
-        figsize=(1.45 * (count + classes) + 5.2, 2.9 * len(rows) + 1.6), layout="constrained"
-    )
-    axes = figure.subplots(
-        len(rows), count + classes + 1, width_ratios=[1] * (count + classes) + [3], squeeze=False
-    )
+    lines = -(-len(rows) // 2)
+    figure = pyplot.figure(figsize=(16, 3.1 * len(rows) + 4.6 * lines + 6.5), layout="constrained")
+    above, below = figure.subfigures(2, 1, height_ratios=[3.1 * len(rows), 4.6 * lines + 1])
+    axes = above.subplots(len(rows), count + classes, squeeze=False)
     for row, (variant, name, found) in zip(axes, rows, strict=True):
         bands = np.array(content["bands"][variant], bool)
-        for axis in row[:-1]:
+        for axis in row:
             axis.set(xticks=[], yticks=[])
         for axis, one in zip(row, found["sets"], strict=False):
             _show(axis, one["mask"], bands, range(len(bands)))
-            axis.set_title(f"$\\lambda$ = {one['penalty']:g}", fontsize=10)
-            axis.set_xlabel(_percent(one), fontsize=8)
+            axis.set_title(f"$\\lambda$ {one['penalty']:g}")
+            axis.set_xlabel(_percent(one))
         for axis in row[len(found["sets"]) : count]:
             axis.set_visible(False)
         for axis, one in zip(row[count:], found["classes"], strict=False):
             _show(axis, one["mask"], bands, [one["class"]])
-            axis.set_title(f"class {one['class']}", fontsize=10)
-            axis.set_xlabel(_percent(one), fontsize=8)
-        row[0].set_ylabel(
-            f"{variant}\n{name}\n{100 * found['test_accuracy']:.1f} %", fontsize=11, weight="bold"
-        )
-        _curves(row[-1], found)
-    axes[0][-1].legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
-    axes[-1][-1].set_xlabel("$\\lambda$")
-    figure.suptitle(
-        "Masks of all images, of each class, and how well they find what was planted", fontsize=14
-    )
-    first = rows[0][2]
+            axis.set_title(f"class {one['class']}")
+            axis.set_xlabel(_percent(one))
+        row[0].set_ylabel(f"{variant}\n{name}")
+    panels = below.subplots(lines, min(2, len(rows)), squeeze=False).ravel()
+    for panel in panels[len(rows) :]:
+        panel.set_axis_off()
+    for panel, (variant, name, found) in zip(panels, rows, strict=False):
+        _curves(panel, found)
+        panel.set_title(f"{variant}, {name}")
+        panel.set_xlabel("$\\lambda$")
+    handles, labels = panels[0].get_legend_handles_labels()
+    below.legend(handles, labels, loc="outside upper center", ncols=3)
+    figure.suptitle("Masks of all images, of each class, and how well they find what was planted")
     settings = stored["settings"]
     caption(
         figure,
-        f"{_CAPTION} Under each mask the accuracy with it, in brackets without.\nPreset "
+        f"{_CAPTION} Under each mask the accuracy with it, in %.\nPreset "
         f"{stored['preset']}: masks of {settings['mask_images']} test images, "
-        f"{first['singles'][0]['images']} single images, class masks at "
-        f"$\\lambda$ = {settings['class_penalty']:g}.",
-    )
+        f"{rows[0][2]['singles'][0]['images']} single images, class masks at "
+        f"$\\lambda$ = {settings['class_penalty']:g}.  Without a mask: " + ", ".join(
+            f"{variant} {name} {100 * found['test_accuracy']:.1f} %"
+            for variant, name, found in rows
+        ) + ".",
+        18,
+    )  # fmt: skip
     return figure
 
 
 def _percent(one):
-    return f"{100 * one['accuracy']:.1f} % ({100 * one['unmasked_accuracy']:.1f})"
+    return f"{100 * one['accuracy']:.1f}"
 
 
 def _show(axis, mask, bands, shown):

@@ -246,4 +246,5 @@ FIGURE = Figure(
     run=run,
     draw=draw,
     derive=derive,
+    font_size=18,
 )
