@@ -27,43 +27,47 @@ CAPTION = (
 
 
 def draw(stored):
-    """Signals and spectra above, distortion and translation below."""
+    """ "" distortion and translation, "_one_tone" and "_two_tones" signals and their spectra."""
     from matplotlib import pyplot
 
     content, settings = stored["content"], stored["settings"]
-    names = list(content["one_tone"])
-    figure = pyplot.figure(figsize=(17, 15.5), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=[3, 1])
-    axes = above.subplots(len(names), 4, width_ratios=[1, 1.6, 1, 2.2], squeeze=False)
-    labelled = {"one_tone": set(), "two_tones": set()}
-    for row, name in zip(axes, names, strict=True):
-        for (left, right), kind in (
-            ((row[0], row[1]), "one_tone"),
-            ((row[2], row[3]), "two_tones"),
-        ):
-            result = content[kind][name]
-            draw_signal(left, result, settings, kind)
-            draw_spectrum(right, result, settings, kind)
-            label_products(right, result, settings, kind, labelled[kind])
-            write_numbers(right, result)
-        row[0].set_ylabel(name, fontsize=13, weight="bold")
-    for axis, title in zip(axes[0], titles(settings), strict=True):
-        axis.set_title(title, fontsize=12, loc="left")
-    for axis in axes[-1][1::2]:
-        axis.set_xlabel("frequency, cycles")
-    for axis in axes[-1][::2]:
-        axis.set_xlabel("time or space")
-    axes[0][3].legend(fontsize=9, loc="upper right")
-    distortion, translation = below.subplots(1, 2)
-    draw_distortion(distortion, content, settings)
-    draw_translation(translation, content["translation"])
-    figure.suptitle("Blue shift: the frequencies that an activation adds", fontsize=15)
     text = CAPTION.format(
         floor=FLOOR,
         amplitude=settings["amplitude"],
         all_shifts=content["translation"]["all_shifts"],
     )
-    caption(figure, f"{text}\n{data_line(stored)}")
+    figure = pyplot.figure(figsize=(16, 22.5), layout="constrained")
+    distortion, translation = figure.subplots(2, 1)
+    draw_distortion(distortion, content, settings)
+    draw_translation(translation, content["translation"])
+    figure.suptitle("Blue shift: the frequencies that an activation adds")
+    caption(figure, f"{text}\n{data_line(stored)}", 18)
+    pictures = {"": figure}
+    for kind, names in (("one_tone", titles(settings)[:2]), ("two_tones", titles(settings)[2:])):
+        pictures[f"_{kind}"] = draw_spectra(content, settings, kind, names)
+    return pictures
+
+
+def draw_spectra(content, settings, kind, names):
+    """A signal through each function, and its spectrum."""
+    from matplotlib import pyplot
+
+    functions = list(content[kind])
+    figure = pyplot.figure(figsize=(16, 4.3 * len(functions) + 1), layout="constrained")
+    axes = figure.subplots(len(functions), 2, width_ratios=[1, 2.4], squeeze=False)
+    for (left, right), name in zip(axes, functions, strict=True):
+        result = content[kind][name]
+        draw_signal(left, result, settings, kind)
+        draw_spectrum(right, result, settings, kind)
+        label_products(right, result, settings, kind)
+        write_numbers(right, result)
+        left.set_ylabel(name, weight="bold")
+    axes[0][0].set_title(names[0], loc="left")
+    axes[-1][0].set_xlabel("time or space")
+    axes[-1][1].set_xlabel("frequency, cycles")
+    handles, labels = axes[0][1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    figure.suptitle(f"Blue shift of {kind.replace('_', ' ')}: signals and {names[1]}")
     return figure
 
 
@@ -79,9 +83,9 @@ def titles(settings):
     f1, f2 = settings["tones"]
     return (
         f"{settings['amplitude']:g} cos({f1}\u00b72\u03c0t)",
-        "amplitudes of its spectrum",
+        "amplitudes of their spectra",
         f"cos({f1}\u00b72\u03c0t) + cos({f2}\u00b72\u03c0t)",
-        "amplitudes of its spectrum",
+        "amplitudes of their spectra",
     )
 
 
@@ -142,7 +146,7 @@ def draw_spectrum(axis, result, settings, kind):
     axis.grid(alpha=0.25)
 
 
-def label_products(axis, result, settings, kind, labelled):
+def label_products(axis, result, settings, kind):
     """Names over the lines, the lowest orders only: the others would run into each other."""
     f1, f2 = settings["tones"]
     if kind == "one_tone":
@@ -157,7 +161,6 @@ def label_products(axis, result, settings, kind, labelled):
             name, text = known[k]
             axis.annotate(
                 text, (k, value), xytext=(0, 5), textcoords="offset points", ha="center",
-                fontsize=8.5,
                 in_layout=False, color=KINDS[name][0], rotation=90 if kind == "two_tones" else 0,
                 va="bottom",
             )  # fmt: skip
@@ -174,7 +177,7 @@ def write_numbers(axis, result):
             f"intermodulation {power['intermodulation']:.1%}"
         )
     lines.append(f"centre {result['centroid']:.2f}")
-    axis.set_title(", ".join(lines), loc="right", fontsize=10)
+    axis.set_title(", ".join(lines), loc="right")
 
 
 def draw_distortion(axis, content, settings):
@@ -186,16 +189,14 @@ def draw_distortion(axis, content, settings):
     }
     for text, limit in limits.items():
         axis.axhline(limit, color=GREY, linestyle="--", linewidth=1, zorder=0)
-        axis.text(
-            settings["sweep"][0], limit - 0.006, f"{text} = {limit:.4f}", fontsize=10, va="top"
-        )
+        axis.text(settings["sweep"][0], limit - 0.006, f"{text} = {limit:.4f}", va="top")
     axis.set_xscale("log", base=2)
     ticks = [0.125, 0.25, 0.5, 1, 2, 4, 8, 16]
     axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axis.set(xlabel="amplitude of the tone", ylabel="THD", ylim=(-0.01, 0.53))
-    axis.set_title("harmonic distortion against the amplitude of one tone", fontsize=12)
+    axis.set_title("harmonic distortion against the amplitude of one tone")
     axis.grid(alpha=0.3)
-    axis.legend(fontsize=10, loc="center left", bbox_to_anchor=(0, 0.52))
+    axis.legend(loc="center left", bbox_to_anchor=(0, 0.52))
 
 
 def draw_translation(axis, translation):
@@ -213,8 +214,6 @@ def draw_translation(axis, translation):
     length = translation["length"]
     axis.set(xlabel=f"frequency k, cycles in N = {length} points", xlim=(0, length // 2))
     axis.set_ylabel("factor on the spectrum")
-    axis.set_title(
-        "the other way: the mean over translations dampens high frequencies", fontsize=12
-    )
+    axis.set_title("the other way: the mean over translations dampens high frequencies")
     axis.grid(alpha=0.3)
-    axis.legend(fontsize=10)
+    axis.legend()

@@ -16,6 +16,8 @@ _MORE = {
     "information_preservation": ("_report", "_pictures1", "_pictures2"),
     "convergence": ("_curves",),
     "fourier_masks": ("_images", "_single"),
+    "frequency_noise": ("_pictures",),
+    "blue_shift": ("_one_tone", "_two_tones"),
 }
 
 

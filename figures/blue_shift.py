@@ -240,4 +240,5 @@ FIGURE = Figure(
     run=run,
     draw=draw,
     derive=derive,
+    font_size=18,
 )

@@ -280,24 +280,27 @@ def pictures(image, settings):
 
 
 def draw(stored):
-    """Pictures on the left, curves and measurements on the right."""
+    """ "" the curves and measurements, "_pictures" the image with noise."""
     from matplotlib import pyplot
 
     content = stored["content"]
-    figure = pyplot.figure(figsize=(18, 10.2), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=[1.36, 1])
-    draw_pictures(left, content["pictures"])
-    above, below = right.subfigures(2, 1, height_ratios=[1.25, 1])
+    pictures = pyplot.figure(figsize=(16, 17), layout="constrained")
+    draw_pictures(pictures, content["pictures"])
+    caption(pictures, f"{data_line(stored)} {border(content)}", 18)
+    figure = pyplot.figure(figsize=(16, 26), layout="constrained")
+    above, below = figure.subfigures(2, 1, height_ratios=[11.5, 9])
     curves, shares = above.subplots(2, 1)
     draw_curves(curves, content)
     draw_shares(shares, content)
     sizes, turns = below.subplots(1, 2)
     draw_sizes(sizes, content["deviation"])
     draw_turns(turns, content)
-    figure.suptitle("Noise in the frequency domain: five bands of an image's spectrum", fontsize=14)
+    figure.suptitle("Noise in the frequency domain: five bands of an image's spectrum")
     size = content["data"]["padded"][0]
-    caption(figure, f"{CAPTION} {BARS.format(size=size)}\n{data_line(stored)} {border(content)}")
-    return figure
+    caption(
+        figure, f"{CAPTION} {BARS.format(size=size)}\n{data_line(stored)} {border(content)}", 18
+    )
+    return {"": figure, "_pictures": pictures}
 
 
 def border(content):
@@ -313,7 +316,7 @@ def draw_pictures(figure, stored):
     grid = figure.add_gridspec(len(rows), 1 + NUM_BANDS)
     original = figure.add_subplot(grid[0, 0])
     show(original, stored["original"])
-    original.set_title("original", fontsize=12)
+    original.set_title("original")
     for index, row in enumerate(rows):
         for column, picture in enumerate(row["images"]):
             axis = figure.add_subplot(grid[index, 1 + column])
@@ -321,14 +324,14 @@ def draw_pictures(figure, stored):
             random = row["name"] == "random"
             if index == 0:
                 low, high = NOISE_BANDS[column]
-                axis.set_title(f"$m_{column}$: {low}\u2013{high}", fontsize=13)
+                axis.set_title(f"$m_{column}$: {low}\u2013{high}")
             if random:
                 control = " ".join(f"{value:g}" for value in row["alpha_r"][column])
-                axis.set_xlabel(control, fontsize=10)
+                axis.set_xlabel(control)
             for spine in axis.spines.values():
                 spine.set(color=GREY if random else COLOURS[column], linewidth=2.5)
             if column == 0:
-                axis.set_ylabel(row_label(row), fontsize=12)
+                axis.set_ylabel(row_label(row))
 
 
 def row_label(row):
@@ -349,10 +352,9 @@ def draw_curves(axis, content):
         axis.fill_between(radius, values, color=COLOURS[band], alpha=0.15, linewidth=0)
         axis.text(
             np.mean(NOISE_BANDS[band]), 1.06, f"$m_{band}$", ha="center", color=COLOURS[band],
-            fontsize=13,
         )  # fmt: skip
     axis.axvline(content["data"]["padded"][0] / 2, color=GREY, linestyle=":")
-    axis.text(content["data"]["padded"][0] / 2 + 0.15, 0.03, "Nyquist", fontsize=9, color="0.3")
+    axis.text(content["data"]["padded"][0] / 2 + 0.15, 0.03, "Nyquist", color="0.3")
     axis.set(xlabel="radius of the frequency, cycles per image", ylabel="mask", ylim=(0, 1.25))
     axis.set(xlim=(0, NOISE_BANDS[-1][1]))
     axis.set_title("the five mask curves; they add up to 1")
@@ -365,7 +367,7 @@ def draw_shares(axis, content):
         place = np.arange(NUM_BANDS) + 0.38 * (offset - 0.5)
         axis.bar(place, bands[kind], 0.36, color=colour, label=f"share of the {label}")
         for x, value in zip(place, bands[kind], strict=True):
-            axis.text(x, 0.012, f"{value:.3f}", ha="center", fontsize=11)
+            axis.text(x, 0.012, f"{value:.3f}", ha="center")
     if content["reference"]:
         expected = content["reference"]["coverage"]
         label = "$C_v$, reference"
@@ -377,8 +379,8 @@ def draw_shares(axis, content):
     ]
     axis.set_xticks(range(NUM_BANDS), ticks)
     axis.set(ylim=(0, 0.34))
-    axis.set_title("what a band holds (power: without the mean's; dashed: 1/5)", fontsize=11)
-    axis.legend(fontsize=9, ncols=3, loc="upper center")
+    axis.set_title("what a band holds (power: without the mean's; dashed: 1/5)")
+    axis.legend(ncols=3, loc="upper center")
 
 
 def draw_sizes(axis, table):
@@ -391,14 +393,14 @@ def draw_sizes(axis, table):
     for place, (name, (_, colour)) in enumerate(bars.items()):
         value = table[name]["measured"]
         axis.barh(place, value, 0.7, color=colour)
-        axis.text(value + 0.0008, place, f"{value:.4f}", va="center", fontsize=9.5)
+        axis.text(value + 0.0008, place, f"{value:.4f}", va="center")
         label = "closed form" if place == 0 else None
         axis.plot(table[name]["closed_form"], place, "D", color=BLACK, ms=5, label=label)
     axis.set_yticks(range(len(bars)), [label for label, _ in bars.values()])
     axis.set(xlim=(0, 1.3 * table["all"]["closed_form"]))
     axis.invert_yaxis()
-    axis.set_title("noise on a pixel at \u03c3 = 1,\nstandard deviation", fontsize=11)
-    axis.legend(fontsize=9, loc="upper right")
+    axis.set_title("noise on a pixel at \u03c3 = 1,\nstandard deviation")
+    axis.legend(loc="upper right")
 
 
 def draw_turns(axis, content):
@@ -420,8 +422,8 @@ def draw_turns(axis, content):
     ticks = ["{size[0]} x {size[1]}\n\u03c3 = {sigma:g}".format(**row) for row in rows]
     axis.set_yticks(range(len(rows)), ticks)
     axis.set(xlim=(0, 1.3 * max(row["turned"] for row in rows)), ylim=(len(rows) + 0.25, -0.55))
-    axis.set_title("coefficients that turn by\nhalf a turn, noise in all bands", fontsize=11)
-    axis.legend(fontsize=9, loc="lower right", ncols=2)
+    axis.set_title("coefficients that turn by\nhalf a turn, noise in all bands")
+    axis.legend(loc="lower right", ncols=2)
 
 
 def derive(stored):
@@ -452,4 +454,5 @@ FIGURE = Figure(
     run=run,
     draw=draw,
     derive=derive,
+    font_size=18,
 )

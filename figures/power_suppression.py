@@ -155,22 +155,21 @@ def run(experiment):
 
 
 def draw(stored):
-    """Pictures on the left, curves and measurements on the right."""
+    """Pictures above, curves and measurements below."""
     from matplotlib import pyplot
 
     content = stored["content"]
-    figure = pyplot.figure(figsize=(16, 8.6), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=[1.22, 1])
-    draw_pictures(left, content["pictures"])
-    above, below = right.subfigures(2, 1, height_ratios=[1, 1.1])
-    draw_curves(above.subplots(), content)
+    figure = pyplot.figure(figsize=(16, 33), layout="constrained")
+    pictures, middle, below = figure.subfigures(3, 1, height_ratios=[12.5, 6.6, 8])
+    draw_pictures(pictures, content["pictures"])
+    draw_curves(middle.subplots(), content)
     power, change = below.subplots(1, 2)
-    draw_measured(power, content, "power", "power kept, share of the original's")
-    draw_measured(change, content, "change", "relative change ||y \u2212 x|| / ||x||")
-    power.legend(fontsize=10, loc="lower right", title="at \u03b1 = 0")
-    change.legend(fontsize=10, loc="upper right", title="at \u03b1 = 0")
-    figure.suptitle("Power suppression: what is left of an image by each mask", fontsize=14)
-    caption(figure, f"{CAPTION}\n{data_line(stored)}{reference_note(content)}")
+    draw_measured(power, content, "power", "power kept, share")
+    draw_measured(change, content, "change", "change ||y \u2212 x|| / ||x||")
+    power.legend(loc="lower right", title="at \u03b1 = 0")
+    change.legend(loc="upper right", title="at \u03b1 = 0")
+    figure.suptitle("Power suppression: what is left of an image by each mask")
+    caption(figure, f"{CAPTION}\n{data_line(stored)}{reference_note(content)}", 18)
     return figure
 
 
@@ -184,7 +183,7 @@ def draw_pictures(figure, pictures):
     grid = figure.add_gridspec(len(MASKS), 1 + len(ALPHAS))
     original = figure.add_subplot(grid[0, 0])
     show(original, pictures["original"])
-    original.set_title("original", fontsize=13)
+    original.set_title("original")
     for row, mask in enumerate(MASKS):
         for column, picture in enumerate(pictures[mask]):
             axis = figure.add_subplot(grid[row, 1 + column])
@@ -193,9 +192,9 @@ def draw_pictures(figure, pictures):
                 spine.set(color=STYLES[mask]["color"], linewidth=2.5)
                 spine.set_linestyle(STYLES[mask]["linestyle"])
             if row == 0:
-                axis.set_title(f"\u03b1 = {('0', '1/4', '1/2', '3/4')[column]}", fontsize=13)
+                axis.set_title(f"\u03b1 = {('0', '1/4', '1/2', '3/4')[column]}")
             if column == 0:
-                axis.set_ylabel(LABELS[mask], fontsize=13)
+                axis.set_ylabel(LABELS[mask])
 
 
 def draw_curves(axis, content):
@@ -206,12 +205,12 @@ def draw_curves(axis, content):
         axis.plot(values["radius"], curve, label=label, **style)
     height, width = content["data"]["shape"][:2]
     axis.axvline(min(height, width) / 2, color=AMBER, linestyle=":", linewidth=1.5)
-    axis.text(min(height, width) / 2 - 0.2, 2.02, "Nyquist", ha="right", fontsize=10)
+    axis.text(min(height, width) / 2 - 0.2, 2.02, "Nyquist", ha="right")
     axis.set(xlabel="radius of the frequency, cycles per image", ylabel="mask")
     axis.set(xlim=(0, values["radius"][-1]), ylim=(-0.04, 2.15))
     axis.set_title("mask curves m(s)")
     axis.grid(alpha=0.3)
-    axis.legend(fontsize=10, loc="upper right", bbox_to_anchor=(1, 0.93))
+    axis.legend(loc="upper right", bbox_to_anchor=(1, 0.93))
 
 
 def draw_measured(axis, content, quantity, title):
@@ -234,7 +233,7 @@ def draw_measured(axis, content, quantity, title):
             **style,
         )
     axis.set(xlabel="\u03b1, share of the amplitude kept", ylim=(0, None))
-    axis.set_title(title, fontsize=11)
+    axis.set_title(title)
     axis.grid(alpha=0.3)
 
 
@@ -267,4 +266,5 @@ FIGURE = Figure(
     run=run,
     draw=draw,
     derive=derive,
+    font_size=18,
 )

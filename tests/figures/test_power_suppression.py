@@ -186,10 +186,11 @@ class TestCommand:
         [
             ("{", "cannot be read"),
             ("{}", "holds no results of figures.power_suppression"),
-            ('{"figure": "power_suppression", "content": {}}', "unfinished (KeyError('pictures'))"),
+            ('{"figure": "power_suppression", "content": {}}', "unfinished (KeyError('data'))"),
             (
-                '{"figure": "power_suppression", "content": {"pictures": {"original": '
-                '{"pixels": "AA==", "shape": [2, 2, 1]}}}}',
+                '{"figure": "power_suppression", "content": {"data": {"images": 1, "name": "x"}, '
+                '"curves": {"radius": [0, 1], "mask": {"high": [1, 0], "high as printed": [1, 0]}}'
+                ', "pictures": {"original": {"pixels": "AA==", "shape": [2, 2, 1]}}}}',
                 "unfinished (ValueError(",
             ),
         ],

@@ -99,6 +99,13 @@ def test_pages_are_generated(rows):
         assert page == _pages.results(paper, rows, stored)
 
 
+def test_every_picture_is_on_a_page():
+    text = "".join((scorecard.PAGES / f"results_{paper}.md").read_text() for paper in PAPERS)
+    for name in PRESENT:
+        pictures = sorted(path.name for path in RESULTS.glob(f"{name}*.png"))
+        assert pictures and all(f"results/{picture})" in text for picture in pictures)
+
+
 @pytest.mark.parametrize("page", ["scorecard", *(f"results_{paper}" for paper in PAPERS)])
 def test_numbers_on_the_pages_are_those_of_the_json(page, rows):
     """Read back from the Markdown, not by the code that wrote it."""
