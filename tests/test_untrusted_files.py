@@ -740,6 +740,10 @@ def findings(text):
             found.append(f"{name}()")
         if name in ("system", "popen") and getattr(getattr(function, "value", 0), "id", "") == "os":
             found.append(f"os.{name}()")
+        if ast.unparse(function) == "Image.open" and "formats" not in [
+            k.arg for k in node.keywords
+        ]:
+            found.append("Image.open() of any format")  # one of them starts a program
         for keyword in node.keywords:
             value = getattr(keyword.value, "value", None)
             forbidden = {"allow_pickle": True, "safe_mode": False, "shell": True}
@@ -776,6 +780,8 @@ def test_source_executes_nothing_of_a_file(path):
         ("subprocess.run('ls', shell=True)", 1),
         ("subprocess.run(['ls'])", 0),
         ("os.system('ls')", 1),
+        ("Image.open(file)", 1),
+        ("Image.open(file, formats=['PNG'])", 0),
     ],
 )
 def test_of_sources_finds_them(text, count):

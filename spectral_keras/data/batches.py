@@ -106,20 +106,7 @@ class Batches(keras.utils.PyDataset):
         self.streamed = isinstance(images, StreamedImages)
         self.images = images if isinstance(images, StreamedImages) else np.asarray(images)
         self.labels = np.asarray(labels)
-        if self.images.ndim != 4 or self.images.dtype.kind not in "uf":
-            raise ValueError(
-                f"`images` must have shape [N, height, width, channels] and be uint8 or floats. "
-                f"Received: images of shape {self.images.shape} and type {self.images.dtype}"
-            )
-        if self.images.dtype.kind == "u" and self.images.dtype != np.uint8:
-            raise ValueError(
-                f"`images` must be uint8 or floats. Received: images of type {self.images.dtype}"
-            )
-        if self.labels.shape != (len(self.images),) or self.labels.dtype.kind not in "iu":
-            raise ValueError(
-                f"`labels` must be {len(self.images)} integers, one for each image. "
-                f"Received: labels of shape {self.labels.shape} and type {self.labels.dtype}"
-            )
+        _check_arrays(self.images, self.labels)
         if augment is not None and not callable(augment):
             raise ValueError(f"`augment` must be None or callable. Received: augment={augment!r}")
         self.labels = self.labels.astype(np.int32)
@@ -277,6 +264,23 @@ class Batches(keras.utils.PyDataset):
             order = epoch_order(len(self.images), rng, self.shuffle_buffer, shards)
             self._order = (epoch, order)
         return order
+
+
+def _check_arrays(images, labels):
+    if images.ndim != 4 or images.dtype.kind not in "uf":
+        raise ValueError(
+            f"`images` must have shape [N, height, width, channels] and be uint8 or floats. "
+            f"Received: images of shape {images.shape} and type {images.dtype}"
+        )
+    if images.dtype.kind == "u" and images.dtype != np.uint8:
+        raise ValueError(
+            f"`images` must be uint8 or floats. Received: images of type {images.dtype}"
+        )
+    if labels.shape != (len(images),) or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"`labels` must be {len(images)} integers, one for each image. "
+            f"Received: labels of shape {labels.shape} and type {labels.dtype}"
+        )
 
 
 def _has_parameter(function, name):

@@ -56,10 +56,42 @@ def load_folder(
     is read is an error, since all labels after it would be others.
     """
     path = os.path.expanduser(path)
+    left_out = _LeftOut(path)
+    class_names, (train_files, y_train), (test_files, y_test), test_name = _parts(path, left_out)
+    train_files, y_train = _limited(train_files, y_train, limit)
+    test_files, y_test = _limited(test_files, y_test, limit_test)
+    files = train_files + test_files
+    source = _Files(files, path, image_size, grayscale)
+    shape = source.decode(0).shape
+    images = StreamedImages(source, shape, np.arange(len(files)))
+    streamed, how = streams(stream, stream_above, len(files), shape)
+    if streamed and image_size is None:
+        source.check_some(shape)
+    parts = [slice(len(train_files)), slice(len(train_files), None)]
+    x_train, x_test = (
+        images.subset(part) if streamed else np.asarray(images.subset(part)) for part in parts
+    )
+    return {
+        "x_train": x_train,
+        "y_train": y_train,
+        "x_test": x_test,
+        "y_test": y_test,
+        "class_names": class_names,
+        "source": {
+            "kind": "folder",
+            "path": path,
+            "test": test_name,
+            "stream": how | {"format": "image", "shards": len(files)},
+            **left_out.report(),
+        },
+    }
+
+
+def _parts(path, left_out):
+    """(class names, (files, labels) for training, the same for the test, where that is from)."""
     train_path = os.path.join(path, "train")
     candidates = [os.path.join(path, part) for part in TEST_FOLDERS]
     test_path = next(filter(os.path.isdir, candidates), candidates[0])
-    left_out = _LeftOut(path)
     if os.path.isdir(train_path) or os.path.isdir(test_path):
         for part in (train_path, test_path):
             if not os.path.isdir(part):
@@ -88,33 +120,7 @@ def load_folder(
         train_files, y_train = [files[i] for i in train], labels[train]
         test_files, y_test = [files[i] for i in test], labels[test]
         test_name = "a fifth of every class, by a hash of the path"
-    train_files, y_train = _limited(train_files, y_train, limit)
-    test_files, y_test = _limited(test_files, y_test, limit_test)
-    files = train_files + test_files
-    source = _Files(files, path, image_size, grayscale)
-    shape = source.decode(0).shape
-    images = StreamedImages(source, shape, np.arange(len(files)))
-    streamed, how = streams(stream, stream_above, len(files), shape)
-    if streamed and image_size is None:
-        source.check_some(shape)
-    parts = [slice(len(train_files)), slice(len(train_files), None)]
-    x_train, x_test = (
-        images.subset(part) if streamed else np.asarray(images.subset(part)) for part in parts
-    )
-    return {
-        "x_train": x_train,
-        "y_train": y_train,
-        "x_test": x_test,
-        "y_test": y_test,
-        "class_names": class_names,
-        "source": {
-            "kind": "folder",
-            "path": path,
-            "test": test_name,
-            "stream": how | {"format": "image", "shards": len(files)},
-            **left_out.report(),
-        },
-    }
+    return class_names, (train_files, y_train), (test_files, y_test), test_name
 
 
 def _entries(path):
