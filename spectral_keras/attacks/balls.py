@@ -3,16 +3,20 @@
 Functions named `*_step` are made of Keras ops and can be traced, the others are NumPy.
 """
 
+from typing import Any
+
 import numpy as np
 from keras import ops
 
 
-def inf_step(images, gradient, step, low, high):
+def inf_step(images: Any, gradient: Any, step: Any, low: Any, high: Any) -> Any:
     """Up the gradient's sign by `step`, then back between the images `low` and `high`."""
     return ops.clip(images + step * ops.sign(gradient), low, high)
 
 
-def l2_step(images, gradient, step, center, radius, low, high):
+def l2_step(
+    images: Any, gradient: Any, step: Any, center: Any, radius: Any, low: Any, high: Any
+) -> Any:
     """Up the gradient's direction by `step`, then back into the ball and into [low, high].
 
     Clipping comes last: as the centre lies in [low, high], it only shortens the way to it.
@@ -32,14 +36,16 @@ def _or_one(x):
     return ops.where(ops.equal(x, 0.0), 1.0, x)
 
 
-def round_toward(center, target, distance):
+def round_toward(center: np.ndarray, target: np.ndarray, distance: Any) -> np.ndarray:
     """float32 numbers near the float64 `target`, none further from `center` than `distance`."""
     rounded = target.astype(np.float32)
     too_far = np.abs(rounded - center.astype(np.float64)) > distance
     return np.where(too_far, np.nextafter(rounded, center), rounded)
 
 
-def inf_bounds(x, eps, clip):
+def inf_bounds(
+    x: np.ndarray, eps: Any, clip: tuple[float, float] | None
+) -> tuple[np.ndarray, np.ndarray]:
     """The float32 images (low, high) between which |x' - x| <= eps and clip hold exactly.
 
     `x + eps` in float32 may lie one rounding outside of the ball.
@@ -52,7 +58,9 @@ def inf_bounds(x, eps, clip):
     return low, high
 
 
-def l2_project(images, x, eps, clip):
+def l2_project(
+    images: np.ndarray, x: np.ndarray, eps: Any, clip: tuple[float, float] | None
+) -> np.ndarray:
     """`images` moved into the L2 ball around `x` and into `clip`, exactly in float64."""
     if clip is not None:
         images = np.clip(images, *clip)
@@ -66,7 +74,7 @@ def l2_project(images, x, eps, clip):
     return round_toward(x, x + delta, np.abs(delta))
 
 
-def random_point(x, eps, norm, rng):
+def random_point(x: np.ndarray, eps: Any, norm: str, rng: np.random.Generator) -> np.ndarray:
     """A uniform sample of the ball around the one image x, before clipping."""
     if norm == "inf":
         noise = rng.random(x.shape, np.float32) * np.float32(2) - np.float32(1)

@@ -1,12 +1,14 @@
 """Input gradients in a TensorFlow graph, with a faster gradient of convolutions on a CPU."""
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 # The name under which the gradient below is registered with TensorFlow.
 _NAME = "SpectralKerasConv2D"
 
 
-def graph_gradient(function, x, has_aux):
+def graph_gradient(function: Callable[..., Any], x: Any, has_aux: bool) -> tuple[Any, Any]:
     """(gradient of the scalar `function(x)` by `x`, aux or None), while a graph is built.
 
     On a CPU TensorFlow's kernel for the gradient of a convolution by its input takes up to six

@@ -11,12 +11,20 @@ A claim is a bound on an effect: "greater than 0", "less than 2 points".
 """
 
 import math
+from collections.abc import Iterable, Sequence
 
 CONFIRMED, CONTRADICTED, UNDECIDED, NOT_RUN = "confirmed", "contradicted", "undecided", "not run"
 VERDICTS = (CONFIRMED, CONTRADICTED, UNDECIDED, NOT_RUN)
 
 
-def judge(interval, bound=0.0, *, above=True, measured=True, able=True):
+def judge(
+    interval: Sequence[float] | None,
+    bound: float = 0.0,
+    *,
+    above: bool = True,
+    measured: bool = True,
+    able: bool = True,
+) -> str:
     """The verdict on the claim that an effect is greater (or less) than a bound.
 
     Args:
@@ -51,7 +59,7 @@ def judge(interval, bound=0.0, *, above=True, measured=True, able=True):
     return CONFIRMED if (low > bound) == above else CONTRADICTED
 
 
-def combine(verdicts):
+def combine(verdicts: Iterable[str]) -> str:
     """The verdict on a claim of several parts, all of which must hold.
 
     Contradicted if one part is; otherwise not run if one part was not; otherwise undecided if one
