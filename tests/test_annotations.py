@@ -11,7 +11,6 @@ PENDING = {
     "analysis",
     "augmentation",
     "experiments",
-    "layers",
     "ops",
     "training",
 }

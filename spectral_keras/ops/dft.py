@@ -72,7 +72,7 @@ def real_basis(n: int) -> tuple[np.ndarray, np.ndarray]:
     """
     n = check_positive_int("n", n)
     m = np.arange(n)
-    frequency = (m + 1) // 2
+    frequency = np.asarray((m + 1) // 2)  # NumPy types `//` as a tuple, too
     turns = frequency[:, None] * m
     is_sine = (m % 2 == 0) & (m > 0)
     basis = np.where(is_sine[:, None], sines(turns, n), cosines(turns, n))
