@@ -72,10 +72,10 @@ def real_basis(n: int) -> tuple[np.ndarray, np.ndarray]:
     """
     n = check_positive_int("n", n)
     m = np.arange(n)
-    frequency = np.asarray((m + 1) // 2)  # NumPy types `//` as a tuple, too
+    frequency = (m + 1) // 2
     turns = frequency[:, None] * m
     is_sine = (m % 2 == 0) & (m > 0)
     basis = np.where(is_sine[:, None], sines(turns, n), cosines(turns, n))
     alone = (frequency == 0) | (2 * frequency == n)
-    basis *= np.where(alone, np.sqrt(1 / n), np.sqrt(2 / n))[:, None]
+    basis *= np.sqrt(np.where(alone, 1 / n, 2 / n))[:, None]
     return _read_only(basis), _read_only(frequency)
