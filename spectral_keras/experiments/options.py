@@ -101,6 +101,9 @@ class Options:
                 setattr(self, name, values)
             for one in values:
                 self._check(name, spec, one)
+            if isinstance(value, int) and getattr(spec.kind, "real", False):
+                # As the command line gives it, so that both are written alike.
+                setattr(self, name, float(value))
         if getattr(self, "resume", False) and getattr(self, "overwrite", False):
             raise CommandError("--resume and --overwrite exclude each other")
 
@@ -342,7 +345,7 @@ class number(_Kind):  # noqa: N801 (used as a function)
     def __init__(self, kind, low=None, low_open=False, high=None, high_open=True):
         self.kind, self.low, self.low_open = kind, low, low_open
         self.high, self.high_open = high, high_open
-        self.metavar = "N" if kind is int else "X"
+        self.metavar, self.real = ("N" if kind is int else "X"), kind is float
 
     def read(self, text):
         try:
@@ -375,6 +378,8 @@ class number(_Kind):  # noqa: N801 (used as a function)
 
 class fraction(_Kind):  # noqa: N801
     """A kind of option: a number such as 0.03 or 8/255, at least (or above) 0, at most `high`."""
+
+    real = True
 
     def __init__(self, low_open=False, high=_LARGEST_FLOAT):
         self.low_open, self.high = low_open, high

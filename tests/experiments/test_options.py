@@ -155,6 +155,12 @@ class TestTraining:
             TrainOptions.of_values("resnet18", values)
         assert part in str(raised.value)
 
+    def test_a_whole_number_is_written_as_the_command_line_gives_it(self):
+        made = TrainOptions.of_values("resnet18", {"validation_fraction": 0, "noise": 1})
+        words = made.arguments()
+        assert words == ["--validation-fraction", "0.0", "--noise", "1.0"]
+        assert TrainOptions.of_command("resnet18", words).arguments() == words
+
     def test_another_networks_option(self):
         with pytest.raises(CommandError, match="unknown option --gamma: resnet18 has --conv"):
             TrainOptions("resnet18", {"gamma": 0.5})
