@@ -163,6 +163,69 @@ def test_every_file_keeps_the_rules():
     assert not found, "\n".join(found)
 
 
+def circles(sources):
+    """Circles of imports among the modules of one folder, at import or within functions.
+
+    Args:
+        sources: module name -> (source, whether it is a package's own file).
+
+    Returns:
+        A list of circles, each a list of module names in the order of the imports.
+    """
+    graph = {}
+    for module, (source, is_package) in sources.items():
+        edges = set()
+        for _, imported, _ in imported_modules(ast.parse(source), module, is_package):
+            # `from a.b import c` means the module a.b.c if there is one, else the module a.b.
+            names = (imported, imported.rpartition(".")[0])
+            edges.add(next((name for name in names if name in sources), None))
+        graph[module] = sorted(edges - {None, module})
+    found, done = [], set()
+
+    def visit(module, path):
+        if module in path:
+            found.append(path[path.index(module) :])
+        elif module not in done:
+            for imported in graph[module]:
+                visit(imported, [*path, module])
+            done.add(module)
+
+    for module in graph:
+        visit(module, [])
+    return found
+
+
+def test_no_circle_inside_a_folder():
+    """A folder is read from one end to the other: no two modules need each other."""
+    sources = {
+        module_name(path): (path.read_text(), path.name == "__init__.py")
+        for path in project_files()
+    }
+    found = circles(sources)
+    assert not found, "\n".join(" -> ".join([*circle, circle[0]]) for circle in found)
+
+
+@pytest.mark.parametrize(
+    ("sources", "expected"),
+    [
+        ({"p.a": "import p.b", "p.b": "import p.a"}, [["p.a", "p.b"]]),
+        ({"p.a": "from p import b", "p.b": "from p.a import C"}, [["p.a", "p.b"]]),
+        ({"p.a": "from .b import C", "p.b": "def f():\n  from . import a"}, [["p.a", "p.b"]]),
+        (
+            {"p.a": "import p.b", "p.b": "class A:\n  import p.c", "p.c": "import p.a.D"},
+            [["p.a", "p.b", "p.c"]],
+        ),
+        ({"p": "from p.a import C", "p.a": "def f():\n  from p import C"}, [["p", "p.a"]]),
+        ({"p": "from p.a import C\nfrom p.b import D", "p.a": "import p.b", "p.b": ""}, []),
+        ({"p.a": "import p.c", "p.b": "import p.c", "p.c": "import q.a", "q.a": ""}, []),
+        ({"p.a": "from p import b", "p.b": "import keras, numpy.p.a"}, []),
+    ],
+)
+def test_a_circle_is_found(sources, expected):
+    marked = {module: (source, module == "p") for module, source in sources.items()}
+    assert circles(marked) == expected
+
+
 @pytest.mark.parametrize(
     ("module", "source", "expected"),
     [

@@ -1,13 +1,14 @@
 """Points in a plane for vectors of many dimensions: PCA, or UMAP where it is installed."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from spectral_keras.ops.validation import check_choice, check_positive_int
 
 METHODS = ("pca", "umap")
 
 
-def pca(vectors, components=2):
+def pca(vectors: ArrayLike, components: int = 2) -> tuple[np.ndarray, np.ndarray]:
     """Principal components by the singular value decomposition.
 
     Args:
@@ -43,7 +44,14 @@ def pca(vectors, components=2):
     return left[:, :components] * values[:components] * signs, shares
 
 
-def embed(vectors, method="pca", *, components=2, neighbors=20, seed=42):
+def embed(
+    vectors: ArrayLike,
+    method: str = "pca",
+    *,
+    components: int = 2,
+    neighbors: int = 20,
+    seed: int = 42,
+) -> np.ndarray:
     """Coordinates for a scatter plot, as in figure 8 of Karantzas et al. (2022).
 
     The figure shows the outputs of a linear classifier on the masks, not the masks: whatever the

@@ -12,7 +12,10 @@ radial edges sqrt(2) * i run through frequencies; with float64 edges 168 of them
 and 41 of the 64 bands their number.
 """
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from spectral_keras.ops.filters import squared_radius
 from spectral_keras.ops.frequencies import signed_frequencies
@@ -24,7 +27,7 @@ BANDS = 64
 _OCTANTS = 8
 
 
-def radial_bands(height, width, bands=BANDS):
+def radial_bands(height: int, width: int, bands: int = BANDS) -> np.ndarray:
     """The radial band of each frequency: rings of equal width from DC to the corner.
 
     Ring i holds the radii i * w <= r < (i + 1) * w, w = sqrt((height/2)^2 + (width/2)^2) / bands,
@@ -58,7 +61,7 @@ def radial_bands(height, width, bands=BANDS):
     return np.where(index == bands, -1, index)
 
 
-def angular_wedges(height, width, wedges=BANDS):
+def angular_wedges(height: int, width: int, wedges: int = BANDS) -> np.ndarray:
     """The angular wedge of each frequency: equal angles, counter-clockwise from +x.
 
     Angles are those seen in the centred spectrum shown as an image, row 0 on top: atan2(-ky, kx).
@@ -122,7 +125,7 @@ def _octants(x, y):
     return 2 * quarter + (y >= x), np.maximum(x, y), np.minimum(x, y)
 
 
-def band_counts(index):
+def band_counts(index: ArrayLike) -> np.ndarray:
     """Number of frequencies in each band of `radial_bands` or `angular_wedges`.
 
     >>> from spectral_keras.analysis.energies import band_counts, radial_bands
@@ -133,7 +136,7 @@ def band_counts(index):
     return np.bincount(index[index >= 0])
 
 
-def band_energies(masks, index, bands):
+def band_energies(masks: ArrayLike, index: ArrayLike, bands: int) -> np.ndarray:
     """Energies of masks in the bands of a partition.
 
     Args:
@@ -168,7 +171,7 @@ def band_energies(masks, index, bands):
     return np.sqrt(shares).reshape(*masks.shape[:-2], bands)
 
 
-def radial_energies(masks, bands=BANDS):
+def radial_energies(masks: ArrayLike, bands: int = BANDS) -> np.ndarray:
     """Energies of masks in the rings of `radial_bands`, lowest first.
 
     Args:
@@ -189,7 +192,7 @@ def radial_energies(masks, bands=BANDS):
     return band_energies(masks, radial_bands(*masks.shape[-2:], bands), bands)
 
 
-def angular_energies(masks, wedges=BANDS):
+def angular_energies(masks: ArrayLike, wedges: int = BANDS) -> np.ndarray:
     """Energies of masks in the wedges of `angular_wedges`, counter-clockwise from +x.
 
     Args:
@@ -203,7 +206,7 @@ def angular_energies(masks, wedges=BANDS):
     return band_energies(masks, angular_wedges(*masks.shape[-2:], wedges), wedges)
 
 
-def check_masks(name, masks):
+def check_masks(name: str, masks: Any) -> np.ndarray:
     """`masks` as a finite and non-empty float64 array (..., height, width)."""
     try:
         masks = np.asarray(masks, "float64")

@@ -1,9 +1,12 @@
 """Fourier heat map: the error of a classifier under each vector of the Fourier basis."""
 
 import weakref
+from collections.abc import Callable
 
+import keras
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
 from spectral_keras.analysis.point_detection import (
     check_frequencies,
@@ -25,20 +28,20 @@ from spectral_keras.ops.validation import check_data_format, check_number, check
 
 
 def fourier_heat_map(
-    model,
-    images,
-    labels,
+    model: keras.Layer,
+    images: ArrayLike,
+    labels: ArrayLike,
     *,
-    norm=4.0,
-    frequencies=None,
-    max_radius=None,
-    phase=0.0,
-    clip=(0.0, 1.0),
-    seed=0,
-    data_format=None,
-    batch_size=128,
-    progress=None,
-):
+    norm: float = 4.0,
+    frequencies: ArrayLike | None = None,
+    max_radius: float | None = None,
+    phase: float = 0.0,
+    clip: tuple[float, float] | None = (0.0, 1.0),
+    seed: int = 0,
+    data_format: str | None = None,
+    batch_size: int = 128,
+    progress: Callable[..., None] | None = None,
+) -> np.ndarray:
     """Error rate of a classifier on images with one Fourier basis vector added.
 
     Each image is shown as clip(x + r norm U_ij): U_ij a cosine of unit L2 norm with energy at

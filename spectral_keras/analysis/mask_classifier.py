@@ -1,9 +1,11 @@
 """Can a linear classifier tell a class from its Fourier masks? With a control that can fail."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from spectral_keras.analysis.energies import check_masks
 from spectral_keras.classifiers.intervals import wilson_interval
@@ -33,19 +35,19 @@ class MaskClassification:
 
 
 def classify_masks(
-    masks,
-    labels,
+    masks: ArrayLike,
+    labels: ArrayLike,
     *,
-    balanced=False,
-    train_share=0.85,
-    epochs=20,
-    batch_size=32,
-    learning_rate=1e-3,
-    weight_decay=5e-3,
-    confidence=0.95,
-    margin=0.1,
-    seed=0,
-):
+    balanced: bool = False,
+    train_share: float = 0.85,
+    epochs: int = 20,
+    batch_size: int = 32,
+    learning_rate: float = 1e-3,
+    weight_decay: float = 5e-3,
+    confidence: float = 0.95,
+    margin: float = 0.1,
+    seed: int = 0,
+) -> MaskClassification:
     """Train a linear classifier on masks, and once more on permuted labels.
 
     Karantzas et al. (2022), table 3: whether the frequencies that a network needs for one image
@@ -219,7 +221,7 @@ def _arm(correct, chance, train, test, confidence, margin):
     return result
 
 
-def read_accuracy(interval, chance, margin=0.1):
+def read_accuracy(interval: Sequence[float], chance: float, margin: float = 0.1) -> str:
     """What the interval of a test accuracy says: above chance, at chance, or too small to tell.
 
     >>> from spectral_keras.analysis.mask_classifier import read_accuracy

@@ -1,8 +1,10 @@
 """Images with a single frequency in one channel: point-detection maps."""
 
 import math
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from spectral_keras.ops.validation import (
     check_choice,
@@ -19,7 +21,7 @@ RANGE_RULES = ("error", "clip", "allow")
 _ROUNDING = 1e-9
 
 
-def real_frequencies(size):
+def real_frequencies(size: int | tuple[int, int]) -> np.ndarray:
     """One index [i, j] of each pair [i, j], [-i, -j]: all that a real image can hold.
 
     Args:
@@ -45,13 +47,18 @@ def real_frequencies(size):
     return np.stack([first // width, first % width], axis=1)
 
 
-def default_strength(size):
+def default_strength(size: int | tuple[int, int]) -> Any:
     """4 sqrt 2, or what keeps .5 + perturbation in [0, 1] for images smaller than 16 x 16."""
     height, width = check_size_pair("size", size)
     return min(STRENGTH, 0.5 * math.sqrt(height * width / 2))
 
 
-def point_perturbation(size, frequencies=None, strength=STRENGTH, phase=0.0):
+def point_perturbation(
+    size: int | tuple[int, int],
+    frequencies: ArrayLike | None = None,
+    strength: float = STRENGTH,
+    phase: float = 0.0,
+) -> np.ndarray:
     """Cosines of L2 norm `strength` whose spectrum is zero but at ±[i, j].
 
         p(y, x) = A cos(2 pi (i y / H + j x / W) + phase),   A = strength sqrt(2 / (H W))
@@ -93,16 +100,16 @@ def point_perturbation(size, frequencies=None, strength=STRENGTH, phase=0.0):
 
 
 def point_detection_maps(
-    size,
-    channel=0,
-    strength=None,
+    size: int | tuple[int, int],
+    channel: int = 0,
+    strength: float | None = None,
     *,
-    channels=3,
-    phase=0.0,
-    frequencies=None,
-    out_of_range="error",
-    data_format=None,
-):
+    channels: int = 3,
+    phase: float = 0.0,
+    frequencies: ArrayLike | None = None,
+    out_of_range: str = "error",
+    data_format: str | None = None,
+) -> np.ndarray:
     """Channel point-detection maps: grey images with one frequency in one channel.
 
     Every pixel is .5, and `point_perturbation` is added to one channel: at the default strength of
@@ -148,7 +155,7 @@ def point_detection_maps(
     return images if data_format == "channels_last" else np.moveaxis(images, -1, 1).copy()
 
 
-def within_range(perturbation, strength, rule):
+def within_range(perturbation: np.ndarray, strength: float, rule: str) -> np.ndarray:
     """The perturbation of a grey of .5, treated by one of `RANGE_RULES`."""
     check_choice("out_of_range", rule, RANGE_RULES)
     largest = float(np.abs(perturbation).max(initial=0.0))
@@ -161,7 +168,7 @@ def within_range(perturbation, strength, rule):
     return perturbation if rule == "allow" else np.clip(perturbation, -0.5, 0.5)
 
 
-def check_channel(name, value, channels):
+def check_channel(name: str, value: Any, channels: int) -> int:
     """`value` as int if it is an index of one of the channels."""
     value = check_positive_int(name, value, minimum=0)
     if value >= channels:
@@ -172,7 +179,7 @@ def check_channel(name, value, channels):
     return value
 
 
-def check_frequencies(frequencies, size):
+def check_frequencies(frequencies: Any, size: tuple[int, int]) -> np.ndarray:
     """Unshifted indices as integer array [F, 2], signed frequencies wrapped around."""
     if frequencies is None:
         return real_frequencies(size)
@@ -191,7 +198,7 @@ def check_frequencies(frequencies, size):
     return index % size
 
 
-def spectrum_from_half(values, index, size):
+def spectrum_from_half(values: ArrayLike, index: ArrayLike, size: tuple[int, int]) -> np.ndarray:
     """Maps [..., H, W] in unshifted order from values [..., F] at `index` and its partners.
 
     Frequencies that are not in `index` [F, 2] are NaN.

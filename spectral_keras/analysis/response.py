@@ -1,5 +1,8 @@
 """What a layer of a model makes of each single frequency of its input image."""
 
+from collections.abc import Callable, Sequence
+
+import keras
 import numpy as np
 from keras import ops
 
@@ -28,20 +31,20 @@ READOUTS = ("rms", "rectified_mean", "mean")
 
 
 def frequency_response(
-    model,
-    layer,
+    model: keras.Model,
+    layer: str | keras.Layer,
     *,
-    readout="rms",
-    strength=None,
-    phase=0.0,
-    channels=None,
-    subtract_grey=False,
-    out_of_range="error",
-    size=None,
-    data_format=None,
-    batch_size=64,
-    progress=None,
-):
+    readout: str = "rms",
+    strength: float | None = None,
+    phase: float = 0.0,
+    channels: int | Sequence[int] | None = None,
+    subtract_grey: bool = False,
+    out_of_range: str = "error",
+    size: int | tuple[int, int] | None = None,
+    data_format: str | None = None,
+    batch_size: int = 64,
+    progress: Callable[..., None] | None = None,
+) -> np.ndarray:
     """Frequency response map of every output channel of a layer, for every input channel.
 
     The layer sees all point-detection maps, batch by batch (see `point_detection_maps`); the model

@@ -1,6 +1,7 @@
 """Which frequencies the filters of a layer answer to: votes of their response maps."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from spectral_keras.ops.frequencies import centre_index
 from spectral_keras.ops.mask_curves import (
@@ -16,7 +17,13 @@ from spectral_keras.ops.validation import check_bool, check_number
 _FLAT = 1e-5
 
 
-def response_histogram(responses, *, clip_percentile=1.0, threshold=None, centered=False):
+def response_histogram(
+    responses: ArrayLike,
+    *,
+    clip_percentile: float = 1.0,
+    threshold: float | None = None,
+    centered: bool = False,
+) -> np.ndarray:
     """Votes of the output channels for the frequencies that they answer to.
 
     The map of each output channel, over all its input channels, is scaled to [0, 1]:
@@ -81,7 +88,9 @@ def response_histogram(responses, *, clip_percentile=1.0, threshold=None, center
     return np.fft.fftshift(votes) if centered else votes
 
 
-def vote_shares(histogram, *, centered=False, reference_size=None):
+def vote_shares(
+    histogram: ArrayLike, *, centered: bool = False, reference_size: int | None = None
+) -> dict[str, dict[str, float | None]]:
     """How the votes of a histogram are spread over low, medium and high frequencies.
 
     The bands are those of power suppression (`spectral_keras.ops.mask_curves`), of which medium and

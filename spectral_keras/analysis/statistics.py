@@ -5,8 +5,11 @@ through Fourier masks" (2022).  Masks are real arrays (..., height, width) in un
 at [0, 0]), results float64 NumPy arrays or plain numbers; no function changes its arguments.
 """
 
+from typing import Any
+
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
 from spectral_keras.analysis.energies import check_masks
 from spectral_keras.classifiers.intervals import wilson_interval
@@ -21,7 +24,7 @@ from spectral_keras.ops.validation import (
 SCALINGS = ("joint", "symmetric")
 
 
-def sparsity(masks):
+def sparsity(masks: ArrayLike) -> np.ndarray:
     """Mean of |M|, the paper's ||M||_1 / ||1||_1: 1 for a mask of ones, 0 for zeros.
 
     Returns:
@@ -30,7 +33,7 @@ def sparsity(masks):
     return np.abs(check_masks("masks", masks)).mean((-2, -1))
 
 
-def zero_share(masks, threshold=0.0):
+def zero_share(masks: ArrayLike, threshold: float = 0.0) -> np.ndarray:
     """Share of the frequencies with |M| <= threshold.
 
     Returns:
@@ -41,7 +44,7 @@ def zero_share(masks, threshold=0.0):
     return (np.abs(masks) <= threshold).mean((-2, -1))
 
 
-def lp_norm(masks, p):
+def lp_norm(masks: ArrayLike, p: float) -> np.ndarray:
     """(sum of |M|^p)^(1/p); the number of entries that are not zero at p = 0, the largest at inf.
 
     Args:
@@ -71,7 +74,7 @@ def lp_norm(masks, p):
     return largest[..., 0, 0] * (scaled**p).sum((-2, -1)) ** (1 / p)
 
 
-def mask_differences(masks, reference):
+def mask_differences(masks: ArrayLike, reference: ArrayLike) -> np.ndarray:
     """masks - reference: what training (adversarial, augmented, ...) moved to which frequency.
 
     Args:
@@ -87,7 +90,7 @@ def mask_differences(masks, reference):
     return masks - reference
 
 
-def scale_differences(differences, scaling="joint"):
+def scale_differences(differences: ArrayLike, scaling: str = "joint") -> np.ndarray:
     """Differences scaled to [-0.5, 0.5] together, for pictures that share one colour map.
 
     Args:
@@ -119,7 +122,7 @@ def scale_differences(differences, scaling="joint"):
     return (differences - low) / (high - low) - 0.5 if high > low else np.zeros_like(differences)
 
 
-def complement(masks, threshold=0.0):
+def complement(masks: ArrayLike, threshold: float = 0.0) -> np.ndarray:
     """The binary complement M': 1 where |M| <= threshold, 0 elsewhere.
 
     A new array: the paper's code binarises the stored masks on the way, and what it measured with
@@ -142,7 +145,9 @@ def complement(masks, threshold=0.0):
     return (np.abs(masks) <= threshold).astype("float64")
 
 
-def filtered_images(images, masks, *, data_format=None, batch_size=64):
+def filtered_images(
+    images: ArrayLike, masks: ArrayLike, *, data_format: str | None = None, batch_size: int = 64
+) -> np.ndarray:
     """Images filtered by one mask, or each image by its own.
 
     Args:
@@ -193,7 +198,9 @@ def filtered_images(images, masks, *, data_format=None, batch_size=64):
     return result
 
 
-def gain_share(energies, reference, confidence=0.95, tolerance=1e-6):
+def gain_share(
+    energies: ArrayLike, reference: ArrayLike, confidence: float = 0.95, tolerance: float = 1e-6
+) -> dict[str, Any]:
     """Share of the images whose mask has more energy in a band than its reference (figure 7).
 
     Args:
@@ -240,7 +247,9 @@ def gain_share(energies, reference, confidence=0.95, tolerance=1e-6):
     }
 
 
-def band_recovery(mask, truth, *, threshold=0.0, ignore=None):
+def band_recovery(
+    mask: ArrayLike, truth: ArrayLike, *, threshold: float = 0.0, ignore: ArrayLike | None = None
+) -> dict[str, Any]:
     """How well a mask finds the frequencies that are known to matter.
 
     A frequency counts as found where |mask| > threshold.  The average precision needs no

@@ -183,7 +183,7 @@ class AdversarialExamples:
         outputs_of(x)
         return attacked
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             "attack": self.attack.plain(),
             "share": self.share,
@@ -192,5 +192,5 @@ class AdversarialExamples:
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict) -> "AdversarialExamples":
         return cls(**{**config, "attack": Attack(**config["attack"])})

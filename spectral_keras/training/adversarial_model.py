@@ -1,5 +1,7 @@
 """Adversarial training with `fit`."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -47,7 +49,14 @@ class AdversarialModel(keras.Model):
     ['loss']
     """
 
-    def __init__(self, classifier, attack, *, validate_on="adversarial", **kwargs):
+    def __init__(
+        self,
+        classifier: keras.Model,
+        attack: AdversarialExamples | None,
+        *,
+        validate_on: str = "adversarial",
+        **kwargs: Any,
+    ):
         # The images go to the classifier and to the attack as they come, not in half precision.
         super().__init__(**{"autocast": False, **kwargs})
         self.classifier = _check_classifier(classifier)
@@ -69,19 +78,26 @@ class AdversarialModel(keras.Model):
             self._validation_seed = attack.seed_generator()
         self.built = True
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         return self.classifier(inputs, training=training)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple:
         return self.classifier.compute_output_shape(input_shape)
 
-    def train_step(self, *args):
+    def train_step(self, *args: Any) -> Any:
         return self._step(super().train_step, args, training=True)
 
-    def test_step(self, *args):
+    def test_step(self, *args: Any) -> Any:
         return self._step(super().test_step, args, training=False)
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool | None = True,
+    ) -> Any:
         loss = super().compute_loss(x, y, y_pred, sample_weight, training)
         return part_of_global_mean(loss, ops.shape(keras.tree.flatten(y_pred)[0])[0])
 
@@ -126,7 +142,7 @@ class AdversarialModel(keras.Model):
         """What `call` gets in a training or test step."""
         return images
 
-    def get_config(self):
+    def get_config(self) -> dict:
         serialize = keras.saving.serialize_keras_object
         return {
             **super().get_config(),
@@ -136,7 +152,7 @@ class AdversarialModel(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: dict, custom_objects: dict | None = None) -> "AdversarialModel":
         config = {
             name: keras.saving.deserialize_keras_object(value, custom_objects)
             if isinstance(value, dict) and "class_name" in value

@@ -1,6 +1,7 @@
 """Attended power suppression: training that controls what a first layer listens to."""
 
 import functools
+from typing import Any
 
 import keras
 from keras import ops
@@ -13,6 +14,7 @@ from spectral_keras.augmentation.open_ratio import (
 from spectral_keras.layers import ChannelGate, FrequencyNoise, PowerSuppression
 from spectral_keras.ops.crop import random_crop, zero_pad
 from spectral_keras.ops.validation import check_bool, check_choice, check_number, check_positive_int
+from spectral_keras.training.adversarial_examples import AdversarialExamples
 from spectral_keras.training.auxiliary_loss_model import AuxiliaryLossModel
 from spectral_keras.training.replicas import global_sum
 
@@ -89,20 +91,20 @@ class AttendedSuppressionModel(AuxiliaryLossModel):
 
     def __init__(
         self,
-        classifier,
-        suppression=None,
-        noise=None,
+        classifier: keras.Model,
+        suppression: PowerSuppression | None = None,
+        noise: FrequencyNoise | None = None,
         *,
-        configuration=None,
-        weight=100.0,
-        gate=None,
-        padding=0,
-        clip=False,
-        normalizer="batch",
-        seed=None,
-        attack=None,
-        validate_on="adversarial",
-        **kwargs,
+        configuration: str | None = None,
+        weight: float = 100.0,
+        gate: str | None = None,
+        padding: int = 0,
+        clip: bool = False,
+        normalizer: str = "batch",
+        seed: int | None = None,
+        attack: AdversarialExamples | None = None,
+        validate_on: str = "adversarial",
+        **kwargs: Any,
     ):
         super().__init__(classifier, attack, validate_on=validate_on, **kwargs)
         for name, layer, kind in (
@@ -161,7 +163,7 @@ class AttendedSuppressionModel(AuxiliaryLossModel):
                 shape=(3,), initializer="zeros", dtype="float32", name="theta"
             )
 
-    def open_ratios(self):
+    def open_ratios(self) -> Any:
         """b of equation (9), the learned open ratios of the low, medium and high band.
 
         Returns:
@@ -209,7 +211,7 @@ class AttendedSuppressionModel(AuxiliaryLossModel):
     def _as_inputs(self, images, labels):
         return images if self.configuration is None else {"images": images, **labels}
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         # As in AuxiliaryModel: a dict asks for what the losses need.
         if not isinstance(inputs, dict):
             return self.classifier(inputs, training=training)
@@ -239,7 +241,7 @@ class AttendedSuppressionModel(AuxiliaryLossModel):
             losses = losses * count / ops.maximum(global_sum(ops.sum(counted)), 1)
         return losses
 
-    def get_config(self):
+    def get_config(self) -> dict:
         serialize = keras.saving.serialize_keras_object
         suppression, noise = self._given_suppression, self.noise
         return {

@@ -1,5 +1,7 @@
 """What models that train a classifier with a second loss have in common."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -24,7 +26,14 @@ class AuxiliaryLossModel(AdversarialModel):
         """The second loss of each image, [N]; every subclass has its own."""
         raise NotImplementedError("abstract: AuxiliaryModel and others define it")
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool | None = True,
+    ) -> Any:
         if not isinstance(y_pred, dict):
             return super().compute_loss(x, y, y_pred, sample_weight, training)
         classification = super().compute_loss(x, y, y_pred["outputs"], sample_weight, training)
@@ -37,7 +46,7 @@ class AuxiliaryLossModel(AdversarialModel):
         self._auxiliary_tracker.update_state(auxiliary * replicas, count)
         return classification + self.weight * auxiliary
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict:
         if isinstance(y_pred, dict):
             y_pred = y_pred["outputs"]
         return super().compute_metrics(x, y, y_pred, sample_weight)

@@ -2,11 +2,13 @@
 
 import difflib
 import functools
+from typing import Any
 
 import keras
 from keras import ops
 
 from spectral_keras.ops.validation import check_choice, check_number
+from spectral_keras.training.adversarial_examples import AdversarialExamples
 from spectral_keras.training.auxiliary_loss_model import AuxiliaryLossModel
 from spectral_keras.training.decoder import build_decoder
 from spectral_keras.training.fourier_target import FourierTarget
@@ -85,17 +87,17 @@ class AuxiliaryModel(AuxiliaryLossModel):
 
     def __init__(
         self,
-        classifier,
-        task="fourier",
+        classifier: keras.Model,
+        task: str = "fourier",
         *,
-        tap="features",
-        weight=0.01,
-        source=None,
-        target=None,
-        variant="consistent",
-        attack=None,
-        validate_on="adversarial",
-        **kwargs,
+        tap: str = "features",
+        weight: float = 0.01,
+        source: Any = None,
+        target: keras.Layer | None = None,
+        variant: str = "consistent",
+        attack: AdversarialExamples | None = None,
+        validate_on: str = "adversarial",
+        **kwargs: Any,
     ):
         super().__init__(classifier, attack, validate_on=validate_on, **kwargs)
         self.task = check_choice("task", task, ("fourier", "reconstruction", "none"))
@@ -165,7 +167,7 @@ class AuxiliaryModel(AuxiliaryLossModel):
     def _as_inputs(self, images, labels):
         return images if self.decoder is None else {"images": images}
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         # Keras' steps call the model with the data and hand the result to `compute_loss` and
         # `compute_metrics`.  A dict as data asks for what the losses need, on every backend,
         # without a state of the model between the calls.
@@ -183,7 +185,7 @@ class AuxiliaryModel(AuxiliaryLossModel):
     def _image_losses(self, y_pred):
         return ops.mean(ops.square(y_pred["decoded"] - y_pred["target"]), axis=(1, 2, 3))
 
-    def get_config(self):
+    def get_config(self) -> dict:
         target = self._given_target
         return {
             **super().get_config(),

@@ -1,5 +1,7 @@
 """Keep the weights that did best on the validation set."""
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 
@@ -15,7 +17,7 @@ class BestWeights(keras.callbacks.Callback):
         monitor: the entry of the logs to maximise.
     """
 
-    def __init__(self, save=None, monitor="val_accuracy"):
+    def __init__(self, save: Callable[..., None] | None = None, monitor: str = "val_accuracy"):
         super().__init__()
         self.save = save
         self.monitor = monitor
@@ -23,7 +25,7 @@ class BestWeights(keras.callbacks.Callback):
         self.epoch = None
         self.weights = None
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         score = (logs or {}).get(self.monitor)
         if score is not None and self.score is not None and not score > self.score:
             return

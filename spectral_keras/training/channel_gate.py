@@ -1,13 +1,14 @@
 """A channel gate after the first layer of a network that has none."""
 
 import difflib
+from typing import Any
 
 import keras
 
 from spectral_keras.layers import ChannelGate
 
 
-def first_semantic_layer(model):
+def first_semantic_layer(model: keras.Model) -> str:
     """Name of the first convolution of a model, or of the batch normalisation on top of it.
 
     The "initial semantic layer" of Jia, Bao and Ma (arXiv 1911.12044, section 3.2): "typically one
@@ -33,7 +34,9 @@ def first_semantic_layer(model):
     return layer.name
 
 
-def insert_channel_gate(model, after=None, *, name="channel_gate", **options):
+def insert_channel_gate(
+    model: keras.Model, after: str | None = None, *, name: str = "channel_gate", **options: Any
+) -> keras.Model:
     """A copy of a model with a `ChannelGate` after one of its layers.
 
     Args:

@@ -19,6 +19,7 @@ import json
 import os
 import pathlib
 import secrets
+from typing import Any
 
 import keras
 import numpy as np
@@ -48,7 +49,15 @@ def _key(label):
     return "/".join(label.split("/")[:2])
 
 
-def save_checkpoint(folder, step, model, state, *, arrays=None, keep=2):
+def save_checkpoint(
+    folder: str | os.PathLike,
+    step: int,
+    model: keras.Layer,
+    state: dict,
+    *,
+    arrays: dict[str, np.ndarray] | None = None,
+    keep: int = 2,
+) -> pathlib.Path:
     """Write checkpoint number `step` into `folder` and drop the older ones.
 
     Args:
@@ -88,12 +97,12 @@ def save_checkpoint(folder, step, model, state, *, arrays=None, keep=2):
     return path
 
 
-def checkpoint_files(folder):
+def checkpoint_files(folder: str | os.PathLike) -> list[pathlib.Path]:
     """The checkpoint files of a folder, newest first."""
     return sorted(pathlib.Path(folder).glob("epoch-*.ckpt"), reverse=True)
 
 
-def read_checkpoint(path):
+def read_checkpoint(path: str | os.PathLike) -> Any:
     """(state, content) of a checkpoint file.
 
     Raises:
@@ -121,7 +130,7 @@ def read_checkpoint(path):
     return state, content
 
 
-def newest_checkpoint(folder):
+def newest_checkpoint(folder: str | os.PathLike) -> Any:
     """The newest checkpoint that can be read.
 
     Returns:
@@ -139,7 +148,7 @@ def newest_checkpoint(folder):
     return None, None, damaged
 
 
-def restore_checkpoint(model, content):
+def restore_checkpoint(model: keras.Layer, content: Any) -> None:
     """Put the content of `read_checkpoint` back into a compiled, built model.
 
     Returns:

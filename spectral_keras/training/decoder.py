@@ -7,8 +7,13 @@ from spectral_keras.ops.validation import check_data_format, check_positive_int
 
 
 def build_decoder(
-    feature_shape, image_shape, final_activation=None, *, data_format=None, name="decoder"
-):
+    feature_shape: tuple[int, ...],
+    image_shape: tuple[int, ...],
+    final_activation: str | None = None,
+    *,
+    data_format: str | None = None,
+    name: str = "decoder",
+) -> keras.Sequential:
     """Transposed convolutions from maps to an image, each twice as large as the one before.
 
     The decoder of "Fourier transform as an auxiliary task": blocks of a transposed 3x3 convolution

@@ -7,6 +7,7 @@ the global batch is the same, image by image, on any number of devices.
 
 import functools
 import re
+from typing import Any
 
 import keras
 import numpy as np
@@ -21,7 +22,7 @@ _LOST_WORDS = (
 )  # fmt: skip
 
 
-def strategy_batches(strategy, batches, *, first_epoch=0):
+def strategy_batches(strategy: Any, batches: Any, *, first_epoch: int = 0) -> Any:
     """The batches of all epochs, without end, for `fit` under a TensorFlow strategy.
 
     Replica r of R gets the images r, r + R, r + 2 R, ... of each batch: the parts differ by one
@@ -62,7 +63,7 @@ def strategy_batches(strategy, batches, *, first_epoch=0):
     return strategy.distribute_datasets_from_function(dataset)
 
 
-def process_rows(first, local, total, count):
+def process_rows(first: int, local: int, total: int, count: int) -> np.ndarray:
     """Indices of the images of `local` replicas, `first` and those after it, in a batch of `count`.
 
     Replica r of `total` has the images r, r + total, ...; each of them finds its own again as every
@@ -99,7 +100,16 @@ class PaddedBatches(keras.utils.PyDataset):
     ({6: 3}, [4, 5, 6, 4, 4, 4])
     """
 
-    def __init__(self, batches, size, last, *, devices, process=0, processes=1):
+    def __init__(
+        self,
+        batches: Any,
+        size: int,
+        last: int,
+        *,
+        devices: int,
+        process: int = 0,
+        processes: int = 1,
+    ):
         super().__init__()
         self.batches = batches
         self._process, self._processes = process, processes
@@ -140,13 +150,13 @@ class AverageOverReplicas(keras.callbacks.Callback):
         self._average = None
         self._averaged = False
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self._averaged = False
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: dict | None = None) -> None:
         self._run()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if not self._averaged:
             self._run()
 
@@ -173,7 +183,7 @@ class AverageOverReplicas(keras.callbacks.Callback):
             variable.assign(strategy.experimental_local_results(mean)[0])
 
 
-def is_lost_worker(error):
+def is_lost_worker(error: BaseException | None) -> bool:
     """Whether an exception says that another process of the training cannot be reached.
 
     Example:

@@ -1,5 +1,7 @@
 """The spectrum of the grey image as a target to predict."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -69,13 +71,13 @@ class FourierTarget(keras.layers.Layer):
 
     def __init__(
         self,
-        magnitude="log",
-        phase="angle",
+        magnitude: str = "log",
+        phase: float = "angle",
         *,
-        shifted=True,
-        roll_batch=False,
-        data_format=None,
-        **kwargs,
+        shifted: bool = True,
+        roll_batch: bool = False,
+        data_format: str | None = None,
+        **kwargs: Any,
     ):
         # By default not the global policy's half precision: inputs are cast up, not down.
         super().__init__(**{"dtype": "float32", **kwargs})
@@ -87,11 +89,11 @@ class FourierTarget(keras.layers.Layer):
         self._data_format = check_data_format(data_format)
         self._channel_axis = 3 if self._data_format == "channels_last" else 1
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.compute_output_shape(input_shape)
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         grey = self._grey(ops.stop_gradient(inputs))
         height, width = grey.shape[1:]
         spectrum = fft2_last(grey)
@@ -132,7 +134,7 @@ class FourierTarget(keras.layers.Layer):
             return [ops.arctan2(imag, real)]
         return [real / magnitude, imag / magnitude]
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple:
         static_spatial_shape(input_shape, self._data_format, "FourierTarget")
         shape = list(input_shape)
         if shape[self._channel_axis] not in (1, 3):
@@ -143,7 +145,7 @@ class FourierTarget(keras.layers.Layer):
         shape[self._channel_axis] = {"none": 1, "angle": 2, "cos_sin": 3}[self.phase]
         return tuple(shape)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "magnitude": self.magnitude,

@@ -8,6 +8,7 @@ for the time of a `fit` only, and only in versions of Keras that are known to ne
 
 import contextlib
 import re
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,7 +21,7 @@ class KerasVersionError(RuntimeError):
 
 
 @contextlib.contextmanager
-def multi_worker_fit(strategy):
+def multi_worker_fit(strategy: Any) -> Any:
     """Context in which `fit` and `evaluate` work under a `MultiWorkerMirroredStrategy`.
 
     In Keras 3.15 two functions are replaced, and put back at the end.  With any other version a

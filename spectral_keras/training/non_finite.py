@@ -1,6 +1,7 @@
 """Stop a training whose loss, or one of whose weights, is no longer a number."""
 
 import math
+from typing import Any
 
 import keras
 
@@ -14,7 +15,7 @@ class NonFiniteLossError(ArithmeticError):
         value: what it was.
     """
 
-    def __init__(self, epoch, quantity, value):
+    def __init__(self, epoch: int, quantity: str, value: Any):
         super().__init__(f"{quantity} is {value} in epoch {epoch}")
         self.epoch, self.quantity, self.value = epoch, quantity, value
 
@@ -33,7 +34,7 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
         every: batches between two looks.
     """
 
-    def __init__(self, every=20):
+    def __init__(self, every: int = 20):
         super().__init__()
         self.every = every
         self._epoch = 0
@@ -44,14 +45,14 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
             if value is not None and not math.isfinite(float(value)):
                 raise NonFiniteLossError(self._epoch + 1, quantity, float(value))
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self._epoch = epoch
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: tuple, logs: dict | None = None) -> None:
         if batch % self.every == 0:
             self._check(logs)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         self._check(logs)
         for weight in self.model.weights:
             if not keras.backend.is_float_dtype(weight.dtype):

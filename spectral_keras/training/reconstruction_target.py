@@ -1,5 +1,7 @@
 """The image itself as a target to predict."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -29,15 +31,15 @@ class ReconstructionTarget(keras.layers.Layer):
     True
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any):
         # By default not the global policy's half precision: inputs are cast up, not down.
         super().__init__(**{"dtype": "float32", **kwargs})
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         return ops.stop_gradient(inputs)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple:
         return tuple(input_shape)

@@ -5,13 +5,15 @@ What is computed for the whole batch must not depend on how many replicas there 
 PyTorch, where a step sees the whole batch, the functions do nothing and cost nothing.
 """
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from spectral_keras.ops.global_batch import replica_context
 
 
-def number_of_replicas():
+def number_of_replicas() -> int:
     """By how much Keras divides losses: the replicas of a TensorFlow strategy, else 1.
 
     Example:
@@ -27,7 +29,7 @@ def number_of_replicas():
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
-def global_sum(x):
+def global_sum(x: Any) -> Any:
     """The sum of a tensor over all replicas; x itself where there is only one.
 
     Not for what a gradient flows through.
@@ -36,7 +38,7 @@ def global_sum(x):
     return x if context is None else context.all_reduce("SUM", ops.stop_gradient(x))
 
 
-def own_share(count):
+def own_share(count: int) -> Any:
     """(count, of this replica, of the first `count` images of the global batch)."""
     context = replica_context()
     if context is None:
@@ -45,7 +47,7 @@ def own_share(count):
     return (count - index + replicas - 1) // replicas
 
 
-def part_of_global_mean(loss, count):
+def part_of_global_mean(loss: Any, count: int) -> Any:
     """A loss with its own value, whose gradients add up to those of the global batch's mean.
 
     Keras divides the mean loss of each replica by the number of replicas, which is the mean over

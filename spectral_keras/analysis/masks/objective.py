@@ -13,6 +13,8 @@ everything.
 
 import dataclasses
 import math
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -50,7 +52,7 @@ class Objective:
     modulate: str
 
     @property
-    def kinds(self):
+    def kinds(self) -> int:
         """Number of masks: 2 for amplitude and phase."""
         return 2 if self.modulate == "both" else 1
 
@@ -77,7 +79,7 @@ class Layout:
         sign: 1, -1 or 0 on the half spectrum, odd: sign[-k] = -sign[k].
     """
 
-    def __init__(self, height, width, symmetric):
+    def __init__(self, height: int, width: int, symmetric: bool):
         self.shape = height, width
         self.symmetric = symmetric
         self.half = height, width // 2 + 1
@@ -108,22 +110,22 @@ class Layout:
             self.paired = 1.0 - own.ravel()
         self.size = len(self.multiplicity)
 
-    def to_half(self, entries):
+    def to_half(self, entries: Any) -> Any:
         """Entries [..., size] as the even mask on the half spectrum, [..., *half]."""
         parts = [ops.take(entries, index, axis=-1) for index in self._to_half]
         values = parts[0] if len(parts) == 1 else 0.5 * (parts[0] + parts[1])
         return ops.reshape(values, (-1, *entries.shape[1:-1], *self.half))
 
-    def from_half(self, values):
+    def from_half(self, values: Any) -> Any:
         """What an even function [..., *half] is at each entry's frequency, [..., size]."""
         values = ops.reshape(values, (-1, *values.shape[1:-2], self.half[0] * self.half[1]))
         return ops.take(values, self._from_half, axis=-1)
 
-    def to_full(self, entries):
+    def to_full(self, entries: np.ndarray) -> np.ndarray:
         """Entries [..., size], a numpy array, as masks [..., height, width]."""
         return entries[..., self._to_full]
 
-    def from_full(self, masks):
+    def from_full(self, masks: np.ndarray) -> np.ndarray:
         """Masks [..., height, width], a numpy array, as entries [..., size]."""
         masks = masks.reshape(*masks.shape[:-2], -1)
         if len(self._to_half) == 2:
@@ -133,14 +135,14 @@ class Layout:
         return 0.5 * (masks[..., first] + masks[..., partner.ravel()[first]])
 
 
-def cross_entropy(logits, labels):
+def cross_entropy(logits: Any, labels: Any) -> Any:
     """Cross-entropy [N] of logits [N, K] and integer labels [N]."""
     chosen = ops.equal(ops.arange(logits.shape[-1], dtype="int32")[None], labels[:, None])
     own = ops.sum(ops.where(chosen, logits, ops.zeros_like(logits)), axis=-1)
     return ops.logsumexp(logits, axis=-1) - own
 
 
-def invariance_term(change, masked, kind, less_one=False):
+def invariance_term(change: Any, masked: Any, kind: str, less_one: bool = False) -> Any:
     """f of the change d, [N]; `masked` is the cross-entropy behind the mask.
 
     With `less_one` exp(d^2) - 1, precise for a small d.
@@ -155,7 +157,7 @@ def invariance_term(change, masked, kind, less_one=False):
     return (ops.expm1(capped) if less_one else ops.exp(capped)) + beyond
 
 
-def invariance_derivatives(change, masked, kind):
+def invariance_derivatives(change: Any, masked: Any, kind: str) -> tuple[Any, Any]:
     """(f'(d), curvature) of the invariance term as a function of d, each like `change`.
 
     For the cross-entropy c itself the curvature is the Gauss-Newton one, by the log-odds u with
@@ -170,7 +172,7 @@ def invariance_derivatives(change, masked, kind):
     return 2.0 * change * height, 2.0 * height
 
 
-def spectra_of(images, channels_last):
+def spectra_of(images: Any, channels_last: bool) -> Any:
     """Half spectra [N, C, H, W//2 + 1] of images in either data format."""
     return rfft2_last(_channels_first(images, channels_last))
 
@@ -191,7 +193,7 @@ def _to_model(images, channels_last):
     return ops.transpose(images, (0, 2, 3, 1))
 
 
-def factors(entries, layout, modulate):
+def factors(entries: Any, layout: Layout, modulate: str) -> tuple[Any, Any]:
     """(amplitude, phase factor) on the half spectrum, each [G, C or 1, *half] or None.
 
     Args:
@@ -211,7 +213,7 @@ def _dtype(x):
     return keras.backend.standardize_dtype(x.dtype)
 
 
-def modulated(spectra, amplitude, phase):
+def modulated(spectra: Any, amplitude: Any, phase: Any) -> Any:
     """The half spectra [G, B, C, *half] times the factors of their group."""
     if phase is not None:
         spectra = spectra * phase[:, None]
@@ -220,19 +222,34 @@ def modulated(spectra, amplitude, phase):
     return spectra
 
 
-def images_of(spectra, layout, channels_last):
+def images_of(spectra: Any, layout: Layout, channels_last: bool) -> Any:
     """Images [G * B, ...] of Hermitian half spectra [G, B, C, *half]."""
     flat = ops.reshape(spectra, (-1, *spectra.shape[2:]))
     return _to_model(irfft2_last(flat, layout.shape[1], assume_hermitian=True), channels_last)
 
 
-def evaluate(logits_of, entries, spectra, layout, modulate, channels_last):
+def evaluate(
+    logits_of: Callable[[Any], Any],
+    entries: Any,
+    spectra: Any,
+    layout: Layout,
+    modulate: str,
+    channels_last: bool,
+) -> Any:
     """Logits [G * B, K] behind the masks."""
     factor = factors(entries, layout, modulate)
     return logits_of(images_of(modulated(spectra, *factor), layout, channels_last))
 
 
-def network_gradient(logits_of, entries, batch, layout, modulate, channels_last, term):
+def network_gradient(
+    logits_of: Callable[[Any], Any],
+    entries: Any,
+    batch: tuple,
+    layout: Layout,
+    modulate: str,
+    channels_last: bool,
+    term: Callable[[Any, Any], Any],
+) -> tuple:
     """Gradient by the entries of a term of the masked images' cross-entropy; can be traced.
 
     Args:
@@ -282,13 +299,13 @@ def network_gradient(logits_of, entries, batch, layout, modulate, channels_last,
     return gradient, ops.sum(terms, axis=1), *others
 
 
-def shares(entries, layout):
+def shares(entries: Any, layout: Layout) -> np.ndarray:
     """The share of each entry in ||1||_1, numpy [kinds, C or 1, size]; they add up to 1."""
     counts = np.broadcast_to(layout.multiplicity, entries.shape[1:])
     return counts / counts.sum()
 
 
-def penalty_terms(entries, layout, objective):
+def penalty_terms(entries: Any, layout: Layout, objective: Objective) -> tuple[Any, Any, Any]:
     """(slopes, penalty, sparsity) of the masks.
 
     Returns:
@@ -307,14 +324,21 @@ def penalty_terms(entries, layout, objective):
     return slopes, penalty, sparsity
 
 
-def movable(layout, objective):
+def movable(layout: Layout, objective: Objective) -> np.ndarray:
     """1 for entries that mean something, 0 for phases where k = -k; numpy [kinds, 1, size]."""
     amplitude, phase = np.ones(layout.size), layout.paired
     chosen = {"amplitude": [amplitude], "phase": [phase], "both": [amplitude, phase]}
     return np.stack(chosen[objective.modulate])[:, None]
 
 
-def value_and_gradient(logits_of, entries, batch, layout, objective, channels_last):
+def value_and_gradient(
+    logits_of: Callable[[Any], Any],
+    entries: Any,
+    batch: tuple,
+    layout: Layout,
+    objective: Objective,
+    channels_last: bool,
+) -> tuple:
     """The objective of G masks and its gradient; can be traced.
 
     Args: as in `network_gradient`.
@@ -336,7 +360,7 @@ def value_and_gradient(logits_of, entries, batch, layout, objective, channels_la
     return gradient, invariance + objective.penalty * penalty, invariance, sparsity, correct
 
 
-def per_frequency(entries, layout, objective):
+def per_frequency(entries: Any, layout: Layout, objective: Objective) -> float:
     """lambda / ||1||_1."""
     height, width = layout.shape
     return objective.penalty / (entries.shape[1] * entries.shape[2] * height * width)

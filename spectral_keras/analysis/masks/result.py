@@ -9,6 +9,7 @@ import io
 import json
 import os
 import pathlib
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,7 +18,7 @@ _KIND = "kind"
 _STATE = "state"
 
 
-def write(path, kind, arrays, state):
+def write(path: str | os.PathLike, kind: str, arrays: dict[str, np.ndarray], state: dict) -> None:
     """Write arrays and a JSON-plain dict under a temporary name, then move it."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,7 +32,7 @@ def write(path, kind, arrays, state):
     os.replace(temporary, path)
 
 
-def read(path, kind):
+def read(path: str | os.PathLike, kind: str) -> tuple[dict[str, np.ndarray], dict]:
     """(arrays, dict) of a file that `write` made.
 
     Raises:
@@ -55,7 +56,7 @@ def read(path, kind):
     return {name.removeprefix("a_"): value for name, value in content.items()}, state
 
 
-def check_path(name, path, suffix=".npz"):
+def check_path(name: str, path: Any, suffix: str = ".npz") -> pathlib.Path | None:
     """`path` as a `pathlib.Path`, or None."""
     if path is None:
         return None
@@ -67,7 +68,7 @@ def check_path(name, path, suffix=".npz"):
     return path
 
 
-def fingerprint(model, arrays, settings):
+def fingerprint(model: keras.Layer, arrays: list[np.ndarray], settings: dict) -> str:
     """SHA-256 of a model's weights, of arrays and of a JSON-plain dict, as text."""
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     values = [keras.ops.convert_to_numpy(variable.value) for variable in model.variables]
@@ -78,13 +79,13 @@ def fingerprint(model, arrays, settings):
     return digest.hexdigest()
 
 
-def pack(traces):
+def pack(traces: list) -> tuple[np.ndarray, np.ndarray]:
     """Rows of different length as (all in one array, their lengths)."""
     lengths = np.array([len(trace) for trace in traces], np.int64)
     return np.concatenate(traces) if len(traces) else np.zeros(0, "float32"), lengths
 
 
-def unpack(values, lengths):
+def unpack(values: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
     """The rows of `pack`."""
     return np.split(values, np.cumsum(lengths)[:-1]) if len(lengths) else []
 

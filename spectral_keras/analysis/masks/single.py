@@ -2,9 +2,14 @@
 
 import collections
 import dataclasses
+import os
+from collections.abc import Callable
+from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
 from spectral_keras.analysis.masks import result
 from spectral_keras.analysis.masks.step import (
@@ -47,7 +52,7 @@ class StepRule:
         check_number("sparsity_tolerance", self.sparsity_tolerance, 0)
         check_positive_int("max_steps", self.max_steps)
 
-    def calm(self, counts, before, now, kept):
+    def calm(self, counts: np.ndarray, before: Any, now: Any, kept: np.ndarray) -> np.ndarray:
         """The numbers of calm steps in a row, one step later.
 
         Args:
@@ -77,25 +82,25 @@ PRESETS = {
 
 
 def learn_masks(
-    model,
-    images,
+    model: keras.Layer,
+    images: ArrayLike,
     *,
-    penalty=0.07,
-    p=1.0,
-    invariance="exp",
-    modulate="amplitude",
-    symmetric=False,
-    per_channel=False,
-    schedule="fast",
-    stopping=None,
-    keep=None,
-    from_logits=None,
-    batch_size=64,
-    data_format=None,
-    checkpoint=None,
-    checkpoint_every=200,
-    progress=None,
-):
+    penalty: float = 0.07,
+    p: float = 1.0,
+    invariance: str = "exp",
+    modulate: str = "amplitude",
+    symmetric: bool = False,
+    per_channel: bool = False,
+    schedule: str | OneCycle | GaussNewton = "fast",
+    stopping: StepRule | None = None,
+    keep: str | None = None,
+    from_logits: bool | None = None,
+    batch_size: int = 64,
+    data_format: str | None = None,
+    checkpoint: str | os.PathLike | None = None,
+    checkpoint_every: int = 200,
+    progress: Callable[[int, int], None] | None = None,
+) -> result.ImageMasks:
     """Learn the frequencies that a frozen network needs for each of some images.
 
     Minimises for each image x, with y the network's own prediction for it,

@@ -5,8 +5,10 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
 from spectral_keras.analysis.masks import objective as terms
 from spectral_keras.analysis.masks.objective import INVARIANCES, MODULATIONS, Layout, Objective
@@ -108,15 +110,15 @@ class OneCycle:
 
     rule = "adam"
 
-    def rate(self, step):
+    def rate(self, step: ArrayLike) -> np.ndarray:
         """Learning rate of step 0, 1, ..., a number or an array of them."""
         return self._blend(step, self.peak / 25, self.peak, self.peak / 25e4)
 
-    def momentum(self, step):
+    def momentum(self, step: ArrayLike) -> np.ndarray:
         """Adam's beta1 of step 0, 1, ..."""
         return self._blend(step, self.beta1[1], self.beta1[0], self.beta1[1])
 
-    def rates(self, steps):
+    def rates(self, steps: np.ndarray) -> np.ndarray:
         """float32 [G, 3] for the compiled step: Adam's corrected rate, beta1 and second root."""
         steps = np.asarray(steps)
         beta1 = self.momentum(steps)
@@ -152,7 +154,7 @@ class GaussNewton:
         check_number("grow", self.grow, 1)
         check_number("shrink", self.shrink, 0, 1, low_open=True, high_open=True)
 
-    def rates(self, steps):
+    def rates(self, steps: np.ndarray) -> np.ndarray:
         """float32 [G, 3] for the compiled step."""
         return np.tile(np.float32([self.grow, self.shrink, self.largest]), (len(steps), 1))
 
@@ -172,10 +174,10 @@ class Problem:
     sizes: tuple
 
     @property
-    def image_shape(self):
+    def image_shape(self) -> tuple[int, ...]:
         return self.images.shape[1:]
 
-    def plain(self):
+    def plain(self) -> dict:
         """The settings as a JSON-plain dict."""
         return {
             **dataclasses.asdict(self.objective),
@@ -185,7 +187,7 @@ class Problem:
         }
 
     @property
-    def key(self):
+    def key(self) -> tuple:
         """What the compiled functions depend on besides the model."""
         return (
             self.image_shape,
@@ -197,22 +199,22 @@ class Problem:
         )
 
     @property
-    def entries_spec(self):
+    def entries_spec(self) -> tuple[str, tuple[int | None, ...]]:
         """(dtype, shape) of the entries of any number of masks."""
         shape = (None, self.objective.kinds, self.per_channel or 1, self.layout.size)
         return "float32", shape
 
     @property
-    def spectra_spec(self):
+    def spectra_spec(self) -> tuple[str, tuple[int | None, ...]]:
         """(dtype, shape) of the half spectra of any number of images for each mask."""
         channels = self.image_shape[-1 if self.channels_last else 0]
         return "complex64", (None, None, channels, *self.layout.half)
 
-    def start(self, count):
+    def start(self, count: int) -> np.ndarray:
         """The entries of `count` masks of ones."""
         return np.ones((count, *self.entries_spec[1][1:]), "float32")
 
-    def masks(self, entries):
+    def masks(self, entries: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
         """(amplitude, phase) masks [N, H, W] or [N, H, W, C], None where there are none."""
         full = self.layout.to_full(entries)
         full = np.moveaxis(full, 2, -1) if self.per_channel else full[:, :, 0]
@@ -223,19 +225,19 @@ class Problem:
 
 
 def check_problem(
-    model,
-    images,
+    model: keras.Layer,
+    images: Any,
     *,
-    penalty,
-    p,
-    invariance,
-    modulate,
-    symmetric,
-    per_channel,
-    from_logits,
-    batch_size,
-    data_format,
-):
+    penalty: float,
+    p: float,
+    invariance: str,
+    modulate: str,
+    symmetric: bool,
+    per_channel: bool,
+    from_logits: bool | None,
+    batch_size: int,
+    data_format: str | None,
+) -> Problem:
     """A `Problem`, with the logits of the images as they are."""
     objective = Objective(
         invariance=check_choice("invariance", invariance, INVARIANCES),
@@ -283,7 +285,15 @@ def _wide(values):
     return values[:, None, None, None]
 
 
-def adam(logits_of, state, batch, rates, layout, objective, channels_last):
+def adam(
+    logits_of: Callable[[Any], Any],
+    state: tuple,
+    batch: tuple,
+    rates: Any,
+    layout: Layout,
+    objective: Objective,
+    channels_last: bool,
+) -> tuple:
     """A step of Adam, for groups of any number of images.
 
     Args:
@@ -305,7 +315,15 @@ def adam(logits_of, state, batch, rates, layout, objective, channels_last):
     return entries, best, least, first, second, total, invariance, sparsity, correct
 
 
-def gauss_newton(logits_of, state, batch, rates, layout, objective, channels_last):
+def gauss_newton(
+    logits_of: Callable[[Any], Any],
+    state: tuple,
+    batch: tuple,
+    rates: Any,
+    layout: Layout,
+    objective: Objective,
+    channels_last: bool,
+) -> tuple:
     """A Gauss-Newton step from the base, the mask of the lowest objective, for one image a group.
 
     With d linearised, d + g . D, the step D minimises

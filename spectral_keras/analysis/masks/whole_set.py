@@ -2,9 +2,13 @@
 
 import collections
 import dataclasses
+import os
+from collections.abc import Callable
 
+import keras
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
 from spectral_keras.analysis.masks import result
 from spectral_keras.analysis.masks.step import (
@@ -47,37 +51,37 @@ class EpochRule:
         check_number("sparsity_tolerance", self.sparsity_tolerance, 0)
         check_number("accuracy_ratio", self.accuracy_ratio, 0)
 
-    def accurate(self, accuracy, unmasked):
+    def accurate(self, accuracy: float, unmasked: float) -> bool:
         """Whether an accuracy is high enough."""
         return accuracy >= self.accuracy_ratio * unmasked
 
-    def calm(self, count, epoch, accurate, before, now):
+    def calm(self, count: int, epoch: int, accurate: bool, before: float, now: float) -> int:
         """The number of calm epochs in a row after epoch number `epoch` = 1, 2, ..."""
         still = abs(float(now) - float(before)) <= self.sparsity_tolerance
         return count + 1 if epoch > 1 and accurate and still else 0
 
 
 def learn_mask(
-    model,
-    data,
+    model: keras.Layer,
+    data: tuple[ArrayLike, ArrayLike],
     *,
-    per_class=False,
-    penalty=0.2,
-    p=1.0,
-    invariance="exp",
-    modulate="amplitude",
-    symmetric=False,
-    per_channel=False,
-    learning_rate=1e-3,
-    epochs=100,
-    batch_size=1,
-    stopping=None,
-    seed=0,
-    from_logits=None,
-    data_format=None,
-    checkpoint=None,
-    progress=None,
-):
+    per_class: bool = False,
+    penalty: float = 0.2,
+    p: float = 1.0,
+    invariance: str = "exp",
+    modulate: str = "amplitude",
+    symmetric: bool = False,
+    per_channel: bool = False,
+    learning_rate: float = 1e-3,
+    epochs: int = 100,
+    batch_size: int = 1,
+    stopping: EpochRule | None = None,
+    seed: int = 0,
+    from_logits: bool | None = None,
+    data_format: str | None = None,
+    checkpoint: str | os.PathLike | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> result.SetMasks:
     """Learn the frequencies that a frozen network needs for a set of labelled images.
 
     Minimises the mean over the images x with labels y of
