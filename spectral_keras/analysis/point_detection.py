@@ -47,7 +47,7 @@ def real_frequencies(size: int | tuple[int, int]) -> np.ndarray:
     return np.stack([first // width, first % width], axis=1)
 
 
-def default_strength(size: int | tuple[int, int]) -> Any:
+def default_strength(size: int | tuple[int, int]) -> float:
     """4 sqrt 2, or what keeps .5 + perturbation in [0, 1] for images smaller than 16 x 16."""
     height, width = check_size_pair("size", size)
     return min(STRENGTH, 0.5 * math.sqrt(height * width / 2))

@@ -102,7 +102,7 @@ def checkpoint_files(folder: str | os.PathLike) -> list[pathlib.Path]:
     return sorted(pathlib.Path(folder).glob("epoch-*.ckpt"), reverse=True)
 
 
-def read_checkpoint(path: str | os.PathLike) -> Any:
+def read_checkpoint(path: str | os.PathLike) -> tuple[dict, dict]:
     """(state, content) of a checkpoint file.
 
     Raises:
@@ -130,7 +130,9 @@ def read_checkpoint(path: str | os.PathLike) -> Any:
     return state, content
 
 
-def newest_checkpoint(folder: str | os.PathLike) -> Any:
+def newest_checkpoint(
+    folder: str | os.PathLike,
+) -> tuple[dict | None, dict | None, list[str]]:
     """The newest checkpoint that can be read.
 
     Returns:
