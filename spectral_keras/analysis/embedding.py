@@ -96,7 +96,7 @@ def embed(
     return np.asarray(reducer.fit_transform(vectors), "float64")
 
 
-def _check_vectors(vectors):
+def _check_vectors(vectors: ArrayLike) -> np.ndarray:
     vectors = np.asarray(vectors, "float64")
     if vectors.ndim != 2 or 0 in vectors.shape:
         raise ValueError(

@@ -189,7 +189,8 @@ def radial_energies(masks: ArrayLike, bands: int = BANDS) -> np.ndarray:
     array([0.01747, 0.03125, 0.04688])
     """
     masks = check_masks("masks", masks)
-    return band_energies(masks, radial_bands(*masks.shape[-2:], bands), bands)
+    height, width = masks.shape[-2:]
+    return band_energies(masks, radial_bands(height, width, bands), bands)
 
 
 def angular_energies(masks: ArrayLike, wedges: int = BANDS) -> np.ndarray:
@@ -203,7 +204,8 @@ def angular_energies(masks: ArrayLike, wedges: int = BANDS) -> np.ndarray:
         float64 array (..., wedges).
     """
     masks = check_masks("masks", masks)
-    return band_energies(masks, angular_wedges(*masks.shape[-2:], wedges), wedges)
+    height, width = masks.shape[-2:]
+    return band_energies(masks, angular_wedges(height, width, wedges), wedges)
 
 
 def check_masks(name: str, masks: Any) -> np.ndarray:

@@ -121,7 +121,7 @@ def fourier_heat_map(
         stream = np.random.default_rng((seed, int(frequency[0] * width + frequency[1])))
         return (2 * stream.integers(0, 2, (count, depth)) - 1).astype(np.int8)
 
-    signs = {}  # of the frequencies of the batch
+    signs: dict[int, np.ndarray] = {}  # of the frequencies of the batch
     for start in range(0, total, batch):
         # All images under the first frequency, then under the second; the last pair fills up.
         pair = np.minimum(np.arange(start, start + batch), total - 1)

@@ -104,7 +104,7 @@ def frequency_response(
     check_model(model)
     name = path_name(find_layer(model, layer))
     (height, width), depth = _image_shape(model, size, data_format)
-    channels = _check_channels(channels, depth)
+    chosen_channels = _check_channels(channels, depth)
     strength = default_strength((height, width)) if strength is None else strength
     index = real_frequencies((height, width))
     # Also before the first batch: an error should come at once.
@@ -113,25 +113,25 @@ def frequency_response(
 
     kind = readout, data_format, (height, width, depth)
     run = kept(model, ("response", name, *kind), lambda: _Readout(LayerOutput(model, name), *kind))
-    total = len(channels) * len(index)
+    total = len(chosen_channels) * len(index)
     batch = fixed_batch_size(model) or min(batch_size, total)
     plain = np.zeros((batch, height, width), np.float32), np.zeros((batch, depth), np.float32)
     grey = run.output(*plain)[:1]
-    values = []
+    parts = []
     for start in range(0, total, batch):
         # The last image is repeated to fill the last batch.
         chosen = np.minimum(np.arange(start, start + batch), total - 1)
         unique, back = np.unique(chosen % len(index), return_inverse=True)
         waves = point_perturbation((height, width), index[unique], strength, phase)
         waves = within_range(waves, strength, out_of_range)[back].astype(np.float32)
-        one_hot = np.eye(depth, dtype=np.float32)[channels[chosen // len(index)]]
-        values.append(run.read(waves, one_hot, grey)[: total - start])
+        one_hot = np.eye(depth, dtype=np.float32)[chosen_channels[chosen // len(index)]]
+        parts.append(run.read(waves, one_hot, grey)[: total - start])
         if progress:
             progress(min(start + batch, total), total)
-    values = np.concatenate(values)
+    values = np.concatenate(parts)
     if subtract_grey:
         values = values - run.read(*plain, grey)[:1]
-    values = values.reshape(len(channels), len(index), -1).transpose(2, 0, 1)
+    values = values.reshape(len(chosen_channels), len(index), -1).transpose(2, 0, 1)
     return spectrum_from_half(values, index, (height, width))
 
 

@@ -282,32 +282,32 @@ def band_recovery(
     if size.ndim != 2:
         raise ValueError(f"`mask` must have shape (height, width). Received: shape {size.shape}")
     threshold = check_number("threshold", threshold, 0)
-    truth = _check_frequencies("truth", truth, size.shape)
+    wanted = _check_frequencies("truth", truth, size.shape)
     if ignore is not None:
         used = ~_check_frequencies("ignore", ignore, size.shape)
-        size, truth = size[used], truth[used]
-    size, truth = size.ravel(), truth.ravel()
-    true = int(truth.sum())
+        size, wanted = size[used], wanted[used]
+    size, wanted = size.ravel(), wanted.ravel()
+    true = int(wanted.sum())
     if true == 0:
         raise ValueError("`truth` must be True at one frequency at least. Received: none")
     found = size > threshold
-    both = int((found & truth).sum())
+    both = int((found & wanted).sum())
     precision = both / int(found.sum()) if found.any() else 0.0
     recall = both / true
     return {
         "precision": precision,
         "recall": recall,
         "f1": 2 * both / (int(found.sum()) + true),
-        "average_precision": _average_precision(size, truth),
-        "chance": true / len(truth),
+        "average_precision": _average_precision(size, wanted),
+        "chance": true / len(wanted),
         "found": int(found.sum()),
         "true": true,
         "both": both,
-        "frequencies": len(truth),
+        "frequencies": len(wanted),
     }
 
 
-def _check_frequencies(name, value, shape):
+def _check_frequencies(name: str, value: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
     value = np.asarray(value)
     if value.dtype != bool or value.shape != shape:
         raise ValueError(

@@ -120,6 +120,7 @@ class AttendedSuppressionModel(AuxiliaryLossModel):
             suppression = PowerSuppression.from_config(
                 {**suppression.get_config(), "return_labels": True}
             )
+        self.suppression: Any
         self.suppression, self.noise = suppression, noise
         if configuration is not None:
             check_choice("configuration", configuration, CONFIGURATIONS)

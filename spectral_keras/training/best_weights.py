@@ -21,9 +21,9 @@ class BestWeights(keras.callbacks.Callback):
         super().__init__()
         self.save = save
         self.monitor = monitor
-        self.score = None
-        self.epoch = None
-        self.weights = None
+        self.score: float | None = None
+        self.epoch: int | None = None
+        self.weights: list[np.ndarray] | None = None
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         score = (logs or {}).get(self.monitor)

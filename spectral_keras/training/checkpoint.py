@@ -150,7 +150,7 @@ def newest_checkpoint(
     return None, None, damaged
 
 
-def restore_checkpoint(model: keras.Layer, content: Any) -> None:
+def restore_checkpoint(model: keras.Model, content: Any) -> dict[str, np.ndarray]:
     """Put the content of `read_checkpoint` back into a compiled, built model.
 
     Returns:

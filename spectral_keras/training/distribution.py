@@ -113,7 +113,7 @@ class PaddedBatches(keras.utils.PyDataset):
         super().__init__()
         self.batches = batches
         self._process, self._processes = process, processes
-        self._larger = {}
+        self._larger: dict[int, int] = {}
         for real in dict.fromkeys((size, last)):
             larger = -(-real // devices) * devices
             # A size stands for one number of images.

@@ -72,7 +72,7 @@ class FourierTarget(keras.layers.Layer):
     def __init__(
         self,
         magnitude: str = "log",
-        phase: float = "angle",
+        phase: str = "angle",
         *,
         shifted: bool = True,
         roll_batch: bool = False,

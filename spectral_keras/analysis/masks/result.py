@@ -24,9 +24,10 @@ def write(path: str | os.PathLike, kind: str, arrays: dict[str, np.ndarray], sta
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     text = {_KIND: kind, _STATE: json.dumps(state)}
-    packed = {name: np.frombuffer(value.encode(), np.uint8) for name, value in text.items()}
+    packed: Any = {name: np.frombuffer(value.encode(), np.uint8) for name, value in text.items()}
+    named: Any = {f"a_{name}": value for name, value in arrays.items()}
     with open(temporary, "wb") as file:
-        np.savez(file, **packed, **{f"a_{name}": value for name, value in arrays.items()})
+        np.savez(file, **packed, **named)
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)

@@ -167,7 +167,7 @@ def learn_masks(
     >>> [np.argwhere(mask > 0).tolist() for mask in learned.masks]
     [[[0, 0]], [[0, 0]]]
     """
-    schedule, stopping, keep, named = _plan(schedule, stopping, keep)
+    plan, stopping, keep, named = _plan(schedule, stopping, keep)
     check_progress(progress)
     checkpoint = result.check_path("checkpoint", checkpoint)
     check_positive_int("checkpoint_every", checkpoint_every)
@@ -188,12 +188,12 @@ def learn_masks(
         "kind": "single images",
         **problem.plain(),
         "preset": named,
-        "schedule": {"name": type(schedule).__name__, **dataclasses.asdict(schedule)},
+        "schedule": {"name": type(plan).__name__, **dataclasses.asdict(plan)},
         "stopping": dataclasses.asdict(stopping),
         "keep": keep,
         "batch_size": batch_size,
     }
-    run = _Run(problem, schedule, stopping, keep, checkpoint, checkpoint_every, settings, progress)
+    run = _Run(problem, plan, stopping, keep, checkpoint, checkpoint_every, settings, progress)
     return run.result(settings)
 
 

@@ -156,7 +156,7 @@ class GaussNewton:
 
     def rates(self, steps: np.ndarray) -> np.ndarray:
         """float32 [G, 3] for the compiled step."""
-        return np.tile(np.float32([self.grow, self.shrink, self.largest]), (len(steps), 1))
+        return np.tile(np.array([self.grow, self.shrink, self.largest], "float32"), (len(steps), 1))
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -212,7 +212,8 @@ class Problem:
 
     def start(self, count: int) -> np.ndarray:
         """The entries of `count` masks of ones."""
-        return np.ones((count, *self.entries_spec[1][1:]), "float32")
+        kinds, channels = self.objective.kinds, self.per_channel or 1
+        return np.ones((count, kinds, channels, self.layout.size), "float32")
 
     def masks(self, entries: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
         """(amplitude, phase) masks [N, H, W] or [N, H, W, C], None where there are none."""
@@ -384,8 +385,8 @@ def gauss_newton(
     entries = ops.where(_wide(back), best, entries)
     lowest = ops.where(back, ops.full_like(lowest, float("inf")), lowest)
     h, strict = ops.where(back, rates[:, 2], h), ops.where(back, ops.ones_like(strict), strict)
-    memory = base, lowest, flipped, strict, gradient, change, masked, h
-    return entries, best, least, *memory, *reported, (flipped < 0.5)[:, None]
+    carried = base, lowest, flipped, strict, gradient, change, masked, h
+    return entries, best, least, *carried, *reported, (flipped < 0.5)[:, None]
 
 
 def _gauss_newton_move(entries, gradient, slopes, change, masked, h, layout, objective):
