@@ -67,7 +67,7 @@ def resampled_t_interval(
     Example:
 
     >>> [round(end, 3) for end in resampled_t_interval([0.8, 0.9, 0.85, 0.9], 0.15)]
-    [0.764, 0.961]
+    [0.763, 0.962]
     """
     share = check_number("test_share", test_share, 0, 1, low_open=True, high_open=True)
     values = list(values)

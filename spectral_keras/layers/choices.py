@@ -17,6 +17,12 @@ class NamedChoices:
 
     Attributes:
         choices: dict of argument -> the names that it can be.
+
+    Example:
+
+    >>> from spectral_keras.layers import SpectralPool
+    >>> sorted(SpectralPool.choices)
+    ['implementation', 'norm', 'nyquist']
     """
 
     choices: ClassVar[dict[str, Sequence[str]]] = {}

@@ -72,8 +72,11 @@ def evaluate(options, *, folder=None):
 
     ```python
     from spectral_keras.experiments.evaluate import EvaluateOptions, evaluate
+    from spectral_keras.experiments.train import TrainOptions, train
 
-    result = evaluate(EvaluateOptions("runs/resnet18-cifar10", attack=["pgd"], eps=[8 / 255]))
+    network = {"width": 0.05, "num_pairs": 1}
+    train(TrainOptions("spectral_pool_cnn", network, epochs=1, limit=100, output="run"))
+    result = evaluate(EvaluateOptions("run", attack=["fgsm"], eps=[8 / 255], images=20))
     print(result["attacks"][0]["points"])
     ```
     """

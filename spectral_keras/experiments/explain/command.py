@@ -70,8 +70,11 @@ def explain(options, *, folder=None):
 
     ```python
     from spectral_keras.experiments.explain import ExplainOptions, explain
+    from spectral_keras.experiments.train import TrainOptions, train
 
-    report = explain(ExplainOptions("runs/resnet18-cifar10", images=500))
+    network = {"width": 0.05, "num_pairs": 1}
+    train(TrainOptions("spectral_pool_cnn", network, epochs=1, limit=100, output="run"))
+    report = explain(ExplainOptions("run", images=20, epochs=1, single=1))
     print(report["mask"]["sparsity"], report["accuracy"]["masked"]["share"])
     ```
     """
