@@ -29,7 +29,8 @@ from spectral_keras.training import (
     insert_channel_gate,
 )
 
-# 29 images in batches of 8, the last of 5; in validation 14, 14 and 1 for two devices.
+# 29 images in batches of 8, the last of 5; in validation 14, 14 and 1, which two devices, of which
+# one would have no image, take as 12, 12 and 5.
 IMAGES, BATCH, VALIDATION_BATCH, EPOCHS = 29, 8, 14, 2
 
 

@@ -63,6 +63,25 @@ def strategy_batches(strategy: Any, batches: Any, *, first_epoch: int = 0) -> An
     return strategy.distribute_datasets_from_function(dataset)
 
 
+def size_for_replicas(images: int, batch_size: int, replicas: int) -> int:
+    """The largest size, up to `batch_size`, whose last batch has images for all replicas.
+
+    Native kernels of convolution give maps of a wrong shape, and an error in the next layer, for a
+    replica without any image.  The size is a multiple of the replicas, as Keras adds up the parts
+    of the first batch.  With fewer images than replicas there is none.
+
+    Example:
+
+    >>> from spectral_keras.training.distribution import size_for_replicas
+    >>> size_for_replicas(29, 14, 2), size_for_replicas(30, 14, 2)
+    (12, 14)
+    """
+    for size in range(batch_size - batch_size % replicas, 0, -replicas):
+        if images % size == 0 or images % size >= replicas:
+            return size
+    return batch_size
+
+
 def process_rows(first: int, local: int, total: int, count: int) -> np.ndarray:
     """Indices of the images of `local` replicas, `first` and those after it, in a batch of `count`.
 

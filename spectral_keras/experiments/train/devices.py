@@ -216,7 +216,7 @@ class _Strategy(Devices):
         return model if isinstance(model, AdversarialModel) else AdversarialModel(model, None)
 
     def feed(self, model, batches, first_epoch):
-        from spectral_keras.training.distribution import strategy_batches
+        from spectral_keras.training.distribution import size_for_replicas, strategy_batches
 
         train, validation = batches["train"], batches["validation"]
         fed = {
@@ -224,6 +224,10 @@ class _Strategy(Devices):
             "steps_per_epoch": len(train),
         }
         if validation is not None:
+            # Images of validation count alike, whatever batch they are in.
+            validation.batch_size = size_for_replicas(
+                len(validation.labels), validation.batch_size, self.count
+            )
             fed["validation_data"] = strategy_batches(self.strategy, validation)
             fed["validation_steps"] = len(validation)
         return fed
