@@ -375,7 +375,7 @@ DATASETS = [
     ("names_numbers.npz", "class_names", "names_numbers.npz"),
     ("names_few.npz", "y_train", "out of range for 2 classes"),
     ("./flat", "./flat", "0 class folder(s)"),
-    ("broken", "broken/b/2.png", "cannot be read"),
+    ("broken", "broken/b/2.png", "has the content of none of"),
     ("mixed", "mixed/b/2.png", "8x9"),
     ("one", "one has 1 class folder(s)", "at least two"),
     ("few", "few", "too few images"),

@@ -353,7 +353,7 @@ def test_batches_that_the_devices_cannot_share():
     devices._connect = lambda keras, options: None
     devices.backend = None
     with pytest.raises(CommandError, match="--batch-size 6 is not a multiple of the 4 devices"):
-        devices.connect(keras, {"batch_size": 6})
+        devices.connect(keras, wanted("mirrored", batch_size=6))
 
 
 @on_tensorflow

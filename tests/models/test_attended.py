@@ -90,7 +90,7 @@ class TestOptions:
 
     def test_with_an_attack(self):
         model = built(*ALL, "--adversarial", "fgsm")
-        assert model.attack.attack == "fgsm" and model.suppression is not None
+        assert model.attack.attack.name == "fgsm" and model.suppression is not None
 
 
 class TestRun:

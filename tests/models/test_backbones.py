@@ -353,7 +353,7 @@ class TestOptions:
     @pytest.mark.parametrize(
         ("name", "options", "message"),
         [
-            ("resnet18", {"pooling": "max"}, "pooling='max'"),
+            ("resnet18", {"pooling": "median"}, "pooling='median'"),
             ("googlenet", {"pooling": "strided"}, "pooling='strided'"),
             ("resnext29", {"conv": "fast"}, "conv='fast'"),
             ("efficientnet_b0", {"conv": "spectral"}, "has no option 'conv'"),
