@@ -12,4 +12,6 @@ def command(module, *arguments):
     sys.argv[0] = "spectral-keras"  # see the end of spectral_keras/__init__.py
     from spectral_keras.experiments.command import launch
 
-    launch(module, *arguments)
+    spec = sys.modules["__main__"].__spec__  # None for a file that was not started by its name
+    name = spec.name.removesuffix(".__main__") if spec else None
+    launch(module, *arguments, name=name)

@@ -42,7 +42,8 @@ def _main():
         print(_HELP)
         return 0
     if name == "train" and rest and not rest[0].startswith("-"):
-        launch(f"{__package__}.train.command", *rest[:1], rest[1:], installed=True)
+        module = f"{__package__}.train.command"
+        launch(module, rest[0], rest[1:], name=f"models.{rest[0]}", installed=True)
     if name == "train":
         asked = rest and rest[0] in ("-h", "--help")
         text = "expected the name of a network: spectral-keras models lists them"

@@ -79,21 +79,20 @@ class OneLineParser(argparse.ArgumentParser):
         sys.exit(BAD_INPUT)
 
 
-def launch(module, *arguments, installed=False):
+def launch(module, *arguments, name=None, installed=False):
     """Run `main(*arguments)` of a module as the command of this process, and exit.
 
     Args:
         module: name of the module; it and Keras are imported here, with start-up messages filtered
             and signals answered in one line.
         *arguments: of its `main`, which exits by itself or returns the status.
+        name: of the command as `python -m NAME` has it, if that is not the module's.
         installed: whether the command was called by the console script.
     """
     global _installed
     _installed = installed
     open_streams()
-    terminate_before = signal.getsignal(signal.SIGTERM)
-    if terminate_before == signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _raise_terminated)
+    answer_termination()
     logging.getLogger("tensorflow").addFilter(_without_retracing_advice)
     # INFO only: warnings and errors are the user's business.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
@@ -109,7 +108,7 @@ def launch(module, *arguments, installed=False):
     except (CommandError, Stopped, OSError, KeyboardInterrupt, ModuleNotFoundError) as error:
         if isinstance(error, ModuleNotFoundError) and "KERAS_BACKEND" not in str(error):
             raise
-        status = report_end(program(module), error)
+        status = report_end(program(name or module), error)
         if isinstance(error, KeyboardInterrupt):
             # Threads of a backend that was interrupted at its start may never end.
             sys.stderr.flush()
@@ -275,6 +274,12 @@ def _has_nvidia_device():
 def _without_retracing_advice(record):
     """TensorFlow warns of functions that it traces again; here each network has its own."""
     return "tf.function retracing" not in str(record.msg)
+
+
+def answer_termination():
+    """Let SIGTERM raise `Terminated` in this process, unless something answers it already."""
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _raise_terminated)
 
 
 def _raise_terminated(number, frame):
