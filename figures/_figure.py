@@ -215,9 +215,6 @@ def _run(figure, options, results):
 
 
 def _draw(figure, results):
-    import matplotlib
-
-    matplotlib.use("Agg")
     from matplotlib import pyplot
 
     path, stored = results.file, results.manifest()

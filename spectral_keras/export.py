@@ -8,6 +8,7 @@ under the name that was asked for.
 
 import contextlib
 import importlib.util
+import logging
 import numbers
 import os
 import pathlib
@@ -430,6 +431,24 @@ def _silence():
             for number, copy in saved:
                 os.dup2(copy, number)
                 os.close(copy)
+            _free_log_handlers(nowhere)
+
+
+def _free_log_handlers(stream):
+    """Log handlers that were made while `stream` stood for stderr write to it no more.
+
+    A converter that logs configures the root logger, if the program has not done so yet; that is
+    undone.
+    """
+    loggers = [logging.root, *logging.root.manager.loggerDict.values()]
+    for logger in loggers:
+        for handler in tuple(getattr(logger, "handlers", ())):  # a placeholder has none
+            if getattr(handler, "stream", None) is not stream:
+                continue
+            if logger is logging.root:
+                logger.removeHandler(handler)
+            else:
+                handler.setStream(sys.stderr)
 
 
 def _explain(error, model, path, format):

@@ -2,7 +2,9 @@
 
 import importlib.util
 import json
+import logging
 import re
+import sys
 
 import keras
 import numpy as np
@@ -385,3 +387,24 @@ class TestArguments:
             monkeypatch.setattr(export_module.keras.backend, "backend", lambda: backend)
         with pytest.raises(ExportError, match="TensorFlow backend.*KERAS_BACKEND=tensorflow"):
             export(keras.layers.ReLU(), tmp_path / "m", "saved_model", input_shape=(4,))
+
+
+@on_tensorflow
+@pytest.mark.parametrize("format", SUFFIXES)
+def test_logging_of_the_program_still_works(tmp_path, monkeypatch, format):
+    """What logs while an export holds back stderr configures the root logger for good."""
+    monkeypatch.setattr(logging.root, "handlers", [])
+    library = logging.getLogger("spectral_keras_tests")
+    original = export_module._RUNNERS[format]
+
+    def run(path):
+        logging.warning("configures the root logger")
+        library.addHandler(logging.StreamHandler())
+        return original(path)
+
+    monkeypatch.setitem(export_module._RUNNERS, format, run)
+    export(network(), tmp_path / f"network{SUFFIXES[format]}", format)
+    (handler,) = library.handlers
+    library.removeHandler(handler)
+    assert logging.root.handlers == []
+    assert handler.stream is sys.stderr and not handler.stream.closed

@@ -96,6 +96,8 @@ def launch(module, *arguments, name=None, installed=False):
     logging.getLogger("tensorflow").addFilter(_without_retracing_advice)
     # INFO only: warnings and errors are the user's business.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    # Pictures go to files; a screen may be there and not be reached.
+    os.environ["MPLBACKEND"] = "Agg"
     _warn_in_one_line()
     try:
         with without_start_up_messages():

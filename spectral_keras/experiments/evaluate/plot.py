@@ -42,9 +42,6 @@ def draw_robustness(path, entries, title):
         entries: "attacks" of result.json.
         title: first words of the title.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
     from matplotlib import pyplot
 
     norms = [norm for norm in UNITS if any(entry["norm"] == norm for entry in entries)]
@@ -110,9 +107,6 @@ def draw_corruptions(path, content, title, source):
         title: first words of the title.
         source: where the corrupted images came from.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
     from matplotlib import pyplot
 
     table = content["corruptions"]

@@ -31,9 +31,6 @@ def draw_page(path, report, found):
             "examples", the arrays of examples.npz; "radial", "angular", the tables of energies;
             "names" of the classes.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
     from matplotlib import pyplot
 
     rows = _example_rows(found)

@@ -22,9 +22,6 @@ def draw_search(path, results):
         path: the PNG file.
         results: content of results.json.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
     from matplotlib import pyplot
     from matplotlib.lines import Line2D
 

@@ -43,6 +43,9 @@ def main(name, argv=None):
 def train(options, *, folder=None, evaluate=True, command=None, devices=None):
     """Train a network of the zoo, or continue to, and evaluate it.
 
+    For the whole process it seeds Python, NumPy and the backend, switches TensorFlow's
+    determinism on (without `jit`, on a CPU) and keeps freed memory (`spectral_keras.memory`).
+
     Args:
         options: a `TrainOptions`.
         folder: the `RunFolder`, which the caller closes; by default the one that options name.
@@ -68,11 +71,14 @@ def train(options, *, folder=None, evaluate=True, command=None, devices=None):
     print(train(options)["test_accuracy"])
     ```
     """
-    own = folder is None
+    import keras
+
+    own, policy = folder is None, keras.config.dtype_policy()
     folder = RunFolder.of(options) if own else folder
     try:
         return _train(options, folder, evaluate, command, devices or device_plans.plan(options))
     finally:
+        keras.config.set_dtype_policy(policy)
         if own:
             folder.close()
 

@@ -14,9 +14,6 @@ def draw_curves(path, rows, title, best_epoch=None):
         title: of the picture, on one line.
         best_epoch: the epoch whose weights were kept, or None.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
     from matplotlib import pyplot
     from matplotlib.ticker import MaxNLocator
 
