@@ -138,6 +138,16 @@ def _auxiliary(content):
     return _table(["network", "training", "task", "clean, %", "FGSM, %", "PGD, %"], rows)
 
 
+def _protocols(content):
+    """Accuracies in percent of every network."""
+    rows = [
+        [key, *(f"{value:.1f}" for value in cells.values())]
+        for key, cells in content["table"].items()
+    ]
+    tests = next(iter(content["table"].values()), {})
+    return _table(["network", *(test.replace("_", " ") + ", %" for test in tests)], rows)
+
+
 def _cell(cell):
     low, high = cell["interval"]
     return f"{cell['mean']:.2f} [{low:.2f}, {high:.2f}]"
@@ -230,6 +240,7 @@ def _planted(content):
 
 
 _TABLES = {
+    "auxiliary_protocols": _protocols,
     "auxiliary_tasks": _auxiliary,
     "corruption_tables": _corruptions,
     "frequency_dropout": _dropout,

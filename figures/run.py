@@ -28,6 +28,7 @@ from spectral_keras.experiments.options import Options, number, option, path
 # The most valuable first: what a claim of a paper hangs on, and what can be known soonest.
 ORDER = (
     "flagship",
+    "auxiliary_protocols",
     "auxiliary_tasks",
     "corruption_tables",
     "convergence",

@@ -217,8 +217,8 @@ def _help(module):
     if spec.submodule_search_locations:
         path = importlib.util.find_spec(f"{module}.__main__").origin
 
-    def launch(name, *arguments, **_):
-        sys.exit(importlib.import_module(name).main(*arguments))
+    def launch(module, *arguments, **_):
+        sys.exit(importlib.import_module(module).main(*arguments))
 
     printed = io.StringIO()
     with (

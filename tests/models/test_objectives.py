@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.fit import ResumableFit
 from spectral_keras.experiments.options import fraction
 from spectral_keras.experiments.train.objectives import training_model
@@ -59,6 +60,12 @@ class TestOptions:
         assert (attack.name, attack.eps) == ("pgd", pytest.approx(4 / 255))
         assert (model.attack.share, model.validate_on) == (0.5, "clean")
         assert model.attack.labels == "given" and tuple(attack.clip) == (0, 1)
+
+    def test_mode_of_the_attack(self):
+        model = built("--adversarial", "fgsm", "--adversarial-mode", "training")
+        assert model.attack.training_mode and tuple(model.attack.attack.clip) == (0, 1)
+        with pytest.raises(CommandError, match="--adversarial-mode"):
+            built("--adversarial", "pgd", "--adversarial-mode", "training")
 
     def test_published(self):
         arguments = ("--aux", "fourier", "--aux-variant", "published")

@@ -76,7 +76,7 @@ def _attack(options, published):
         attack,
         share=options.adversarial_share,
         labels="predicted" if published else options.adversarial_labels,
-        training_mode=published,
+        training_mode=published or options.adversarial_mode == "training",
     )
 
 
@@ -86,6 +86,7 @@ def _as_options(text):
         ("`tap`", "--aux-tap"),
         ("`steps`", "--adversarial-steps"),
         ("`step_size`", "--adversarial-step-size"),
+        ("`training_mode`", "--adversarial-mode"),
     ):
         text = text.replace(argument, option)
     return text

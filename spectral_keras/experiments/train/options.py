@@ -219,6 +219,12 @@ class TrainOptions(Options):
         "given", "what the attack leads away from", choices=("given", "predicted"),
         group=_ADVERSARIAL, special=True,
     )  # fmt: skip
+    adversarial_mode: str = option(
+        "inference",
+        "of the network during the attack; training: with the statistics of the batch and dropout, "
+        "only for fgsm without a random start",
+        choices=("inference", "training"), group=_ADVERSARIAL, special=True,
+    )  # fmt: skip
     adversarial_random_start: bool = option(
         False, "start at a random point of the ball", kind=boolean,
         group=_ADVERSARIAL, special=True,
