@@ -29,6 +29,7 @@ _PARTS = (
     "ops",
     "precision",
     "training",
+    "windows",
 )
 __all__ = ["fold", *_PARTS]
 
@@ -64,7 +65,7 @@ def _register():
             "KERAS_BACKEND (tensorflow, jax or torch)",
             name=backend,
         ) from None
-    for part in ("layers", "initializers", "constraints", "training"):
+    for part in ("layers", "initializers", "constraints", "windows", "training"):
         importlib.import_module(f"{__name__}.{part}")
 
 

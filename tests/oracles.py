@@ -72,6 +72,31 @@ def numpy_spectral_pool(x, size, nyquist="average", norm="mean"):
     return y.real
 
 
+def numpy_plain_crop(x, size, window=None, hartley=False):
+    """The shifted spectrum's middle block, transformed back: complex parts are left out.
+
+    Args:
+        size: (height, width).
+        window: None, or (H, W) factors of the spectrum in unshifted order.
+        hartley: whether the transform is the Hartley transform Re F - Im F.
+    """
+    x = np.asarray(x, dtype="float64")
+
+    def transform(x):
+        z = np.fft.fft2(x, axes=(1, 2))
+        return z.real - z.imag if hartley else z
+
+    z = transform(x) / (x.shape[1] * x.shape[2])
+    if window is not None:
+        z = z * window[None, :, :, None]
+    z = np.fft.fftshift(z, axes=(1, 2))
+    (height, width), (rows, columns) = x.shape[1:3], size
+    top, left = height // 2 - rows // 2, width // 2 - columns // 2
+    z = z[:, top : top + rows, left : left + columns]
+    z = np.fft.ifftshift(z, axes=(1, 2))
+    return transform(z) if hartley else np.fft.ifft2(z, axes=(1, 2), norm="forward").real
+
+
 def numpy_mask(x, mask):
     """Re F^-1(mask * F(x)); mask (H, W) or (H, W, C) in unshifted order."""
     x = np.asarray(x, dtype="float64")

@@ -17,7 +17,7 @@ FOLDERS = (LIBRARY, *TOP_LEVEL)
 # Part of the project -> the parts that it may import (itself always).  A part is a folder or a
 # module of the library; the folders beside the library have names that end in a slash.
 _BASE = {"ops"}
-_OBJECTS = _BASE | {"initializers", "constraints", "regularizers"}
+_OBJECTS = _BASE | {"initializers", "constraints", "regularizers", "windows"}
 _BLOCKS = _OBJECTS | {"layers", "augmentation", "analysis"}
 _SOURCES = {"classifiers", "attacks", "corruptions", "data"}
 _USES = _BLOCKS | _SOURCES
@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "initializers": _BASE,
     "constraints": _BASE,
     "regularizers": _BASE,
+    "windows": _BASE,
     "layers": _OBJECTS,
     "augmentation": _OBJECTS,
     "analysis": _OBJECTS | {"layers", "classifiers"},

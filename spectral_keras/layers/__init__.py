@@ -6,6 +6,7 @@ from spectral_keras.layers.fft_conv_pool2d import FFTConvPool2D
 from spectral_keras.layers.fourier_mask import FourierMask
 from spectral_keras.layers.frequency_dropout import FrequencyDropout
 from spectral_keras.layers.frequency_noise import FrequencyNoise
+from spectral_keras.layers.hartley_spectral_pool import HartleySpectralPool
 from spectral_keras.layers.power_suppression import PowerSuppression
 from spectral_keras.layers.spectral_conv2d import SpectralConv2D
 from spectral_keras.layers.spectral_pool import SpectralPool
@@ -17,6 +18,7 @@ __all__ = [
     "FourierMask",
     "FrequencyDropout",
     "FrequencyNoise",
+    "HartleySpectralPool",
     "PowerSuppression",
     "SpectralConv2D",
     "SpectralPool",

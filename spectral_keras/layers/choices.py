@@ -22,7 +22,7 @@ class NamedChoices:
 
     >>> from spectral_keras.layers import SpectralPool
     >>> sorted(SpectralPool.choices)
-    ['implementation', 'norm', 'nyquist']
+    ['implementation', 'norm', 'nyquist', 'window']
     """
 
     choices: ClassVar[dict[str, Sequence[str]]] = {}

@@ -6,15 +6,17 @@ from typing import Any
 import keras
 from keras import ops
 
+from spectral_keras import windows
 from spectral_keras.layers.choices import NamedChoices
 from spectral_keras.ops.frequencies import floor_of_fraction
 from spectral_keras.ops.frequency_dropout import draw_side, frequency_dropout
+from spectral_keras.ops.plain_crop import CROP_RULES, plain_crop
 from spectral_keras.ops.resize import (
     IMPLEMENTATIONS,
     NORMS,
     NYQUIST_RULES,
+    resize,
     resize_of_unknown_size,
-    spectral_resize,
 )
 from spectral_keras.ops.unknown_size import floor_of, sizes_of
 from spectral_keras.ops.validation import (
@@ -25,6 +27,7 @@ from spectral_keras.ops.validation import (
     check_number,
     check_size_pair,
     spatial_shape,
+    static_spatial_shape,
 )
 
 __all__ = ["SpectralPool"]
@@ -55,6 +58,10 @@ class SpectralPool(NamedChoices, keras.layers.Layer):
             "sum": w = 1, the image is sampled, equal to `scipy.signal.resample` on each axis;
             "isometric": w = 1/sqrt(2), with `norm="ortho"` the map P fulfils P P^T = identity;
             "drop": w = 0.
+            "crop" and "hartley" are plain crops of both axes at once, as published, for
+            comparison: of the Fourier transform (Grabinski et al. 2022, arXiv 2204.00491, "FLC",
+            at half the size), which differs from "average" in the corner of the spectrum only, and
+            of the Hartley transform, see `HartleySpectralPool`.
             An axis that keeps its size is left alone.
         norm: "mean" keeps the mean of each map, and so a constant image; "ortho" is the pair of
             unitary transforms of the paper, which multiplies the mean by sqrt(H W/(H_out W_out)).
@@ -66,6 +73,12 @@ class SpectralPool(NamedChoices, keras.layers.Layer):
             layers one after the other, without the cost of the second.
         per_sample: with `frequency_dropout`, one draw for each sample instead of each batch.
         seed: with `frequency_dropout`, an integer or None.
+        window: what the kept frequencies of each axis are multiplied with, against the ringing of a
+            sharp cut: None; "hamming" (`spectral_keras.windows.hamming`, with the size halved the
+            pooling "ASAP"); a number R, for a ramp over the last R of them
+            (`spectral_keras.windows.Ramp`); a function (frequency, size_in, size_out) of the
+            frequencies 0 ... size_out//2, an array, or a tensor where the size is unknown, which to
+            be saved is registered with Keras; or a pair of these for height and width.
         **kwargs: `name`, `dtype`, `trainable`.
 
     Call arguments:
@@ -81,8 +94,8 @@ class SpectralPool(NamedChoices, keras.layers.Layer):
 
     Raises:
         ValueError: an argument is out of its range, both or none of `output_size` and `scale` are
-            given, or the output is larger than the input (of an unknown size this is not seen,
-            and a smaller image is enlarged).
+            given, `frequency_dropout` is given for a plain crop, or the output is larger than the
+            input (of an unknown size this is not seen, and a smaller image is enlarged).
 
     Example:
 
@@ -95,7 +108,12 @@ class SpectralPool(NamedChoices, keras.layers.Layer):
     (2, 27, 17, 3)
     """
 
-    choices = {"nyquist": NYQUIST_RULES, "norm": NORMS, "implementation": IMPLEMENTATIONS}
+    choices = {
+        "nyquist": (*NYQUIST_RULES, *CROP_RULES),
+        "norm": NORMS,
+        "implementation": IMPLEMENTATIONS,
+        "window": ("hamming",),
+    }
 
     def __init__(
         self,
@@ -109,6 +127,7 @@ class SpectralPool(NamedChoices, keras.layers.Layer):
         frequency_dropout: float | None = None,
         per_sample: bool = False,
         seed: Any = None,
+        window: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -129,13 +148,20 @@ class SpectralPool(NamedChoices, keras.layers.Layer):
             frequency_dropout = check_number("frequency_dropout", frequency_dropout, low=0, high=1)
         self.output_size = output_size
         self.scale = scale
-        self.nyquist = check_choice("nyquist", nyquist, NYQUIST_RULES)
+        self.nyquist = check_choice("nyquist", nyquist, self.choices["nyquist"])
+        if frequency_dropout is not None and nyquist in CROP_RULES:
+            raise ValueError(
+                f"`frequency_dropout` must be None with nyquist={nyquist!r}, a plain crop. "
+                f"Received: frequency_dropout={frequency_dropout!r}"
+            )
         self.norm = check_choice("norm", norm, NORMS)
         self.implementation = check_choice("implementation", implementation, IMPLEMENTATIONS)
         self.data_format = check_data_format(data_format)
         self.frequency_dropout = frequency_dropout
         self.per_sample = check_bool("per_sample", per_sample)
         self.seed = seed
+        self.window = windows.deserialize(window)
+        self._windows = windows.get(self.window)
         if frequency_dropout is not None:
             self.seed_generator = keras.random.SeedGenerator(seed)
 
@@ -145,7 +171,12 @@ class SpectralPool(NamedChoices, keras.layers.Layer):
 
     def _sizes(self, input_shape):
         """(height, width) of input and output, checked."""
-        size = spatial_shape(input_shape, self.data_format, "SpectralPool")
+        name = type(self).__name__
+        if self.nyquist in CROP_RULES:
+            why = f' for nyquist="{self.nyquist}", a plain crop'
+            size = static_spatial_shape(input_shape, self.data_format, name, why)
+        else:
+            size = spatial_shape(input_shape, self.data_format, name)
         output_size = self._output_size or tuple(
             None if n is None else floor_of_fraction(self.scale, n) for n in size
         )
@@ -165,25 +196,36 @@ class SpectralPool(NamedChoices, keras.layers.Layer):
         if None in output_size:
             size = sizes_of(inputs, self.data_format)
             output_size = tuple(floor_of(self.scale, n) for n in size)
-        options = {
-            "nyquist": self.nyquist,
-            "norm": self.norm,
-            "implementation": self.implementation,
-            "data_format": self.data_format,
-        }
+        options = (self.norm, self.implementation, self.data_format, self._windows)
+        if self.nyquist in CROP_RULES:
+            return plain_crop(inputs, output_size, self.nyquist, *options)
         if not training or self.frequency_dropout in (None, 1):
             if None in inputs.shape[1:]:
                 return resize_of_unknown_size(
-                    inputs, output_size, self.nyquist, self.norm, self.data_format
+                    inputs,
+                    output_size,
+                    self.nyquist,
+                    self.norm,
+                    self.data_format,
+                    windows=self._windows,
                 )
-            return spectral_resize(inputs, output_size, **options)
+            return resize(inputs, output_size, self.nyquist, *options)
         side = draw_side(
             output_size,
             self.frequency_dropout,
             self.seed_generator,
             batch_size=ops.shape(inputs)[0] if self.per_sample else None,
         )
-        return frequency_dropout(inputs, side, output_size=output_size, **options)
+        return frequency_dropout(
+            inputs,
+            side,
+            output_size=output_size,
+            nyquist=self.nyquist,
+            norm=self.norm,
+            implementation=self.implementation,
+            data_format=self.data_format,
+            windows=self._windows,
+        )
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
         _, output_size = self._sizes(input_shape)
@@ -204,6 +246,7 @@ class SpectralPool(NamedChoices, keras.layers.Layer):
                 "frequency_dropout": self.frequency_dropout,
                 "per_sample": self.per_sample,
                 "seed": self.seed,
+                "window": windows.serialize(self.window),
             }
         )
         return config

@@ -16,10 +16,11 @@ from spectral_keras.ops.dft import real_basis
 from spectral_keras.ops.frequencies import signed_frequencies
 from spectral_keras.ops.global_batch import global_draw
 from spectral_keras.ops.resize import (
+    axis_matrix,
     choose_implementation,
-    resampling_matrix,
     resize_by_fft,
     resize_of_unknown_size,
+    window_masks,
 )
 from spectral_keras.ops.separable import apply_separable
 from spectral_keras.ops.unknown_size import ceil_of, sizes_of
@@ -149,6 +150,7 @@ def frequency_dropout(
     norm: str = "mean",
     implementation: str = "auto",
     data_format: str | None = None,
+    windows: Any = (None, None),
 ) -> Any:
     """Keeps the central `side` x `side` square of the spectrum, after resizing if asked to.
 
@@ -162,6 +164,7 @@ def frequency_dropout(
         nyquist, norm: of the spectral pooling.
         implementation: "auto", "matmul" or "fft".
         data_format: "channels_last", "channels_first" or None for Keras' global setting.
+        windows: of the spectral pooling, see `resize.resize`.
 
     Returns:
         Tensor of x's dtype.
@@ -174,26 +177,29 @@ def frequency_dropout(
         output_size = sizes_of(x, data_format)
     sides = [axis_side(side, n, output_size) for n in output_size]
     if None in size:
-        return resize_of_unknown_size(x, output_size, nyquist, norm, data_format, sides)
+        return resize_of_unknown_size(x, output_size, nyquist, norm, data_format, sides, windows)
     if choose_implementation(implementation, size, output_size) == "fft":
-        return _dropout_by_fft(x, sides, output_size, nyquist, norm, data_format)
+        masks = _dropout_masks(sides, output_size, window_masks(windows, size, output_size))
+        return resize_by_fft(x, output_size, nyquist, norm, data_format, masks)
     # A float64 input gets float64 matrices; half precision is rounded only in the product.
     dtype = "float64" if keras.backend.standardize_dtype(x.dtype) == "float64" else "float32"
 
-    def matrix(n_in, n_out, axis):
-        after = None if n_in == n_out else resampling_matrix(n_in, n_out, nyquist, norm)
+    def matrix(n_in, n_out, axis, window):
+        after = axis_matrix(n_in, n_out, nyquist, norm, window)
         return lowpass_matrix(n_out, axis, after, dtype)
 
-    matrix_h, matrix_w = map(matrix, size, output_size, sides)
+    matrix_h, matrix_w = map(matrix, size, output_size, sides, windows)
     return apply_separable(x, matrix_h, matrix_w, data_format)
 
 
-def _dropout_by_fft(x, sides, output_size, nyquist, norm, data_format):
+def _dropout_masks(sides, output_size, window):
     rows, columns = output_size
     masks = [
         _kept(signed_frequencies(rows), rows, sides[0]),
         _kept(np.arange(columns // 2 + 1), columns, sides[1]),
     ]
+    if window is not None:
+        masks = [m * ops.cast(w, m.dtype) for m, w in zip(masks, window, strict=True)]
     if len(sides[0].shape):
         masks = [ops.expand_dims(mask, 1) for mask in masks]  # (batch, 1, frequencies)
-    return resize_by_fft(x, output_size, nyquist, norm, data_format, masks)
+    return masks

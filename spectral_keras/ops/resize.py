@@ -10,6 +10,7 @@ from keras import ops
 
 from spectral_keras.ops.dft import cosines
 from spectral_keras.ops.fft import irfft2_last, rfft2_last
+from spectral_keras.ops.frequencies import signed_frequencies
 from spectral_keras.ops.separable import apply_separable
 from spectral_keras.ops.symmetry import hermitian_symmetrize
 from spectral_keras.ops.unknown_size import apply_matrices, resampling_matrix_of, sizes_of
@@ -27,12 +28,16 @@ __all__ = [
     "NORMS",
     "NYQUIST_RULES",
     "Resize",
+    "axis_matrix",
     "choose_implementation",
     "nyquist_weight",
     "resampling_matrix",
+    "resize",
     "resize_by_fft",
     "resize_of_unknown_size",
     "spectral_resize",
+    "window_masks",
+    "window_samples",
 ]
 
 NYQUIST_RULES = ("average", "sum", "isometric", "drop")
@@ -50,21 +55,26 @@ def nyquist_weight(n_in: int, n_out: int, nyquist: str) -> float:
 
 @functools.lru_cache(maxsize=256)
 def resampling_matrix(
-    n_in: int, n_out: int, nyquist: str = "average", norm: str = "mean"
+    n_in: int,
+    n_out: int,
+    nyquist: str = "average",
+    norm: str = "mean",
+    window: tuple[float, ...] | None = None,
 ) -> np.ndarray:
     """The real matrix that resamples n_in values to n_out through the DFT.
 
     With n = min(n_in, n_out), entry [p, m] is
 
         (1 + 2 sum_{0 < k < n/2} cos(2 pi k (p/n_out - m/n_in))
-           + 2 w cos(pi n p/n_out) cos(pi n m/n_in)  if n is even and n_in != n_out) / n_in
+           + 2 w cos(pi n p/n_out) cos(pi n m/n_in)  if n is even) / n_in
 
-    times sqrt(n_in/n_out) for norm "ortho".  Equal sizes give the identity.
+    times sqrt(n_in/n_out) for norm "ortho".  Equal sizes give the identity: w is then 1/2.
 
     Args:
         n_in, n_out: sizes, any positive integers.
         nyquist: "average", "sum", "isometric" or "drop", which sets w, see `spectral_resize`.
         norm: "mean" (rows sum to 1) or "ortho".
+        window: None, or n//2 + 1 factors of the frequencies 0 ... n//2.
 
     Returns:
         Read-only float64 array of shape (n_out, n_in).
@@ -73,25 +83,52 @@ def resampling_matrix(
     n_out = check_positive_int("n_out", n_out)
     check_choice("nyquist", nyquist, NYQUIST_RULES)
     check_choice("norm", norm, NORMS)
-    if n_in == n_out:
+    if n_in == n_out and window is None:
         matrix = np.eye(n_in)
     else:
         # All angles as integers over the common period n_in * n_out: exact for any size.
         period = n_in * n_out
         difference = n_in * np.arange(n_out)[:, None] - n_out * np.arange(n_in)
         n = min(n_in, n_out)
-        matrix = np.ones((n_out, n_in))
+        factors = window or (1.0,) * (n // 2 + 1)
+        matrix = np.full((n_out, n_in), factors[0])
         for k in range(1, (n + 1) // 2):
-            matrix += 2 * cosines(k * difference, period)
+            matrix += 2 * factors[k] * cosines(k * difference, period)
         if n % 2 == 0:
             rows = cosines(n // 2 * np.arange(n_out), n_out)
             columns = cosines(n // 2 * np.arange(n_in), n_in)
-            matrix += 2 * nyquist_weight(n_in, n_out, nyquist) * np.outer(rows, columns)
+            weight = nyquist_weight(n_in, n_out, nyquist) if n_in != n_out else 0.5
+            matrix += 2 * weight * factors[-1] * np.outer(rows, columns)
         matrix /= n_in
         if norm == "ortho":
             matrix *= np.sqrt(n_in / n_out)
     matrix.flags.writeable = False
     return matrix
+
+
+def window_samples(window: Any, n_in: int, n_out: int) -> tuple[float, ...] | None:
+    """A window at the frequencies 0 ... n//2 of the smaller of two sizes n.
+
+    Args:
+        window: None, or a function (frequency, size_in, size_out) of a float64 array.
+    """
+    if window is None:
+        return None
+    frequency = np.arange(min(n_in, n_out) // 2 + 1, dtype="float64")
+    samples = np.asarray(window(frequency, n_in, n_out), dtype="float64")
+    if samples.shape != frequency.shape or not np.isfinite(samples).all():
+        raise ValueError(
+            f"A window must give {len(frequency)} finite numbers for {len(frequency)} frequencies. "
+            f"Received: {samples.tolist()!r}"
+        )
+    return tuple(samples.tolist())
+
+
+def axis_matrix(n_in: Any, n_out: Any, nyquist: str, norm: str, window: Any = None) -> Any:
+    """`resampling_matrix` of a window that is a function; None where it is the identity."""
+    if n_in == n_out and window is None:
+        return None
+    return resampling_matrix(n_in, n_out, nyquist, norm, window_samples(window, n_in, n_out))
 
 
 def spectral_resize(
@@ -160,16 +197,48 @@ def spectral_resize(
         return Resize(output_size, nyquist, norm, implementation, data_format)(x)
     x = ops.convert_to_tensor(x)
     check_float_images(x, "spectral_resize")
+    spatial_shape(x.shape, data_format, "spectral_resize")
+    return resize(x, output_size, nyquist, norm, implementation, data_format)
+
+
+def resize(
+    x: Any,
+    output_size: Any,
+    nyquist: str,
+    norm: str,
+    implementation: str,
+    data_format: str,
+    windows: Any = (None, None),
+) -> Any:
+    """`spectral_resize` of a tensor and checked arguments, with windows.
+
+    Args:
+        windows: pair of None or a function (frequency, size_in, size_out), see
+            `spectral_keras.windows`.
+    """
     size = spatial_shape(x.shape, data_format, "spectral_resize")
     if None in size:
-        return resize_of_unknown_size(x, output_size, nyquist, norm, data_format)
+        return resize_of_unknown_size(x, output_size, nyquist, norm, data_format, windows=windows)
     if choose_implementation(implementation, size, output_size) == "fft":
-        return resize_by_fft(x, output_size, nyquist, norm, data_format)
+        return resize_by_fft(
+            x, output_size, nyquist, norm, data_format, window_masks(windows, size, output_size)
+        )
     matrix_h, matrix_w = (
-        None if n_in == n_out else resampling_matrix(n_in, n_out, nyquist, norm)
-        for n_in, n_out in zip(size, output_size, strict=True)
+        axis_matrix(n_in, n_out, nyquist, norm, window)
+        for n_in, n_out, window in zip(size, output_size, windows, strict=True)
     )
     return apply_separable(x, matrix_h, matrix_w, data_format)
+
+
+def window_masks(windows: Any, size: Any, output_size: Any) -> Any:
+    """Windows as the `masks` of `resize_by_fft`; None without any."""
+    if windows == (None, None):
+        return None
+    samples = [
+        np.array(window_samples(window, n_in, n_out) or (1.0,) * (min(n_in, n_out) // 2 + 1))
+        for window, n_in, n_out in zip(windows, size, output_size, strict=True)
+    ]
+    return samples[0][np.abs(signed_frequencies(output_size[0]))], samples[1]
 
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
@@ -217,18 +286,20 @@ def resize_of_unknown_size(
     norm: str,
     data_format: str | None,
     side: Any = None,
+    windows: Any = (None, None),
 ) -> Any:
     """`spectral_resize`, or with a `side` `frequency_dropout`, by matrices made in the graph.
 
     Args:
         output_size: pair of integers or scalar tensors.
         side: None, or a pair of integer tensors for height and width.
+        windows: as in `resize`.
     """
     weights = _SHRINKING[nyquist], _ENLARGING[nyquist]
     matrix_h, matrix_w = (
-        resampling_matrix_of(n_in, n_out, weights, norm, one)
-        for n_in, n_out, one in zip(
-            sizes_of(x, data_format), output_size, side or (None, None), strict=True
+        resampling_matrix_of(n_in, n_out, weights, norm, one, window)
+        for n_in, n_out, one, window in zip(
+            sizes_of(x, data_format), output_size, side or (None, None), windows, strict=True
         )
     )
     return apply_matrices(x, matrix_h, matrix_w, data_format)

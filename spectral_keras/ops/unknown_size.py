@@ -54,7 +54,7 @@ def root_of_ratio(size, output_size, dtype):
     return ops.cast(ops.sqrt(height * width / (rows * columns)), dtype)
 
 
-def resampling_matrix_of(n_in, n_out, weights, norm, side=None):
+def resampling_matrix_of(n_in, n_out, weights, norm, side=None, window=None):
     """`resize.resampling_matrix` for sizes that may be tensors, and with a low-pass after it.
 
     cos(a - b) = cos a cos b + sin a sin b makes the sum over the frequencies a matrix product.
@@ -64,6 +64,7 @@ def resampling_matrix_of(n_in, n_out, weights, norm, side=None):
         weights: of the Nyquist frequency, (shrinking, enlarging).
         norm: "mean" or "ortho".
         side: None, or the integer tensor of shape () or (batch,) of `frequency_dropout`.
+        window: None, or a function (frequency, size_in, size_out) of float64 tensors.
 
     Returns:
         float64 tensor of shape (n_out, n_in), with a leading batch axis if `side` has one.
@@ -83,6 +84,10 @@ def resampling_matrix_of(n_in, n_out, weights, norm, side=None):
     count = 2 * ops.ones_like(ops.cast(k, "float64"))
     count = ops.where(2 * k == smaller, 2 * nyquist, count)
     count = ops.where(k == 0, ops.ones_like(count), count) / ops.cast(n_in, "float64")
+    if window is not None:
+        n_in, n_out = (ops.convert_to_tensor(n) for n in (n_in, n_out))
+        sizes = (ops.cast(n, "float64") for n in (n_in, n_out))
+        count = count * ops.cast(window(ops.cast(k, "float64"), *sizes), "float64")
     if norm == "ortho":
         count = count * ops.sqrt(ops.cast(n_in, "float64") / ops.cast(n_out, "float64"))
     if side is not None:

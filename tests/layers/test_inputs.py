@@ -14,6 +14,7 @@ ANY_SIZE = [
     ("SpectralPool", {"output_size": 5, "nyquist": "sum", "norm": "ortho"}),
     ("SpectralPool", {"scale": 0.6, "nyquist": "isometric"}),
     ("SpectralPool", {"output_size": 4, "implementation": "fft"}),
+    ("SpectralPool", {"scale": 0.6, "window": ("hamming", 2.0), "nyquist": "sum"}),
     ("FrequencyDropout", {"min_fraction": 0.5}),
     ("SpectralConv2D", {"filters": 4, "kernel_size": 3}),
     ("FFTConv2D", {"filters": 4, "kernel_size": 3}),
@@ -26,7 +27,12 @@ ANY_SIZE = [
     ("FrequencyNoise", {}),
     ("ChannelGate", {"hidden": 5}),
 ]
-ALL = [*ANY_SIZE, ("FourierMask", {}), ("FFTConvPool2D", {"filters": 4, "kernel_size": 3})]
+ALL = [
+    *ANY_SIZE,
+    ("FourierMask", {}),
+    ("FFTConvPool2D", {"filters": 4, "kernel_size": 3}),
+    ("HartleySpectralPool", {"scale": 0.5}),
+]
 
 
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])

@@ -10,6 +10,7 @@ import pytest
 from spectral_keras import layers
 from spectral_keras.constraints import UnitInterval
 from spectral_keras.initializers import DFTInitializer
+from spectral_keras.windows import Ramp
 from tests.oracles import compiled, random_images, to_numpy
 
 _CONV = {
@@ -38,8 +39,9 @@ LAYERS = {
             "seed": 3,
             "dtype": "mixed_bfloat16",
         },
-        {"scale": 0.5, "nyquist": "isometric", "implementation": "fft"},
+        {"scale": 0.5, "nyquist": "isometric", "implementation": "fft", "window": "hamming"},
     ],
+    "HartleySpectralPool": [{"output_size": 4, "window": [2.0, Ramp(3.0, 1.5)]}],
     "FrequencyDropout": [
         {"min_fraction": 0.5},
         {"min_fraction": 0.25, "per_sample": True, "seed": 1, "implementation": "fft"},
@@ -145,7 +147,7 @@ def test_choices_that_a_user_has_functions_of(tmp_path):
     def other():
         return lambda x: x
 
-    functions = {name: other() for name in ("mean", "matmul", "full", "fft", "kept", "same")}
+    functions = {name: other() for name in ("mean", "matmul", "full", "hamming", "kept")}
     model = keras.Sequential(
         [
             keras.Input((8, 8, 3)),
@@ -153,6 +155,7 @@ def test_choices_that_a_user_has_functions_of(tmp_path):
             layers.FFTConv2D(2, 3, implementation="fft", padding="same"),
             layers.FourierMask(implementation="matmul"),
             layers.PowerSuppression(),
+            layers.SpectralPool(6, window="hamming"),
             layers.FFTConvPool2D(2, 3, 4),
         ]
     )

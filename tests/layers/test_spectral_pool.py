@@ -6,14 +6,19 @@ import scipy.signal
 from spectral_keras.layers.frequency_dropout import FrequencyDropout
 from spectral_keras.layers.spectral_pool import SpectralPool
 from spectral_keras.ops.frequency_dropout import frequency_dropout
-from spectral_keras.ops.resize import NORMS, NYQUIST_RULES, spectral_resize
+from spectral_keras.ops.plain_crop import CROP_RULES
+from spectral_keras.ops.resize import NORMS, NYQUIST_RULES, resampling_matrix, spectral_resize
+from spectral_keras.windows import Ramp, hamming
 from tests.layer_checks import check_layer
 from tests.oracles import (
     float64_or_float32,
     input_gradient,
     numpy_lowpass,
+    numpy_mask,
+    numpy_plain_crop,
     numpy_spectral_pool,
     random_images,
+    signed_frequency,
     to_numpy,
 )
 
@@ -68,6 +73,26 @@ class TestContract:
             expected_weights=0,
             expected_seed_generators=1,
             dtypes=(),
+        )
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"window": ["hamming", 2.5], "frequency_dropout": 0.3, "seed": 1, "nyquist": "sum"},
+            {"window": Ramp(2.0, 1.5), "nyquist": "crop", "data_format": "channels_first"},
+        ],
+    )
+    def test_windows(self, options):
+        first = "data_format" in options
+        check_layer(
+            SpectralPool,
+            {"output_size": (6, 4), **options},
+            (3, 2, 10, 7) if first else (3, 10, 7, 2),
+            expected_output_shape=(3, 2, 6, 4) if first else (3, 6, 4, 2),
+            expected_weights=0,
+            expected_seed_generators=int("seed" in options),
+            supports_jit=not first,
+            dtypes=("mixed_float16",),
         )
 
     def test_size_follows_the_scale(self):
@@ -246,6 +271,119 @@ class TestCorrectness:
             np.testing.assert_allclose(y, numpy_spectral_pool(x, (4, 4)), atol=2e-6)
 
 
+def _triangle(frequency, size_in, size_out):
+    return 1 - frequency / size_in
+
+
+def _window_of_the_plane(window, size, output_size):
+    """The factors of the unshifted spectrum of images of a size, straight from the formulas."""
+
+    def along(window, n, m):
+        k = np.abs(signed_frequency(n)).astype("float64")
+        if window == "hamming":
+            return np.sqrt(0.54 + 0.46 * np.cos(2 * np.pi * k / n))
+        if window is _triangle:
+            return 1 - k / n
+        return np.clip(((m + 1) / 2 - k) / window, 0, 1)
+
+    pair = window if isinstance(window, tuple) else (window, window)
+    return np.outer(*map(along, pair, size, output_size))
+
+
+class TestWindow:
+    @pytest.mark.parametrize("window", [2.5, _triangle, ("hamming", 3)])
+    @pytest.mark.parametrize(
+        ("size", "output_size"), [((10, 9), (4, 5)), ((7, 8), (7, 8)), ((8, 6), (5, 4))]
+    )
+    def test_equals_numpys_ffts(self, window, size, output_size):
+        x = random_images((2, *size, 5), dtype="float64")
+        factors = _window_of_the_plane(window, size, output_size)
+        for rule in ("average", "isometric", *CROP_RULES):
+            if rule in CROP_RULES:
+                expected = numpy_plain_crop(x, output_size, factors, hartley=rule == "hartley")
+                # An axis that keeps its size has nothing to crop.
+                assert size != output_size or np.allclose(expected, numpy_mask(x, factors))
+            else:
+                expected = numpy_spectral_pool(numpy_mask(x, factors), output_size, rule)
+            for implementation in ("matmul", "fft"):
+                options = {"nyquist": rule, "window": window, "implementation": implementation}
+                y = _pool(x, output_size, **options)
+                np.testing.assert_allclose(y, expected, atol=_tolerance(4))
+                if rule != "isometric":
+                    first = x.transpose(0, 3, 1, 2)
+                    y = _pool(first, output_size, data_format="channels_first", **options)
+                    expected_first = expected.transpose(0, 3, 1, 2)
+                    np.testing.assert_allclose(y, expected_first, atol=_tolerance(4))
+
+    def test_asap_halves_with_a_window_even_in_k(self):
+        """The published window is half a bin off, and leaves a complex image."""
+        x = random_images((1, 8, 8, 1), dtype="float64")
+        spectrum = np.fft.fft(x[0, :, 0, 0])
+        kept = np.fft.ifftshift(np.fft.fftshift(spectrum)[2:6] * np.hamming(8)[2:6])
+        assert np.abs(np.fft.ifft(kept).imag).max() > 0.05
+        even = _window_of_the_plane("hamming", (8, 8), (4, 4))
+        np.testing.assert_array_equal(even, np.roll(even[::-1, ::-1], 1, (0, 1)))
+        y = _pool(x, scale=0.5, nyquist="crop", window="hamming")
+        np.testing.assert_allclose(y, numpy_plain_crop(x, (4, 4), even), atol=_tolerance(4))
+
+    def test_less_ringing(self):
+        """A step overshoots by less with a window, and a constant image is kept."""
+        x = np.zeros((1, 32, 32, 1))
+        x[:, 8:24] = 1
+        sharp, soft = (_pool(x, 16, window=window).max() for window in (None, 6))
+        assert 1 < soft < sharp - 0.02
+        for window in ("hamming", 3):
+            np.testing.assert_allclose(_pool(0 * x + 1, 7, window=window), 1, atol=_tolerance(4))
+
+    @pytest.mark.parametrize("sizes", [(16, 8), (9, 4), (8, 8), (12, 7)])
+    def test_ones_change_no_bit(self, sizes):
+        ones = (1.0,) * (sizes[1] // 2 + 1)
+        plain, windowed = resampling_matrix(*sizes), resampling_matrix(*sizes, window=ones)
+        if sizes[0] == sizes[1]:
+            np.testing.assert_allclose(windowed, plain, atol=1e-15)
+        else:
+            np.testing.assert_array_equal(windowed, plain)
+
+    @pytest.mark.parametrize("rule", ["average", "crop", "hartley"])
+    def test_the_gradient_is_the_adjoint(self, rule):
+        dtype = float64_or_float32()
+        x = random_images((2, 8, 9, 5), dtype=dtype)
+        g = random_images((2, 4, 6, 5), seed=1, dtype=dtype)
+        layer = SpectralPool((4, 6), nyquist=rule, window=("hamming", 2), dtype=dtype)
+        tensor = keras.ops.convert_to_tensor(g, dtype=dtype)
+        gradient = input_gradient(lambda z: keras.ops.sum(layer(z) * tensor), x)
+        np.testing.assert_allclose(
+            (to_numpy(layer(x)) * g).sum(), (x * gradient).sum(), rtol=_tolerance(10)
+        )
+
+    @pytest.mark.parametrize("implementation", ["matmul", "fft"])
+    def test_frequency_dropout_comes_after_it(self, implementation):
+        x = random_images((2, 9, 8, 5))
+        options = {"window": "hamming", "implementation": implementation}
+        fused = SpectralPool(8, frequency_dropout=0.2, seed=4, **options)
+        pool, dropout = SpectralPool(8, **options), FrequencyDropout(0.2, seed=4)
+        for _ in range(3):
+            expected = to_numpy(dropout(pool(x), training=True))
+            np.testing.assert_allclose(to_numpy(fused(x, training=True)), expected, atol=3e-6)
+
+    @pytest.mark.parametrize("window", ["hann", 0, -1.0, True, float("inf"), (1, 2, 3), (1, "x")])
+    def test_a_bad_window_is_shown(self, window):
+        with pytest.raises(ValueError, match="`window` must be None, 'hamming', .* Received: wind"):
+            SpectralPool(4, window=window)
+
+    def test_samples_must_fit(self):
+        with pytest.raises(ValueError, match="must give 3 finite numbers"):
+            SpectralPool(4, window=lambda k, n, m: np.ones(2))(random_images((1, 8, 8, 1)))
+
+    def test_a_registered_function_comes_back(self):
+        registered = keras.saving.register_keras_serializable("spectral_keras_tests")(_triangle)
+        layer = SpectralPool(4, window=registered)
+        again = SpectralPool.from_config(layer.get_config())
+        x = random_images((1, 8, 8, 1))
+        np.testing.assert_array_equal(to_numpy(again(x)), to_numpy(layer(x)))
+        assert hamming(np.zeros(1), 8, 4) == 1
+
+
 class TestFusedFrequencyDropout:
     @pytest.mark.parametrize("implementation", ["matmul", "fft"])
     def test_every_side_equals_the_two_steps(self, implementation):
@@ -336,6 +474,7 @@ class TestFusedFrequencyDropout:
         ({"output_size": 4, "data_format": "NHWC"}, "data_format='NHWC'"),
         ({"output_size": 4, "frequency_dropout": 2}, "frequency_dropout=2"),
         ({"output_size": 4, "per_sample": "yes"}, "per_sample='yes'"),
+        ({"output_size": 4, "nyquist": "crop", "frequency_dropout": 0.5}, "nyquist='crop'"),
     ],
 )
 def test_errors_show_what_was_received(arguments, message):
