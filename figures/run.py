@@ -30,6 +30,7 @@ ORDER = (
     "flagship",
     "auxiliary_protocols",
     "auxiliary_tasks",
+    "convergence_rates",
     "corruption_tables",
     "convergence",
     "frequency_dropout",

@@ -14,7 +14,7 @@ from spectral_keras.ops.validation import check_choice, check_float_images
 
 __all__ = ["PARAMETRIZATIONS", "SpectralConv2D"]
 
-PARAMETRIZATIONS = ("full", "hermitian")
+PARAMETRIZATIONS = ("full", "hermitian", "orthogonal")
 
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
@@ -46,6 +46,9 @@ class SpectralConv2D(NamedChoices, keras.layers.Conv2D):
       shape (n_real, in/groups, filters) and `kernel_imag` of shape (n_imag, in/groups, filters),
       3x3: 5 + 4, 5x5: 13 + 12.  `kernel_imag` is None where no bin has a free imaginary part
       (1x1, 2x2).  As a stored coefficient stands for its pair, SGD moves paired ones twice as far.
+    - "orthogonal": no spectrum but the kernel's kh*kw coordinates in a random orthogonal basis (the
+      same one for all kernels of a size), in `kernel_real`; the control for whether a gain is that
+      of the Fourier basis or of any rotation under an adaptive optimiser.
 
     Args:
         filters, kernel_size, strides, padding, data_format, dilation_rate, groups, activation,
@@ -55,7 +58,7 @@ class SpectralConv2D(NamedChoices, keras.layers.Conv2D):
         kernel_regularizer: of the spatial kernel, so that it means what it means for `Conv2D`.
         kernel_constraint: of the spatial kernel: as for `Conv2D`, it is projected after each step
             of the optimizer.
-        parametrization: "full" or "hermitian".
+        parametrization: "full", "hermitian" or "orthogonal".
         **kwargs: `name`, `dtype`, `trainable`.
 
     Input shape:

@@ -37,9 +37,10 @@ def convolution(
     """A convolution with bias, He-uniform start; `conv` names the parametrisation of its kernel.
 
     "spatial" is a plain `Conv2D`; "spectral" has the full real and imaginary table of the kernel's
-    DFT, "hermitian" only its independent entries.  `others` are further arguments of `Conv2D`.
+    DFT, "hermitian" only its independent entries, "orthogonal" the kernel in a random orthogonal
+    basis.  `others` are further arguments of `Conv2D`.
     """
-    check_choice("conv", conv, ("spectral", "hermitian", "spatial"))
+    check_choice("conv", conv, ("spectral", "hermitian", "orthogonal", "spatial"))
     arguments = {
         "padding": padding,
         "activation": activation,
@@ -49,7 +50,7 @@ def convolution(
     }
     if conv == "spatial":
         return _spatial_convolution(filters, kernel_size, arguments)(x)
-    parametrization = "full" if conv == "spectral" else "hermitian"
+    parametrization = "full" if conv == "spectral" else conv
     return SpectralConv2D(filters, kernel_size, parametrization=parametrization, **arguments)(x)
 
 

@@ -29,7 +29,7 @@ def build(
     input_shape: Sequence[int] = (32, 32, 3),
     num_classes: int = 10,
     *,
-    conv: Literal["spectral", "hermitian", "spatial"] = "spectral",
+    conv: Literal["spectral", "hermitian", "orthogonal", "spatial"] = "spectral",
     kernel_size: Literal[3, 5] = 3,
     pooling: Literal["max", "spectral"] = "max",
     padding: Literal["same", "valid"] = "same",
@@ -42,8 +42,9 @@ def build(
         input_shape: (height, width, channels), at least 8 x 8.
         num_classes: number of logits.
         conv: "spectral" for spectrally parametrised kernels, "hermitian" for the same without the
-            redundant half, "spatial" for plain ones.  The three have the same function class and,
-            with one seed, the same start.
+            redundant half, "orthogonal" for a random basis in place of the Fourier one (a
+            control: see `SpectralConv2D`), "spatial" for plain ones.  They have the same function
+            class and, with one seed, the same start.
         kernel_size: 3 or 5, of the convolutions that are not 1x1.
         pooling: "max" (3x3/2, as in the paper) or "spectral" (to the same sizes).
         padding: "same", or "valid" as in the report's code, where a 32x32 image shrinks to 30, 28,

@@ -30,7 +30,7 @@ def build(
     input_shape: Sequence[int] = (32, 32, 3),
     num_classes: int = 10,
     *,
-    conv: Literal["spectral", "hermitian", "spatial"] = "spectral",
+    conv: Literal["spectral", "hermitian", "orthogonal", "spatial"] = "spectral",
     kernel_size: Literal[3, 5] = 3,
     pooling: Literal["max", "spectral"] = "max",
     dense_units: tuple[int, ...] = (1024, 512),
@@ -43,7 +43,8 @@ def build(
     Args:
         input_shape: (height, width, channels).
         num_classes: number of logits.
-        conv: "spectral", "hermitian" or "spatial" parametrisation of the kernels.
+        conv: "spectral", "hermitian", "orthogonal" (a control: see `SpectralConv2D`) or "spatial"
+            parametrisation of the kernels.
         kernel_size: 3 or 5.
         pooling: "max" (3x3/2, as in the paper) or "spectral" (to the same sizes).
         dense_units: widths of the hidden fully connected layers: (1024, 512) is the original,

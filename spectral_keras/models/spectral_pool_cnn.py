@@ -36,7 +36,7 @@ def build(
     beta: float = 0.15,
     kernel_size: int = 3,
     max_filters: int = 288,
-    conv: Literal["spectral", "hermitian", "spatial"] = "spatial",
+    conv: Literal["spectral", "hermitian", "orthogonal", "spatial"] = "spatial",
     pooling: Literal["spectral", "max"] = "spectral",
     norm: Literal["mean", "ortho"] = "mean",
     width: float = 1.0,
@@ -55,7 +55,8 @@ def build(
             and 0.15.  alpha = beta = 1 switches it off.
         kernel_size: of the convolutions that are not 1x1.
         max_filters: cap of 96 + 32 m filters.
-        conv: "spatial", "spectral" or "hermitian" parametrisation of the kernels.
+        conv: "spatial", "spectral", "hermitian" or "orthogonal" (a control: see `SpectralConv2D`)
+            parametrisation of the kernels.
         pooling: "spectral", or "max" for the twin of equal sizes and weights: adaptive max pooling,
             output i of n from the inputs floor(i N / n) to ceil((i + 1) N / n), which at
             gamma = 0.5 is plain 2x2 max pooling.  It has no frequencies to drop: alpha, beta and

@@ -45,16 +45,28 @@ def hermitian_indices(kh: int, kw: int) -> tuple[np.ndarray, np.ndarray]:
     return flat[flat <= partner], flat[flat < partner]
 
 
+@functools.lru_cache(maxsize=64)
+def _random_basis(kh, kw):
+    """A random orthogonal matrix [kh*kw, kh*kw], the same one for a size, Haar distributed."""
+    rng = np.random.default_rng([kh, kw])
+    q, r = np.linalg.qr(rng.standard_normal((kh * kw, kh * kw)))
+    return q * np.sign(np.diag(r))
+
+
 def spectral_sizes(kh: int, kw: int, parametrization: str) -> tuple[int, int]:
     """How many real and imaginary numbers a kh x kw kernel has in a parametrisation."""
     if parametrization == "full":
         return kh * kw, kh * kw
+    if parametrization == "orthogonal":
+        return kh * kw, 0
     real, imag = hermitian_indices(kh, kw)
     return len(real), len(imag)
 
 
 @functools.lru_cache(maxsize=64)
 def _forward_matrices(kh, kw, parametrization):
+    if parametrization == "orthogonal":
+        return _random_basis(kh, kw).T, np.zeros((0, kh * kw))
     cos, sin = _cos_sin(kh, kw)
     if parametrization == "full":
         return cos, -sin
@@ -64,6 +76,8 @@ def _forward_matrices(kh, kw, parametrization):
 
 @functools.lru_cache(maxsize=64)
 def _inverse_matrices(kh, kw, parametrization):
+    if parametrization == "orthogonal":
+        return _random_basis(kh, kw), np.zeros((kh * kw, 0))
     cos, sin = _cos_sin(kh, kw)
     if parametrization == "full":
         return cos, -sin
@@ -78,11 +92,13 @@ def kernel_spectrum(kernel: Any, parametrization: str = "full") -> tuple[Any, An
 
     Args:
         kernel: float tensor of shape (kh, kw, in, out).
-        parametrization: "full" for every coefficient, "hermitian" for the kh*kw free reals.
+        parametrization: "full" for every coefficient, "hermitian" for the kh*kw free reals;
+            "orthogonal" takes a random orthogonal basis of the kernels in place of the DFT.
 
     Returns:
         (real, imag): for "full" two tensors of the kernel's shape, for "hermitian" tensors of
-        shapes (n_real, in, out) and (n_imag, in, out), see `hermitian_indices`.
+        shapes (n_real, in, out) and (n_imag, in, out), see `hermitian_indices`; for "orthogonal"
+        of shapes (kh*kw, in, out) and (0, in, out).
     """
     kh, kw, channels, filters = kernel.shape
     flat = ops.reshape(kernel, (kh * kw, channels * filters))
@@ -102,9 +118,9 @@ def kernel_from_spectrum(
 
     Args:
         real, imag: as `kernel_spectrum` returns them.  `imag` is None where there is none
-            ("hermitian" and every bin its own partner, as for 1 x 1).
+            ("hermitian" and every bin its own partner, as for 1 x 1; "orthogonal").
         kernel_size: (kh, kw).
-        parametrization: "full" or "hermitian".
+        parametrization: "full", "hermitian" or "orthogonal".
 
     Returns:
         Tensor of shape (kh, kw, in, out).

@@ -92,7 +92,7 @@ class TestContract:
 
 
 class TestCorrectness:
-    @pytest.mark.parametrize("parametrization", ["full", "hermitian"])
+    @pytest.mark.parametrize("parametrization", ["full", "hermitian", "orthogonal"])
     @pytest.mark.parametrize("arguments", CONV_ARGUMENTS)
     def test_equals_conv2d_from_the_same_start(self, arguments, parametrization):
         plain, spectral = twins(arguments, parametrization)

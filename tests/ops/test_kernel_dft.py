@@ -23,7 +23,7 @@ def test_spectrum_is_the_unitary_fft(size):
     np.testing.assert_allclose(to_numpy(imag), expected.imag, atol=2e-6)
 
 
-@pytest.mark.parametrize("parametrization", ["full", "hermitian"])
+@pytest.mark.parametrize("parametrization", ["full", "hermitian", "orthogonal"])
 @pytest.mark.parametrize("size", SIZES)
 def test_inverse_gives_the_kernel_back(size, parametrization):
     kernel = random_images((*size, 2, 3))
@@ -64,7 +64,21 @@ def test_known_spectra():
 @pytest.mark.parametrize("size", [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (4, 3), (7, 2)])
 def test_free_numbers_are_as_many_as_the_kernel_has(size):
     assert sum(spectral_sizes(*size, "hermitian")) == size[0] * size[1]
+    assert spectral_sizes(*size, "orthogonal") == (size[0] * size[1], 0)
     assert spectral_sizes(*size, "full") == (size[0] * size[1],) * 2
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 3), (5, 4)])
+def test_random_basis(size):
+    """An isometry that mixes every tap into every coefficient, equal for all channels."""
+    kernel = random_images((*size, 2, 3)) - 0.5
+    real, imag = (to_numpy(part) for part in kernel_spectrum(kernel, "orthogonal"))
+    assert real.shape == (size[0] * size[1], 2, 3) and imag.shape == (0, 2, 3)
+    np.testing.assert_allclose((real**2).sum(axis=0), (kernel**2).sum(axis=(0, 1)), rtol=1e-5)
+    taps = np.eye(size[0] * size[1], dtype="float32").reshape(*size, 1, -1)
+    basis = to_numpy(kernel_spectrum(taps, "orthogonal")[0])[:, 0]
+    assert (np.abs(basis) > 1e-6).all()
+    np.testing.assert_allclose(basis @ basis.T, np.eye(len(basis)), atol=1e-6)
 
 
 def test_counts_of_the_usual_kernels():
