@@ -40,7 +40,8 @@ MAY_IMPORT = {
     "memory": set(),
     "export": _BLOCKS | {"precision"},
     "folding": _BLOCKS,
-    "models": _OBJECTS | {"layers", "augmentation"},
+    # Files of a preset are opened and checked as all files that someone else may have made.
+    "models": _OBJECTS | {"layers", "augmentation", "data"},
 }
 _LIBRARY_PARTS = set(MAY_IMPORT)
 # The outermost part, and the library's own front page, which shows any part of it.

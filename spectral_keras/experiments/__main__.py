@@ -17,7 +17,8 @@ spectral-keras explain MODEL ...  which frequencies a saved classifier needs
 spectral-keras corrupt ...        a corrupted copy of a data set
 spectral-keras search ...         search the hyper-parameters of a network
 spectral-keras retrain FOLDER ... train the best point of a search in full
-spectral-keras models             list the zoo
+spectral-keras preset RUN ...     weights by name, with a model card, from a finished run
+spectral-keras models             list the zoo and the presets
 
 --help after a command lists its options."""
 _MODULES = {
@@ -26,6 +27,7 @@ _MODULES = {
     "corrupt": "corrupt.command",
     "search": "search.command",
     "retrain": "search.retrain",
+    "preset": "preset.command",
     "models": "zoo",
 }
 

@@ -26,6 +26,7 @@ _INSTALLED_NAMES = {
     "models.evaluate": "evaluate",
     "models.explain": "explain",
     "models.corrupt": "corrupt",
+    "models.preset": "preset",
     "tuning.search": "search",
     "tuning.retrain": "retrain",
 }

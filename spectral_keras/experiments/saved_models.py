@@ -1,5 +1,9 @@
-"""Models in `.keras` files, which may come from anywhere; nothing in them is run as code."""
+"""Models in `.keras` files, which may come from anywhere; nothing in them is run as code.
 
+Where a command takes such a file it takes a preset too: by its name, or its folder.
+"""
+
+import difflib
 import os
 import pathlib
 import re
@@ -10,9 +14,9 @@ import numpy as np
 
 from spectral_keras.data.files import open_regular
 from spectral_keras.experiments.command import CommandError
-from spectral_keras.experiments.folder import temporary_name
+from spectral_keras.experiments.folder import read_json, temporary_name
 
-__all__ = ["load_any_model", "load_model", "save_model"]
+__all__ = ["find_preset", "load_any_model", "load_model", "no_model", "save_model"]
 
 _LARGEST = 2**34
 
@@ -26,6 +30,39 @@ def save_model(model, path):
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def find_preset(name_or_folder):
+    """The `Preset` that a text names; None where it means something else: a file, a run's folder.
+
+    Raises:
+        CommandError: if it is a preset, but damaged.
+    """
+    from spectral_keras.models import preset, presets
+
+    name, folder = os.fspath(name_or_folder), pathlib.Path(name_or_folder)
+    if name not in presets():
+        try:
+            if read_json(folder / preset.CONFIG).get("what") != preset.WHAT:
+                return None
+        except CommandError:  # there is none, or it cannot be read: who wants a run says so
+            return None
+    try:
+        return preset.Preset(name_or_folder)
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+
+
+def no_model(path):
+    """The error of a path that is nothing; where it may have been meant as a preset, with names."""
+    from spectral_keras.models import presets
+
+    text = f"there is no model {path}"
+    if os.path.basename(path) == str(path) and not str(path).endswith(".keras"):
+        known = list(presets())
+        near = difflib.get_close_matches(str(path), known, n=3, cutoff=0.4)
+        text += f", neither a file, a folder nor a preset ({', '.join(near or known)})"
+    return CommandError(text)
 
 
 def load_model(path):

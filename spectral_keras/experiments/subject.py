@@ -11,11 +11,12 @@ from spectral_keras.data.files import open_regular
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.folder import dataset_label
 from spectral_keras.experiments.options import Options, number, option, path
-from spectral_keras.experiments.saved_models import load_any_model
+from spectral_keras.experiments.saved_models import find_preset, load_any_model, no_model
 from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.experiments.train.run import RunFolder
+from spectral_keras.models import presets
 
-__all__ = ["DATA", "Subject", "SubjectOptions", "beside"]
+__all__ = ["DATA", "Subject", "SubjectOptions", "beside", "build_preset"]
 
 DATA = "data (defaults of a run: its own)"
 
@@ -25,7 +26,7 @@ class SubjectOptions(Options):
     """The options that name a classifier and its data."""
 
     model: str = option(
-        dataclasses.MISSING, ".keras file, or folder of a training run",
+        dataclasses.MISSING, "name of a preset, .keras file, or folder of a training run",
         kind=path, positional=True, metavar="MODEL", free=True,
     )  # fmt: skip
     dataset: str | None = option(
@@ -69,7 +70,8 @@ class Subject:
         options: a `SubjectOptions`.
 
     Attributes:
-        path: the .keras file.
+        path: the .keras file, or a preset's weights.
+        preset: the `Preset`, None of a file or a run.
         options: the options, with what a run says of its data in place of what is not given.
         trained: the options of the run's training if the data are the run's, else an empty dict.
         name: name of the network or the file.
@@ -79,19 +81,18 @@ class Subject:
     """
 
     def __init__(self, options: SubjectOptions):
-        self.path, config = pathlib.Path(options.model), {}
-        if self.path.is_dir():
+        self.preset, config = find_preset(options.model), {}
+        self.path = pathlib.Path(options.model)
+        if self.preset is not None:
+            self.path, config = self.preset.weights_path, _config_of_preset(self.preset)
+        elif self.path.is_dir():
             config = _config(RunFolder(self.path))
             self.path = self.path / "best.keras"
         self.name = str(config.get("model") or config.get("build") or self.path.stem)
         if not self.path.exists():
-            raise CommandError(f"there is no model {self.path}")
-        with open_regular(self.path) as file:
-            if self.path.suffix != ".keras" or not zipfile.is_zipfile(file):
-                raise CommandError(
-                    f"{self.path} is not a .keras file: save the model with "
-                    "model.save('NAME.keras')"
-                )
+            raise no_model(self.path)
+        if self.preset is None:
+            _check_file(self.path)
         self.trained: dict[str, Any] = {}
         self._class_names = None
         # The run's limit and split belong to its data set only.
@@ -133,7 +134,7 @@ class Subject:
             )
         except ValueError as error:
             raise CommandError(str(error)) from error
-        if self._class_names is not None and data.class_names != self._class_names:
+        if self._class_names is not None and not _same_classes(data.class_names, self._class_names):
             raise CommandError(
                 f"{options.dataset} has other classes than the run was trained with: is it the "
                 "same data set?"
@@ -142,6 +143,8 @@ class Subject:
 
     def load_model(self) -> Any:
         """The classifier; nothing in its file is run as code."""
+        if self.preset is not None:
+            return build_preset(self.preset)
         model = load_any_model(self.path)
         if not getattr(model, "inputs", None):
             raise CommandError(
@@ -185,15 +188,48 @@ class Subject:
 def beside(model: str, ending: str) -> pathlib.Path:
     """A folder beside a model, for what is found out about it."""
     place = pathlib.Path(model)
+    if str(model) in presets():
+        place = pathlib.Path("runs", model)
     stem = place.stem if place.suffix == ".keras" else place.name
     return place.with_name(f"{stem or place.resolve().name}-{ending}")
+
+
+def build_preset(preset: Any, num_classes: int | None = None) -> Any:
+    """The network of a `Preset`; a `CommandError` if its files are damaged."""
+    try:
+        return preset.build(num_classes)
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+
+
+def _check_file(path):
+    with open_regular(path) as file:
+        if path.suffix != ".keras" or not zipfile.is_zipfile(file):
+            raise CommandError(
+                f"{path} is not a .keras file: save the model with model.save('NAME.keras')"
+            )
+
+
+def _same_classes(names, others):
+    """Whether these are the same classes; a data set without names numbers them."""
+    numbers = [str(number) for number in range(len(names))]
+    return names == others or (len(names) == len(others) and numbers in (names, others))
+
+
+def _config_of_preset(preset):
+    """What config.json of the run has that the preset was made from."""
+    try:
+        options = dict(preset.metadata["data"]["options"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CommandError(f"the preset {preset.folder} is damaged: {error}") from None
+    return {"model": preset.name, "options": options, "class_names": preset.class_names}
 
 
 def _config(folder):
     if not folder.begun:
         raise CommandError(
             f"{folder.path} is neither a .keras file nor the folder of a training run (no "
-            "config.json)"
+            "config.json) or of a preset"
         )
     config = folder.manifest()
     if not (folder / "best.keras").exists():

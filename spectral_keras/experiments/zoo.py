@@ -1,16 +1,23 @@
-"""The command `python -m models`: list the zoo."""
+"""The command `python -m models`: list the zoo and the presets."""
 
 import sys
 
-from spectral_keras.models import registry
+from spectral_keras.experiments.preset.card import COLUMNS, csv_text, row
+from spectral_keras.models import presets, registry
 
 
 def main(argv=None):
-    """Print the networks of the zoo; returns the exit status."""
+    """Print the networks of the zoo and the presets; returns the exit status."""
     argv = sys.argv[1:] if argv is None else argv
+    if argv == ["--csv"]:
+        print(csv_text(presets()), end="")
+        return 0
     if argv:
         if argv in (["-h"], ["--help"]):
-            print("python -m models: list the zoo; python -m models.NAME --help: train one of it")
+            print(
+                "python -m models: list the zoo and the presets; python -m models --csv: the\n"
+                "presets as results.csv; python -m models.NAME --help: train a network of the zoo"
+            )
             return 0
         print(f"models: error: unexpected argument {argv[0]!r}", file=sys.stderr)
         return 2
@@ -21,5 +28,24 @@ def main(argv=None):
         print(f"{name:<20}{parameters:>12,}  {recipe.paper}")
         print(f"{'':<34}{recipe.summary}")
     print("\nparameters: at 32x32x3 and ten classes; a full spectral kernel counts its real and")
-    print("imaginary table.  Train one: python -m models.NAME --dataset cifar10; options: --help")
+    print("imaginary table.  Train one: python -m models.NAME --dataset cifar10; options: --help\n")
+    _print_presets()
     return 0
+
+
+def _print_presets():
+    rows = [row(name, metadata) for name, metadata in presets().items()]
+    columns = [name for name in COLUMNS if name != "seeds"]
+    table = [dict(zip(columns, columns, strict=True)) | {"name": "preset"}]
+    for values in rows:
+        numbers = {name: f"{values[name]:,}" for name in columns if isinstance(values[name], int)}
+        table.append(values | numbers)
+    widths = {name: max(len(str(line[name] or "-")) for line in table) for name in columns}
+    for line in table:
+        cells = [f"{line[name] or '-':>{widths[name]}}" for name in columns[1:]]
+        print("  ".join([f"{line['name']:<{widths['name']}}", *cells]))
+    print(
+        "\nclean, corruptions, pgd (L-inf, eps 8/255): accuracy in percent on test images, - where"
+    )
+    print("nobody measured it; the cards say more.  Load one: models.from_preset('NAME'); train")
+    print("from one: python -m models.NETWORK --weights PRESET; python -m models.evaluate PRESET")

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 
-from spectral_keras.experiments.command import CommandError, command_line, program
+from spectral_keras.experiments.command import CommandError, command_line, program, report_end
 from spectral_keras.experiments.evaluate.attacks import Entries, run_attacks
 from spectral_keras.experiments.evaluate.corruption_sources import source_of, source_text
 from spectral_keras.experiments.evaluate.corruptions import print_table, run_corruptions
@@ -19,6 +19,7 @@ from spectral_keras.experiments.evaluate.plot import (
 )
 from spectral_keras.experiments.folder import WorkFolder, read_json, work_in, write_json
 from spectral_keras.experiments.provenance import conditions
+from spectral_keras.experiments.saved_models import find_preset
 from spectral_keras.experiments.subject import Subject, beside
 from spectral_keras.experiments.train.run import RunFolder
 
@@ -44,7 +45,10 @@ class EvaluationFolder(WorkFolder):
 def main(argv=None):
     """Run the command and exit with its status: 0, 2 (bad input), 130 or 143."""
     options = EvaluateOptions.of_command(argv)
-    folder = _folder(options)
+    try:
+        folder = _folder(options)
+    except CommandError as error:  # a preset that is damaged
+        sys.exit(report_end(program("models.evaluate"), error))
     sys.exit(
         work_in(
             folder,
@@ -90,7 +94,8 @@ def evaluate(options, *, folder=None):
 
 
 def _folder(options):
-    if options.output is None and pathlib.Path(options.model).is_dir():
+    is_run = pathlib.Path(options.model).is_dir() and find_preset(options.model) is None
+    if options.output is None and is_run:
         return RunFolder(options.model)
     return EvaluationFolder(options.output or beside(options.model, "evaluated"))
 

@@ -22,9 +22,9 @@ __all__ = ["EvaluateOptions"]
 
 DESCRIPTION = "Accuracy of a saved classifier under attack and under common corruptions."
 EPILOG = """\
-MODEL is the folder of a training run, whose result.json gets the accuracies, or a .keras file;
-then the folder MODEL-evaluated gets a result.json of its own.  Images are in [0, 1], and eps is in
-these units: one grey level of an 8-bit image is 1/255.  An eps is a number or a fraction:
+MODEL is the folder of a training run, whose result.json gets the accuracies, or a .keras file or a
+preset; then the folder MODEL-evaluated gets a result.json of its own.  Images are in [0, 1], and
+eps is in these units: one grey level of an 8-bit image is 1/255.  An eps is a number or a fraction:
 
     python -m models.evaluate runs/resnet18-cifar10 --attack fgsm pgd --eps 0 2/255 8/255
     python -m models.evaluate mine.keras --dataset photos --attack pgd --pixel-range 0 255
@@ -47,7 +47,7 @@ class EvaluateOptions(SubjectOptions):
     """Options of `python -m models.evaluate`, from a command line or from Python.
 
     Args:
-        model: folder of a training run, or a .keras file.
+        model: folder of a training run, a .keras file, or a preset by its name or folder.
         **options: see `python -m models.evaluate --help`.
 
     Raises:

@@ -11,8 +11,8 @@ __all__ = ["ExplainOptions"]
 
 DESCRIPTION = "Learn which frequencies a saved classifier needs (its Fourier mask), and show them."
 EPILOG = """\
-MODEL is a .keras file, or the folder of a training run: then its best.keras, on the data set that
-it was trained on.
+MODEL is a .keras file, or a preset, or the folder of a training run: then its best.keras, on the
+data set that it was trained on.
 
     python -m models.explain runs/resnet18-cifar10
     python -m models.explain mine.keras --dataset photos --pixel-range 0 255 --per-class
@@ -41,7 +41,7 @@ class ExplainOptions(SubjectOptions):
     """Options of `python -m models.explain`, from a command line or from Python.
 
     Args:
-        model: a .keras file, or the folder of a training run.
+        model: a .keras file, the folder of a training run, or a preset by its name or folder.
         **options: see `python -m models.explain --help`.
 
     Raises:

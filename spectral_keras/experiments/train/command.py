@@ -15,6 +15,7 @@ from spectral_keras.experiments.train.attended import insert_gate
 from spectral_keras.experiments.train.objectives import training_model
 from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.experiments.train.run import Run, RunFolder, free_options
+from spectral_keras.experiments.train.start import StartingWeights, freeze
 from spectral_keras.models import registry
 
 
@@ -98,9 +99,10 @@ def _train(options, folder, evaluate, command, devices):
         free = options.free()
         common = {key: value for key, value in options.to_json().items() if key not in free}
         devices.check_same("the options", common)
-    data, batches, model = _prepare(options, devices)
+    weights = StartingWeights(options.weights) if options.weights else None
+    data, batches, model = _prepare(options, devices, weights)
     use_tensorboard = _use_tensorboard(keras, options.tensorboard)
-    run = Run(options, folder, model, data, devices, command)
+    run = Run(options, folder, model, data, devices, command, weights)
     devices.together(_open_folder, folder, options, chief_only=True)
     resumed, say = False, print if devices.chief else _say_nothing
     if options.resume:
@@ -119,6 +121,8 @@ def _train(options, folder, evaluate, command, devices):
         + f"{folder.path}",
         flush=True,
     )
+    if weights:
+        say(f"{name}: {weights}", flush=True)
     how = describe_stream(data, options)
     if how:
         say(f"{name}: {how}", flush=True)
@@ -132,7 +136,7 @@ def _train(options, folder, evaluate, command, devices):
     return devices.together(_conclude, keras, run, batches["test"], chief_only=True) or {}
 
 
-def _prepare(options, devices):
+def _prepare(options, devices, weights):
     """(data, batches, compiled model)."""
     from spectral_keras.memory import is_out_of_memory
 
@@ -140,7 +144,7 @@ def _prepare(options, devices):
         data, batches = devices.together(load_data, options)
         devices.check_data(len(data.y_train), options.batch_size)
         with devices.scope():
-            model = build_model(options, data, len(batches["train"]), devices)
+            model = build_model(options, data, len(batches["train"]), devices, weights)
         return data, batches, model
     except ValueError as error:  # a bad option or data set: the message says which
         raise CommandError(str(error)) from error
@@ -162,6 +166,8 @@ def _check_folder(folder, options):
     folder.check(options.resume, options.overwrite)
     if options.resume and folder.begun:
         folder.check_same(options.to_json(), free_options(options))
+        if options.weights:
+            StartingWeights(options.weights).check_resumed(folder)
 
 
 def _open_folder(folder, options):
@@ -224,18 +230,25 @@ def configure(seed, precision="float32", *, deterministic=True):
     return keras
 
 
-def build_model(options, data, steps_per_epoch, devices=None):
+def build_model(options, data, steps_per_epoch, devices=None, weights=None):
     """The compiled model that `fit` trains: the network, or a model around it.
 
     A model around it, of an auxiliary task, of adversarial training or of power suppression, has
-    the network as its attribute `classifier`.
+    the network as its attribute `classifier`.  `weights` are the `StartingWeights`; by default
+    those that the options name.
     """
     import keras
 
     classifier = registry.build(
         options.model, data.input_shape, data.num_classes, **options.network
     )
-    model = training_model(insert_gate(classifier, options), options)
+    if options.weights:
+        weights = weights or StartingWeights(options.weights)
+        weights.load_into(classifier)
+    classifier = insert_gate(classifier, options)
+    if options.freeze:
+        freeze(classifier, options.freeze)
+    model = training_model(classifier, options)
     if devices is not None:
         model = devices.trainable(model)
     compile_model(keras, model, options, steps_per_epoch)

@@ -144,6 +144,18 @@ class TrainOptions(Options):
         kind=number(int, 0),
         group=_TRAINING,
     )
+    weights: str | None = option(
+        None,
+        "start from the weights of a preset, a .keras file or a run's folder; the head is new "
+        "where the number of classes is another",
+        kind=path,
+        metavar="PRESET|FILE",
+        group=_TRAINING,
+    )
+    freeze: str | None = option(
+        None, "with --weights: do not train this layer and those before it", metavar="LAYER",
+        group=_TRAINING,
+    )  # fmt: skip
     precision: str = option(
         "float32", "", choices=("float32", "bfloat16", "float16", "float64"), group=_TRAINING
     )
@@ -317,6 +329,8 @@ class TrainOptions(Options):
             if spec.default == "the recipe's" and getattr(self, name) is None:
                 setattr(self, name, getattr(recipe, name))
         super().__post_init__()
+        if self.freeze is not None and self.weights is None:
+            raise self.error("freeze", "it is for --weights")
         known = registry.options(self.model)
         for name in self.network:
             if name not in known:

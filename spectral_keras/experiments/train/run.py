@@ -37,14 +37,15 @@ class Run:
 
     Attributes:
         classifier: the network itself, where the model that trains is one around it.
+        weights: the `StartingWeights`, None of a run from scratch.
         progress: the `ResumableFit`.
     """
 
-    def __init__(self, options, folder, model, data, devices, command):
+    def __init__(self, options, folder, model, data, devices, command, weights=None):
         from spectral_keras.training.best_weights import BestWeights
 
         self.options, self.folder, self.devices = options, folder, devices
-        self.command = command
+        self.command, self.weights = command, weights
         self.model, self.data = model, data
         self.classifier = getattr(model, "classifier", model)
         adversarial = options.adversarial != "none" and options.validate_on == "adversarial"
@@ -109,6 +110,7 @@ class Run:
                 "model": self.options.model,
                 "command": self.command,
                 "options": self.options.to_json(),
+                **({"weights": self.weights.describe()} if self.weights else {}),
                 **self.devices.describe(),
                 "data": self.data.source,
                 "class_names": self.data.class_names,

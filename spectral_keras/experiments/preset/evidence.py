@@ -1,0 +1,183 @@
+"""What is known of a run's weights: the run itself, and evaluations under attack and corruption."""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+from spectral_keras.data.checksums import json_checksum
+from spectral_keras.experiments.command import CommandError
+from spectral_keras.experiments.evaluate.attacks import OUTCOMES
+from spectral_keras.experiments.evaluate.corruption_sources import source_text
+from spectral_keras.experiments.folder import file_hash, read_json
+from spectral_keras.experiments.train.options import TrainOptions, recipe_values
+from spectral_keras.experiments.train.run import RunFolder
+from spectral_keras.models import registry
+
+__all__ = ["Evaluations", "FinishedRun"]
+
+# Options of the training that say which images its test set has.
+_DATA = ("dataset", "image_size", "grayscale", "limit", "validation_fraction", "seed")
+
+
+class FinishedRun:
+    """The folder of a training that came to its end.
+
+    Attributes:
+        folder, config, result: the `RunFolder`, the contents of config.json and result.json.
+        options: the `TrainOptions`.
+
+    Raises:
+        CommandError: if it is none, or holds a network that is not of the zoo.
+    """
+
+    def __init__(self, path):
+        self.folder = RunFolder(path)
+        if not self.folder.begun:
+            raise CommandError(f"{path} is not the folder of a training run (no config.json)")
+        self.config = self.folder.manifest()
+        self._check_end()
+        self.result = read_json(self.folder / "result.json")
+        name = self.config.get("model")
+        if name not in registry.names():
+            raise CommandError(f"{path} is of {name!r}, which is no network of the zoo")
+        self.options = TrainOptions.of_config(self.config)
+        if self.options.gate != "none":
+            raise CommandError(f"{path} has a channel gate, which no network of the zoo has")
+        try:
+            done, stopped = self.result["epochs"], self.result["stopped_early"]
+            history = self.result["history_sha256"]
+            self.result["test_accuracy"] + 0
+        except (KeyError, TypeError) as error:
+            raise CommandError(f"{path}/result.json is damaged: {error}") from None
+        if done < self.options.epochs and not stopped:
+            raise CommandError(
+                f"{path} was trained for {done} of {self.options.epochs} epochs: finish it first "
+                "(--resume continues it)"
+            )
+        if history != file_hash(self.folder / "history.csv"):
+            raise CommandError(f"{path}/result.json is of another history.csv: evaluate it again")
+
+    def _check_end(self):
+        for name in ("best.keras", "history.csv", "result.json"):
+            if not (self.folder / name).exists():
+                raise CommandError(
+                    f"{self.folder.path} has no {name}: finish the training first (--resume "
+                    "continues it)"
+                )
+
+    def data(self) -> dict[str, Any]:
+        """What metadata.json says of the data."""
+        values = {name: getattr(self.options, name) for name in _DATA}
+        source = self.config.get("data") or {}
+        return {
+            "dataset": self.options.dataset,
+            "version": source.get("version"),
+            "images": self.result["images"],
+            "options": values,
+        }
+
+    def training(self) -> dict[str, Any]:
+        """What metadata.json says of the training."""
+        recipe = registry.recipe(self.options.model)
+        values = {name: getattr(self.options, name) for name in recipe_values(self.options.model)}
+        names = (
+            "best_epoch", "epochs", "stopped_early", "seconds", "images_per_second", "precision",
+            "validation_accuracy", "validation_images", "test_accuracy", "backend", "versions",
+            "commit", "command",
+        )  # fmt: skip
+        return {
+            "recipe": str(dataclasses.replace(recipe, **values)),
+            "seeds": [self.options.seed],
+            **{name: self.result.get(name) for name in names},
+            "device": self.result.get("device", self.config.get("device")),
+            "started_from": self.config.get("weights"),
+            "result_sha256": json_checksum(self.result),
+        }
+
+
+class Evaluations:
+    """Accuracies under attack and corruption that were measured with certain weights.
+
+    Args:
+        known: SHA-256 of a file of weights -> what it is, for the card.
+
+    Attributes:
+        attacks: list of dicts, one for each attack and eps.
+        corruptions: a dict, None if there are none.
+    """
+
+    def __init__(self, known):
+        self._known = known
+        self.attacks: list[dict[str, Any]] = []
+        self.corruptions: dict[str, Any] | None = None
+
+    def add(self, folder, required=False):
+        """Take what result.json of a folder has.
+
+        Raises:
+            CommandError: if it is of other weights, or has nothing although `required`.
+        """
+        folder = pathlib.Path(folder)
+        result = read_json(folder / "result.json")
+        attacks, corruptions = result.get("attacks") or [], result.get("corruptions") or []
+        if required and not (attacks or corruptions):
+            raise CommandError(f"{folder} has no accuracies under attack or corruption")
+        try:
+            if attacks:
+                digest = read_json(folder / OUTCOMES).get("model_sha256")
+                self.attacks += self._attacks(attacks, self._weights(folder, digest))
+            for entry in corruptions:
+                weights = self._weights(folder, entry["model_sha256"])
+                found = _corruptions(entry, weights)
+                if self.corruptions is None or _rank(found) > _rank(self.corruptions):
+                    self.corruptions = found
+        except (KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
+            raise CommandError(f"{folder / 'result.json'} is damaged: {error!r}") from None
+
+    def _weights(self, folder, digest):
+        if digest not in self._known:
+            raise CommandError(
+                f"{folder} is an evaluation of other weights than this preset's: run it again"
+            )
+        return self._known[digest]
+
+    @staticmethod
+    def _attacks(entries, weights):
+        names = ("attack", "norm", "steps", "step_size", "restarts", "seed", "labels")
+        return [
+            {
+                **{name: entry.get(name) for name in names},
+                "eps": point["eps"],
+                "images": entry["images"],
+                "accuracy": point["accuracy"],
+                "interval": point["interval"],
+                "weights": weights,
+            }
+            for entry in entries
+            for point in entry["points"]
+            if point["eps"] > 0
+        ]
+
+
+def _corruptions(entry, weights):
+    """One entry of "corruptions" in short: the mean over severities of each."""
+    means = {
+        name: sum(point["accuracy"] for point in points) / len(points)
+        for name, points in entry["corruptions"].items()
+    }
+    counts = [point["severity"] for points in entry["corruptions"].values() for point in points]
+    return {
+        "mean_accuracy": sum(means.values()) / len(means),
+        "accuracies": means,
+        "severities": sorted(set(counts)),
+        "benchmark": entry["mean_accuracy"] is not None,
+        "images": entry["images"],
+        "clean_accuracy": entry["clean"]["accuracy"],
+        "source": source_text(entry, short=True),
+        "weights": weights,
+    }
+
+
+def _rank(corruptions):
+    """Of two entries the card has the one of the whole benchmark, then that of more images."""
+    return corruptions["benchmark"], corruptions["images"]

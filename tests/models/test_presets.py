@@ -1,0 +1,243 @@
+"""Presets: the files of a preset, those of the library, networks from them; on every backend."""
+
+import configparser
+import fnmatch
+import hashlib
+import io
+import json
+import pathlib
+import shutil
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+
+from spectral_keras import layers, models
+from spectral_keras.experiments.preset.card import card, csv_text
+from spectral_keras.models.macs import count_macs
+from spectral_keras.models.preset import PRESETS, Preset
+from spectral_keras.models.weights import (
+    assign_weights,
+    named_weights,
+    pack_weights,
+    read_weights,
+)
+from tests.oracles import random_images, to_numpy
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DIGITS = "deep_spectral_digits"
+FILES = {"config.json", "metadata.json", "model.weights.npz", "README.md"}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A preset of somebody's own: a copy of the digits'."""
+    return pathlib.Path(shutil.copytree(PRESETS / DIGITS, tmp_path / "mine"))
+
+
+def change(path, **values):
+    """Change entries of a JSON file by hand."""
+    content = {k: v for k, v in json.loads(path.read_text()).items() if k != "sha256"}
+    path.write_text(json.dumps(content | values))
+
+
+class TestOfTheLibrary:
+    @pytest.mark.parametrize("name", models.presets())
+    def test_files_and_card_agree(self, name):
+        preset, metadata = Preset(name), models.presets()[name]
+        assert {path.name for path in preset.folder.iterdir()} == FILES
+        assert preset.weights_path.stat().st_size == metadata["size"]["bytes"] <= 5_000_000
+        assert {array.dtype for array in preset.weights().values()} == {np.dtype("float16")}
+        assert metadata["name"] == name and metadata["network"] == preset.network
+        assert metadata["clean"]["float16_cost_points"] < 0.05
+        text = (preset.folder / "README.md").read_text()
+        assert text == card(metadata, preset.class_names)
+        model = models.from_preset(name)
+        assert model.count_params() == metadata["size"]["parameters"]
+        assert count_macs(model) == metadata["size"]["macs"]
+        logits = to_numpy(model(random_images((2, *preset.input_shape)), training=False))
+        assert logits.shape == (2, preset.num_classes) and np.isfinite(logits).all()
+
+    def test_together_they_are_small(self):
+        files = [path for path in PRESETS.rglob("*") if path.is_file()]
+        assert sum(path.stat().st_size for path in files) <= 40_000_000
+        # results.csv is the one file that is of no preset.
+        assert {p.name for p in PRESETS.iterdir()} == {*models.presets(), "results.csv"}
+
+    def test_results_csv_is_that_of_the_cards(self):
+        assert (PRESETS / "results.csv").read_text() == csv_text(models.presets())
+
+    def test_the_wheel_holds_them(self):
+        config = configparser.ConfigParser()
+        config.read(ROOT / "setup.cfg")
+        patterns = config["options.package_data"]["spectral_keras"].split()
+        for path in PRESETS.rglob("*"):
+            name = str(path.relative_to(ROOT / "spectral_keras"))
+            assert path.is_dir() or any(fnmatch.fnmatch(name, p) for p in patterns), name
+
+    def test_metadata_are_read_when_they_are_looked_up(self, monkeypatch):
+        opened = []
+        monkeypatch.setattr(Preset, "_json", lambda self, name: opened.append(name) or {})
+        found = models.presets()
+        assert DIGITS in found and len(found) == len(list(found)) and DIGITS in repr(found)
+        assert opened == []
+        with pytest.raises(KeyError):
+            found["nothing"]
+
+
+class TestFromPreset:
+    def test_weights(self, folder):
+        arrays = Preset(folder).weights()
+        for place in (DIGITS, folder, str(folder)):
+            found = named_weights(models.from_preset(place))
+            assert found.keys() == arrays.keys()
+            for name, array in arrays.items():
+                np.testing.assert_array_equal(found[name], array.astype("float32"), err_msg=name)
+
+    def test_another_number_of_classes_gives_a_new_head(self):
+        model, arrays = models.from_preset(DIGITS, num_classes=3), Preset(DIGITS).weights()
+        assert model.output_shape == (None, 3)
+        for name, values in named_weights(model).items():
+            if name.startswith("logits_maps/"):
+                assert values.shape[-1] == 3 and arrays[name].shape[-1] == 10
+            else:
+                np.testing.assert_array_equal(values, arrays[name].astype("float32"))
+
+    def test_fresh_weights(self):
+        found = named_weights(models.from_preset(DIGITS, load_weights=False))
+        assert (found["conv1/kernel_real"] != Preset(DIGITS).weights()["conv1/kernel_real"]).any()
+
+    def test_another_size_of_images(self):
+        model = models.from_preset(DIGITS, input_shape=(48, 40, 1))
+        assert model.input_shape == (None, 48, 40, 1)
+        with pytest.raises(ValueError, match=r"conv1/kernel_real has the shape .* channels"):
+            models.from_preset(DIGITS, input_shape=(32, 32, 3))
+
+    @pytest.mark.parametrize("wrong", ["deep_spectral_digit", "xyz", "", "no/such/folder"])
+    def test_an_unknown_name_lists_names(self, wrong):
+        with pytest.raises(ValueError, match=f"no preset '{wrong}'.* {DIGITS}"):
+            models.from_preset(wrong)
+
+    @pytest.mark.parametrize(
+        ("values", "match"),
+        [
+            ({"what": "a run"}, "is not of a preset"),
+            ({"network": "resnet9000"}, "unknown network 'resnet9000'"),
+            ({"options": []}, "is not of a preset"),
+            ({"input_shape": 3}, "is not of a preset"),
+            ({"weights": {}}, "is not of a preset"),
+            ({"weights": {"file": "../x.npz", "sha256": "0"}}, "cannot be read"),
+            ({"weights": {"file": "model.weights.npz", "sha256": "0"}}, "SHA-256"),
+            ({"options": {"width": 0.2}}, "has the shape"),
+            ({"options": {"colour": 3}}, "no option 'colour'"),
+            ({"network": "resnet18", "options": {}}, "of another one"),
+        ],
+    )
+    def test_a_wrong_config(self, folder, values, match):
+        change(folder / "config.json", **values)
+        (folder.parent / "x.npz").write_bytes(b"")
+        with pytest.raises(ValueError, match=match):
+            models.from_preset(folder)
+
+    def test_a_damaged_config(self, folder):
+        path = folder / "config.json"
+        path.write_text(path.read_text().replace("0.15", "0.16"))
+        with pytest.raises(ValueError, match="checksum"):
+            models.from_preset(folder)
+
+    def test_damaged_weights(self, folder):
+        path = folder / "model.weights.npz"
+        content = bytearray(path.read_bytes())
+        content[5000] ^= 1
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="SHA-256"):
+            models.from_preset(folder)
+        path.unlink()
+        with pytest.raises(ValueError, match="cannot be read"):
+            models.from_preset(folder)
+
+
+ARRAYS = {"a/kernel": np.array([[1.0, -2.5]], "float32"), "a/count": np.array(3)}
+
+
+class TestWeightsFile:
+    def write(self, path, content):
+        path.write_bytes(content)
+        return path, hashlib.sha256(content).hexdigest()
+
+    def test_round_trip(self, tmp_path):
+        content = pack_weights(ARRAYS)
+        assert content == pack_weights(ARRAYS)  # the SHA-256 is that of the weights
+        found = read_weights(*self.write(tmp_path / "w.npz", content))
+        assert {k: v.dtype.name for k, v in found.items()} == {
+            "a/kernel": "float16",
+            "a/count": "int64",
+        }
+        np.testing.assert_array_equal(found["a/kernel"], [[1.0, -2.5]])
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf, 7e4])
+    def test_what_float16_does_not_hold_is_refused(self, value):
+        with pytest.raises(ValueError, match="the weight x is not finite in float16"):
+            pack_weights({"x": np.array([1.0, value], "float32")})
+
+    @pytest.mark.parametrize("make", [np.savez, np.savez_compressed], ids=["pickle", "packed"])
+    def test_foreign_archives_are_refused(self, tmp_path, make):
+        file = io.BytesIO()
+        make(file, x=np.array([{}], object) if make is np.savez else np.zeros(9))
+        with pytest.raises(ValueError, match="no file of weights"):
+            read_weights(*self.write(tmp_path / "w.npz", file.getvalue()))
+
+    @pytest.mark.parametrize("array", [np.array([np.nan]), np.array(["text"])])
+    def test_other_than_finite_numbers_are_refused(self, tmp_path, array):
+        file = io.BytesIO()
+        np.savez(file, x=array)
+        with pytest.raises(ValueError, match="finite numbers"):
+            read_weights(*self.write(tmp_path / "w.npz", file.getvalue()))
+
+    def test_bytes_that_are_no_archive_are_refused(self, tmp_path):
+        with pytest.raises(ValueError, match="no file of weights"):
+            read_weights(*self.write(tmp_path / "w.npz", b"text"))
+        assert zipfile.is_zipfile(io.BytesIO(pack_weights(ARRAYS)))
+
+    @pytest.mark.parametrize(
+        ("spoil", "match"),
+        [
+            (lambda a: a.pop("dense/bias"), "lack dense/bias of the network"),
+            (lambda a: a.update(more=np.zeros(1)), "have more, which the network lacks"),
+            (lambda a: a.update({"dense/bias": np.zeros(4)}), r"shape \(4,\)"),
+        ],
+    )
+    def test_weights_that_do_not_fit_change_nothing(self, spoil, match):
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, name="dense")])
+        before = named_weights(model)
+        arrays = {name: array + 1 for name, array in before.items()}
+        spoil(arrays)
+        with pytest.raises(ValueError, match=match):
+            assign_weights(model, arrays, (7, 3))
+        for name, array in named_weights(model).items():
+            np.testing.assert_array_equal(array, before[name])
+
+
+@pytest.mark.parametrize(
+    ("layer", "count"),
+    [
+        (keras.layers.Conv2D(6, 3, strides=2, padding="same"), 4 * 4 * 6 * 9 * 4),
+        (keras.layers.Conv2D(6, (1, 5), groups=2), 8 * 4 * 6 * 5 * 2),
+        (keras.layers.DepthwiseConv2D(3, padding="same"), 8 * 8 * 4 * 9),
+        (layers.SpectralConv2D(6, 3), 6 * 6 * 6 * 9 * 4),
+        (layers.FFTConv2D(6, 3, padding="circular"), 8 * 8 * 6 * 9 * 4),
+        (layers.FFTConvPool2D(6, 3, output_size=4), 8 * 8 * 6 * 9 * 4),
+        (layers.SpectralPool((4, 4)), 0),
+        (keras.layers.BatchNormalization(), 0),
+        (keras.layers.Dense(5), 8 * 8 * 4 * 5),
+    ],
+)
+def test_multiply_accumulates(layer, count):
+    assert count_macs(keras.Sequential([keras.Input((8, 8, 4)), layer])) == count
+
+
+def test_multiply_accumulates_of_an_unknown_layer():
+    model = keras.Sequential([keras.Input((8, 8, 4)), keras.layers.Conv2DTranspose(3, 3)])
+    with pytest.raises(ValueError, match="no Conv2DTranspose"):
+        count_macs(model)
