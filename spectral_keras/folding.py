@@ -1,7 +1,8 @@
-"""Turn a model with parametrised convolutions into one with plain ones."""
+"""Turn a model with this library's convolutions into one with Keras' own."""
 
 import keras
 
+from spectral_keras.layers.batch_normalization import BatchNormalization
 from spectral_keras.layers.fft_conv2d import FFTConv2D
 from spectral_keras.layers.spectral_conv2d import SpectralConv2D
 
@@ -9,7 +10,9 @@ __all__ = ["fold"]
 
 
 def _plain_twin(layer):
-    """The `Conv2D` that computes what `layer` computes, without its weights; None if none does."""
+    """Keras' own layer that computes what `layer` computes, without its weights, or None."""
+    if isinstance(layer, BatchNormalization):
+        return keras.layers.BatchNormalization.from_config(layer.get_config())
     if isinstance(layer, SpectralConv2D):
         config = layer.get_config()
         del config["parametrization"]
@@ -35,7 +38,7 @@ def _copy_weights(source, target):
     if isinstance(source, keras.Model):
         for from_layer, to_layer in zip(source.layers, target.layers, strict=True):
             _copy_weights(from_layer, to_layer)
-    elif type(source) is not type(target):
+    elif isinstance(source, (SpectralConv2D, FFTConv2D)) and type(source) is not type(target):
         weights = [keras.ops.convert_to_numpy(_spatial_kernel(source))]
         if source.use_bias:
             weights.append(keras.ops.convert_to_numpy(source.bias))
@@ -49,13 +52,13 @@ def _spatial_kernel(layer):
 
 
 def fold(model: keras.Model) -> keras.Model:
-    """A copy of `model` with plain `Conv2D` layers, for deployment.
+    """A copy of `model` with Keras' own `Conv2D` and `BatchNormalization`, for deployment.
 
-    Every `SpectralConv2D` becomes the `keras.layers.Conv2D` with its spatial kernel, and every
-    `FFTConv2D` that is not circular the `Conv2D` with its kernel; all other layers are copied
-    with their weights.  The copy gives the same outputs (to rounding, 1e-5), has half the
-    parameters in its spectral layers and loads without `spectral_keras` if no other of its layers
-    is left in it.
+    Every `SpectralConv2D` becomes the `keras.layers.Conv2D` with its spatial kernel, every
+    `FFTConv2D` that is not circular the `Conv2D` with its kernel, and every `BatchNormalization`
+    of this library Keras' own; all other layers are copied with their weights.  The copy gives the
+    same outputs (to rounding, 1e-5), has half the parameters in its spectral layers and loads
+    without `spectral_keras` if no other of its layers is left in it.
 
     Args:
         model: a built functional or sequential `keras.Model`; models may be nested.

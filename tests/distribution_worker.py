@@ -20,7 +20,12 @@ import numpy as np
 from spectral_keras.attacks import Attack
 from spectral_keras.data import Batches
 from spectral_keras.experiments.train import devices as _distribute
-from spectral_keras.layers import FrequencyNoise, PowerSuppression, SpectralConv2D
+from spectral_keras.layers import (
+    BatchNormalization,
+    FrequencyNoise,
+    PowerSuppression,
+    SpectralConv2D,
+)
 from spectral_keras.training import (
     AdversarialExamples,
     AdversarialModel,
@@ -41,7 +46,7 @@ def network(batch_norm=False):
         4, 3, padding="same", activation="relu", kernel_regularizer=keras.regularizers.L2(1e-2)
     )(image)
     if batch_norm:
-        x = layers.BatchNormalization(momentum=0.5)(x)
+        x = BatchNormalization(momentum=0.5)(x)
     x = layers.Conv2D(4, 3, strides=2, padding="same", name="features")(x)
     return keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
 

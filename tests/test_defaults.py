@@ -23,6 +23,7 @@ LAYERS = [
     ("PowerSuppression", {}),
     ("FrequencyNoise", {}),
     ("ChannelGate", {}),
+    ("BatchNormalization", {}),
 ]
 
 

@@ -1,5 +1,6 @@
 """Keras layers of the frequency domain."""
 
+from spectral_keras.layers.batch_normalization import BatchNormalization
 from spectral_keras.layers.channel_gate import ChannelGate
 from spectral_keras.layers.fft_conv2d import FFTConv2D
 from spectral_keras.layers.fft_conv_pool2d import FFTConvPool2D
@@ -12,6 +13,7 @@ from spectral_keras.layers.spectral_conv2d import SpectralConv2D
 from spectral_keras.layers.spectral_pool import SpectralPool
 
 __all__ = [
+    "BatchNormalization",
     "ChannelGate",
     "FFTConv2D",
     "FFTConvPool2D",

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from spectral_keras.layers.batch_normalization import BatchNormalization
 from spectral_keras.ops.validation import (
     check_bool,
     check_data_format,
@@ -113,9 +114,7 @@ class ChannelGate(keras.layers.Layer):
                 dtype=policy,
                 name="convolution",
             )
-            self.normalization = keras.layers.BatchNormalization(
-                axis=axis, dtype=policy, name="normalization"
-            )
+            self.normalization = BatchNormalization(axis=axis, dtype=policy, name="normalization")
             self.convolution.build(input_shape)
             self.normalization.build(input_shape)
         self.squeeze = keras.layers.Dense(

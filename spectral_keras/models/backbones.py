@@ -17,7 +17,7 @@ from typing import Any
 import keras
 from keras import KerasTensor, layers, ops
 
-from spectral_keras.layers import SpectralPool
+from spectral_keras.layers import BatchNormalization, SpectralPool
 from spectral_keras.models.blocks import convolution, dropout, logits_dtype, normalize, spatial_size
 from spectral_keras.models.recipe import Recipe
 from spectral_keras.ops.validation import check_choice
@@ -157,7 +157,7 @@ def conv_bn(
         x = layer(_pool(x, stride, pooling, f"{name}_pool"))
     else:
         x = _pool(layer(x), stride, pooling, f"{name}_pool")
-    x = layers.BatchNormalization(
+    x = BatchNormalization(
         axis=channel_axis(), momentum=0.9, epsilon=1e-5, name=f"{name}_bn"
     )(x)
     return activate(x, activation, name)

@@ -27,7 +27,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from spectral_keras.layers import SpectralPool
+from spectral_keras.layers import BatchNormalization, SpectralPool
 from spectral_keras.models.backbones import TAP, begin, channel_axis
 from spectral_keras.models.blocks import convolution, dropout, logits_dtype, scaled, spatial_size
 from spectral_keras.models.recipe import Recipe
@@ -250,7 +250,7 @@ def _conv_bn_relu(x, filters, conv, batch_norm, name):
         name=name.format("conv"),
     )
     if batch_norm:
-        x = layers.BatchNormalization(
+        x = BatchNormalization(
             axis=channel_axis(), momentum=0.9, epsilon=1e-5, name=name.format("bn")
         )(x)
     return layers.Activation("relu", name=name.format("relu"))(x)

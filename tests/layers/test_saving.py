@@ -27,6 +27,7 @@ _CONV = {
 
 # Class -> arguments of which the others are defaults, and arguments that are none.
 LAYERS = {
+    "BatchNormalization": [{}, {"axis": 3, "scale": False, "beta_regularizer": "l2"}],
     "SpectralPool": [
         {"output_size": 4},
         {
