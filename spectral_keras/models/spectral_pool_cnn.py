@@ -39,6 +39,7 @@ def build(
     conv: Literal["spectral", "hermitian", "orthogonal", "spatial"] = "spatial",
     pooling: Literal["spectral", "max"] = "spectral",
     norm: Literal["mean", "ortho"] = "mean",
+    dropout_rate: float = 0.0,
     width: float = 1.0,
 ) -> keras.Model:
     """The spectral pooling network, images in [0, 1] to logits.
@@ -63,6 +64,7 @@ def build(
             norm do nothing there.
         norm: "mean" keeps the mean of a map through the pooling, "ortho" is the original's
             unitary pair (see `SpectralPool`).
+        dropout_rate: ordinary dropout after each pooling, none in the original.
         width: factor on the numbers of filters; 1 is the paper's network.
 
     Returns:
@@ -98,5 +100,7 @@ def build(
                 size, norm=norm, frequency_dropout=floor if floor < 1 else None, name=f"pool{m}"
             )(x)
         x = layers.ReLU(name=f"pool{m}_relu")(x)
+        if dropout_rate:
+            x = layers.Dropout(dropout_rate, name=f"pool{m}_dropout")(x)
     x = convolution(x, filters, 1, conv=conv, name=f"conv{num_pairs + 1}")
     return keras.Model(inputs, classify_maps(x, num_classes, conv=conv), name="spectral_pool_cnn")

@@ -95,6 +95,15 @@ class TestSizes:
         model = registry.build("spectral_pool_cnn", num_pairs=num_pairs)
         assert model.count_params() == SPECTRAL_POOL_COUNTS[num_pairs - 1]
 
+    def test_ordinary_dropout(self):
+        plain, dropped = (
+            registry.build("spectral_pool_cnn", num_pairs=2, width=0.1, dropout_rate=rate)
+            for rate in (0.0, 0.2)
+        )
+        rates = [layer.rate for layer in dropped.layers if isinstance(layer, keras.layers.Dropout)]
+        assert rates == [0.2, 0.2] and len(plain.layers) == len(dropped.layers) - 2
+        assert plain.count_params() == dropped.count_params()
+
     def test_spectral_pool_sides_and_dropout(self):
         # floor(.85 h) from 32; the floors of alpha = .30, beta = .15.
         model = registry.build("spectral_pool_cnn", num_pairs=6)
