@@ -1,15 +1,16 @@
-"""Spectral initializers: the DFT of a spatial initializer's sample as (real, imag)."""
+"""Initializers: the DFT of a spatial sample as (real, imag), and kernels that copy inputs."""
 
 from collections.abc import Sequence
 from typing import Any, Self
 
 import keras
+import numpy as np
 from keras import ops
 
 from spectral_keras.ops.kernel_dft import kernel_spectrum
 from spectral_keras.ops.validation import check_choice
 
-__all__ = ["DFTInitializer", "spectral_sample"]
+__all__ = ["DFTInitializer", "DiracInitializer", "spectral_sample"]
 
 
 def spectral_sample(
@@ -119,3 +120,49 @@ class DFTInitializer(keras.initializers.Initializer):
             "initializer": keras.initializers.serialize(self.initializer),
             "part": self.part,
         }
+
+
+@keras.saving.register_keras_serializable(package="spectral_keras")
+class DiracInitializer(keras.initializers.Initializer):
+    """Kernels of a convolution that copy its inputs, one filter for each, and random ones beyond.
+
+    Filter i < min(in, out) is 1 at the centre of input i and 0 elsewhere; the others are those of
+    `rest`.  With padding "same" a convolution starts as the identity of its inputs beside random
+    features of them (Zagoruyko and Komodakis 2017, "DiracNets", arXiv 1706.00388; its use beside
+    random filters is from arXiv 2404.00498).
+
+    Args:
+        rest: name, config or instance of the Keras initializer of the other filters; copies of this
+            object draw the same sample.
+
+    Raises:
+        ValueError: for a `rest` with a `SeedGenerator`; when called, for a shape that is no
+            kernel's or has an even side, which has no centre.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from spectral_keras.initializers import DiracInitializer
+    >>> kernel = np.asarray(DiracInitializer()((3, 3, 2, 4)))
+    >>> kernel[1, 1, :, :2].tolist(), float(np.abs(kernel[..., :2]).sum())
+    ([[1.0, 0.0], [0.0, 1.0]], 2.0)
+    """
+
+    def __init__(self, rest: Any = "glorot_uniform") -> None:
+        self.rest = _with_fixed_seed(rest)
+
+    def __call__(self, shape: Sequence[int], dtype: str | None = None) -> Any:
+        shape = tuple(shape)
+        if len(shape) != 4 or not shape[0] % 2 or not shape[1] % 2:
+            raise ValueError(
+                "`shape` must be (height, width, in, out) of a kernel with odd sides. "
+                f"Received: shape={shape}"
+            )
+        copies = min(shape[2:])
+        centre = np.zeros((*shape[:3], copies))
+        centre[shape[0] // 2, shape[1] // 2, range(copies), range(copies)] = 1
+        sample = self.rest(shape, dtype=dtype)
+        return ops.concatenate([ops.cast(centre, sample.dtype), sample[..., copies:]], axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"rest": keras.initializers.serialize(self.rest)}

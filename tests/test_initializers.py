@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from spectral_keras.initializers import DFTInitializer, spectral_sample
-from tests.oracles import to_numpy
+from spectral_keras.initializers import DFTInitializer, DiracInitializer, spectral_sample
+from tests.oracles import random_images, to_numpy
 
 SHAPE = (3, 4, 2, 5)
 
@@ -129,3 +129,37 @@ class TestDFTInitializer:
         seed = keras.random.SeedGenerator(1)
         with pytest.raises(ValueError, match="SeedGenerator"):
             DFTInitializer(keras.initializers.GlorotUniform(seed=seed))
+
+
+class TestDirac:
+    @pytest.mark.parametrize(("inputs", "filters"), [(2, 5), (5, 2), (3, 3)])
+    def test_a_convolution_copies_its_inputs(self, inputs, filters):
+        layer = keras.layers.Conv2D(
+            filters, 3, padding="same", use_bias=False, kernel_initializer=DiracInitializer()
+        )
+        x = random_images((2, 6, 7, inputs))
+        copies = min(inputs, filters)
+        np.testing.assert_allclose(
+            to_numpy(layer(x))[..., :copies], x[..., :copies], rtol=1e-6, atol=1e-6
+        )
+
+    def test_the_other_filters_are_those_of_rest(self):
+        rest = keras.initializers.GlorotUniform(seed=3)
+        kernel = to_numpy(DiracInitializer(rest)((3, 3, 2, 6)))
+        np.testing.assert_array_equal(kernel[..., 2:], to_numpy(rest((3, 3, 2, 6)))[..., 2:])
+
+    def test_copies_draw_the_same_sample(self):
+        original = DiracInitializer()
+        again = keras.initializers.deserialize(keras.initializers.serialize(original))
+        first, second = (to_numpy(each((3, 3, 2, 6))) for each in (original, again))
+        np.testing.assert_array_equal(first, second)
+        # So do the real and the imaginary part of a spectral layer.
+        real, imag = (part((3, 3, 2, 6)) for part in DFTInitializer.pair(original))
+        np.testing.assert_allclose(
+            np.fft.ifft2(_join(real, imag), axes=(0, 1), norm="ortho"), first, atol=1e-6
+        )
+
+    @pytest.mark.parametrize("shape", [(3, 3, 2), (2, 3, 4, 4), (3, 4, 4, 4)])
+    def test_bad_shape(self, shape):
+        with pytest.raises(ValueError, match="`shape` must.*Received"):
+            DiracInitializer()(shape)

@@ -24,14 +24,17 @@ __all__ = [
     "PRESETS",
     "SATURATION",
     "TRANSLATION",
+    "REFLECTION",
     "VALUE",
     "adjust_hsv",
+    "alternating_flip",
     "build_augmentation",
     "crop",
     "cutout",
     "flip",
     "hsv",
     "mirror_crop",
+    "reflect_crop",
     "translate",
 ]
 
@@ -43,6 +46,8 @@ SATURATION = 0.2  # factors in [0.8, 1.2]
 VALUE = 0.2  # factors in [0.8, 1.2]
 # Pad 4, crop, flip: He et al. 2016, "Deep residual learning", Section 4.2.
 PADDING = 4
+# Jordan 2024, "94% on CIFAR-10 in 3.29 seconds on a single GPU".
+REFLECTION = 2
 # 8 of 32 pixels: DeVries and Taylor 2017, "Cutout", for CIFAR-100.
 CUTOUT = 0.25
 
@@ -78,10 +83,24 @@ def mirror_crop(images, rng, padding=PADDING, out=None, part=None):
     return _crop(images, rng, padding, "symmetric", out, part)
 
 
+def reflect_crop(images, rng, padding=REFLECTION, out=None, part=None):
+    """As `crop`, with the image reflected at its border pixels: ..., 2, 1, 0, 1, 2, ...
+
+    Args:
+        images: images (see above).
+        rng: `numpy.random.Generator`.
+        padding: pixels on each side, of a smaller image one less than its side.
+        out, part: where to write, and the batch that the images are a part of (see above).
+    """
+    return _crop(images, rng, padding, "reflect", out, part)
+
+
 def _crop(images, rng, padding, mode, out, part):
     padding = check_positive_int("padding", padding, minimum=0)
     result = as_result(images, out)
     _, height, width, _ = result.shape
+    if mode == "reflect":
+        padding = min(padding, height - 1, width - 1)
     offsets = sample(lambda n: rng.integers(0, 2 * padding + 1, (2, n)), result, part)
     sides = ((0, 0), (padding, padding), (padding, padding), (0, 0))
     parts = _chunks(result)
@@ -152,6 +171,38 @@ def flip(images, rng, probability=0.5, out=None, part=None):
         images, mirrored = pixels[each], np.flatnonzero(chosen[each])
         images[mirrored] = images[mirrored, :, ::-1]
     return result
+
+
+def alternating_flip(images, rng, out=None, part=None, which=None):
+    """Mirror each image in every other epoch, half of them in the even ones.
+
+    Every image is seen both ways in any two epochs in succession, where random flips would show a
+    quarter of them the same way three times (Jordan 2024, arXiv 2404.00498, section 3.6).
+
+    Args:
+        images: images (see above).
+        rng: `numpy.random.Generator`, used where `which` is not given: a plain random flip.
+        out, part: where to write, and the batch that the images are a part of (see above).
+        which: (seed, epoch, numbers): the images are `numbers` of the training set, whose first
+            flips are of the seed.
+    """
+    if which is None:
+        return flip(images, rng, out=out, part=part)
+    seed, epoch, numbers = which
+    result = as_result(images, out)
+    chosen = _coins(seed, np.asarray(numbers)) ^ bool(epoch % 2)
+    result[chosen] = result[chosen, :, ::-1]
+    return result
+
+
+def _coins(seed, numbers):
+    """A fair coin for each number, the same whenever it is tossed: bits of SplitMix64."""
+    with np.errstate(over="ignore"):
+        start = np.random.SeedSequence([seed, 2]).generate_state(1, np.uint64)[0]
+        x = start + (numbers.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return ((x ^ (x >> np.uint64(31))) >> np.uint64(63)).astype(bool)
 
 
 def hsv(images, rng, hue=HUE, saturation=SATURATION, value=VALUE, out=None, part=None):
@@ -315,8 +366,10 @@ def _windows(padded, offsets, height, width):
 ATOMS = {
     "crop": crop,
     "mirror_crop": mirror_crop,
+    "reflect_crop": reflect_crop,
     "translate": translate,
     "flip": flip,
+    "alternating_flip": alternating_flip,
     "hsv": hsv,
     "cutout": cutout,
     "resized_crop": resized_crop,
@@ -336,16 +389,17 @@ PRESETS = {
 class Augmentation:
     """The named steps, one after the other: `augmentation(images, rng) -> images`.
 
-    `out` and `part` are those of the steps (see above).
+    `out` and `part` are those of the steps (see above), `which` that of `alternating_flip`.
     """
 
     def __init__(self, names):
         self.names = tuple(names)
 
-    def __call__(self, images, rng, out=None, part=None):
+    def __call__(self, images, rng, out=None, part=None, which=None):
         result = as_result(images, out)
         for name in self.names:
-            ATOMS[name](result, rng, out=result, part=part)
+            more = {"which": which} if name == "alternating_flip" else {}
+            ATOMS[name](result, rng, out=result, part=part, **more)
         return result
 
     def __repr__(self):
@@ -360,9 +414,9 @@ def build_augmentation(name: str) -> Augmentation | None:
             `"mirror_crop_flip"` (the same with mirrored borders); `"resized_crop_flip"` (random
             box, enlarged, and horizontal flip); `"report"` (translation by up to 10 %, horizontal
             flip, HSV perturbation); or steps separated by commas or in a list, in the order of
-            their use, out of `"crop"`, `"mirror_crop"`, `"translate"`, `"flip"`, `"hsv"`,
-            `"cutout"`, `"resized_crop"`, `"scale"`, `"translation"` and `"rotation"`. Presets may
-            stand among the steps.
+            their use, out of `"crop"`, `"mirror_crop"`, `"reflect_crop"`, `"translate"`, `"flip"`,
+            `"alternating_flip"`, `"hsv"`, `"cutout"`, `"resized_crop"`, `"scale"`, `"translation"`
+            and `"rotation"`. Presets may stand among the steps.
 
     Returns:
         A callable `(images, rng) -> images`, or None if nothing is to be done.

@@ -62,7 +62,8 @@ class Batches(keras.utils.PyDataset):
             such as `spectral_keras.augmentation.image.build_augmentation` returns. It is
             called from several threads, may change its argument, and gets that as `out` too
             if it has such a parameter. With a parameter `part` it is called with the images of
-            this process alone (see `batch`), else with the whole batch.
+            this process alone (see `batch`), else with the whole batch. A parameter `which`
+            gets (seed, epoch, numbers of these images in the set).
         seed: integer of at least 0.
         drop_remainder: True leaves out a last batch smaller than `batch_size`.
         workers: threads that compute ahead; 0 computes each batch when it is asked for.
@@ -115,6 +116,7 @@ class Batches(keras.utils.PyDataset):
         self.augment = augment
         self._augment_takes_out = augment is not None and _has_parameter(augment, "out")
         self._augment_takes_part = augment is None or _has_parameter(augment, "part")
+        self._augment_takes_which = augment is not None and _has_parameter(augment, "which")
         self.seed = check_positive_int("seed", seed, minimum=0)
         self.drop_remainder = check_bool("drop_remainder", drop_remainder)
         self.threads = check_positive_int("workers", workers, minimum=0)
@@ -238,6 +240,8 @@ class Batches(keras.utils.PyDataset):
             # A second array of the size of a batch would cost more in page faults than the work.
             if self._augment_takes_out:
                 options["out"] = images
+            if self._augment_takes_which:
+                options["which"] = (self.seed, epoch, np.arange(len(self.labels))[chosen])
             images = np.asarray(self.augment(images, rng, **options), np.float32)
         return images[after], self.labels[chosen][after]
 

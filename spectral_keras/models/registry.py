@@ -16,6 +16,7 @@ _MODULES = {
     "deep_spectral": "deep_spectral",
     "spectral_pool_cnn": "spectral_pool_cnn",
     "fourier_cnn": "fourier_cnn",
+    "quick_spectral": "quick_spectral",
     "resnet18": "resnet18",
     "resnext29": "resnext29",
     "googlenet": "googlenet",
@@ -57,6 +58,20 @@ def options(name: str) -> dict[str, tuple[Any, Any]]:
         for parameter in parameters
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
+
+
+def adapt(name: str, model: keras.Model, images: Any) -> None:
+    """Compute from training images what a network starts from, if it has such a part.
+
+    Args:
+        name: of the network.
+        model: what its factory built.
+        images: array [N, height, width, channels], uint8 in [0, 255] or floats in [0, 1], or
+            `StreamedImages`.
+    """
+    found = getattr(_module(name), "adapt", None)
+    if found is not None:
+        found(model, images)
 
 
 def build(

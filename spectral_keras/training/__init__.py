@@ -12,6 +12,8 @@ from spectral_keras.training.fourier_target import FourierTarget
 from spectral_keras.training.reconstruction_target import (
     ReconstructionTarget,
 )
+from spectral_keras.training.scaled_sgd import ScaledSGD
+from spectral_keras.training.smoothed_crossentropy import SmoothedCrossentropy
 
 __all__ = [
     "AdversarialExamples",
@@ -20,6 +22,8 @@ __all__ = [
     "AuxiliaryModel",
     "FourierTarget",
     "ReconstructionTarget",
+    "ScaledSGD",
+    "SmoothedCrossentropy",
     "build_decoder",
     "first_semantic_layer",
     "insert_channel_gate",

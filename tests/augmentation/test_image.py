@@ -6,17 +6,19 @@ import pytest
 from spectral_keras.augmentation import image
 from spectral_keras.augmentation.image import (
     adjust_hsv,
+    alternating_flip,
     build_augmentation,
     crop,
     cutout,
     flip,
     hsv,
     mirror_crop,
+    reflect_crop,
     translate,
 )
 from tests.augmentation.contract import AugmentationContract
 
-STEPS = [crop, mirror_crop, translate, flip, hsv, cutout]
+STEPS = [crop, mirror_crop, reflect_crop, translate, flip, alternating_flip, hsv, cutout]
 
 
 def images(count, height=8, width=10, channels=3, seed=0):
@@ -95,6 +97,43 @@ class TestCorrectness:
             assert len(found) == 1
             seen.add(found[0])
         assert len(seen) == 25
+
+    @pytest.mark.parametrize(("shape", "padding"), [((5, 6), 2), ((2, 3), 1)])
+    def test_reflect_crop_cuts_every_window_of_the_reflected_image(self, shape, padding):
+        batch = images(400, *shape)
+        padded = np.pad(batch, ((0, 0), (padding,) * 2, (padding,) * 2, (0, 0)), "reflect")
+        offsets = range(2 * padding + 1)
+        seen = set()
+        for whole, window in zip(
+            padded, reflect_crop(batch, np.random.default_rng(0)), strict=True
+        ):
+            windows = {
+                (i, j): whole[i : i + shape[0], j : j + shape[1]] for i in offsets for j in offsets
+            }
+            seen |= {place for place, each in windows.items() if np.array_equal(each, window)}
+        assert seen == set(windows)
+
+    def test_alternating_flip_mirrors_each_image_in_every_other_epoch(self):
+        batch, rng = images(1000, 2, 3), np.random.default_rng(0)
+        numbers = np.random.default_rng(1).permutation(5000)[:1000]
+        mirrored = []
+        for epoch in range(4):
+            result = alternating_flip(batch, rng, which=(7, epoch, numbers))
+            chosen = (result == batch[:, :, ::-1]).all(axis=(1, 2, 3))
+            np.testing.assert_array_equal(result[~chosen], batch[~chosen])
+            mirrored.append(chosen)
+        np.testing.assert_array_equal(mirrored[0], mirrored[2])
+        np.testing.assert_array_equal(mirrored[1], ~mirrored[0])
+        np.testing.assert_array_equal(mirrored[3], mirrored[1])
+        assert 430 < mirrored[0].sum() < 570
+        # A matter of the image and the seed, not of its place in a batch.
+        part = alternating_flip(batch[10:20], rng, which=(7, 0, numbers[10:20]))
+        np.testing.assert_array_equal(
+            part, alternating_flip(batch, rng, which=(7, 0, numbers))[10:20]
+        )
+        assert not np.array_equal(
+            alternating_flip(batch, rng, which=(8, 0, numbers))[:50], part[:50]
+        )
 
     def test_translation_reflects_and_stays_within_its_limit(self):
         batch = images(100, 10, 20)

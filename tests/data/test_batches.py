@@ -97,6 +97,25 @@ class TestContract:
         assert np.all(batches[0][0] == 0)
         np.testing.assert_array_equal(images, kept)
 
+    @pytest.mark.parametrize("shuffle", [False, True])
+    def test_an_augmentation_may_know_which_images_it_gets(self, shuffle):
+        def number(images, rng, part=None, which=None):
+            seed, epoch, numbers = which
+            given.append((seed, epoch))
+            assert len(numbers) == len(images)
+            return np.broadcast_to(numbers[:, None, None, None], images.shape)
+
+        given = []
+        labels = np.arange(COUNT)
+        batches = Batches(
+            identified_images(), labels, BATCH, shuffle=shuffle, augment=number, seed=4, workers=0
+        )
+        for index in range(len(batches)):
+            for rows in (None, lambda count: np.arange(1, count, 2)):
+                x, y = batches.batch(3, index, rows)
+                np.testing.assert_array_equal(x[:, 0, 0, 0], y)
+        assert set(given) == {(4, 3)}
+
     def test_an_augmentation_with_out_writes_in_place(self):
         given = []
 

@@ -50,6 +50,24 @@ class TestRun:
         assert config["versions"]["keras"] == keras.__version__
         assert not list(folder.glob(".tmp*")) and not list(folder.rglob("*.tmp"))
 
+    def test_the_mirror_image_is_a_second_view_in_the_test(self, command, npz, tmp_path):
+        folder = tmp_path / "run"
+        arguments = (*TINY, "--dataset", npz, "--epochs", 2, "--output", folder)
+        assert command(*arguments)[0] == 0
+        assert "test_accuracy_tta" not in json.loads((folder / "result.json").read_text())
+        # How a finished run is tested may be changed.
+        status, out, err = command(*arguments, "--tta", "mirror", "--resume")
+        assert (status, err) == (0, "")
+        result = json.loads((folder / "result.json").read_text())
+        model = keras.saving.load_model(folder / "best.keras")
+        with np.load(npz) as data:
+            x, y = data["x_test"].astype("float32") / 255, data["y_test"]
+        plain, mirrored = (model.predict(each, verbose=0) for each in (x, x[:, :, ::-1].copy()))
+        assert result["tta"] == "mirror"
+        for found, logits in (("test_accuracy", plain), ("test_accuracy_tta", plain + mirrored)):
+            assert result[found] == pytest.approx(np.mean(logits.argmax(1) == y), abs=1e-6)
+        assert f"{result['test_accuracy_tta']:.4f} with mirror images" in out
+
     def test_same_seed_same_run(self, command, npz, tmp_path):
         arguments = (*TINY, "--dataset", npz, "--epochs", 2, "--augment", "crop_flip")
         for folder, seed in (("a", 5), ("b", 5), ("c", 6)):
@@ -75,6 +93,19 @@ class TestRun:
             ("--optimizer", "sgd", "--schedule", "step", "--weight-decay", "1e-4"),
             ("--optimizer", "adamw", "--schedule", "cosine", "--warmup-epochs", "1"),
             ("--optimizer", "rmsprop", "--validation-fraction", "0", "--schedule", "constant"),
+            (
+                "--optimizer",
+                "sgd",
+                "--nesterov",
+                "--bias-rate",
+                "8",
+                "--label-smoothing",
+                "0.2",
+                "--schedule",
+                "triangle",
+                "--augment",
+                "reflect_crop,alternating_flip",
+            ),
             ("--jit", "--conv", "spectral"),
         ],
     )
@@ -250,6 +281,12 @@ BAD_OPTIONS = [
     (("--validation-fraction", "1"), "--validation-fraction: expected a value < 1"),
     (("--weight-decay", "-1"), "--weight-decay"),
     (("--momentum", "1.5"), "--momentum"),
+    (("--label-smoothing", "1"), "--label-smoothing: expected a value < 1"),
+    (("--bias-rate", "0"), "--bias-rate: expected a value > 0"),
+    (("--bias-rate", "2", "--optimizer", "adam"), "--bias-rate needs --optimizer sgd"),
+    (("--nesterov", "--optimizer", "adam"), "--nesterov needs --optimizer sgd"),
+    (("--nesterov", "--optimizer", "sgd", "--momentum", "0"), "--nesterov needs a --momentum"),
+    (("--tta", "flip"), "--tta: invalid choice: 'flip'"),
     (("--optimizer", "lion9"), "--optimizer: invalid choice: 'lion9'"),
     (("--schedule", "linear"), "--schedule: invalid choice: 'linear'"),
     (("--precision", "int8"), "--precision: invalid choice: 'int8'"),

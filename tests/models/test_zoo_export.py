@@ -16,6 +16,7 @@ pytestmark = pytest.mark.skipif(
 OPTIONS = {
     "generic_cnn": {"dense_units": (32,)},
     "spectral_pool_cnn": {"num_pairs": 2},
+    "quick_spectral": {"width": 0.25},
     "resnet18": {"width": 0.25},
     "resnext29": {"width": 0.25},
     "googlenet": {"width": 0.25},

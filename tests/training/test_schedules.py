@@ -63,6 +63,21 @@ def test_the_shortest_onecycle_starts_at_the_peak(total):
     assert values[0] == 1 and (total == 1 or values[-1] < 1e-5)
 
 
+def test_triangle_closed_form():
+    schedule = learning_rate_schedule("triangle", 0.5, epochs=10, steps_per_epoch=20)
+    steps = np.arange(201)
+    expected = 0.5 * np.interp(steps, [0, 46, 200], [0.2, 1, 0.07])
+    np.testing.assert_allclose(rates(schedule, steps), expected, rtol=1e-5)
+    early = learning_rate_schedule("triangle", 0.5, 10, 20, warmup_epochs=1)
+    assert rates(early, [20])[0] == 0.5 and rates(early, [19, 21]).max() < 0.5
+    again = keras.optimizers.schedules.deserialize(keras.optimizers.schedules.serialize(schedule))
+    np.testing.assert_array_equal(rates(again, steps), rates(schedule, steps))
+
+
+def test_the_shortest_triangle_is_finite():
+    assert 0 < rates(learning_rate_schedule("triangle", 1.0, 1, 1), [0])[0] <= 1
+
+
 # torch.optim.lr_scheduler.MultiStepLR: step `epochs * steps_per_epoch` is the first of a new rate.
 @pytest.mark.parametrize(
     ("name", "epochs", "steps", "drops"),

@@ -9,6 +9,7 @@ from spectral_keras.experiments.command import (
     program,
     report_end,
 )
+from spectral_keras.experiments.options import flag
 from spectral_keras.experiments.saved_models import load_model
 from spectral_keras.experiments.train import devices as device_plans
 from spectral_keras.experiments.train.attended import insert_gate
@@ -194,6 +195,7 @@ def _conclude(keras, run, test):
     print(
         f"test accuracy {result['test_accuracy']:.4f}, loss {result['test_loss']:.4f} "
         f"(best epoch {result['best_epoch']} of {result['epochs']})"
+        + (f"; {result['test_accuracy_tta']:.4f} with mirror images" if "tta" in result else "")
     )
     print(f"model, results and curves: {path}/ (best.keras, result.json, curves.png)")
     if run.options.export:
@@ -242,6 +244,7 @@ def build_model(options, data, steps_per_epoch, devices=None, weights=None):
     classifier = registry.build(
         options.model, data.input_shape, data.num_classes, **options.network
     )
+    registry.adapt(options.model, classifier, data.x_train)
     if options.weights:
         weights = weights or StartingWeights(options.weights)
         weights.load_into(classifier)
@@ -329,8 +332,10 @@ def make_batches(data, options):
 
 
 def compile_model(keras, model, options, steps_per_epoch):
+    from spectral_keras.training import ScaledSGD, SmoothedCrossentropy
     from spectral_keras.training.schedules import learning_rate_schedule
 
+    _check_optimizer(options)
     rate = learning_rate_schedule(
         options.schedule,
         options.learning_rate,
@@ -340,21 +345,40 @@ def compile_model(keras, model, options, steps_per_epoch):
     )
     arguments = {"learning_rate": rate, "weight_decay": options.weight_decay or None}
     if options.optimizer == "sgd":
-        arguments["momentum"] = options.momentum
+        arguments |= {"momentum": options.momentum, "nesterov": options.nesterov}
+        if options.bias_rate != 1:
+            arguments["bias_rate"] = options.bias_rate
     optimizer = {
         "adam": keras.optimizers.Adam,
         "adamw": keras.optimizers.AdamW,
-        "sgd": keras.optimizers.SGD,
+        "sgd": keras.optimizers.SGD if options.bias_rate == 1 else ScaledSGD,
         "rmsprop": keras.optimizers.RMSprop,
     }[options.optimizer]
     if options.optimizer == "adamw" and arguments["weight_decay"] is None:
         arguments["weight_decay"] = 0.0
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    if options.label_smoothing:
+        loss = SmoothedCrossentropy(options.label_smoothing)
     model.compile(
         optimizer=optimizer(**arguments),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        loss=loss,
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         jit_compile="auto" if options.jit is None else options.jit,
     )
+
+
+def _check_optimizer(options):
+    """Refuse options of sgd that another optimizer, or none of its momentum, leaves without use."""
+    recipe = registry.recipe(options.model)
+    for name, none in (("nesterov", False), ("bias_rate", 1)):
+        # A recipe's own value is no wish: who takes another optimizer gets it as it is.
+        value = getattr(options, name)
+        if value == none or (options.optimizer != "sgd" and value == getattr(recipe, name)):
+            continue
+        if options.optimizer != "sgd":
+            raise CommandError(f"{flag(name)} needs --optimizer sgd, received {options.optimizer}")
+        if name == "nesterov" and not options.momentum:
+            raise CommandError("--nesterov needs a --momentum above 0")
 
 
 def _export(folder, form):

@@ -85,7 +85,7 @@ class TrainOptions(Options):
     augment: str | None = option(
         None,
         "none, crop_flip, mirror_crop_flip, report (translation, reflection, HSV), or a list such "
-        "as translate,flip,hsv,cutout",
+        "as translate,flip,hsv,cutout or reflect_crop,alternating_flip",
         group=_DATA,
         shown="the recipe's",
     )
@@ -126,17 +126,40 @@ class TrainOptions(Options):
     momentum: float | None = option(
         **_FROM_RECIPE, help="of sgd", kind=number(float, 0, high=1), group=_TRAINING
     )
+    nesterov: bool | None = option(
+        **_FROM_RECIPE, help="Nesterov's form of the momentum of sgd", kind="switch",
+        group=_TRAINING,
+    )  # fmt: skip
+    bias_rate: float | None = option(
+        **_FROM_RECIPE,
+        help="factor of sgd's learning rate for biases and shifts of normalisations",
+        kind=number(float, 0, True),
+        group=_TRAINING,
+    )
     weight_decay: float | None = option(
         **_FROM_RECIPE, help="decoupled", kind=number(float, 0), group=_TRAINING
     )
     schedule: str | None = option(
         **_FROM_RECIPE,
         help="of the learning rate",
-        choices=("constant", "cosine", "onecycle", "step", "thirds", "plateau"),
+        choices=("constant", "cosine", "onecycle", "triangle", "step", "thirds", "plateau"),
         group=_TRAINING,
     )
     warmup_epochs: float | None = option(
         **_FROM_RECIPE, help="of a rising rate", kind=number(float, 0), group=_TRAINING
+    )
+    label_smoothing: float | None = option(
+        **_FROM_RECIPE,
+        help="share of a label that is spread over all classes",
+        kind=number(float, 0, high=1),
+        group=_TRAINING,
+    )
+    tta: str | None = option(
+        **_FROM_RECIPE,
+        help="also test with the mean logits of an image and its mirror image",
+        choices=("none", "mirror"),
+        group=_TRAINING,
+        free=True,
     )
     early_stopping: int | None = option(
         **_FROM_RECIPE,

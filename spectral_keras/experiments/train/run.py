@@ -4,6 +4,8 @@ import math
 import statistics
 import sys
 
+import numpy as np
+
 from spectral_keras.experiments.command import CommandError, Stopped
 from spectral_keras.experiments.fit import ResumableFit
 from spectral_keras.experiments.folder import (
@@ -223,8 +225,11 @@ class Run:
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         )
+        views = {}
         try:
             scores = model.evaluate(test, verbose=0, return_dict=True)
+            if self.options.tta != "none":
+                views = _evaluate_views(model, test, self.options.tta)
         except Exception:
             broken = _data_error({"test": test})
             if broken is None:
@@ -242,6 +247,7 @@ class Run:
             "test_accuracy": round(float(scores["accuracy"]), 6),
             "test_error_percent": round(100 * (1 - float(scores["accuracy"])), 4),
             "test_loss": float(scores["loss"]),
+            **views,
             "validation_accuracy": self.best.score,
             "validation_images": self.validation_images,
             "best_epoch": self.best.epoch,
@@ -272,6 +278,23 @@ class Run:
             self.best.epoch,
         )
         return result
+
+
+def _evaluate_views(model, test, tta):
+    """The accuracy of the mean logits of each image and of its mirror image, for result.json."""
+    import keras
+
+    width = -2 if keras.config.image_data_format() == "channels_last" else -1
+    right = 0
+    for index in range(len(test)):
+        images, labels = test[index]
+        logits = sum(
+            keras.ops.convert_to_numpy(model.predict_on_batch(view))
+            for view in (images, np.ascontiguousarray(np.flip(images, width)))
+        )
+        right += int((logits.argmax(axis=-1) == labels).sum())
+    total = sum(test.size(index) for index in range(len(test)))
+    return {"test_accuracy_tta": round(right / total, 6), "tta": tta}
 
 
 def free_options(options):

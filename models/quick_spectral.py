@@ -1,0 +1,19 @@
+"""A network for minutes: the cheapest known recipe for CIFAR-10 (Jordan 2024), spectral pooling.
+
+    W24 (C SP C)x3 of 64, 256, 256 GM FC; BN and SiLU after each C
+
+Command: python -m models.quick_spectral --dataset cifar10 --precision bfloat16
+Recipe:  sgd, learning rate 0.75 (triangle), momentum 0.85 (Nesterov), biases at 64 times the rate,
+         weight decay 0.0089, 10 epochs, batches of 512, augmentation
+         reflect_crop,alternating_flip, label smoothing 0.2, test-time views: mirror
+Reaches: not trained in full here.
+"""
+
+if __name__ == "__main__":
+    from models import command
+
+    command("spectral_keras.experiments.train.command", "quick_spectral")
+
+from spectral_keras.models.quick_spectral import RECIPE, build
+
+__all__ = ["RECIPE", "build"]

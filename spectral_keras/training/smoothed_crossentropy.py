@@ -1,0 +1,53 @@
+"""Cross-entropy with smoothed labels, of integer labels."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from spectral_keras.ops.validation import check_number
+
+__all__ = ["SmoothedCrossentropy"]
+
+
+@keras.saving.register_keras_serializable(package="spectral_keras")
+class SmoothedCrossentropy(keras.losses.Loss):
+    """Keras' `CategoricalCrossentropy` of logits with `label_smoothing`, for integer labels.
+
+    With K classes the target of class k is (1 - s) [k = label] + s / K (Szegedy et al. 2016,
+    "Rethinking the inception architecture", section 7).
+
+    Args:
+        label_smoothing: the share s in [0, 1) of a label that is spread over all classes.
+        **kwargs: `reduction`, `name`, `dtype`.
+
+    Raises:
+        ValueError: for a share out of its range.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from spectral_keras.training import SmoothedCrossentropy
+    >>> loss = SmoothedCrossentropy(0.2)(np.array([1]), np.log(np.array([[0.1, 0.9]])))
+    >>> bool(np.isclose(loss, -0.1 * np.log(0.1) - 0.9 * np.log(0.9)))
+    True
+    """
+
+    def __init__(self, label_smoothing: float, **kwargs: Any) -> None:
+        super().__init__(**{"name": "smoothed_crossentropy", **kwargs})
+        self.label_smoothing = check_number(
+            "label_smoothing", label_smoothing, 0, 1, high_open=True
+        )
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        classes = y_pred.shape[-1]
+        labels = ops.reshape(ops.cast(y_true, "int32"), ops.shape(y_pred)[:-1])
+        return keras.losses.categorical_crossentropy(
+            ops.one_hot(labels, classes, dtype=y_pred.dtype),
+            y_pred,
+            from_logits=True,
+            label_smoothing=self.label_smoothing,
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "label_smoothing": self.label_smoothing}
