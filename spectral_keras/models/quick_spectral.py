@@ -20,7 +20,7 @@ import keras
 from keras import layers
 
 from spectral_keras.initializers import DiracInitializer
-from spectral_keras.layers import SpectralPool
+from spectral_keras.layers import BatchNormalization, SpectralPool
 from spectral_keras.models.backbones import TAP, begin, channel_axis
 from spectral_keras.models.blocks import convolution, logits_dtype, scaled, spatial_size
 from spectral_keras.models.recipe import Recipe
@@ -189,7 +189,7 @@ def _convolution(x, filters, conv, name, stride=1):
 
 
 def _normalize_activate(x, activation, name, number):
-    x = layers.BatchNormalization(
+    x = BatchNormalization(
         axis=channel_axis(), scale=False, momentum=0.6, epsilon=1e-5, name=f"{name}_bn{number}"
     )(x)
     return layers.Activation(activation, name=f"{name}_act{number}")(x)
