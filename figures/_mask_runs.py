@@ -49,22 +49,23 @@ PRESETS = {
         "classifier": {"epochs": 20, "balanced": False},
         "embedding": "pca",
     },
-    # A quarter of the filters, rings of the paper's width sqrt(2), steeper and shorter schedules.
+    # Half of the filters, rings of the paper's width sqrt(2), steeper and shorter schedules.
     "cpu": {
         "data": {
             "source": "cifar10",
             "classes": ["airplane", "automobile", "bird", "horse", "ship"],
-            "training_images": 10_000,
-            "test_images": 2_000,
+            "training_images": 25_000,
+            "test_images": 5_000,
         },
-        "network": {"width": 0.25, "dropout_rate": 0.1},
+        "network": {"width": 0.5, "dropout_rate": 0.1},
         "training": {
-            "epochs": 8,
-            "batch_size": 64,
+            "epochs": 20,
+            "batch_size": 128,
             "learning_rate": 0.002,
             "schedule": "onecycle",
-            "warmup_epochs": 1.0,
-            "precision": "float32",
+            "warmup_epochs": 2.0,
+            "precision": "bfloat16",
+            "early_stopping": 0,
         },
         "regimes": "NASTR",
         "augment": "crop,flip",

@@ -44,13 +44,13 @@ def trained(experiment, key, model, arguments, *, evaluate=True, training_error=
     command = command_line(f"models.{model}", options.arguments())
     runs = experiment.content.setdefault("runs", {})
     experiment.used_runs.add(key)
-    if key in runs and isinstance(runs[key], dict) and _is_of(runs[key].get("command"), options):
+    if key in runs and isinstance(runs[key], dict) and is_of(runs[key].get("command"), options):
         return runs[key]
     runs.pop(key, None)
     experiment.say(f"{key}: {command}")
     folder = RunFolder(experiment.folder / key)
     # A run of other settings that went by this name is of no use any more.
-    stale = folder.begun and not _is_of(read_json(folder / "config.json").get("command"), options)
+    stale = folder.begun and not is_of(read_json(folder / "config.json").get("command"), options)
     # Another figure's, perhaps; without its checkpoints it could not be continued.
     whole = ("result.json", "best.keras", "history.csv", "curves.png")
     files = all((folder / name).exists() for name in whole)
@@ -124,7 +124,7 @@ def _training_error(options, folder):
     return round(100 * (1 - float(accuracy)), 4)
 
 
-def _is_of(command, options):
+def is_of(command, options):
     """Whether a recorded command of the training command has these options, however spelt."""
     try:
         words = shlex.split(command)

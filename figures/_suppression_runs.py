@@ -28,13 +28,6 @@ TABLES = {
 
 _PROBABILITY = "1/3"
 _COMMON = {"dataset": "cifar10", "precision": "float32"}
-_SMALL = _COMMON | {
-    "limit": 5000,
-    "epochs": 10,
-    "batch_size": 64,
-    "learning_rate": 0.1,
-    "schedule": "onecycle",
-}
 
 PRESETS = {
     # A small network that the paper does not have: it compiles in seconds.
@@ -47,18 +40,30 @@ PRESETS = {
         "seeds": {"table2": [0], "table4": [0]},
         "test_images": 6,
     },
-    # Two of the three networks, an eighth of their filters; dropout off, as the nets are small.
+    # Two of the three networks, a quarter of their filters; dropout off, as the nets are small.
+    # The pilot comes first: a natural network with many errors leaves corruptions nothing to take.
     "cpu": {
         "networks": {"resnet18": ["table3", "table4"], "vgg16_bn": ["table1", "table2"]},
         "options": {
-            "vgg16_bn": {"width": 0.125, "dropout_rate": 0.0, "weight_decay": 4e-4},
-            "resnet18": {"width": 0.125, "early_stopping": 0, "weight_decay": 4e-4},
+            "vgg16_bn": {"width": 0.25, "dropout_rate": 0.0},
+            "resnet18": {"width": 0.25},
         },
-        "training": _SMALL,
-        "gate_hidden": 64,
-        "lambdas": [100],
-        "seeds": {"table1": [0], "table2": [0], "table3": [0, 1], "table4": [0]},
-        "test_images": 500,
+        "training": {
+            "dataset": "cifar10",
+            "precision": "bfloat16",
+            "epochs": 30,
+            "batch_size": 128,
+            "optimizer": "sgd",
+            "learning_rate": 0.2,
+            "weight_decay": 5e-4,
+            "schedule": "onecycle",
+            "early_stopping": 0,
+        },
+        "pilot": {"network": "resnet18", "arms": ["natural", "both"], "least": 0.88},
+        "gate_hidden": 128,
+        "lambdas": [100, 10],
+        "seeds": {"table1": [0, 1, 2], "table2": [0, 1], "table3": [0, 1, 2], "table4": [0, 1, 2]},
+        "test_images": 2000,
     },
     # The recipes of the VGG networks are the paper's; ResNet-18 differs in its first step only.
     "paper": {
@@ -123,13 +128,33 @@ def run_key(network, arm, seed):
     return f"{network}-{arm}-{seed}".replace("+", "-").replace("=", "").replace(" ", "-")
 
 
+def trainings(settings):
+    """(network, arm, seed) of all tables, the pilot's first, then seed by seed."""
+    pilot = settings.get("pilot", {"arms": []})
+    wanted = [(pilot["network"], arm, 0) for arm in pilot["arms"]]
+    for seed in sorted({seed for seeds in settings["seeds"].values() for seed in seeds}):
+        for network, tables in settings["networks"].items():
+            for table in tables:
+                if seed in settings["seeds"][table]:
+                    wanted += [(network, arm, seed) for arm in arms(table, settings["lambdas"])]
+    return list(dict.fromkeys(wanted))
+
+
+def runs(settings):
+    """The trainings of a preset, the most valuable first: key -> (network, options)."""
+    return {run_key(*one): (one[0], _options(settings, *one)) for one in trainings(settings)}
+
+
+def _options(settings, network, arm, seed):
+    options = settings["training"] | settings["options"].get(network, {})
+    return options | arm_options(arm, network, settings["gate_hidden"]) | {"seed": seed}
+
+
 def train_arm(experiment, network, arm, seed):
     """(key, record) of one training; made, continued, or taken from what is there."""
-    settings = experiment.settings
-    arguments = settings["training"] | settings["options"].get(network, {})
-    arguments |= arm_options(arm, network, settings["gate_hidden"]) | {"seed": seed}
     key = run_key(network, arm, seed)
-    return key, trained(experiment, key, network, arguments)
+    options = _options(experiment.settings, network, arm, seed)
+    return key, trained(experiment, key, network, options)
 
 
 def load_best(experiment, key):

@@ -21,9 +21,11 @@ import sys
 import types
 
 from figures import _figure
+from figures._runs import is_of
 from spectral_keras.experiments.command import CommandError, Stopped, report_end
 from spectral_keras.experiments.folder import check_output, read_json
 from spectral_keras.experiments.options import Options, number, option, path
+from spectral_keras.experiments.train.options import TrainOptions
 
 # The most valuable first: what a claim of a paper hangs on, and what can be known soonest.
 ORDER = (
@@ -134,8 +136,13 @@ def state(one, options):
     if one.runs is None:
         return found
     planned = one.runs(wanted)
-    found["done"] = [key for key in planned if key in records]
-    found["left"] = [key for key in planned if key not in records]
+    # A record of other settings may go by the same name.
+    found["done"] = [
+        key
+        for key, planned_one in planned.items()
+        if is_of(records.get(key, {}).get("command", ""), TrainOptions.of_values(*planned_one))
+    ]
+    found["left"] = [key for key in planned if key not in found["done"]]
     known = {}
     for key in found["done"]:
         known.setdefault(_kind(planned[key]), []).append(records[key]["result"]["seconds"])

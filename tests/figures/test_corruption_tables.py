@@ -1,6 +1,8 @@
 """Tables 1 to 4 and Figures 1 and 6 of the frequency-interpretation paper: the smoke preset."""
 
+import contextlib
 import json
+import types
 
 import keras
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 
 from figures import _suppression_runs as runs
 from figures import corruption_tables, response_histogram
+from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.train.options import TrainOptions
 from tests.figures.running import run_figure
 
@@ -237,3 +240,22 @@ class TestHistogram:
         text = response_histogram.verdict({"vgg16": rows})
         assert "gains votes in 2 of 3" in text
         assert "LMH=100 1.50 low (+0.50 over natural)" in text
+
+
+def test_the_plan():
+    """The pilot's two networks, then one seed of every arm before the next."""
+    planned = list(runs.runs(runs.PRESETS["cpu"]))
+    assert planned[:2] == ["resnet18-natural-0", "resnet18-both-0"]
+    seeds = [key.rsplit("-", 1)[1] for key in planned]
+    assert seeds == sorted(seeds) and len(set(planned)) == len(planned)
+    # Table 3's five arms and 2 x 2 of table 4; table 1's four; table 2's nine, one of them shared.
+    assert seeds.count("0") == 9 + 4 + 8 and seeds.count("2") == 9 + 4
+
+
+@pytest.mark.parametrize(("accuracy", "stops"), [(0.9, False), (0.87, True)])
+def test_a_weak_pilot_stops_the_tables(accuracy, stops):
+    record = {"result": {"test_accuracy": accuracy}}
+    experiment = types.SimpleNamespace(content={"runs": {"resnet18-natural-0": record}})
+    pilot = runs.PRESETS["cpu"]["pilot"]
+    with pytest.raises(CommandError, match="88 %") if stops else contextlib.nullcontext():
+        corruption_tables._check_pilot(experiment, pilot, "resnet18-natural-0")

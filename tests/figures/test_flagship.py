@@ -1,11 +1,13 @@
 """The flagship table, and the queue of all figures."""
 
 import json
+import shlex
 
 import keras
 import pytest
 
 from figures import flagship, run
+from spectral_keras.experiments.train.options import TrainOptions
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="the commands on TensorFlow"
@@ -71,3 +73,20 @@ def test_the_time_of_the_queue_ends(tmp_path, monkeypatch, capsys):
         run.main(["--preset", "smoke", "--only", "flagship", "--hours", "1e-6", "--results", "r"])
     assert stopped.value.code == 0
     assert "the time is over; the same command continues" in capsys.readouterr().out
+
+
+def test_records_of_other_settings_are_not_done(tmp_path):
+    """The name of a run is not its command."""
+    planned = flagship.runs(json.loads(json.dumps(flagship.PRESETS["smoke"])))
+    key, (model, options) = next(iter(planned.items()))
+    commands = {
+        epochs: TrainOptions.of_values(model, options | {"epochs": epochs}).arguments()
+        for epochs in (1, 2)
+    }
+    wanted = run.RunOptions(preset="smoke", results=str(tmp_path))
+    for epochs, count in ((1, 1), (2, 0)):
+        command = f"python -m models.{model} {shlex.join(commands[epochs])}"
+        runs = {key: {"command": command, "result": {"seconds": 1.0}}}
+        stored = {"preset": "smoke", "settings": {}, "content": {"runs": runs}}
+        (tmp_path / "flagship.json").write_text(json.dumps(stored))
+        assert len(run.state(flagship.FIGURE, wanted)["done"]) == count
