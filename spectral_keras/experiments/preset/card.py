@@ -13,7 +13,7 @@ NOT_MEASURED = "not measured"
 _EPS = 8 / 255
 COLUMNS = (
     "name", "data", "clean", "corruptions", "pgd", "parameters", "macs", "images_per_second",
-    "seeds",
+    "images_per_core_second", "seeds",
 )  # fmt: skip
 
 
@@ -30,7 +30,8 @@ def row(name: str, metadata: dict[str, Any]) -> dict[str, Any]:
     """A preset's row of results.csv: accuracies in percent, "" for what was not measured.
 
     `pgd` is the lowest accuracy under L-inf PGD with eps 8/255, `corruptions` the mean over those
-    that the card lists, `images_per_second` the speed of inference on the card's machine.
+    that the card lists, `images_per_second` the speed of inference on the card's machine, busy or
+    not, and `images_per_core_second` that in a second of one core's time.
     """
     corruptions, size = metadata["corruptions"], metadata["size"]
     attacked = [
@@ -49,6 +50,7 @@ def row(name: str, metadata: dict[str, Any]) -> dict[str, Any]:
         size["parameters"],
         size["macs"],
         round(size["images_per_second"]),
+        round(size["images_per_core_second"]),
         " ".join(map(str, metadata["training"]["seeds"])),
     )
     return dict(zip(COLUMNS, values, strict=True))
@@ -103,7 +105,7 @@ def _accuracies(metadata):
     clean, corruptions = metadata["clean"], metadata["corruptions"]
     yield "clean", f"{_measured(clean)} of {clean['images']:,} images"
     float32 = _percent(clean["float32_accuracy"])
-    cost = f"{clean['float16_cost_points']:+.2f} points".replace("+0.00", "0.00")
+    cost = f"{clean['float16_cost_points']:.2f} points"
     changed = f"{clean['float16_changed_predictions']:,} predictions are others"
     yield "with the run's float32 weights", f"{float32}; float16 on disk costs {cost}, {changed}"
     run = metadata["training"]
@@ -161,7 +163,8 @@ def _size(size):
     yield (
         "images a second",
         f"{size['images_per_second']:,.0f}: the fastest 1,000, batches of {size['batch_size']}, "
-        f"{size['precision']}, {size['backend']}, {size['device']}",
+        f"{size['precision']}, {size['backend']}, {size['device']}, {size['cores']} cores with a "
+        f"load of {size['load']}; {size['images_per_core_second']:,.0f} in a second of one core",
     )
 
 

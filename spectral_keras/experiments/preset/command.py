@@ -22,7 +22,7 @@ from spectral_keras.experiments.folder import (
 )
 from spectral_keras.experiments.preset.card import card
 from spectral_keras.experiments.preset.evidence import Evaluations, FinishedRun
-from spectral_keras.experiments.preset.measure import BATCH, measure, test_images
+from spectral_keras.experiments.preset.measure import measure, test_images
 from spectral_keras.experiments.preset.options import PresetOptions
 from spectral_keras.experiments.provenance import commit, conditions
 from spectral_keras.experiments.saved_models import find_preset, load_model, no_model
@@ -182,8 +182,7 @@ def _measure(options, run, arrays):
     size = {
         "parameters": model.count_params(),
         "macs": count_macs(model),
-        "images_per_second": found["float16"][1],
-        "batch_size": BATCH,
+        **found["float16"][1],
         "precision": "float32",
         "backend": now["backend"],
         "device": now["device"],
