@@ -7,6 +7,7 @@ import io
 import shlex
 import shutil
 
+from spectral_keras.data.files import read_regular
 from spectral_keras.experiments.command import CommandError, Stopped, command_line
 from spectral_keras.experiments.folder import file_hash, read_json
 from spectral_keras.experiments.saved_models import load_model
@@ -139,6 +140,5 @@ def is_of(command, options):
 
 def read_history(path):
     """history.csv as a dict: column -> list over epochs."""
-    with open(path, newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = list(csv.DictReader(io.StringIO(read_regular(path, limit=2**28).decode())))
     return {column: [float(row[column]) for row in rows] for column in rows[0]}

@@ -19,7 +19,6 @@ if __name__ == "__main__":
     command("figures._figure", "corruption_tables")
 
 import contextlib
-import os
 import shutil
 
 import numpy as np
@@ -153,6 +152,7 @@ def _corrupted_images(experiment):
     """Function from a run's options to its corrupted and its clean test images, made once."""
     from spectral_keras.corruptions import BENCHMARK, corrupt
     from spectral_keras.data import load_corrupted
+    from spectral_keras.experiments.folder import write_arrays
     from spectral_keras.experiments.train.command import load_data
 
     count = experiment.settings["test_images"]
@@ -169,10 +169,8 @@ def _corrupted_images(experiment):
             if not (folder / f"{name}.npy").exists():
                 experiment.say(f"corrupting {count} images: {name}")
                 pieces = [corrupt(x, name, severity, seed=0) for severity in range(1, 6)]
-                with open(folder / ".tmp.npy", "wb") as file:
-                    np.save(file, np.concatenate(pieces))
-                os.replace(folder / ".tmp.npy", folder / f"{name}.npy")
-        np.save(folder / "labels.npy", np.tile(y, 5))
+                write_arrays(folder / f"{name}.npy", np.concatenate(pieces))
+        write_arrays(folder / "labels.npy", np.tile(y, 5))
         kept.update(corrupted=load_corrupted(str(folder)), clean=(x, y))
         return kept["corrupted"], kept["clean"]
 

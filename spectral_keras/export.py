@@ -22,6 +22,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from spectral_keras.logs import redirecting
 from spectral_keras.ops.validation import check_bool, check_choice, check_number
 from spectral_keras.precision import all_layers, in_float32, rebuild
 
@@ -120,6 +121,10 @@ def export(
     check_bool("overwrite", overwrite)
     target = _check_target(path, format, overwrite)
     _check_environment(format)
+    try:
+        os.fspath(target).encode()
+    except UnicodeEncodeError:
+        raise ExportError(f"converters take names in UTF-8 only, not {path!r}") from None
     model = _as_functional(model_or_layer, input_shape)
     try:
         model = in_float32(model)
@@ -412,11 +417,14 @@ _RUNNERS = {"saved_model": _run_saved_model, "onnx": _run_onnx, "litert": _run_l
 
 @contextlib.contextmanager
 def _silence():
-    """Hold back what Python and C++ code write to stdout and stderr."""
-    with open(os.devnull, "w") as nowhere:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        saved = [(number, os.dup(number)) for number in (1, 2)]
+    """Hold back what Python and C++ code write to stdout and stderr, which may be closed."""
+    with redirecting, open(os.devnull, "w") as nowhere:
+        saved, levels = [], {logger: logger.level for logger in _loggers()}
+        for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+            with contextlib.suppress(OSError):
+                saved.append((number, os.dup(number)))
+            if stream is not None:
+                stream.flush()
         try:
             for number, _ in saved:
                 os.dup2(nowhere.fileno(), number)
@@ -432,6 +440,8 @@ def _silence():
                 os.dup2(copy, number)
                 os.close(copy)
             _free_log_handlers(nowhere)
+            for logger, level in levels.items():
+                logger.setLevel(level)
 
 
 def _free_log_handlers(stream):
@@ -440,15 +450,19 @@ def _free_log_handlers(stream):
     A converter that logs configures the root logger, if the program has not done so yet; that is
     undone.
     """
-    loggers = [logging.root, *logging.root.manager.loggerDict.values()]
-    for logger in loggers:
-        for handler in tuple(getattr(logger, "handlers", ())):  # a placeholder has none
+    for logger in _loggers():
+        for handler in tuple(logger.handlers):
             if getattr(handler, "stream", None) is not stream:
                 continue
             if logger is logging.root:
                 logger.removeHandler(handler)
             else:
                 handler.setStream(sys.stderr)
+
+
+def _loggers():
+    known = tuple(logging.root.manager.loggerDict.values())
+    return [logging.root, *(one for one in known if isinstance(one, logging.Logger))]
 
 
 def _explain(error, model, path, format):

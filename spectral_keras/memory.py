@@ -3,7 +3,7 @@
 import ctypes
 import platform
 
-__all__ = ["is_out_of_memory", "keep_freed_memory"]
+__all__ = ["clear_session", "is_out_of_memory", "keep_freed_memory"]
 
 # Numbers of glibc's mallopt(3).
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
@@ -39,6 +39,38 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError):
         return False
     return bool(set_option(_MMAP_MAX, 0) and set_option(_TRIM_THRESHOLD, _LARGEST))
+
+
+def clear_session(free_memory: bool = True) -> None:
+    """`keras.backend.clear_session`, after which the program's settings are what they were.
+
+    Keras' own forgets, besides names and graphs, the dtype policy, the distribution, and whether it
+    prints and filters tracebacks.
+
+    Args:
+        free_memory: whether to collect garbage, which takes long.
+
+    Example:
+
+    >>> import keras
+    >>> from spectral_keras.memory import clear_session
+    >>> keras.config.set_dtype_policy("float64")
+    >>> clear_session()
+    >>> keras.config.dtype_policy().name
+    'float64'
+    >>> keras.config.set_dtype_policy("float32")
+    """
+    import keras
+
+    config = keras.config
+    policy, distribution = config.dtype_policy(), keras.distribution.distribution()
+    prints = config.is_interactive_logging_enabled()
+    filters = config.is_traceback_filtering_enabled()
+    keras.backend.clear_session(free_memory=free_memory)
+    config.set_dtype_policy(policy)
+    keras.distribution.set_distribution(distribution)
+    (config.enable_interactive_logging if prints else config.disable_interactive_logging)()
+    (config.enable_traceback_filtering if filters else config.disable_traceback_filtering)()
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -216,7 +216,7 @@ TRAIN = [
     (("--adversarial-steps", "1" + 30 * "0"), "--adversarial-steps", "<= 10000"),
     (("--spectral-padding", "10000"), "--spectral-padding", "'10000'"),
     (("--kernel-size", "1000000000"), "--kernel-size", "'1000000000'"),
-    (("--epochs", "1" + 30 * "0"), "--epochs", "<= 2.14748e+09"),
+    (("--epochs", "1" + 30 * "0"), "--epochs", "<= 2147483647"),
     (("--image-size", "100000"), "--image-size", "'100000'"),
     (("--output", "nope/../x"), "--output nope/../x", "there is no folder"),
     (("--momentum", "1"), "--momentum", "'1'"),
@@ -468,7 +468,7 @@ EXPLAIN = [
     (("run", "--seed", "1" + 30 * "0"), "--seed", "1" + 30 * "0"),
     (("run", "--split-seed", HUGE), "--split-seed", HUGE),
     (("run", "--heat-map-norm", "1e999"), "--heat-map-norm", "'1e999'"),
-    (("run", "--images", "1" + 30 * "0"), "--images", "<= 2.14748e+09"),
+    (("run", "--images", "1" + 30 * "0"), "--images", "<= 2147483647"),
     (("run", "--image-size", "100000"), "--image-size", "'100000'"),
     (("run", "--pixel-range", "0", "nan"), "--pixel-range", "'nan'"),
     (("run", "--output", "nope/../x"), "--output nope/../x", "there is no folder"),
@@ -483,7 +483,7 @@ def test_explain(here, capsys, arguments, name, received):
 
 COPY = [
     (("--seed", "1" + 30 * "0"), "--seed", "1" + 30 * "0"),
-    (("--images", "1" + 30 * "0"), "--images", "<= 2.14748e+09"),
+    (("--images", "1" + 30 * "0"), "--images", "<= 2147483647"),
     (("--output", "nope/../x"), "--output nope/../x", "there is no folder"),
     (("--corruptions", "fgo"), "--corruptions", "'fgo'"),
     (("--corruptions",), "--corruptions", "at least one"),

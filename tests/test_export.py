@@ -376,6 +376,13 @@ class TestArguments:
         with pytest.raises(ValueError, match=r"`input_shape` must fit 'network'.*\(8, 8, 3\)"):
             export(network(), tmp_path / "m", "saved_model", input_shape=(8, 9, 3))
 
+    @on_tensorflow
+    @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names in UTF-8 only")
+    def test_a_name_that_tensorflow_does_not_take(self, tmp_path):
+        with pytest.raises(ExportError, match="in UTF-8 only"):
+            export(network(), tmp_path / "\udcff", "saved_model")
+        assert list(tmp_path.iterdir()) == []
+
     def test_path_through_a_file(self, tmp_path):
         (tmp_path / "file").write_text("")
         with pytest.raises(ValueError, match="goes through a file"):
@@ -396,6 +403,8 @@ def test_logging_of_the_program_still_works(tmp_path, monkeypatch, format):
     monkeypatch.setattr(logging.root, "handlers", [])
     library = logging.getLogger("spectral_keras_tests")
     original = export_module._RUNNERS[format]
+    levels = {one: one.level for one in export_module._loggers()}
+    monkeypatch.setattr(sys, "stdout", None)  # as of a service
 
     def run(path):
         logging.warning("configures the root logger")
@@ -407,4 +416,5 @@ def test_logging_of_the_program_still_works(tmp_path, monkeypatch, format):
     (handler,) = library.handlers
     library.removeHandler(handler)
     assert logging.root.handlers == []
+    assert {one: one.level for one in levels} == levels
     assert handler.stream is sys.stderr and not handler.stream.closed

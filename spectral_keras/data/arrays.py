@@ -48,7 +48,7 @@ def check_labels(
     elif labels.dtype.kind not in "iu":
         raise DataError(f"{where} has data type {labels.dtype}: expected integers 0, 1, 2, ...")
     # As integers of Python: float16 knows no larger number than 65504.
-    low, high = (int(labels.min()), int(labels.max())) if count else (0, 0)
+    low, high = (_Label(labels.min()), _Label(labels.max())) if count else (0, 0)
     if low < 0:
         raise DataError(
             f"{where} holds the label {low}: labels must be 0 or more "
@@ -62,6 +62,13 @@ def check_labels(
     if high > np.iinfo(np.int32).max:
         raise DataError(f"{where} holds the label {high}: use 0, 1, 2, ...")
     return labels.astype(np.int32)
+
+
+class _Label(int):
+    """An integer that is shown in a few digits: a float may be 10 ** 300."""
+
+    def __format__(self, spec):
+        return super().__format__(spec) if abs(self) < 2**64 else f"{float(self):g}"
 
 
 def check_images(images: npt.ArrayLike, where: str) -> np.ndarray:
@@ -89,11 +96,15 @@ def check_images(images: npt.ArrayLike, where: str) -> np.ndarray:
         )
     result = np.empty(images.shape, np.uint8)
     for start in range(0, len(images), CHUNK):
-        block = images[start : start + CHUNK].astype(np.float32)
-        low, high = block.min(), block.max()  # NaN propagates through both
-        if not (np.isfinite(low) and np.isfinite(high)):
-            raise DataError(f"{where} holds pixels that are not finite (NaN or infinity): clean it")
-        if low < 0 or high > 1:
+        part = images[start : start + CHUNK]
+        with np.errstate(over="ignore"):  # to infinity, which is refused
+            block = part.astype(np.float32)
+        if not (block.min() >= 0 and block.max() <= 1):  # NaN is neither
+            low, high = part.min(), part.max()
+            if not (np.isfinite(low) and np.isfinite(high)):
+                raise DataError(
+                    f"{where} holds pixels that are not finite (NaN or infinity): clean it"
+                )
             raise DataError(
                 f"{where} holds floats from {low:.4g} to {high:.4g}: expected floats in [0, 1] "
                 f"or uint8 in [0, 255]"

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import logging
 import math
 import numbers
 import os
@@ -17,7 +18,8 @@ from spectral_keras.data.checksums import without_checksum
 from spectral_keras.data.errors import DataError
 from spectral_keras.data.files import open_regular, read_regular
 from spectral_keras.data.tfds import find_builder, import_tfds, open_builder
-from spectral_keras.data.tfds_reader import Reader, quiet
+from spectral_keras.data.tfds_reader import Reader
+from spectral_keras.logs import quiet
 
 __all__ = ["MANIFEST", "NAMES", "SEVERITIES", "CorruptedImages", "load_corrupted"]
 
@@ -431,7 +433,7 @@ def _readable(where):
 def _load_tfds(data_dir, limit):
     store = _Builders(data_dir, limit)
     reader = store.reader(NAMES[0], SEVERITIES[0])
-    with quiet():
+    with quiet("absl", logging.CRITICAL):
         labels = reader.labels("test")
     if limit is not None and limit < len(labels):
         labels = labels[arrays.balanced_prefix(labels, limit)]
@@ -457,11 +459,11 @@ class _Builders:
 
     def piece(self, name, severity, chosen):
         reader = self.reader(name, severity)
-        with quiet():
+        with quiet("absl", logging.CRITICAL):
             return reader.limited("test", self.limit)  # the limit chooses
 
     def identity(self, name):
         full = f"{BUILDER}/{TFDS_NAMES[name]}_{SEVERITIES[0]}"
-        with quiet():
+        with quiet("absl", logging.CRITICAL):
             builder = find_builder(self.module, full, self.data_dir)
         return f"{BUILDER}/{TFDS_NAMES[name]}:{builder.info.version}"

@@ -3,6 +3,7 @@
 import dataclasses
 import numbers
 import os
+import warnings
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -69,6 +70,9 @@ def load(
     stream_above: int | None = None,
 ) -> Dataset:
     """Load an image classification data set.
+
+    Where Keras is not on TensorFlow, the first set by name hides GPUs from TensorFlow for the whole
+    process: it only decodes, and would take their memory.
 
     Args:
         name: `"digits"` (scikit-learn's scans as 32x32x1; no download); `"planted"` or
@@ -143,7 +147,10 @@ def load(
     stream_above = _check_limit("stream_above", stream_above)
     streaming = {"stream": stream, "stream_above": stream_above}
     try:
-        parts = _read(name, data_dir, limit, limit_test, image_size, grayscale, streaming)
+        with warnings.catch_warnings():
+            # What Pillow cannot read is an error; of what it can, it warns of sizes and of EXIF.
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+            parts = _read(name, data_dir, limit, limit_test, image_size, grayscale, streaming)
         parts = _limit_and_convert(parts, limit, limit_test, image_size, grayscale)
     except MemoryError as error:
         raise DataError(

@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import logging
 import os
 import pathlib
 import sys
@@ -14,7 +15,8 @@ from spectral_keras.data import arrays
 from spectral_keras.data.errors import DataError, first_line, shown
 from spectral_keras.data.files import open_regular
 from spectral_keras.data.streamed import streams
-from spectral_keras.data.tfds_reader import Reader, StreamedReader, quiet
+from spectral_keras.data.tfds_reader import Reader, StreamedReader
+from spectral_keras.logs import quiet, redirecting
 
 __all__ = ["find_builder", "import_tfds", "load_tfds", "open_builder"]
 
@@ -52,7 +54,7 @@ def load_tfds(
     builder, keys = open_builder(tfds, name, data_dir, training=True)
     splits = builder.info.splits
     test_split = next((key for key in ("test", "validation") if key in splits), None)
-    with quiet():
+    with quiet("absl", logging.CRITICAL):  # attempts, and deprecations of TFDS' own
         reader, streamed, how = _choose_reader(
             (tfds, builder, name, *keys, image_size),
             [("train", limit)] + ([(test_split, limit_test)] if test_split else []),
@@ -146,7 +148,7 @@ def open_builder(
     Raises:
         DataError: if there is no such set, or it cannot be downloaded or used.
     """
-    with quiet():
+    with quiet("absl", logging.CRITICAL):  # attempts, and deprecations of TFDS' own
         builder = find_builder(tfds, name, data_dir)
         keys = _supervised_keys(tfds, builder, name)
         if training and builder.name in EVALUATION_ONLY:
@@ -249,7 +251,7 @@ def _prepare(builder, name):
     try:
         if builder.is_prepared():
             return
-        with contextlib.redirect_stdout(sys.stderr):  # the lines beside the bars
+        with redirecting, contextlib.redirect_stdout(sys.stderr):  # the lines beside the bars
             builder.download_and_prepare()
     except Exception as error:
         _remove_empty_folders(builder)

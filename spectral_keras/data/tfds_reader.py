@@ -2,10 +2,8 @@
 
 import concurrent.futures
 import contextlib
-import logging
 import os
 import types
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,21 +14,9 @@ from spectral_keras.data.errors import DataError, first_line
 from spectral_keras.data.records import TFRecords, image_of, interleaved, label_of
 from spectral_keras.data.streamed import StreamedImages, different_sizes
 
-__all__ = ["Reader", "StreamedReader", "quiet"]
+__all__ = ["Reader", "StreamedReader"]
 
 READ_BATCH = 1000
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """TFDS logs its attempts and deprecations of its own, of which the user knows nothing."""
-    logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 class Reader:

@@ -161,7 +161,7 @@ class ResumableFit:
         if self.write:
             self._save()
         with contextlib.suppress(OSError):
-            sys.stdout.flush()
+            print(end="", flush=True)
 
     def _save(self):
         counters = {

@@ -159,6 +159,21 @@ def check_output(path: str | os.PathLike, option: str = "--output") -> None:
         raise CommandError(f"{option} {path}: the folder {above} cannot be written")
 
 
+def check_utf8(path: str | os.PathLike, writer: str) -> None:
+    """Refuse a folder whose name is not in UTF-8, before TensorFlow fails to write into it.
+
+    Args:
+        path: the folder.
+        writer: what writes through TensorFlow, for the message.
+    """
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        raise CommandError(
+            f"{writer} takes names in UTF-8 only, not {path}: name another folder with --output"
+        ) from None
+
+
 class WorkFolder:
     """A folder of results, and its lock: one process at a time works in it.
 
@@ -334,6 +349,17 @@ class WorkFolder:
                     (self.path / name).unlink()
         if overwrite and self.begun:
             self._clear()
+        self._check_links()
+
+    def _check_links(self):
+        """Refuse folders below that are links out of it: what is written there lands elsewhere."""
+        root = self.path.resolve()
+        for above, folders, _ in os.walk(self.path):
+            for path in (pathlib.Path(above, name) for name in folders):
+                if path.is_symlink() and not path.resolve().is_relative_to(root):
+                    raise CommandError(
+                        f"{path} is a link out of the folder {self.shown}: remove it"
+                    )
 
     def _clear(self):
         """Delete the work, the mark last: until then the folder is known as ours."""

@@ -34,7 +34,7 @@ SEEDS = 2**32  # NumPy's global generator takes no others
 # No count of this project (images, epochs, pixels, units, steps) is larger.
 _LARGEST_COUNT = 2**31 - 1
 # Beyond these a float32 is zero or infinite.
-_LARGEST_FLOAT = 1e30
+_LARGEST_FLOAT, _SMALLEST_FLOAT = 1e30, 1e-30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -366,14 +366,17 @@ class number(_Kind):  # noqa: N801 (used as a function)
             raise argparse.ArgumentTypeError(
                 f"expected a value {sign} {self.low}, received {value!r}"
             )
+        if self.kind is float and 0 < abs(value) < _SMALLEST_FLOAT:
+            zero = "" if self.low_open and self.low == 0 else "0 or "
+            raise argparse.ArgumentTypeError(
+                f"expected {zero}a value >= {_SMALLEST_FLOAT:g}, received {value!r}"
+            )
         high, is_open = self.high, self.high_open
         if high is None:
             high, is_open = (_LARGEST_COUNT if self.kind is int else _LARGEST_FLOAT), False
         if value > high or (is_open and value == high):
-            sign = "<" if is_open else "<="
-            raise argparse.ArgumentTypeError(
-                f"expected a value {sign} {high:g}, received {value!r}"
-            )
+            sign, end = "<" if is_open else "<=", high if isinstance(high, int) else f"{high:g}"
+            raise argparse.ArgumentTypeError(f"expected a value {sign} {end}, received {value!r}")
 
 
 class fraction(_Kind):  # noqa: N801
@@ -396,14 +399,7 @@ class fraction(_Kind):  # noqa: N801
             ) from None
 
     def check(self, value):
-        number(float).check(value)
-        if value < 0 or (self.low_open and value == 0):
-            sign = ">" if self.low_open else ">="
-            raise argparse.ArgumentTypeError(f"expected a value {sign} 0, received {value!r}")
-        if value > self.high:
-            raise argparse.ArgumentTypeError(
-                f"expected a value <= {self.high:g}, received {value!r}"
-            )
+        number(float, 0, self.low_open, self.high, False).check(value)
 
 
 class one_of(_Kind):  # noqa: N801

@@ -4,7 +4,19 @@ import sys
 import time
 from typing import Any, Self
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "on_terminal", "verbosity"]
+
+
+def on_terminal() -> bool:
+    """Whether the standard output is a terminal; a program may have none at all."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def verbosity() -> int:
+    """Keras' `verbose`: bars on a terminal, lines elsewhere, nothing without a standard output."""
+    if sys.stdout is None:
+        return 0
+    return 1 if on_terminal() else 2
 
 
 class Progress:
@@ -36,7 +48,7 @@ class Progress:
 
     def __call__(self, done: int, total: int) -> None:
         """Show that `done` of `total` units are done."""
-        if not sys.stdout.isatty():
+        if not on_terminal():
             return
         if self._bar is None:
             import keras

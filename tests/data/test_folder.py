@@ -1,5 +1,6 @@
 import os
 import struct
+import warnings
 
 import numpy as np
 import pytest
@@ -43,6 +44,14 @@ class TestContract:
         reds = np.concatenate([data.x_train, data.x_test])[..., 0]
         assert np.all(reds == reds[:, :1, :1])  # each image is still of one colour
         assert sorted(reds[:, 0, 0]) == sorted([*range(10), *range(10), 50])
+
+    @pytest.mark.parametrize("size", [None, 4])
+    def test_of_a_large_image_pillow_does_not_warn(self, flowers, monkeypatch, size):
+        """As it does of 12000 x 9000 pixels; warnings are errors here."""
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 23)  # of 24
+        filters = list(warnings.filters)
+        assert len(load(flowers, image_size=size, validation_fraction=0).x_train) == 16
+        assert warnings.filters == filters
 
     def test_sixteen_bit_images_are_refused(self, flowers):
         write_image(flowers / "rose" / "deep.png", 40000, mode="I;16")
@@ -190,7 +199,6 @@ class TestCorrectness:
         found = load(tmp_path, validation_fraction=0, image_size=(4, 10)).x_train[0].astype(int)
         assert np.abs(found - np.asarray(resized)).max() <= 2  # a JPEG may be reduced before
 
-    @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")  # Pillow's
     def test_a_damaged_description_costs_no_image(self, flowers):
         path = flowers / "rose" / "odd.jpg"
         broken = b"Exif\0\0II*\0" + struct.pack("<I", 8) + b"\xff" * 9

@@ -47,6 +47,10 @@ BAD = {
     "complex": ({"x_train": FLOATS.astype(complex)}, "data type complex128"),
     "text pixels": ({"x_train": np.full((20, 6, 5, 3), "a")}, "data type <U1"),
     "NaN": ({"x_train": with_value(FLOATS, np.nan)}, "not finite"),
+    "not float32": (
+        {"x_train": with_value(FLOATS.astype(float), 1e300)},
+        r"floats from .* to 1e\+300: expected",
+    ),
     "infinity": ({"x_train": with_value(FLOATS, np.inf)}, "not finite"),
     "above 1": ({"x_train": FLOATS * 255}, r"floats from .* to .*: expected floats in \[0, 1\]"),
     "below 0": ({"x_train": FLOATS - 0.5}, r"expected floats in \[0, 1\]"),
@@ -58,6 +62,7 @@ BAD = {
     "label rank": ({"y_train": np.zeros((20, 1, 1), int)}, "expected one integer per image"),
     "fractions": ({"y_train": np.arange(20) / 5}, "not integers"),
     "NaN label": ({"y_train": with_value(np.arange(20.0) % 4, np.nan)}, "not integers"),
+    "huge label": ({"y_train": with_value(np.arange(20.0) % 4, 1e300)}, r"the label 1e\+300: use"),
     "text labels": ({"y_train": np.array(list("abcd") * 5)}, "expected integers"),
     "negative": ({"y_train": np.arange(20) % 4 - 1}, "label -1"),
     "one-based": ({"y_train": np.arange(20) % 4 + 1}, "number the classes 0 to 3"),
@@ -159,7 +164,7 @@ class TestCorrectness:
             x_train=np.zeros((20, 6, 5), np.uint8),
             x_test=np.zeros((8, 6, 5, 1), np.uint8),
             y_train=(np.arange(20) % 4).reshape(20, 1).astype(np.uint8),
-            y_test=(np.arange(8) % 4).astype(np.float64),
+            y_test=(np.arange(8) % 4).astype(np.float16),
         )
         data = load(path, validation_fraction=0)
         assert data.input_shape == (6, 5, 1)

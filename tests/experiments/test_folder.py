@@ -106,6 +106,24 @@ class TestOpen:
             begun.open()
         assert (tmp_path / "letter.txt").read_text() == "dear"
 
+    def test_a_folder_that_is_a_link_is_not_written_into(self, begun, tmp_path):
+        (tmp_path / "outside").mkdir()
+        (begun / "parts" / "inside").mkdir(parents=True)
+        (begun / "same").symlink_to("parts")
+        begun.open()
+        begun.close()
+        (begun / "parts" / "out").symlink_to(tmp_path / "outside")
+        with pytest.raises(CommandError, match="parts/out is a link out of the folder"):
+            begun.open()
+        begun.close()
+        (begun / "parts" / "out").unlink()
+        (begun / "pictures").symlink_to(tmp_path / "outside")
+        (tmp_path / "outside" / "1.png").write_text("")
+        begun.open(overwrite=True)
+        begun.close()
+        assert os.listdir(tmp_path / "outside") == ["1.png"]
+        assert not os.path.lexists(begun / "pictures")
+
     @pytest.mark.parametrize("name", [".lock", "config.json"])
     def test_a_pipe_is_not_waited_for(self, begun, name):
         (begun / name).unlink()

@@ -81,6 +81,7 @@ def test_a_bad_command_line_is_one_line(capsys, words, line):
         ({"cups": True}, "argument --cups: expected an integer, received True"),
         ({"sort": "red"}, "argument --sort: expected one of green, black, received 'red'"),
         ({"sugar": float("nan")}, "argument --sugar: expected a finite number, received nan"),
+        ({"sugar": 1e-46}, "argument --sugar: expected 0 or a value >= 1e-30, received 1e-46"),
         ({"secret": "yes"}, "argument --secret: expected true or false, received 'yes'"),
     ],
 )
@@ -146,6 +147,7 @@ class TestTraining:
             ({"adversarial_eps": "1e999999999"}, "argument --adversarial-eps: expected a number"),
             ({"spectral_padding": 10_000}, "argument --spectral-padding: expected a value <= 512"),
             ({"warmup_epochs": 1e308}, "argument --warmup-epochs: expected a value <= 1e+30"),
+            ({"learning_rate": 1e-50}, "argument --learning-rate: expected a value >= 1e-30"),
             ({"adversarial_steps": 10**30}, "argument --adversarial-steps: expected a value <="),
             ({"resume": True, "overwrite": True}, "--resume and --overwrite exclude each other"),
         ],

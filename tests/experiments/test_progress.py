@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from spectral_keras.experiments.progress import Progress
+from spectral_keras.experiments.progress import Progress, verbosity
 
 
 def work(result="", units=3):
@@ -33,3 +33,17 @@ def test_what_fails_has_no_last_line(capsys):
     with pytest.raises(OSError), Progress("masks"):
         raise OSError
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("terminal", "expected"), [(None, 0), (True, 1), (False, 2)])
+def test_verbosity_of_keras(monkeypatch, terminal, expected):
+    if terminal is None:
+        monkeypatch.setattr("sys.stdout", None)
+    else:
+        monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)
+    assert verbosity() == expected
+
+
+def test_without_a_standard_output_it_shows_nothing(monkeypatch):
+    monkeypatch.setattr("sys.stdout", None)
+    work("3 of 3")

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import keras
 import numpy as np
@@ -317,6 +318,17 @@ class TestBadInput:
         assert err.count("\n") == 1 and "Traceback" not in err
         assert out == ""
         assert not (tmp_path / "run").exists()
+
+    @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="of TensorFlow")
+    @pytest.mark.parametrize("option", [("--export", "onnx"), ("--tensorboard",)])
+    def test_names_that_tensorflow_does_not_take(self, command, npz, tmp_path, monkeypatch, option):
+        """Before the training; without these options it works."""
+        installed = types.SimpleNamespace(util=types.SimpleNamespace(find_spec=str))
+        monkeypatch.setattr(_train, "importlib", installed)
+        status, _, err = command("--dataset", npz, "--output", tmp_path / "\udcff", *option)
+        assert status == 2 and err.count("\n") == 1
+        assert f"{option[0]} takes names in UTF-8 only" in err
+        assert not (tmp_path / "\udcff").exists()
 
     @pytest.mark.parametrize(
         ("dataset", "message"),

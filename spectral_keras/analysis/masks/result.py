@@ -9,6 +9,7 @@ import io
 import json
 import os
 import pathlib
+import secrets
 from typing import Any
 
 import keras
@@ -19,18 +20,24 @@ _STATE = "state"
 
 
 def write(path: str | os.PathLike, kind: str, arrays: dict[str, np.ndarray], state: dict) -> None:
-    """Write arrays and a JSON-plain dict under a temporary name, then move it."""
+    """Write arrays and a JSON-plain dict under a temporary name, then move it.
+
+    A name that nobody can know before, and no link is followed: the folder may be anybody's.
+    """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}.tmp")
     text = {_KIND: kind, _STATE: json.dumps(state)}
     packed: Any = {name: np.frombuffer(value.encode(), np.uint8) for name, value in text.items()}
     named: Any = {f"a_{name}": value for name, value in arrays.items()}
-    with open(temporary, "wb") as file:
-        np.savez(file, **packed, **named)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "xb") as file:
+            np.savez(file, **packed, **named)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def read(path: str | os.PathLike, kind: str) -> tuple[dict[str, np.ndarray], dict]:

@@ -10,6 +10,7 @@ from spectral_keras.experiments.folder import WorkFolder
 SETTINGS, REPORT = "settings.json", "explanation.json"
 _WHAT = "explanation of a model, by python -m models.explain"
 _PARTS = "checkpoints"
+_LARGEST = 2**33  # bytes of a file of masks
 _OWN = (
     REPORT, "explanation.png", "energies.csv", "examples.npz", "masks.npz", "class_masks.npz",
     "single_masks.npz", "heat_map.npy", _PARTS,
@@ -58,13 +59,14 @@ class Folder(WorkFolder):
         """The file where masks are kept that are being learned."""
         path = self.path / _PARTS / name
         with contextlib.suppress(FileNotFoundError):
-            open_regular(path, inside=self.path).close()  # no pipe, no link out of the folder
+            # No pipe, no link out of the folder.
+            open_regular(path, inside=self.path, limit=_LARGEST).close()
         return path
 
     def stored(self, kind, name):
         """The masks of a finished file; None if there are none or they are damaged."""
         try:
-            open_regular(self.path / name, inside=self.path).close()
+            open_regular(self.path / name, inside=self.path, limit=_LARGEST).close()
             return kind.load(self.path / name)
         except (OSError, ValueError, KeyError, TypeError):
             return None

@@ -9,6 +9,7 @@ from spectral_keras.experiments.command import (
     program,
     report_end,
 )
+from spectral_keras.experiments.folder import check_utf8
 from spectral_keras.experiments.options import flag
 from spectral_keras.experiments.saved_models import load_model
 from spectral_keras.experiments.train import devices as device_plans
@@ -102,7 +103,9 @@ def _train(options, folder, evaluate, command, devices):
         devices.check_same("the options", common)
     weights = StartingWeights(options.weights) if options.weights else None
     data, batches, model = _prepare(options, devices, weights)
-    use_tensorboard = _use_tensorboard(keras, options.tensorboard)
+    use_tensorboard = _use_tensorboard(keras, options.tensorboard, folder.path)
+    if options.export:
+        check_utf8(folder.path, "--export")
     run = Run(options, folder, model, data, devices, command, weights)
     devices.together(_open_folder, folder, options, chief_only=True)
     resumed, say = False, print if devices.chief else _say_nothing
@@ -399,8 +402,8 @@ def _export(folder, form):
         print(f'{form}: implementation="matmul" in {", ".join(report["rebuilt"])}')
 
 
-def _use_tensorboard(keras, wanted):
-    """Whether to write logs for TensorBoard; None means: if it can be done."""
+def _use_tensorboard(keras, wanted, path):
+    """Whether to write logs for TensorBoard into a folder; None means: if it can be done."""
     missing = [
         package
         for package in ("tensorflow", "tensorboard")
@@ -412,4 +415,12 @@ def _use_tensorboard(keras, wanted):
             "--tensorboard needs the TensorFlow backend and the package tensorboard "
             "(pip install tensorboard)"
         )
-    return possible if wanted is None else wanted
+    if wanted is False or not possible:
+        return False
+    try:
+        check_utf8(path, "--tensorboard")
+    except CommandError:
+        if wanted:
+            raise
+        return False
+    return True

@@ -177,8 +177,8 @@ class Devices:
         The orderly end of TensorFlow and of JAX waits for workers that may be gone.
         """
         if self.workers > 1 and status:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            for stream in (sys.stdout, sys.stderr):
+                print(end="", flush=True, file=stream)
             os._exit(status)
         sys.exit(status)
 

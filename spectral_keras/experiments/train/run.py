@@ -16,6 +16,7 @@ from spectral_keras.experiments.folder import (
     read_json,
     write_history,
 )
+from spectral_keras.experiments.progress import verbosity
 from spectral_keras.experiments.provenance import commit, conditions
 from spectral_keras.experiments.results import write_result
 from spectral_keras.experiments.saved_models import load_model, save_model
@@ -181,7 +182,7 @@ class Run:
                     self.options.epochs,
                     data=self.devices.feed(self.model, batches, self.progress.epochs_done),
                     callbacks=extra,
-                    verbose=(1 if sys.stdout.isatty() else 2) if self.devices.chief else 0,
+                    verbose=verbosity() if self.devices.chief else 0,
                 )
         except NonFiniteLossError as error:
             saved = "no epoch was finished before"
