@@ -157,9 +157,7 @@ def conv_bn(
         x = layer(_pool(x, stride, pooling, f"{name}_pool"))
     else:
         x = _pool(layer(x), stride, pooling, f"{name}_pool")
-    x = BatchNormalization(
-        axis=channel_axis(), momentum=0.9, epsilon=1e-5, name=f"{name}_bn"
-    )(x)
+    x = BatchNormalization(axis=channel_axis(), momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
     return activate(x, activation, name)
 
 

@@ -64,9 +64,15 @@ def test_text_agrees_with_recipe_and_result(name):
 
 def test_every_network_has_its_command_and_no_other():
     files = {path.stem for path in (ROOT / "models").glob("*.py")}
-    assert files - {"__init__", "__main__", "corrupt", "evaluate", "explain", "registry"} == set(
-        registry.names()
-    )
+    assert files - {
+        "__init__",
+        "__main__",
+        "corrupt",
+        "evaluate",
+        "explain",
+        "preset",
+        "registry",
+    } == set(registry.names())
 
 
 @pytest.mark.parametrize(
