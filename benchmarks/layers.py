@@ -54,7 +54,13 @@ def main(arguments=None):
 
 def cases():
     """All cases, of pooling, convolution, masks and training."""
-    return [*pooling_cases(), *convolution_cases(), *mask_cases(), *training_cases()]
+    return [
+        *pooling_cases(),
+        *stride_cases(),
+        *convolution_cases(),
+        *mask_cases(),
+        *training_cases(),
+    ]
 
 
 # Spectral pooling and frequency dropout against the usual ways and the usual pools.
@@ -172,6 +178,63 @@ def pooling_cases():
         _dropout_case((128, 27, 27, 96)),
         _dropout_case((128, 16, 16, 192)),
     ]
+
+
+# DiffStride, forward and both gradients, against its published computation by FFTs.
+
+_USUAL_STRIDE = "usual way (rfft2d, mask, crop, irfft2d)"
+
+
+def usual_diff_stride(strides, smoothness=4.0):
+    """Half spectrum, two ramps, the rows and columns where they are not 0, inverse transform."""
+    import tensorflow as tf
+
+    def ramp(stride, n, frequency):
+        return tf.clip_by_value((smoothness + n / (2 * stride) - frequency) / smoothness, 0, 1)
+
+    def pool(x):
+        height, width = x.shape[1], x.shape[2]
+        rows = ramp(
+            strides[0], height, tf.constant(np.abs(np.fft.fftfreq(height, 1 / height)), x.dtype)
+        )
+        columns = ramp(strides[1], width, tf.range(width // 2 + 1, dtype=x.dtype))
+        z = tf.signal.rfft2d(tf.transpose(x, (0, 3, 1, 2)))
+        z = z * tf.cast(rows[:, None] * columns, z.dtype)
+        z = tf.gather(z, tf.where(rows > 0)[:, 0], axis=2)
+        z = tf.gather(z, tf.where(columns > 0)[:, 0], axis=3)
+        return tf.transpose(tf.signal.irfft2d(z), (0, 2, 3, 1))
+
+    return pool
+
+
+def _stride_case(shape, stride):
+    import keras
+
+    from spectral_keras.layers import DiffStride
+
+    strides = keras.Variable([stride, stride])
+    usual = usual_diff_stride(strides)
+    layers = {
+        "DiffStride": DiffStride(stride),
+        'DiffStride(output_size="initial")': DiffStride(stride, output_size="initial"),
+    }
+    ways = {
+        _USUAL_STRIDE: lambda: training_step(usual, random_input(shape), variables=[strides]),
+        **{
+            label: lambda layer=layer: _layer_step(layer, shape, training_step)
+            for label, layer in layers.items()
+        },
+    }
+    layers["DiffStride"].build(shape)
+    frozen = layers["DiffStride"].freeze()
+    ways["freeze(), a SpectralPool"] = lambda: training_step(frozen, random_input(shape))
+    size = frozen.output_size[0]
+    name = f"learned stride {shape[1]}->{size}"
+    return Case(name, _text(shape, size), _USUAL_STRIDE, ways)
+
+
+def stride_cases():
+    return [_stride_case((128, 32, 32, 96), 2.0), _stride_case((8, 224, 224, 16), 2.0)]
 
 
 # Convolution over kernel sizes, and the convolution that also pools, against Conv2D.

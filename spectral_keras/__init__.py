@@ -28,6 +28,7 @@ _PARTS = (
     "models",
     "ops",
     "precision",
+    "regularizers",
     "training",
     "windows",
 )
@@ -65,7 +66,7 @@ def _register():
             "KERAS_BACKEND (tensorflow, jax or torch)",
             name=backend,
         ) from None
-    for part in ("layers", "initializers", "constraints", "windows", "training"):
+    for part in ("layers", "initializers", "constraints", "regularizers", "windows", "training"):
         importlib.import_module(f"{__name__}.{part}")
 
 

@@ -6,7 +6,35 @@ from typing import Any
 import keras
 from keras import ops
 
-__all__ = ["UnitInterval", "get"]
+from spectral_keras.ops.validation import check_number
+
+__all__ = ["AtLeast", "UnitInterval", "get"]
+
+
+@keras.saving.register_keras_serializable(package="spectral_keras")
+class AtLeast(keras.constraints.Constraint):
+    """Raises weights to `low` after every optimiser step, as the strides of `DiffStride` to 1.
+
+    Args:
+        low: number.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from spectral_keras.constraints import AtLeast
+    >>> np.asarray(AtLeast(1.0)(np.array([-0.5, 1.25], "float32"))).tolist()
+    [1.0, 1.25]
+    """
+
+    def __init__(self, low: float) -> None:
+        self.low = check_number("low", low)
+
+    def __call__(self, w: Any) -> Any:
+        return ops.maximum(w, ops.cast(self.low, w.dtype))
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments."""
+        return {"low": self.low}
 
 
 @keras.saving.register_keras_serializable(package="spectral_keras")

@@ -45,6 +45,8 @@ LAYERS = [
     (layers.SpectralPool, (4,), {"data_format": "nhwc"}, "data_format", "'nhwc'"),
     (layers.SpectralPool, (4,), {"frequency_dropout": 2}, "frequency_dropout", "2"),
     (layers.SpectralPool, (4,), {"window": "hann"}, "window", "'hann'"),
+    (layers.DiffStride, (0.5,), {}, "strides", "0.5"),
+    (layers.DiffStride, (2.0,), {"smoothness": NAN}, "smoothness", "nan"),
     (layers.SpectralConv2D, (4, 3), {"parametrization": "half"}, "parametrization", "'half'"),
     (layers.FrequencyDropout, (-0.1,), {}, "min_fraction", "-0.1"),
     (layers.FrequencyDropout, (1.5,), {}, "min_fraction", "1.5"),

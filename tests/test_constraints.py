@@ -9,6 +9,13 @@ from spectral_keras import constraints
 from tests.oracles import random_images, to_numpy
 
 
+def test_at_least_comes_back():
+    constraint = constraints.AtLeast(1.5)
+    again = keras.constraints.get(json.loads(json.dumps(keras.constraints.serialize(constraint))))
+    w = np.array([-2.0, 1.5, 3.0], "float32")
+    np.testing.assert_array_equal(to_numpy(again(w)), [1.5, 1.5, 3.0])
+
+
 class TestUnitInterval:
     def test_clips_and_keeps_what_is_inside(self):
         w = np.array([[-2.0, -0.0, 0.25], [1.0, 1.0001, 7.0]], "float32")

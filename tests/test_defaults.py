@@ -15,6 +15,7 @@ SHAPES = [(8, 8, 1), (8, 8, 4), (224, 224, 1), (224, 224, 4)]
 LAYERS = [
     ("SpectralPool", {"scale": 0.5}),
     ("HartleySpectralPool", {"scale": 0.5}),
+    ("DiffStride", {"output_size": "initial"}),
     ("FrequencyDropout", {"min_fraction": 0.5}),
     ("SpectralConv2D", {"filters": 2, "kernel_size": 3}),
     ("FFTConv2D", {"filters": 2, "kernel_size": 3}),

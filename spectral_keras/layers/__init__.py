@@ -2,6 +2,7 @@
 
 from spectral_keras.layers.batch_normalization import BatchNormalization
 from spectral_keras.layers.channel_gate import ChannelGate
+from spectral_keras.layers.diff_stride import DiffStride
 from spectral_keras.layers.fft_conv2d import FFTConv2D
 from spectral_keras.layers.fft_conv_pool2d import FFTConvPool2D
 from spectral_keras.layers.fourier_mask import FourierMask
@@ -15,6 +16,7 @@ from spectral_keras.layers.spectral_pool import SpectralPool
 __all__ = [
     "BatchNormalization",
     "ChannelGate",
+    "DiffStride",
     "FFTConv2D",
     "FFTConvPool2D",
     "FourierMask",

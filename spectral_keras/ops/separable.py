@@ -25,12 +25,12 @@ FEW_CHANNELS = 4
 HALVING_SIZE = 96
 
 
-def apply_separable(x, matrix_h, matrix_w, data_format=None):
+def apply_separable(x, matrix_h, matrix_w, data_format=None, *, trainable=False):
     """Multiplies the height axis by `matrix_h` and the width axis by `matrix_w`.
 
     out[b, p, q, c] = sum over m, n of matrix_h[p, m] * matrix_w[q, n] * x[b, m, n, c]
 
-    The product runs in x's dtype.  No gradient flows into the matrices.
+    The product runs in x's dtype.  A gradient flows into the matrices if they are `trainable`.
 
     Args:
         x: float tensor of rank 4, height and width known.
@@ -38,12 +38,15 @@ def apply_separable(x, matrix_h, matrix_w, data_format=None):
             constant of the graph; or a tensor of shape (out, in), or (batch, out, in) for one
             matrix a sample.
         data_format: "channels_last", "channels_first" or None for Keras' global setting.
+        trainable: whether to differentiate by the matrices, which are then tensors.
 
     Returns:
         Tensor of x's dtype with the two spatial sizes replaced.
     """
     data_format = check_data_format(data_format)
     x = ops.convert_to_tensor(x)
+    if trainable:
+        return _apply(x, matrix_h, matrix_w, data_format)
     if keras.backend.backend() == "tensorflow":
         return _apply_tensorflow(x, matrix_h, matrix_w, data_format)
     return _apply(x, _constant(matrix_h), _constant(matrix_w), data_format)

@@ -103,7 +103,7 @@ def apply_matrices(x, matrix_h, matrix_w, data_format):
     """`separable.apply_separable` of images of unknown size, tensors for matrices."""
     if data_format == "channels_last":
         x = ops.transpose(x, (0, 3, 1, 2))
-    matrix_h, matrix_w = (ops.stop_gradient(ops.cast(m, x.dtype)) for m in (matrix_h, matrix_w))
+    matrix_h, matrix_w = (ops.cast(m, x.dtype) for m in (matrix_h, matrix_w))
     if len(matrix_h.shape) == 3:
         matrix_h, matrix_w = ops.expand_dims(matrix_h, 1), ops.expand_dims(matrix_w, 1)
     x = matrix_h @ x @ ops.swapaxes(matrix_w, -2, -1)

@@ -10,6 +10,7 @@ import pytest
 from spectral_keras import layers
 from spectral_keras.constraints import UnitInterval
 from spectral_keras.initializers import DFTInitializer
+from spectral_keras.regularizers import InverseStride
 from spectral_keras.windows import Ramp
 from tests.oracles import compiled, random_images, to_numpy
 
@@ -43,6 +44,18 @@ LAYERS = {
         {"scale": 0.5, "nyquist": "isometric", "implementation": "fft", "window": "hamming"},
     ],
     "HartleySpectralPool": [{"output_size": 4, "window": [2.0, Ramp(3.0, 1.5)]}],
+    "DiffStride": [
+        # JAX compiles for one size.
+        {"output_size": "initial" if keras.backend.backend() == "jax" else None},
+        {
+            "strides": [1.5, 2],
+            "output_size": "initial",
+            "smoothness": 2.0,
+            "regularizer": InverseStride(0.5),
+            "norm": "ortho",
+        },
+        {"shared": True, "output_size": (5, 4), "regularizer": "l2"},
+    ],
     "FrequencyDropout": [
         {"min_fraction": 0.5},
         {"min_fraction": 0.25, "per_sample": True, "seed": 1, "implementation": "fft"},
