@@ -189,7 +189,9 @@ def _parse(figure, argv):
         default=f"runs/figures/{figure.runs_of or figure.name}",
         help="folder of the training runs",
     )
-    parser.add_argument("--data-dir", help="folder of the TFDS data sets (default: TFDS' own)")
+    parser.add_argument(
+        "--data-dir", help="folder of the TFDS data sets (default: TFDS' own), or of NAME.npz files"
+    )
     parser.add_argument("--overwrite", action="store_true", help="discard earlier results first")
     return parser.parse_args(argv)
 

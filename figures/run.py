@@ -63,7 +63,7 @@ class RunOptions(Options):
     results: str = option(str(_figure.RESULTS), "folder of the JSON and the PNG", kind=path)
     runs: str = option("runs/figures", "folder of the training runs", kind=path)
     data_dir: str | None = option(
-        None, "folder of the TFDS data sets", kind=path, shown="TFDS' own"
+        None, "folder of the TFDS data sets, or of NAME.npz files", kind=path, shown="TFDS' own"
     )
 
 

@@ -85,7 +85,8 @@ def load(
             BMP, WebP or GIF, also in sub-folders of a class; turned upright as their EXIF
             orientation says). Data without a test set give a fifth of every class to it, always
             the same one.
-        data_dir: where TensorFlow Datasets keeps its files; its own default if None.
+        data_dir: where TensorFlow Datasets keeps its files; its own default if None.  A file
+            `NAME.npz` there goes before them: the data set NAME without TensorFlow.
         limit: use only so many training images (before the validation split), with the
             class shares of the whole; always the same ones.
         limit_test: the same for the test set.
@@ -218,6 +219,8 @@ def _read(name, data_dir, limit, limit_test, image_size, grayscale, streaming):
         raise DataError(f"{name} is neither an .npz file nor a folder: convert it to .npz")
     if looks_like_path:
         raise DataError(f"no such file or folder: {name}: give an .npz file or a folder of classes")
+    if data_dir is not None and os.path.isfile(file := os.path.join(data_dir, f"{name}.npz")):
+        return load_npz(file)
     return load_tfds(name, data_dir, limit, limit_test, image_size, **streaming)
 
 

@@ -145,3 +145,17 @@ class TestCorrectness:
         # The mean survives a filter that covers all pixels; picking every other one loses it.
         means = [data.x_train.mean((1, 2, 3)) for data in (full, half)]
         np.testing.assert_allclose(*means, rtol=0.03)
+
+
+def test_a_file_of_the_name_goes_before_tfds(tmp_path):
+    """The data set without TensorFlow; elsewhere the name means what it did."""
+    rng = np.random.default_rng(0)
+    arrays = {
+        "x_train": rng.integers(0, 256, (20, 4, 4, 3), "uint8"), "y_train": np.arange(20) % 2,
+        "x_test": rng.integers(0, 256, (6, 4, 4, 3), "uint8"), "y_test": np.arange(6) % 2,
+    }  # fmt: skip
+    np.savez(tmp_path / "cifar10.npz", **arrays)
+    data = load("cifar10", data_dir=tmp_path, validation_fraction=0)
+    assert data.name == "cifar10"
+    np.testing.assert_array_equal(data.x_train, arrays["x_train"])
+    np.testing.assert_array_equal(data.y_test, arrays["y_test"])

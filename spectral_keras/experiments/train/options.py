@@ -66,7 +66,12 @@ class TrainOptions(Options):
         group=_DATA,
     )
     data_dir: str | None = option(
-        None, "folder of the TFDS data sets", kind=path, group=_DATA, shown="TFDS' own", free=True
+        None,
+        "folder of the TFDS data sets, or of NAME.npz files",
+        kind=path,
+        group=_DATA,
+        shown="TFDS' own",
+        free=True,
     )
     limit: int | None = option(
         None, "train on this many images (validation included)", kind=number(int, 1), group=_DATA
