@@ -48,23 +48,28 @@ PRESETS = {
         "search": _COMMON | {"limit": 160, "epochs": 1, "batch_size": 32, "width": 0.05},
         "retraining": _COMMON | {"limit": 200, "epochs": 2, "batch_size": 32, "width": 0.05},
     },
-    # A quarter of the filters.  A few thousand steps: learning rates below 0.003 and more than
-    # six pairs cannot be distinguished from untrained networks in it.
+    # Half of the filters, all images, trials long enough to rank; 5,300 steps each.  Learning rates
+    # below 0.003 cannot be distinguished from untrained networks in it.
     "cpu": {
-        "trials": {"cifar10": 14, "cifar100": 9},
-        "initial_points": 7,
-        "ranges": {"num_pairs": [1, 6], "learning_rate": [0.003, 0.1]},
+        "trials": {"cifar10": 12, "cifar100": 8},
+        "initial_points": 5,
+        "ranges": {"num_pairs": [2, 6], "learning_rate": [0.003, 0.3]},
         "search": _COMMON
         | {
-            "limit": 10_000,
-            "validation_fraction": 0.2,
-            "epochs": 4,
-            "batch_size": 32,
-            "width": 0.25,
+            "precision": "bfloat16",
+            "epochs": 15,
+            "batch_size": 128,
+            "width": 0.5,
             "schedule": "onecycle",
         },
         "retraining": _COMMON
-        | {"epochs": 20, "batch_size": 32, "width": 0.25, "schedule": "onecycle"},
+        | {
+            "precision": "bfloat16",
+            "epochs": 40,
+            "batch_size": 128,
+            "width": 0.5,
+            "schedule": "onecycle",
+        },
     },
     "paper": {
         "trials": {"cifar10": 60, "cifar100": 60},
