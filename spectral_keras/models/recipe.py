@@ -19,6 +19,8 @@ class Recipe:
         weight_decay: decoupled decay of every weight (Keras' `weight_decay`), 0 for none.
         schedule, warmup_epochs: see `spectral_keras.training.schedules`.
         augment: see `spectral_keras.augmentation.image.build_augmentation`.
+        ema: decay of the moving average of the weights that replaces them at the end of each epoch,
+            0 for none.
         label_smoothing: share of the label that is spread over all classes.
         tta: other views of a test image whose logits are averaged: "none" or "mirror".
         early_stopping: epochs without a better validation accuracy before the end, 0 for never.
@@ -38,6 +40,7 @@ class Recipe:
     schedule: str = "onecycle"
     warmup_epochs: float = 0.0
     augment: str = "crop_flip"
+    ema: float = 0.0
     label_smoothing: float = 0.0
     tta: str = "none"
     early_stopping: int = 0
@@ -55,6 +58,8 @@ class Recipe:
         if self.warmup_epochs:
             text += f", {self.warmup_epochs:g} epochs of warm-up"
         text += f", {self.epochs} epochs, batches of {self.batch_size}, augmentation {self.augment}"
+        if self.ema:
+            text += f", weights averaged with decay {self.ema:g}"
         if self.label_smoothing:
             text += f", label smoothing {self.label_smoothing:g}"
         if self.tta != "none":

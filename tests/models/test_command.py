@@ -158,6 +158,27 @@ class TestRun:
         assert "in epoch 1" in err and "test accuracy" not in out
         assert not {"result.json", "best.keras"} & {path.name for path in folder.iterdir()}
 
+    @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+    def test_moving_averages_of_the_weights_replace_them_at_each_epochs_end(self, optimizer):
+        options = TrainOptions(
+            "deep_spectral", ema=0.75, optimizer=optimizer, schedule="constant", learning_rate=0.1
+        )
+        weights = {}
+        for ema in (0.0, 0.75):
+            model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+            model.set_weights([np.arange(6.0).reshape(2, 3) / 8, np.zeros(3)])
+            _train.compile_model(keras, model, options.replaced(ema=ema), steps_per_epoch=2)
+            steps = weights[ema] = []
+            for _ in range(3):
+                model.train_on_batch(np.array([[1.0, -2.0]]), np.array([1]))
+                steps.append(np.array(model.get_weights()[0]))
+        first, second, third = weights[0.0]
+        np.testing.assert_allclose(weights[0.75][0], first, rtol=1e-6)
+        # Keras' average starts as the weights after the first step.
+        average = 0.75 * first + 0.25 * second
+        np.testing.assert_allclose(weights[0.75][1], average, rtol=1e-5)
+        assert not np.allclose(weights[0.75][2], third)
+
     @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="XLA of TensorFlow")
     @pytest.mark.parametrize("more", [("--jit",), ()])
     def test_jit_compiles_with_xla(self, npz, tmp_path, more):
@@ -196,6 +217,11 @@ class TestResume:
         *TINY[:-1], "crop_flip", "--epochs", "5", "--schedule", "plateau", "--early-stopping", "4",
         "--learning-rate", "1e-3",
     )  # fmt: skip
+    QUICK = (
+        *TINY[:-1], "reflect_crop,alternating_flip", "--epochs", "5", "--schedule", "triangle",
+        "--optimizer", "sgd", "--learning-rate", "1e-2", "--nesterov", "--bias-rate", "8",
+        "--label-smoothing", "0.2", "--ema", "0.5", "--validation-fraction", "0",
+    )  # fmt: skip
 
     def start(self, npz, folder, *more):
         return subprocess.Popen(
@@ -227,9 +253,10 @@ class TestResume:
         assert "is damaged" in output
         assert_same_run(tmp_path / "whole", tmp_path / "killed")
 
-    def test_from_every_epoch(self, command, npz, tmp_path):
+    @pytest.mark.parametrize("options", [OPTIONS, QUICK])
+    def test_from_every_epoch(self, command, npz, tmp_path, options):
         whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-        arguments = ("--dataset", npz, *self.OPTIONS)
+        arguments = ("--dataset", npz, *options)
         command(*arguments, "--output", whole)
 
         class Killed(BaseException):
@@ -288,6 +315,7 @@ BAD_OPTIONS = [
     (("--bias-rate", "2", "--optimizer", "adam"), "--bias-rate needs --optimizer sgd"),
     (("--nesterov", "--optimizer", "adam"), "--nesterov needs --optimizer sgd"),
     (("--nesterov", "--optimizer", "sgd", "--momentum", "0"), "--nesterov needs a --momentum"),
+    (("--ema", "1"), "--ema: expected a value < 1"),
     (("--tta", "flip"), "--tta: invalid choice: 'flip'"),
     (("--optimizer", "lion9"), "--optimizer: invalid choice: 'lion9'"),
     (("--schedule", "linear"), "--schedule: invalid choice: 'linear'"),

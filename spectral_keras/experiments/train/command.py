@@ -351,6 +351,12 @@ def compile_model(keras, model, options, steps_per_epoch):
         arguments |= {"momentum": options.momentum, "nesterov": options.nesterov}
         if options.bias_rate != 1:
             arguments["bias_rate"] = options.bias_rate
+    if options.ema:
+        arguments |= {
+            "use_ema": True,
+            "ema_momentum": options.ema,
+            "ema_overwrite_frequency": steps_per_epoch,
+        }
     optimizer = {
         "adam": keras.optimizers.Adam,
         "adamw": keras.optimizers.AdamW,

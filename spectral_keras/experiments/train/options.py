@@ -153,6 +153,12 @@ class TrainOptions(Options):
     warmup_epochs: float | None = option(
         **_FROM_RECIPE, help="of a rising rate", kind=number(float, 0), group=_TRAINING
     )
+    ema: float | None = option(
+        **_FROM_RECIPE,
+        help="decay of the moving average that replaces the weights at the end of each epoch",
+        kind=number(float, 0, high=1),
+        group=_TRAINING,
+    )
     label_smoothing: float | None = option(
         **_FROM_RECIPE,
         help="share of a label that is spread over all classes",
