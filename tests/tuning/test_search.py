@@ -1,6 +1,7 @@
 """The search command: files, failures, resume after SIGKILL, chief and workers, bad input."""
 
 import json
+import logging
 import os
 import pathlib
 import signal
@@ -226,6 +227,38 @@ class TestApi:
             search(nine, arrays, trials=3, folder=tmp_path / "more", **options)
         with pytest.raises(ValueError, match="must be a spectral_keras.data.Dataset or a pair"):
             search(nine, x, folder=tmp_path / "other", **options)
+
+    def test_the_process_stays_as_it_is(self, npz, tmp_path):
+        """In every trial the precision is the program's; no link in the folder is followed."""
+        precisions = []
+
+        def build(hp):
+            precisions.append(keras.config.dtype_policy().name)
+            return nine(hp)
+
+        (tmp_path / "outside").write_text("dear")
+        folder = tmp_path / "search"
+        data = load(npz, validation_fraction=0.3)
+        options = {"epochs": 1, "batch_size": 42, "folder": folder, "show": lambda line: None}
+        loggers = [logging.getLogger(name) for name in ("tensorflow", "absl", None)]
+        levels = [logger.level for logger in loggers]
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        search(build, data, trials=1, **options)
+        for name in (".tmp-search.png", "trials/trial_1/trial.json.tmp", "search.png"):
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).unlink(missing_ok=True)
+            (folder / name).symlink_to(tmp_path / "outside")
+        search(build, data, trials=2, resume=True, **options)
+        assert len(precisions) > 3 and set(precisions) == {"mixed_bfloat16"}
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+        assert [logger.level for logger in loggers] == levels
+        assert (tmp_path / "outside").read_text() == "dear"
+
+    def test_a_name_that_tensorflow_does_not_take(self, npz, tmp_path):
+        data = load(npz, validation_fraction=0.3)
+        with pytest.raises(ValueError, match="Keras Tuner takes names in UTF-8 only"):
+            search(nine, data, folder=tmp_path / "\udcff")
+        assert not (tmp_path / "\udcff").exists()
 
     def test_a_function_that_branches(self, npz, tmp_path):
         options = {"epochs": 1, "batch_size": 42, "initial_points": 6, "show": lambda line: None}

@@ -33,7 +33,8 @@ def search(
     validation accuracy of a trial's epochs.  No point is tried twice; all trials start from the
     same seed; points that cannot be trained (`ValueError` while building, a loss that is not
     finite, no memory left) are reported and avoided.  Killed at any moment, the search continues
-    with `resume=True` where it was, in the middle of a trial too.
+    with `resume=True` where it was, in the middle of a trial too.  Each trial seeds Python, NumPy
+    and the backend for the whole process.
 
     `build` may branch and loop on the values that it gets, with Keras Tuner's conditional scopes or
     without: it is evaluated once more for each point, a point is what it asks for, and the space

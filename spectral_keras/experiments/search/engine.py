@@ -8,7 +8,7 @@ from importlib import metadata
 from keras_tuner.src.engine import conditions
 
 from spectral_keras.experiments.command import CommandError
-from spectral_keras.experiments.folder import WorkFolder, read_json, write_json
+from spectral_keras.experiments.folder import WorkFolder, check_utf8, read_json, write_json
 from spectral_keras.experiments.provenance import commit, versions
 from spectral_keras.experiments.search import cluster as _cluster
 from spectral_keras.experiments.search.options import FREE_OPTIONS
@@ -16,6 +16,7 @@ from spectral_keras.experiments.search.oracle import Oracle
 from spectral_keras.experiments.search.plot import draw_search
 from spectral_keras.experiments.search.results import collect, retrain_command, table, write_results
 from spectral_keras.experiments.search.tuner import Tuner, describe
+from spectral_keras.logs import quiet
 
 
 class SearchFolder(WorkFolder):
@@ -74,8 +75,7 @@ def run(problem, data, batches, folder, config, *, resume=False, overwrite=False
     Raises:
         CommandError: if the folder, an option or the chief does not allow it.
     """
-    # TensorFlow warns of repeated tracing; here each trial has a model of its own.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    check_utf8(folder.path, "Keras Tuner")
     role = _cluster.role()
     search = config["search"]
     given = search["initial_points"]
@@ -143,7 +143,8 @@ def _search(tuner, role, show):
     if role == "chief":
         show(f"chief: waiting for workers at {_cluster.address()}")
     try:
-        with _without_printed_conditions():
+        # TensorFlow warns of repeated tracing; here each trial has a model of its own.
+        with _without_printed_conditions(), quiet("tensorflow", logging.ERROR):
             tuner.search()
     except grpc.RpcError as error:
         raise CommandError(f"the chief at {_cluster.address()} does not answer: {error}") from None

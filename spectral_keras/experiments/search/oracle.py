@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import pathlib
 import warnings
 
@@ -12,7 +11,7 @@ from keras_tuner.engine.trial import Trial
 from threadpoolctl import threadpool_limits
 
 from spectral_keras.experiments.command import CommandError
-from spectral_keras.experiments.folder import read_json, with_checksum
+from spectral_keras.experiments.folder import read_json, with_checksum, write_text
 from spectral_keras.experiments.search.asked import sample
 
 # Random draws before the space counts as exhausted.
@@ -137,10 +136,8 @@ class Oracle(keras_tuner.oracles.BayesianOptimizationOracle):
 
     def _save_trial(self, trial):
         # Keras Tuner writes the file in place: killed in between, it would lose the trial.
-        folder = pathlib.Path(self._get_trial_dir(trial.trial_id))
-        temporary = folder / "trial.json.tmp"
-        temporary.write_text(json.dumps(with_checksum(trial.get_state())))
-        os.replace(temporary, folder / "trial.json")
+        path = pathlib.Path(self._get_trial_dir(trial.trial_id)) / "trial.json"
+        write_text(path, json.dumps(with_checksum(trial.get_state())))
 
     def reload(self, records=False):
         """Take up the trials of the project's folder; the unfinished ones are queued again.

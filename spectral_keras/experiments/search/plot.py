@@ -1,11 +1,10 @@
 """search.png: the trials of a search in parallel coordinates."""
 
 import math
-import os
-import pathlib
 
 import numpy as np
 
+from spectral_keras.experiments.pictures import write_picture
 from spectral_keras.experiments.search.results import ranked
 from spectral_keras.experiments.search.spaces import position
 
@@ -81,10 +80,7 @@ def draw_search(path, results):
         f"{results['images']['training']:,} training images",
         fontsize=14,
     )
-    temporary = pathlib.Path(path).with_name(".tmp-search.png")
-    figure.savefig(temporary, dpi=110)
-    pyplot.close(figure)
-    os.replace(temporary, path)
+    write_picture(path, figure)
 
 
 def _line(axes, trial):

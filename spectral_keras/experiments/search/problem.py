@@ -15,6 +15,7 @@ from spectral_keras.experiments.search.fit import Infeasible, infeasible
 from spectral_keras.experiments.search.options import as_train_options
 from spectral_keras.experiments.search.spaces import Choice, Range, Space, narrowed
 from spectral_keras.experiments.train import command as _train
+from spectral_keras.memory import clear_session
 
 # Evaluations of a function in which a hyper-parameter that the user named has to occur.
 _LOOKS = 20
@@ -130,7 +131,7 @@ class BuildProblem:
         except Infeasible:
             pass  # a point like any other; it named its hyper-parameters
         finally:
-            keras.backend.clear_session(free_memory=False)  # names and seeds; collecting takes long
+            clear_session(free_memory=False)  # names and seeds; collecting takes long
         return hp
 
     def define(self, hp):

@@ -11,6 +11,7 @@ from spectral_keras.experiments.folder import write_json
 from spectral_keras.experiments.search import cluster as _cluster
 from spectral_keras.experiments.search.asked import Asked
 from spectral_keras.experiments.search.fit import Infeasible, best_row, duration, fit
+from spectral_keras.memory import clear_session
 
 # What trials are in Keras Tuner.
 _ENDED = ("COMPLETED", "FAILED", "INVALID")
@@ -108,7 +109,7 @@ class Tuner(keras_tuner.Tuner):
         super().on_trial_end(trial)
         self._drop_checkpoints(trial)
         # The graphs of finished trials would pile up.
-        keras.backend.clear_session()  # collects garbage, too
+        clear_session()  # collects garbage, too
         self._ended += 1
         now = self.oracle.get_trial(trial.trial_id)
         best = self.oracle.get_best_trials(1)[0]
