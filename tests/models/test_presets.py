@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 
-from spectral_keras import layers, models
+from spectral_keras import models
 from spectral_keras.experiments.preset.card import card, csv_text
 from spectral_keras.models.macs import count_macs
 from spectral_keras.models.preset import PRESETS, Preset
@@ -217,27 +217,3 @@ class TestWeightsFile:
             assign_weights(model, arrays, (7, 3))
         for name, array in named_weights(model).items():
             np.testing.assert_array_equal(array, before[name])
-
-
-@pytest.mark.parametrize(
-    ("layer", "count"),
-    [
-        (keras.layers.Conv2D(6, 3, strides=2, padding="same"), 4 * 4 * 6 * 9 * 4),
-        (keras.layers.Conv2D(6, (1, 5), groups=2), 8 * 4 * 6 * 5 * 2),
-        (keras.layers.DepthwiseConv2D(3, padding="same"), 8 * 8 * 4 * 9),
-        (layers.SpectralConv2D(6, 3), 6 * 6 * 6 * 9 * 4),
-        (layers.FFTConv2D(6, 3, padding="circular"), 8 * 8 * 6 * 9 * 4),
-        (layers.FFTConvPool2D(6, 3, output_size=4), 8 * 8 * 6 * 9 * 4),
-        (layers.SpectralPool((4, 4)), 0),
-        (keras.layers.BatchNormalization(), 0),
-        (keras.layers.Dense(5), 8 * 8 * 4 * 5),
-    ],
-)
-def test_multiply_accumulates(layer, count):
-    assert count_macs(keras.Sequential([keras.Input((8, 8, 4)), layer])) == count
-
-
-def test_multiply_accumulates_of_an_unknown_layer():
-    model = keras.Sequential([keras.Input((8, 8, 4)), keras.layers.Conv2DTranspose(3, 3)])
-    with pytest.raises(ValueError, match="no Conv2DTranspose"):
-        count_macs(model)

@@ -21,7 +21,7 @@ from spectral_keras.experiments.provenance import commit, conditions
 from spectral_keras.experiments.results import write_result
 from spectral_keras.experiments.saved_models import load_model, save_model
 from spectral_keras.experiments.train.curves import draw_curves
-from spectral_keras.models.cost import multiply_accumulates
+from spectral_keras.models.macs import count_macs
 
 # Schedules that do not depend on the number of epochs: a run may be continued for more of them.
 _OPEN_ENDED = ("constant", "plateau")
@@ -256,7 +256,7 @@ class Run:
             "epochs": len(history),
             "stopped_early": self.progress.stopped_early,
             "parameters": self.classifier.count_params(),
-            "multiply_accumulates": multiply_accumulates(self.classifier),
+            "multiply_accumulates": count_macs(self.classifier),
             "images": {
                 "training": len(self.data.y_train),
                 "validation": len(self.data.y_validation),
