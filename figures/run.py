@@ -13,6 +13,7 @@ if __name__ == "__main__":
 
 import contextlib
 import dataclasses
+import functools
 import importlib
 import json
 import pathlib
@@ -26,6 +27,8 @@ from spectral_keras.experiments.command import CommandError, Stopped, report_end
 from spectral_keras.experiments.folder import check_output, read_json
 from spectral_keras.experiments.options import Options, number, option, path
 from spectral_keras.experiments.train.options import TrainOptions
+from spectral_keras.models import registry
+from spectral_keras.models.macs import count_macs
 
 # The most valuable first: what a claim of a paper hangs on, and what can be known soonest.
 ORDER = (
@@ -120,42 +123,62 @@ def _set_alarm(hours):
 
 
 def state(one, options):
-    """What is known of a figure: whether it is finished, its trainings, their seconds.
+    """What is known of a figure: whether it is finished, its trainings, their work.
 
     Returns:
-        dict: `finished`, `done` and `left` (keys of trainings, None where a figure does not say)
-        and `seconds`, an estimate for those that are left, None without a like one to go by.
+        dict: `finished`; `done` and `left` (keys of trainings, None where a figure does not say);
+        `work`, floating-point operations of those that are left, None where not known; `seconds`,
+        how long finished ones of this figure took for theirs, None without any.
     """
     wanted = json.loads(json.dumps(one.presets[options.preset]))
     file = pathlib.Path(options.results) / f"{one.name}.json"
     stored = read_json(file) if file.exists() else {}
     same = stored.get("preset") == options.preset and stored.get("settings") == wanted
     records = stored.get("content", {}).get("runs", {})
-    found = {"finished": bool(same and stored.get("finished")), "done": None, "left": None,
-             "seconds": None}  # fmt: skip
+    found = dict.fromkeys(("done", "left", "work", "seconds"))
+    found["finished"] = bool(same and stored.get("finished"))
     if one.runs is None:
         return found
-    planned = one.runs(wanted)
+    planned = {key: TrainOptions.of_values(*run) for key, run in one.runs(wanted).items()}
     # A record of other settings may go by the same name.
     found["done"] = [
         key
-        for key, planned_one in planned.items()
-        if is_of(records.get(key, {}).get("command", ""), TrainOptions.of_values(*planned_one))
+        for key, wanted in planned.items()
+        if is_of(records.get(key, {}).get("command", ""), wanted)
     ]
     found["left"] = [key for key in planned if key not in found["done"]]
-    known = {}
-    for key in found["done"]:
-        known.setdefault(_kind(planned[key]), []).append(records[key]["result"]["seconds"])
-    guesses = [known.get(_kind(planned[key])) for key in found["left"]]
-    if all(guesses):
-        found["seconds"] = sum(sum(guess) / len(guess) for guess in guesses)
+    work = {key: operations(wanted) for key, wanted in planned.items()}
+    if None not in work.values():
+        found["work"] = sum(work[key] for key in found["left"])
+        timed = [key for key in found["done"] if "seconds" in records[key].get("result", {})]
+        if timed:
+            seconds = sum(records[key]["result"]["seconds"] for key in timed)
+            found["seconds"] = found["work"] * seconds / sum(work[key] for key in timed)
     return found
 
 
-def _kind(planned):
-    """What two trainings have in common that take equally long: all but the seed."""
-    model, options = planned
-    return model, json.dumps({k: v for k, v in options.items() if k != "seed"}, sort_keys=True)
+# Training images, height, width and channels, and classes, of what the presets name.
+_SIZES = {"cifar10": (50_000, (32, 32, 3), 10), "cifar100": (50_000, (32, 32, 3), 100)}
+
+
+def operations(options):
+    """Floating-point operations of a training; None for data of a size that is not known here.
+
+    A step costs three times the pass forwards, an attack's step as much again.
+    """
+    if options.dataset not in _SIZES:
+        return None
+    images, shape, classes = _SIZES[options.dataset]
+    images = (options.limit or images) * (1 - options.validation_fraction)
+    steps = {"none": 0, "fgsm": 1}.get(options.adversarial, options.adversarial_steps or 7)
+    passes = 3 * (1 + steps * options.adversarial_share)
+    macs = _macs(options.model, shape, classes, json.dumps(options.network, sort_keys=True))
+    return 2 * macs * passes * images * options.epochs
+
+
+@functools.cache
+def _macs(model, shape, classes, network):
+    return count_macs(registry.build(model, shape, classes, **json.loads(network)))
 
 
 def table(queue, options):
@@ -167,8 +190,10 @@ def table(queue, options):
         if found["done"] is not None:
             total = len(found["done"]) + len(found["left"])
             trainings = f"{len(found['done'])} of {total}"
-        left = "nothing" if found["finished"] else "not measured on this machine"
-        if not found["finished"] and found["seconds"] is not None:
-            left = f"{found['seconds'] / 3600:.1f} hours"
+        left = "nothing" if found["finished"] else "not known"
+        if not found["finished"] and found["work"] is not None:
+            left = f"{found['work'] / 1e15:.1f} PFLOP"
+            if found["seconds"] is not None:
+                left += f", {found['seconds'] / 3600:.1f} hours as those before"
         lines.append(f"{one.name:<26}{trainings:>12}  {left}")
     return "\n".join(lines)

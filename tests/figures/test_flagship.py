@@ -8,6 +8,8 @@ import pytest
 
 from figures import flagship, run
 from spectral_keras.experiments.train.options import TrainOptions
+from spectral_keras.models import registry
+from spectral_keras.models.macs import count_macs
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="the commands on TensorFlow"
@@ -50,8 +52,8 @@ def test_the_queue_runs_what_is_missing(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     arguments = ["--preset", "smoke", "--only", "flagship", "--results", "results"]
     for more, line in (
-        (["--list"], "0 of 2  not measured"),
-        ([], "0 of 2  not measured"),
+        (["--list"], "0 of 2  not known"),
+        ([], "0 of 2  not known"),
         ([], "2 of 2  nothing"),
     ):
         with pytest.raises(SystemExit) as stopped:
@@ -90,3 +92,14 @@ def test_records_of_other_settings_are_not_done(tmp_path):
         stored = {"preset": "smoke", "settings": {}, "content": {"runs": runs}}
         (tmp_path / "flagship.json").write_text(json.dumps(stored))
         assert len(run.state(flagship.FIGURE, wanted)["done"]) == count
+
+
+def test_operations_of_a_training():
+    options = {"width": 0.25, "pooling": "strided", "epochs": 20, "dataset": "cifar10"}
+    plain = run.operations(TrainOptions.of_values("resnet18", options))
+    macs = count_macs(registry.build("resnet18", width=0.25, pooling="strided"))
+    assert plain == 6 * macs * 45_000 * 20
+    attack = {"adversarial": "pgd", "adversarial_steps": 3, "adversarial_share": 0.5}
+    attacked = run.operations(TrainOptions.of_values("resnet18", options | attack))
+    assert attacked == pytest.approx(2.5 * plain)
+    assert run.operations(TrainOptions.of_values("resnet18", {"dataset": "digits"})) is None
