@@ -92,7 +92,7 @@ class Experiment:
         self.content = {}
         self.used_runs = set()
         self.overwrite = False
-        self._command = command_line(f"figures.{figure.name}")
+        self._command = command_line(f"figures.{figure.name}", ["--preset", preset])
         self._seconds, self._begin = 0.0, time.perf_counter()
 
     def stored(self):
