@@ -78,7 +78,7 @@ def card(metadata: dict[str, Any], class_names: list[str]) -> str:
         f'model = models.from_preset("{name}")\n```',
         _table("Accuracy on the test images", _accuracies(metadata)),
         _corruption_lines(metadata["corruptions"]),
-        _table("Size and speed", _size(metadata["size"])),
+        _table("Size and speed", _size(metadata["size"], metadata["clean"]["images"])),
         _table("Training", _training(data, metadata["training"])),
         f"## Use\n\n{metadata['intended_use']}\n\nLimits: {metadata['limits']}\n\nLicence of the "
         f"weights: {licence}. The data have a licence of their own.",
@@ -153,7 +153,7 @@ def _corruption_lines(corruptions):
     )
 
 
-def _size(size):
+def _size(size, images):
     yield "parameters", f"{size['parameters']:,}"
     yield (
         "multiply-accumulates for one image",
@@ -162,7 +162,7 @@ def _size(size):
     yield "file of the weights", f"{size['bytes']:,} bytes, float16"
     yield (
         "images a second",
-        f"{size['images_per_second']:,.0f}: the fastest 1,000, batches of {size['batch_size']}, "
+        f"{size['images_per_second']:,.0f}: the fastest {min(images, 1000):,}, batches of {size['batch_size']}, "
         f"{size['precision']}, {size['backend']}, {size['device']}, {size['cores']} cores with a "
         f"load of {size['load']}; {size['images_per_core_second']:,.0f} in a second of one core",
     )
