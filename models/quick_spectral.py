@@ -1,6 +1,6 @@
 """A network for minutes: the cheapest known recipe for CIFAR-10 (Jordan 2024), spectral pooling.
 
-    W24 (C SP C)x3 of 64, 256, 256 GM FC; BN and SiLU after each C
+    W24 (C M SP C)x3 of 64, 256, 256 GM FC; BN and SiLU after each C
 
 Command: python -m models.quick_spectral --dataset cifar10 --precision bfloat16
 Recipe:  sgd, learning rate 0.75 (triangle), momentum 0.85 (Nesterov), biases at 64 times the rate,

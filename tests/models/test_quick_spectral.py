@@ -88,7 +88,7 @@ class TestNetwork:
         assert not model.get_layer("whiten").trainable_weights
         assert model.get_layer("features").output.shape == (None, 3, 3, 256)
 
-    @pytest.mark.parametrize("pooling", ["spectral", "max", "average", "strided"])
+    @pytest.mark.parametrize("pooling", ["max_spectral", "spectral", "max", "average", "strided"])
     def test_sides_are_halved_whatever_halves_them(self, pooling):
         model = registry.build("quick_spectral", (32, 20, 3), pooling=pooling, **SMALL)
         sides = [model.get_layer(f"group{i}_conv2").output.shape[1:3] for i in (1, 2, 3)]
@@ -102,6 +102,17 @@ class TestNetwork:
             for group in ("group1", "group2", "group3"):
                 pool = model.get_layer(f"{group}_pool")
                 assert pool.input is model.get_layer(f"{group}_{before}").output
+
+    def test_the_maximum_of_every_window_is_pooled_spectrally(self):
+        model = registry.build("quick_spectral", sizes=(16, 8, 4), **SMALL)
+        maximum, pool = model.get_layer("group1_max"), model.get_layer("group1_pool")
+        assert maximum.input is model.get_layer("group1_conv1").output
+        assert pool.input is maximum.output and pool.output.shape[1:3] == (16, 16)
+        x = random_images((2, 31, 31, 6))
+        padded = np.pad(x, ((0, 0), (0, 1), (0, 1), (0, 0)), "edge")
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (2, 2), axis=(1, 2))
+        np.testing.assert_array_equal(to_numpy(maximum(x)), windows.max(axis=(-2, -1)))
+        assert model.get_layer("group1_bn1").input is pool.output
 
     def test_spectral_pooling_takes_any_sizes(self):
         model = registry.build("quick_spectral", sizes=(20, 10, 5), **SMALL)
@@ -119,6 +130,7 @@ class TestNetwork:
             ({"sizes": (16, 17, 4)}, "sizes"),
             ({"sizes": (16, 8, 0)}, "sizes"),
             ({"sizes": (16, 8, 4), "pooling": "max"}, "sizes"),
+            ({"sizes": (16, 8, 4), "pooling": "average"}, "sizes"),
             ({"pooling": "mean"}, "pooling"),
             ({"activation": "tanh"}, "activation"),
             ({"conv": "fast"}, "conv"),

@@ -10,10 +10,12 @@ from spectral_keras.experiments.search.problem import ZooProblem
 from spectral_keras.experiments.search.spaces import SPACES, Choice, Space, position
 from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.models import registry
+from tests.oracles import random_images
 
 
 class Data:
     input_shape, num_classes = (32, 32, 3), 10
+    x_train = random_images((8, 32, 32, 3))
 
 
 def corner(space, high):

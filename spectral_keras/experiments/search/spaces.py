@@ -89,7 +89,7 @@ SPACES = {
         "weight_decay": Range(1e-5, 1e-2, "log"),
     },
     "fourier_cnn": _ADAM | {"kernel_size": Choice((3, 5, 7)), "pool_scale": Range(0.4, 0.75)},
-    "quick_spectral": _SGD | _STRIDES,
+    "quick_spectral": _SGD | {"pooling": Choice(("max", "max_spectral", "spectral"))},
     "resnet18": _SGD | _STRIDES,
     "resnext29": _SGD | _STRIDES,
     "googlenet": _SGD | _POOLING,
