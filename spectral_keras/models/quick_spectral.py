@@ -72,13 +72,13 @@ def build(
         num_classes: number of logits.
         pooling: "max_spectral", the maximum over 2x2 at every position, then spectral pooling;
             "max" (2x2/2) as in the paper, both before the first normalisation of a group;
-            "spectral" or "average", after its first activation; or "strided", a first convolution of stride 2,
-            which rounds the sides up: 16, 8 and 4.
+            "spectral" or "average", after its first activation; or "strided", a first convolution of
+            stride 2, which rounds the sides up: 16, 8 and 4.
         conv: "spatial", "spectral" or "hermitian" parametrisation of the 3x3 kernels.
         activation: after each normalisation; "gelu" is the paper's.
         sizes: of the two with spectral pooling, the side of the maps after each of the three
-            poolings (of images that are not square: of the shorter side); empty for half the side each time,
-            rounded down: 15, 7 and 3 for images of 32 pixels.
+            poolings (of images that are not square: of the shorter side); empty for half the
+            side each time, rounded down: 15, 7 and 3 for images of 32 pixels.
         width: factor on the numbers of filters.
 
     Returns:
