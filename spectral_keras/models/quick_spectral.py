@@ -72,7 +72,7 @@ def build(
         num_classes: number of logits.
         pooling: "max_spectral", the maximum over 2x2 at every position, then spectral pooling;
             "max" (2x2/2) as in the paper, both before the first normalisation of a group;
-            "spectral" or "average", after its first activation; or "strided", a first convolution of
+            "spectral" or "average", after its first activation; or "strided", first convolutions of
             stride 2, which rounds the sides up: 16, 8 and 4.
         conv: "spatial", "spectral" or "hermitian" parametrisation of the 3x3 kernels.
         activation: after each normalisation; "gelu" is the paper's.
