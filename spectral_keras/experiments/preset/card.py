@@ -160,11 +160,12 @@ def _size(size, images):
         f"{size['macs']:,} (convolutions as direct sums, dense layers)",
     )
     yield "file of the weights", f"{size['bytes']:,} bytes, float16"
+    how = f"the fastest {min(images, 1000):,}, batches of {size['batch_size']}, {size['precision']}"
+    where = f"{size['device']}, {size['cores']} cores with a load of {size['load']}"
     yield (
         "images a second",
-        f"{size['images_per_second']:,.0f}: the fastest {min(images, 1000):,}, batches of {size['batch_size']}, "
-        f"{size['precision']}, {size['backend']}, {size['device']}, {size['cores']} cores with a "
-        f"load of {size['load']}; {size['images_per_core_second']:,.0f} in a second of one core",
+        f"{size['images_per_second']:,.0f}: {how}, {size['backend']}, {where}; "
+        f"{size['images_per_core_second']:,.0f} in a second of one core",
     )
 
 
