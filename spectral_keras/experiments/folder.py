@@ -159,6 +159,24 @@ def check_output(path: str | os.PathLike, option: str = "--output") -> None:
         raise CommandError(f"{option} {path}: the folder {above} cannot be written")
 
 
+def changes(before: dict[str, Any], now: dict[str, Any], names: Iterable[str]) -> str:
+    """What differs between two sets of conditions: "keras 3.15.0, now 3.15.1", "" for nothing.
+
+    Args:
+        before: what a file says, with "versions", if it does.
+        now: the same of this process.
+        names: what is compared besides the versions.
+    """
+    versions = before.get("versions")
+    before = {**before, **(versions if isinstance(versions, dict) else {})}
+    after = {**{name: now[name] for name in names}, **now["versions"]}
+    return ", ".join(
+        f"{name} {before[name]}, now {value}"
+        for name, value in after.items()
+        if before.get(name) not in (None, value)
+    )
+
+
 def check_utf8(path: str | os.PathLike, writer: str) -> None:
     """Refuse a folder whose name is not in UTF-8, before TensorFlow fails to write into it.
 
@@ -297,16 +315,8 @@ class WorkFolder:
                 f"{self.shown} was started on the backend {stored['backend']}, not "
                 f"{now['backend']}: set KERAS_BACKEND={stored['backend']}"
             )
-        versions = stored.get("versions")
-        before = versions if isinstance(versions, dict) else {}
-        before = {"device": stored.get("device"), **before}
-        after = {"device": now["device"], **now["versions"]}
-        changed = [
-            f"{name} {before[name]}, now {value}"
-            for name, value in after.items()
-            if before.get(name) not in (None, value)
-        ]
-        return [f"started with {', '.join(changed)}: the numbers may differ"] if changed else []
+        changed = changes(stored, now, ("device",))
+        return [f"started with {changed}: the numbers may differ"] if changed else []
 
     def continue_under(
         self,

@@ -24,6 +24,7 @@ from spectral_keras.evaluation import attack_outcomes, wilson_interval
 from spectral_keras.experiments.corrupt import command as corrupt_command
 from spectral_keras.experiments.evaluate import attacks as _evaluate_attacks
 from spectral_keras.experiments.evaluate import command as evaluate
+from spectral_keras.experiments.evaluate.attacks import add_call, made_by
 from spectral_keras.experiments.evaluate.options import EvaluateOptions
 from spectral_keras.experiments.evaluate.plot import draw_robustness, eps_text, label
 from spectral_keras.experiments.folder import read_json
@@ -180,6 +181,17 @@ def test_calls_add_up(run, trained, tmp_path, command):
     (run / "result.json").write_text(by_hand(content))
     command(run, "--attack", "pgd", *FAST, "--eps", "0.1")
     assert len(numbers(run)) == 5
+
+
+def test_numbers_of_other_conditions_are_said(capsys):
+    entry, call = {"calls": []}, made_by("a command")
+    add_call(entry, call)
+    add_call(entry, call)
+    assert capsys.readouterr().err == ""
+    backend, version = call["backend"], call["versions"]["keras"]
+    add_call(entry, call | {"backend": "numpy", "versions": call["versions"] | {"keras": "9"}})
+    line = f"the numbers before are of backend {backend}, now numpy, keras {version}, now 9\n"
+    assert capsys.readouterr().err == line and len(entry["calls"]) == 3
 
 
 def test_other_weights_are_attacked_again(run, command):

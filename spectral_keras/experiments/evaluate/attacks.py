@@ -10,7 +10,7 @@ from spectral_keras.classifiers import predict_classes
 from spectral_keras.evaluation import Outcome, accuracy_point, accuracy_points, attack_outcomes
 from spectral_keras.experiments.command import CommandError, program
 from spectral_keras.experiments.evaluate.plot import eps_text
-from spectral_keras.experiments.folder import file_hash, read_json, write_json
+from spectral_keras.experiments.folder import changes, file_hash, read_json, write_json
 from spectral_keras.experiments.progress import Progress
 from spectral_keras.experiments.provenance import commit, data_hash, versions
 
@@ -124,7 +124,7 @@ def run_attacks(options, entries, load, save, command):
         if not missing:
             continue
         entry |= {"clean": clean == y, "data": data}
-        entry["calls"].append(made_by(command) | {"eps": []})
+        add_call(entry, made_by(command) | {"eps": []})
         _run_attack(name, entry, missing, options, model, x, y, clean, save)
 
 
@@ -173,6 +173,15 @@ def made_by(command):
         "versions": versions(),
         "commit": commit(),
     }
+
+
+def add_call(entry, call):
+    """Keep what the next numbers of an entry come from; say how that differs from the last ones."""
+    before = entry["calls"][-1] if entry["calls"] else {}
+    changed = changes(before if isinstance(before, dict) else {}, call, ("backend",))
+    if changed:
+        print(f"the numbers before are of {changed}", file=sys.stderr)
+    entry["calls"].append(call)
 
 
 def _encoded(entry):

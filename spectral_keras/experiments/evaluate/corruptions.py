@@ -7,7 +7,7 @@ from spectral_keras.corruptions import names as corruption_names
 from spectral_keras.corruptions import table_for
 from spectral_keras.evaluation import mean_accuracy, mean_corruption_error
 from spectral_keras.experiments.command import CommandError
-from spectral_keras.experiments.evaluate.attacks import made_by
+from spectral_keras.experiments.evaluate.attacks import add_call, made_by
 from spectral_keras.experiments.evaluate.corruption_sources import clean_note, source_text
 from spectral_keras.experiments.folder import file_hash, read_json
 from spectral_keras.experiments.progress import Progress
@@ -58,7 +58,7 @@ def run_corruptions(options, source, path, stored, load, save, command):
             "images": len(y),
             "table": table_for(*images.shape[1:3]),
         }
-        entry["calls"].append(made_by(command) | {"corruptions": []})
+        add_call(entry, made_by(command) | {"corruptions": []})
         for name in missing:
             _run_one(name, entry, source, model, images, y)
             _summarise(entry, None, None)
