@@ -131,10 +131,7 @@ def adapt(model: keras.Model, images: Any) -> None:
         images: array [N, height, width, channels], uint8 or floats in [0, 1], or
             `StreamedImages`; the first 5000 are used.
     """
-    images = images[:IMAGES]
-    if channel_axis() == 1:
-        images = images.transpose(0, 2, 3, 1)
-    model.get_layer("whiten").set_weights([whitening_kernel(images, PATCH)])
+    model.get_layer("whiten").set_weights([whitening_kernel(images[:IMAGES], PATCH)])
 
 
 def _sizes(size, sizes, pooling):

@@ -18,6 +18,7 @@ from spectral_keras.experiments.fit import ResumableFit
 from spectral_keras.experiments.train import command as _train
 from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.models import registry
+from spectral_keras.models.macs import count_macs
 from spectral_keras.training.checkpoint import checkpoint_files
 from tests.models.runs import TINY, assert_same_run, history
 
@@ -40,6 +41,7 @@ class TestRun:
         assert result["epochs"] == len(history(folder)) == 12
         model = keras.saving.load_model(folder / "best.keras")
         assert result["parameters"] == model.count_params()
+        assert result["multiply_accumulates"] == count_macs(model) > 0
         # The reported accuracy is that of the saved model on the test images.
         with np.load(npz) as data:
             logits = model.predict(data["x_test"].astype("float32") / 255, verbose=0)
