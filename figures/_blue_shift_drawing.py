@@ -41,7 +41,7 @@ def draw(stored):
     draw_distortion(distortion, content, settings)
     draw_translation(translation, content["translation"])
     figure.suptitle("Blue shift: the frequencies that an activation adds")
-    caption(figure, f"{text}\n{data_line(stored)}", 18)
+    caption(figure, f"{text}\n{data_line(stored)}")
     pictures = {"": figure}
     for kind, names in (("one_tone", titles(settings)[:2]), ("two_tones", titles(settings)[2:])):
         pictures[f"_{kind}"] = draw_spectra(content, settings, kind, names)

@@ -4,7 +4,7 @@ Verdicts follow `spectral_keras.evaluation.verdicts`.  A claim about what a trai
 interval over trainings: with one seed it is undecided, however many test images there were.
 """
 
-from spectral_keras.evaluation import combine, judge, t_interval
+from spectral_keras.evaluation import VERDICTS, combine, judge, t_interval
 
 # Key of a paper, also the name of its page -> its title.
 PAPERS = {
@@ -81,6 +81,19 @@ def exact(value):
     return {"effect": float(value), "interval": (float(value),) * 2, "over": "nothing random"}
 
 
+def percent(interval):
+    """An interval of shares in percent."""
+    return [100 * end for end in interval]
+
+
+def run_words(network, width, result, seeds):
+    """What was run: network, factor on its filters, a run's result.json, how many seeds."""
+    return (
+        f"{network} x {width:g}, {result['images']['training']:,} images, {result['epochs']} "
+        f"epochs, {seeds} seed{'s' if seeds > 1 else ''}"
+    )
+
+
 def sentence(one):
     """The claim, its verdict and its numbers, in one line."""
     words = f"{one['claim']}: {one['verdict'].upper()}"
@@ -109,17 +122,12 @@ def number(value):
 
 def count_verdicts(claims):
     """ "1 confirmed, 2 undecided" """
-    from spectral_keras.evaluation import VERDICTS
-
     counts = {verdict: sum(one["verdict"] == verdict for one in claims) for verdict in VERDICTS}
     return ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
 
 
 def summary(claims):
     """How many claims have which verdict, and where each of them stands."""
-    pages = ", ".join(f"docs/papers/results_{one}.md" for one in PAPERS if _has(claims, one))
+    own = {one["paper"] for one in claims}
+    pages = ", ".join(f"docs/papers/results_{paper}.md" for paper in PAPERS if paper in own)
     return f"Claims: {count_verdicts(claims)} ({pages})"
-
-
-def _has(claims, paper):
-    return any(one["paper"] == paper for one in claims)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from figures._claims import summary
-from figures._style import BLACK, BLUE, GREEN, GREY, ORANGE, caption, settings_line
+from figures._style import BLACK, BLUE, GREEN, GREY, ORANGE, caption, hide_unused, settings_line
 
 STYLES = {
     "spatial": {"color": BLACK, "linestyle": "-", "marker": "o"},
@@ -32,7 +32,7 @@ def draw(stored):
     _speed_up_curves(ratios, cells)
     _control(control, content["control"])
     figure.suptitle("Spectral against spatial parametrisation of the kernels: speed-up")
-    caption(figure, _text(stored, seeds), 18)
+    caption(figure, _text(stored, seeds))
     return {"": figure, "_curves": _draw_curves(stored, seeds)}
 
 
@@ -47,14 +47,12 @@ def _draw_curves(stored, seeds):
         rows, columns, figsize=(16, 5.2 * rows + 2), layout="constrained", sharey=True,
         squeeze=False,
     )  # fmt: skip
-    panels = panels.ravel()
+    panels = hide_unused(panels, len(cells))
     for panel, (name, cell) in zip(panels, cells.items(), strict=False):
         _errors(panel, name, cell)
-    for panel in panels[len(cells) :]:
-        panel.set_axis_off()
     panels[0].legend(loc="lower left")
     figure.suptitle("Spectral against spatial parametrisation of the kernels: training error")
-    caption(figure, f"{settings_line(stored)}  {_LINES.format(seeds=seeds)}", 18)
+    caption(figure, f"{settings_line(stored)}  {_LINES.format(seeds=seeds)}")
     return figure
 
 

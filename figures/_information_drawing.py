@@ -4,7 +4,19 @@ import numpy as np
 
 from figures._claims import summary
 from figures._pooling_loss import pool_and_enlarge
-from figures._style import AMBER, BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, caption
+from figures._style import (
+    AMBER,
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY_LEVELS,
+    ORANGE,
+    PURPLE,
+    SKY,
+    caption,
+    show,
+    show_pixels,
+)
 
 PICTURE_METHODS = ("max", "average", "spectral_average")
 
@@ -55,12 +67,12 @@ def draw(content, panels):
     draw_comparisons(below, content["comparisons"])
     report = pyplot.figure(figsize=(16, 14), layout="constrained")
     draw_report(report.subplots(), content)
-    caption(report, CONFOUNDS, 18)
+    caption(report, CONFOUNDS)
     data = content["data"]
     where = DATA.format(
         images=data["images"], name=data["name"], part=PARTS[data["part"]], size=data["shape"][0]
     )
-    caption(figure, f"{summary(content['claims'])}.\n{where}", 18)
+    caption(figure, f"{summary(content['claims'])}.\n{where}")
     figures = {"": figure, "_report": report}
     for start in range(0, len(panels), 2):
         pair = panels[start : start + 2]
@@ -68,7 +80,7 @@ def draw(content, panels):
         parts = np.atleast_1d(picture.subfigures(len(pair), 1, hspace=0.02))
         for part, (panel, pixels) in zip(parts, pair, strict=True):
             draw_panel(part, panel, pixels)
-        caption(picture, PICTURES, 18)
+        caption(picture, PICTURES)
         figures[f"_pictures{start // 2 + 1}"] = picture
     return figures
 
@@ -80,7 +92,7 @@ def draw_panel(figure, panel, pixels):
     figure.suptitle(f"{panel['name']}, {channels}, {size} x {size}", weight="bold")
     grid = figure.add_gridspec(4, 2 + len(sides))
     original = figure.add_subplot(grid[0:2, 0:2])
-    show(original, pixels)
+    show_pixels(original, pixels)
     original.set_xlabel("original")
     spectrum = log_spectrum(pixels)
     whole = figure.add_subplot(grid[2:4, 0:2])
@@ -89,7 +101,7 @@ def draw_panel(figure, panel, pixels):
     for column, (side, factor) in enumerate(zip(sides, panel["factors"], strict=True)):
         for row, method in enumerate(PICTURE_METHODS):
             axis = figure.add_subplot(grid[row, 2 + column])
-            show(axis, pool_and_enlarge(method, pixels[None], side)[0])
+            show_pixels(axis, pool_and_enlarge(method, pixels[None], side)[0])
             write_loss(axis, panel["loss"][method][column])
             if row == 0:
                 axis.set_title(f"1/{factor}\n{side} x {side}")
@@ -99,13 +111,6 @@ def draw_panel(figure, panel, pixels):
         show_spectrum(axis, spectrum, [side], dim=True)
         if column == 0:
             axis.set_ylabel("kept")
-
-
-def show(axis, image):
-    axis.imshow(
-        np.clip(image, 0, 1).squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest"
-    )
-    axis.set(xticks=[], yticks=[])
 
 
 def write_loss(axis, loss):
@@ -136,12 +141,11 @@ def show_spectrum(axis, spectrum, sides, dim=False):
         distance = np.abs(np.arange(size) - size // 2)
         inside = distance <= sides[0] / 2
         spectrum = np.where(inside[:, None] & inside, spectrum, 0.4 * spectrum)
-    axis.imshow(spectrum, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    show(axis, spectrum, **GREY_LEVELS)
     for side in sides:
         # Centred on frequency 0: of an even side, half of both Nyquist lines is inside.
         start = size // 2 - side / 2
         axis.add_patch(_rectangle((start, start), side))
-    axis.set(xticks=[], yticks=[])
 
 
 def _rectangle(corner, side):

@@ -5,7 +5,19 @@ import numpy as np
 from figures._claims import sentence, summary
 from figures._mask_runs import REGIMES
 from figures._mask_verdicts import TABLE1, TABLE2, TABLE3
-from figures._style import AMBER, BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, caption
+from figures._style import (
+    AMBER,
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    GREY_LEVELS,
+    ORANGE,
+    PURPLE,
+    SKY,
+    caption,
+    show,
+)
 from figures._test_images import decode
 
 _COLOURS = {"A": ORANGE, "S": BLUE, "T": GREEN, "R": PURPLE}
@@ -36,7 +48,7 @@ def _picture(content, parts, words):
     figures = np.atleast_1d(figure.subfigures(len(parts), 1, height_ratios=heights, hspace=0.015))
     for part, (_, function) in zip(figures, parts, strict=True):
         function(part, content)
-    caption(figure, words, 18)
+    caption(figure, words)
     return figure
 
 
@@ -82,11 +94,6 @@ def _single_words(stored):
     return "\n".join(line[0].upper() + line[1:] for line in lines)
 
 
-def _show(axis, image, **options):
-    axis.imshow(image, interpolation="nearest", **options)
-    axis.set(xticks=[], yticks=[])
-
-
 def _draw_masks(figure, content):
     from spectral_keras.analysis import mask_differences, scale_differences
 
@@ -102,7 +109,7 @@ def _draw_masks(figure, content):
     axes = figure.subplots(2, len(letters))
     for column, letter in enumerate(letters):
         entry = content["set_masks"][letter]
-        _show(axes[0, column], np.fft.fftshift(masks[letter]), cmap="gray", vmin=0, vmax=1)
+        show(axes[0, column], np.fft.fftshift(masks[letter]), **GREY_LEVELS)
         axes[0, column].set_title(f"{letter}: {REGIMES[letter]}")
         lines = [f"mean {entry['sparsity']:.3f}"]
         for name, label in (("own", "seen"), ("others", "unseen")):
@@ -114,11 +121,8 @@ def _draw_masks(figure, content):
         lines.append("paper {:.1f}→{:.1f}".format(*TABLE1[letter]))
         axes[0, column].set_xlabel("\n".join(lines))
         if letter in scaled:
-            image = axes[1, column].imshow(
-                np.fft.fftshift(scaled[letter]), cmap="RdBu_r", vmin=-0.5, vmax=0.5,
-                interpolation="nearest",
-            )  # fmt: skip
-            axes[1, column].set(xticks=[], yticks=[])
+            scale = {"cmap": "RdBu_r", "vmin": -0.5, "vmax": 0.5}
+            image = show(axes[1, column], np.fft.fftshift(scaled[letter]), **scale)
             axes[1, column].set_title(f"{letter} - N")
     axes[1, 0].set_axis_off()
     largest = float(np.abs(differences).max())
@@ -183,25 +187,21 @@ _COLUMNS = {
 def _draw_examples(figure, content):
     examples, classes = content["examples"], content["data"]["classes"]
     figure.suptitle(
-        "Figures 5, 6: masks of classes and of single images, and what passes",
-        **_TITLE,
+        "Figures 5, 6: masks of classes and of single images, and what passes", **_TITLE
     )
     axes = figure.subplots(len(examples), 1 + len(_COLUMNS), squeeze=False)
     for row, example in zip(axes, examples, strict=True):
         number = example["class"]
         mask = np.array(content["class_masks"]["masks"][number])
-        _show(row[0], np.fft.fftshift(mask), cmap="gray", vmin=0, vmax=1)
+        show(row[0], np.fft.fftshift(mask), **GREY_LEVELS)
         row[0].set_ylabel(classes[number])
         for axis, (name, _) in zip(row[1:], _COLUMNS.items(), strict=True):
             picture = example["pictures"][name]
             values = decode(picture).squeeze()
             if name in ("mask", "complement", "adversarial mask"):
-                values = np.fft.fftshift(values)
-                _show(axis, values, cmap="gray", vmin=0, vmax=1)
-            elif name in ("image", "attacked"):
-                _show(axis, values, cmap="gray", vmin=0, vmax=1)
+                show(axis, np.fft.fftshift(values), **GREY_LEVELS)
             else:
-                _show(axis, values, cmap="gray")
+                show(axis, values, **(GREY_LEVELS if "M" not in name else {"cmap": "gray"}))
     for axis, title in zip(axes[0], ["class mask", *_COLUMNS.values()], strict=True):
         axis.set_title(title)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from figures._claims import claim
+from figures._claims import claim, percent
 from figures._mask_basics import low_energy
 from figures._mask_runs import REGIMES
 from spectral_keras.evaluation import (
@@ -60,10 +60,6 @@ def _run_words(content, settings):
     )
 
 
-def _percent(interval):
-    return [100 * end for end in interval]
-
-
 def _not_converged(masks):
     return ", ".join(letter for letter, one in masks.items() if not one.get("converged", True))
 
@@ -77,7 +73,7 @@ def _accuracy_kept(masks, run_):
         images = tested["images"]
         parts.append((
             REGIMES[letter],
-            {"interval": _percent(paired_share_interval(*counts)), "bound": KEPT, "above": False,
+            {"interval": percent(paired_share_interval(*counts)), "bound": KEPT, "above": False,
              # A mask of ones, kept for want of a better one, shows nothing.
              "able": bool(entry["epoch"]),
              "effect": 100 * (counts[0] - counts[1]) / images},
@@ -144,7 +140,7 @@ def _low_frequencies(content, run_):
         "most images' masks of the adversarial network have more energy in the lowest eighth of "
         "the rings than the natural network's",
         run_, effect=100 * low["share"][0], unit="% of the images", printed=FIGURE7_LOW,
-        interval=_percent((low["low"][0], low["high"][0])), bound=50,
+        interval=percent((low["low"][0], low["high"][0])), bound=50,
         over=f"{low['images']} images of one pair of networks",
         note=f"{100 * low['lost'][0] / low['images']:.0f} % have less; the two networks differ in "
         "accuracy, too" + (f"; masks not converged: {late}" if late else ""),
@@ -165,7 +161,7 @@ def _angular_shares(content, run_):
     confidence = 1 - 0.05 / (wedges * (wedges - 1) / 2)
     return claim(
         _PAPER, "Figure 7, angular", text, run_, effect=100 * (most - least) / images,
-        interval=_percent(newcombe_interval(most, images, least, images, confidence)),
+        interval=percent(newcombe_interval(most, images, least, images, confidence)),
         over=f"{images} images of one pair of networks, not paired, corrected for the choice of "
         "two wedges",
         note="largest less smallest share of images of a wedge",
@@ -186,9 +182,9 @@ def _complement_hurts(table, run_):
         run_, effect=lost, unit="% of the images", over=f"{images:,} images",
         printed=100 - TABLE2[row],
         parts=[
-            ("lost", {"interval": _percent(drop), "bound": DROP, "effect": lost}),
+            ("lost", {"interval": percent(drop), "bound": DROP, "effect": lost}),
             ("more than without others of the same rings",
-             {"interval": _percent(apart),
+             {"interval": percent(apart),
               "effect": 100 * (only["shuffled"] - only["mask"]) / images}),
         ],
         note=f"{100 * kept / images:.1f} % keep it, without others of the same rings "
@@ -201,7 +197,7 @@ def _attacks_reversed(content, run_):
     table, controls = content["table2"], content.get("controls")
     row, images = "M(XA)", table["images"]
     count = table["right"][row]["mask"]
-    parts = [("most", {"interval": _percent(wilson_interval(count, images)), "bound": 50,
+    parts = [("most", {"interval": percent(wilson_interval(count, images)), "bound": 50,
                        "effect": 100 * count / images})]  # fmt: skip
     only = table["right_with_one_only"][row]
     parts.append(_beats("shuffled in rings", only["mask"], only["shuffled"], images))
@@ -232,7 +228,7 @@ def _beats(form, mask, control, images):
     ends = paired_share_interval(mask, control, images)
     return (
         f"more than {form}",
-        {"interval": _percent(ends), "effect": 100 * (mask - control) / images},
+        {"interval": percent(ends), "effect": 100 * (mask - control) / images},
     )
 
 
@@ -250,7 +246,7 @@ def _class_specific(content, run_):
     found = [
         claim(
             _PAPER, where, "a linear classifier tells the class from the mask", run_,
-            effect=100 * arm["test_accuracy"], unit="%", interval=_percent(arm["test_interval"]),
+            effect=100 * arm["test_accuracy"], unit="%", interval=percent(arm["test_interval"]),
             bound=100 * arm["chance"], able=report["verdict"] != "control failed",
             over=f"{tested} test masks", printed=TABLE3["labels"][1],
             note=f"on permuted labels {100 * control['test_accuracy']:.1f} %, chance "
@@ -271,7 +267,7 @@ def _class_specific(content, run_):
     )
     found.append(
         claim(_PAPER, where, text, run_, effect=100 * (arm["test_accuracy"] - first),
-              interval=_percent(ends), over=f"{tested} test masks, one split, not paired",
+              interval=percent(ends), over=f"{tested} test masks, one split, not paired",
               note=f"spectrum: {ranges}")
     )  # fmt: skip
     return [*found, _over_splits(content.get("mask_splits"), null[best], where, run_)]

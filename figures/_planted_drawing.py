@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from figures._style import BLUE, GREEN, GREY, ORANGE, PURPLE, caption
+from figures._style import BLUE, GREEN, GREY, ORANGE, PURPLE, caption, hide_unused, show
 
 _CLASS_COLOURS = (BLUE, ORANGE, GREEN, PURPLE)
 _LINES = {"precision": (BLUE, "o"), "recall": (ORANGE, "s"), "average_precision": (GREEN, "^")}
@@ -48,9 +48,7 @@ def draw(stored):
             axis.set_title(f"class {one['class']}")
             axis.set_xlabel(_percent(one))
         row[0].set_ylabel(f"{variant}\n{name}")
-    panels = below.subplots(lines, min(2, len(rows)), squeeze=False).ravel()
-    for panel in panels[len(rows) :]:
-        panel.set_axis_off()
+    panels = hide_unused(below.subplots(lines, min(2, len(rows)), squeeze=False), len(rows))
     for panel, (variant, name, found) in zip(panels, rows, strict=False):
         _curves(panel, found)
         panel.set_title(f"{variant}, {name}")
@@ -68,7 +66,6 @@ def draw(stored):
             f"{variant} {name} {100 * found['test_accuracy']:.1f} %"
             for variant, name, found in rows
         ) + ".",
-        18,
     )  # fmt: skip
     return figure
 
@@ -79,7 +76,7 @@ def _percent(one):
 
 def _show(axis, mask, bands, shown):
     mask = np.fft.fftshift(np.array(mask))
-    axis.imshow(mask, cmap="Greys", vmin=0, vmax=1, interpolation="nearest")
+    show(axis, mask, cmap="Greys", vmin=0, vmax=1)
     for i in shown:
         axis.contour(
             np.fft.fftshift(bands[i]).astype(float),

@@ -138,6 +138,17 @@ def is_of(command, options):
     return recorded.arguments(without=_PLACE) == options.arguments(without=_PLACE)
 
 
+def load_best(experiment, key):
+    """(best.keras of a run, its resolved options)."""
+    path = experiment.folder / key
+    if not (path / "best.keras").exists():
+        raise CommandError(f"{path / 'best.keras'} is gone: --overwrite trains again")
+    options = TrainOptions.of_config(read_json(path / "config.json"))
+    if experiment.data_dir:
+        options = options.replaced(data_dir=experiment.data_dir)
+    return load_model(path / "best.keras"), options
+
+
 def read_history(path):
     """history.csv as a dict: column -> list over epochs."""
     rows = list(csv.DictReader(io.StringIO(read_regular(path, limit=2**28).decode())))

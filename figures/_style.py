@@ -5,16 +5,48 @@ BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 SKY, AMBER, BLACK, GREY = "#56B4E9", "#E69F00", "#000000", "#8C8C8C"
 
 
-def caption(figure, text, size=9):
-    """Lines of text under the figure: what was run, and what a reader must know.
+# Options of `show` for images from black, 0, to white, 1.
+GREY_LEVELS = {"cmap": "gray", "vmin": 0, "vmax": 1}
 
-    A picture that is to be read at half its size needs a `size` of 18.
-    """
+
+def caption(figure, text, size=18):
+    """Lines of text under the figure: what was run, and what a reader must know."""
     import textwrap
 
     width = int(13.8 * 9 / size * figure.get_figwidth())  # letters in a line
     lines = [line for part in text.split("\n") for line in textwrap.wrap(part, width) or [""]]
     figure.supxlabel("\n".join(lines), fontsize=size, ha="left", x=0.01, color="0.2")
+
+
+def show(axis, image, **options):
+    """An image without ticks; `options` are those of `imshow`, whose result is returned."""
+    axis.set(xticks=[], yticks=[])
+    return axis.imshow(image, interpolation="nearest", **options)
+
+
+def show_pixels(axis, image):
+    """Pixels [height, width, channels] without ticks, clipped to [0, 1]."""
+    show(axis, image.clip(0, 1).squeeze(), **GREY_LEVELS)
+
+
+def hide_unused(panels, count):
+    """An array of panels as a list, of which those after the first `count` are left blank."""
+    panels = list(panels.ravel())
+    for panel in panels[count:]:
+        panel.set_axis_off()
+    return panels
+
+
+def paper_mark(**style):
+    """Style of the line that marks the number that a paper prints."""
+    return {"color": GREEN, "marker": "_", "markeredgewidth": 3, "linestyle": ""} | style
+
+
+def paper_handle(size):
+    """Entry of a legend for `paper_mark`."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], label="paper (full scale)", **paper_mark(markersize=size))
 
 
 def settings_line(stored):

@@ -13,10 +13,6 @@ Suppression and noise work on the image with a zero border of four pixels, befor
 """
 
 from figures._runs import trained
-from spectral_keras.experiments.command import CommandError
-from spectral_keras.experiments.folder import read_json
-from spectral_keras.experiments.saved_models import load_model
-from spectral_keras.experiments.train.options import TrainOptions
 
 CONFIGURATIONS = ("111", "011", "101", "110", "001", "010", "100", "000")
 TABLES = {
@@ -155,14 +151,3 @@ def train_arm(experiment, network, arm, seed):
     key = run_key(network, arm, seed)
     options = _options(experiment.settings, network, arm, seed)
     return key, trained(experiment, key, network, options)
-
-
-def load_best(experiment, key):
-    """(best.keras of a run, its resolved options)."""
-    path = experiment.folder / key
-    if not (path / "best.keras").exists():
-        raise CommandError(f"{path / 'best.keras'} is gone: --overwrite trains again")
-    options = TrainOptions.of_config(read_json(path / "config.json"))
-    if experiment.data_dir:
-        options = options.replaced(data_dir=experiment.data_dir)
-    return load_model(path / "best.keras"), options

@@ -54,12 +54,6 @@ def decode(stored):
     return (levels / np.float32(255)).reshape(stored["shape"])
 
 
-def show(axis, stored):
-    """An encoded image without ticks."""
-    axis.imshow(decode(stored).squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    axis.set(xticks=[], yticks=[])
-
-
 def data_line(stored):
     """Preset and data of a figure in one line."""
     data = stored["content"]["data"]

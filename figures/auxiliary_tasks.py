@@ -24,14 +24,11 @@ if __name__ == "__main__":
 
 import numpy as np
 
-from figures._claims import claim, over_seeds, sentence, summary
+from figures._claims import claim, over_seeds, percent, run_words, sentence, summary
 from figures._figure import Figure
-from figures._runs import trained
-from figures._style import BLACK, BLUE, GREEN, ORANGE, caption
+from figures._runs import load_best, trained
+from figures._style import BLACK, BLUE, ORANGE, caption, paper_handle, paper_mark
 from spectral_keras.evaluation import newcombe_interval, paired_share_interval, wilson_interval
-from spectral_keras.experiments.command import CommandError
-from spectral_keras.experiments.folder import read_json
-from spectral_keras.experiments.saved_models import load_model
 
 TASKS = ("none", "reconstruction", "fourier")
 TRAININGS = ("clean", "adversarial")
@@ -152,18 +149,11 @@ def _under_attack(experiment, key, settings):
     """Accuracy of best.keras on the first test images: clean, under FGSM, under PGD."""
     from spectral_keras.attacks import fgsm, pgd
     from spectral_keras.experiments.train.command import load_data
-    from spectral_keras.experiments.train.options import TrainOptions
 
-    path = experiment.folder / key
-    if not (path / "best.keras").exists():
-        raise CommandError(f"{path / 'best.keras'} is gone: --overwrite trains again")
-    options = TrainOptions.of_config(read_json(path / "config.json"))
-    if experiment.data_dir:
-        options = options.replaced(data_dir=experiment.data_dir)
+    model, options = load_best(experiment, key)
     data, _ = load_data(options)
     x = data.x_test[: settings["images"]].astype("float32") / 255
     y = data.y_test[: settings["images"]]
-    model = load_model(path / "best.keras")
 
     def right(images):
         return model.predict(images, batch_size=250, verbose=0).argmax(axis=1) == y
@@ -211,8 +201,8 @@ def _cell(counts):
     accuracies = [100 * right / images for right, images in counts]
     found = over_seeds(accuracies)
     if found["interval"] is None:
-        found |= {"interval": wilson_interval(*counts[0]), "over": f"{counts[0][1]:,} images"}
-        found["interval"] = [100 * end for end in found["interval"]]
+        found["interval"] = percent(wilson_interval(*counts[0]))
+        found["over"] = f"{counts[0][1]:,} images"
     return {
         "mean": found["effect"],
         "interval": [float(end) for end in found["interval"]],
@@ -234,10 +224,10 @@ def difference(first, second):
         one, other = (_answers(hexadecimal, count) for hexadecimal in bits)
         lost, won = int((one & ~other).sum()), int((other & ~one).sum())
         ends = paired_share_interval(lost, won, count)
-        return [100 * end for end in ends], f"{count:,} images, paired"
+        return percent(ends), f"{count:,} images, paired"
     counts = [_on_the_same_images(record, test) for record, test in (first, second)]
     ends = newcombe_interval(*counts[0], *counts[1])
-    return [100 * end for end in ends], f"{counts[0][1]:,} images, not paired"
+    return percent(ends), f"{counts[0][1]:,} images, not paired"
 
 
 def _answers(hexadecimal, count):
@@ -283,7 +273,7 @@ def _gain(runs, settings, backbone, training, test, task, text, column):
         # The whole test set for clean images: no record says which of them are right.
         if test == "clean":
             counts = (*_count(own[0], test), *_count(base[0], test))
-            ends = [100 * end for end in newcombe_interval(*counts)]
+            ends = percent(newcombe_interval(*counts))
             how = f"{counts[1]:,} images, not paired"
         else:
             ends, how = difference((own[0], test), (base[0], test))
@@ -305,7 +295,7 @@ def _robust(runs, settings, backbone):
     ]  # fmt: skip
     best = max(records, key=lambda record: record["attacks"]["pgd"])
     right, images = _count(best, "pgd")
-    ends = [100 * end for end in wilson_interval(right, images)]
+    ends = percent(wilson_interval(right, images))
     return claim(
         "auxiliary_fourier_task", "a test that the paper does not make",
         f"{backbone}: a network trained on FGSM is above chance under PGD",
@@ -341,12 +331,8 @@ def _better_attacked(runs, settings, backbone):
 
 
 def _run_words(record, settings, backbone):
-    result, seeds = record["result"], len(settings["seeds"])
-    return (
-        f"{backbone} x {settings['widths'].get(backbone, 1):g}, "
-        f"{result['images']['training']:,} images, {result['epochs']} epochs, {seeds} "
-        f"seed{'s' if seeds > 1 else ''}"
-    )
+    width = settings["widths"].get(backbone, 1)
+    return run_words(backbone, width, record["result"], len(settings["seeds"]))
 
 
 def verdict(stored):
@@ -384,15 +370,10 @@ def draw(stored):
         Line2D([], [], color=COLORS[task], marker=_MARKERS[task], linestyle="", label=task)
         for task in TASKS
     ]
-    handles.append(
-        Line2D(
-            [], [], color=GREEN, marker="_", markersize=18, markeredgewidth=3, linestyle="",
-            label="paper (full scale)",
-        )
-    )  # fmt: skip
+    handles.append(paper_handle(18))
     panels[0, 0].legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1.02), ncols=4)
     figure.suptitle("Auxiliary tasks: clean and under attack", x=0.01, ha="left")
-    caption(figure, f"{verdict(stored)}\n{_settings_line(stored, settings)}", 18)
+    caption(figure, f"{verdict(stored)}\n{_settings_line(stored, settings)}")
     return figure
 
 
@@ -410,10 +391,8 @@ def _panel(panel, backbone, trainings):
                 )  # fmt: skip
                 if test != "pgd" and backbone in PAPER:
                     column = 2 * TRAININGS.index(training) + TESTS.index(test)
-                    panel.plot(
-                        place + offset, PAPER[backbone][task][column], "_", color=GREEN,
-                        markersize=18, markeredgewidth=3,
-                    )  # fmt: skip
+                    value = PAPER[backbone][task][column]
+                    panel.plot(place + offset, value, **paper_mark(markersize=18))
             ticks.append(place)
             names.append({"clean": "clean", "fgsm": "FGSM", "pgd": "PGD"}[test])
             place += 1

@@ -23,14 +23,14 @@ import shutil
 
 import numpy as np
 
-from figures._claims import claim, count_verdicts, over_seeds
+from figures._claims import claim, count_verdicts, over_seeds, run_words
 from figures._figure import Figure
-from figures._style import BLUE, GREEN, GREY, ORANGE, caption
+from figures._runs import load_best
+from figures._style import BLUE, GREY, ORANGE, caption, hide_unused, paper_handle, paper_mark
 from figures._suppression_runs import (
     CONFIGURATIONS,
     PRESETS,
     arms,
-    load_best,
     run_key,
     runs,
     train_arm,
@@ -241,8 +241,9 @@ def claims(content, settings):
         number_, network = name.split("-", 1)
         rows, where = table["rows"], f"Table {number_.removeprefix('table')}"
         seeds = settings["seeds"][number_]
-        run_ = _run_words(content["runs"][run_key(network, "natural", seeds[0])], settings,
-                          network, seeds)  # fmt: skip
+        width = settings["options"].get(network, {}).get("width", 1)
+        record = content["runs"][run_key(network, "natural", seeds[0])]
+        run_ = run_words(network, width, record["result"], len(seeds))
         natural = {key: float(np.mean(rows["natural"][key])) for key in ("accuracy", "robustness")}
         able = natural["accuracy"] - natural["robustness"] >= DROP
         note = "" if able else (
@@ -266,15 +267,6 @@ def claims(content, settings):
                       run_, printed=printed[0], bound=-NEGLIGIBLE, **gain)
             )  # fmt: skip
     return found
-
-
-def _run_words(record, settings, network, seeds):
-    width = settings["options"].get(network, {}).get("width", 1)
-    result = record["result"]
-    return (
-        f"{network} x {width:g}, {result['images']['training']:,} images, {result['epochs']} "
-        f"epochs, {len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
-    )
 
 
 def verdict(stored):
@@ -326,27 +318,22 @@ def draw(stored):
         lines, columns, figsize=(16, 3.4 + 6.2 * lines), layout="constrained", squeeze=False,
         sharey=True,
     )  # fmt: skip
-    for panel, name in zip(panels.ravel(), order, strict=False):
+    for panel, name in zip(hide_unused(panels, len(order)), order, strict=False):
         number_, network = name.split("-", 1)
         _panel(panel, tables[name]["rows"], network)
         title = f"Table {number_.removeprefix('table')}, {network}: {_TITLES[number_]}"
         panel.set_title(title, loc="left")
-    for panel in panels.ravel()[len(order) :]:
-        panel.set_axis_off()
     for row in panels:
         row[0].set_ylabel("points gained")
     handles = [
         Line2D([], [], color=BLUE, marker="o", linestyle="", label="under corruptions"),
         Line2D([], [], color=ORANGE, marker="s", linestyle="", label="clean"),
         Line2D([], [], color=GREY, marker="o", linestyle="", markersize=5, label="each seed"),
-        Line2D(
-            [], [], color=GREEN, marker="_", markersize=14, markeredgewidth=3, linestyle="",
-            label="paper (full scale)",
-        ),
-    ]  # fmt: skip
+        paper_handle(14),
+    ]
     panels[0][0].legend(handles=handles, loc="lower center", ncols=2)
     figure.suptitle("Accuracy gained over natural training", x=0.01, ha="left")
-    caption(figure, f"{verdict(stored)}\n{_settings_line(stored)}", 18)
+    caption(figure, f"{verdict(stored)}\n{_settings_line(stored)}")
     return figure
 
 
@@ -365,10 +352,7 @@ def _panel(panel, rows, network):
             panel.plot(x, gain["mean"], marker, color=color, markerfacecolor=fill, markersize=9,
                        markeredgewidth=2)  # fmt: skip
             if arm in PAPER.get(network, {}):
-                panel.plot(
-                    x, PAPER[network][arm][column], "_", color=GREEN, markersize=20,
-                    markeredgewidth=3,
-                )  # fmt: skip
+                panel.plot(x, PAPER[network][arm][column], **paper_mark(markersize=20))
     panel.axhline(0, color="0.5", linewidth=1)
     labels = [
         arm.replace("LMH=", "").replace("+", "\n+ ").replace(" lambda=", "\nλ = ") for arm in names

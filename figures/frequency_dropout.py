@@ -281,7 +281,6 @@ def draw(stored):
         "augmentation.  The report gives no such comparison: its code never ran frequency "
         "dropout."
         + (f"\nTest (training) error by floors alpha/beta, one seed: {grid}." if grid else ""),
-        18,
     )
     return figure
 

@@ -17,8 +17,19 @@ import numpy as np
 
 from figures._claims import claim, exact
 from figures._figure import Figure
-from figures._style import AMBER, BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, caption
-from figures._test_images import batches, data_line, encode, read_test_images, show
+from figures._style import (
+    AMBER,
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SKY,
+    caption,
+    show_pixels,
+)
+from figures._test_images import batches, data_line, decode, encode, read_test_images
 from spectral_keras.augmentation.information import coverage_degree
 from spectral_keras.layers import FrequencyNoise
 from spectral_keras.ops.mask_curves import NOISE_BANDS, noise_curve, noise_masks
@@ -286,7 +297,7 @@ def draw(stored):
     content = stored["content"]
     pictures = pyplot.figure(figsize=(16, 17), layout="constrained")
     draw_pictures(pictures, content["pictures"])
-    caption(pictures, f"{data_line(stored)} {border(content)}", 18)
+    caption(pictures, f"{data_line(stored)} {border(content)}")
     figure = pyplot.figure(figsize=(16, 26), layout="constrained")
     above, below = figure.subfigures(2, 1, height_ratios=[11.5, 9])
     curves, shares = above.subplots(2, 1)
@@ -297,9 +308,7 @@ def draw(stored):
     draw_turns(turns, content)
     figure.suptitle("Noise in the frequency domain: five bands of an image's spectrum")
     size = content["data"]["padded"][0]
-    caption(
-        figure, f"{CAPTION} {BARS.format(size=size)}\n{data_line(stored)} {border(content)}", 18
-    )
+    caption(figure, f"{CAPTION} {BARS.format(size=size)}\n{data_line(stored)} {border(content)}")
     return {"": figure, "_pictures": pictures}
 
 
@@ -315,12 +324,12 @@ def draw_pictures(figure, stored):
     rows = stored["rows"]
     grid = figure.add_gridspec(len(rows), 1 + NUM_BANDS)
     original = figure.add_subplot(grid[0, 0])
-    show(original, stored["original"])
+    show_pixels(original, decode(stored["original"]))
     original.set_title("original")
     for index, row in enumerate(rows):
         for column, picture in enumerate(row["images"]):
             axis = figure.add_subplot(grid[index, 1 + column])
-            show(axis, picture)
+            show_pixels(axis, decode(picture))
             random = row["name"] == "random"
             if index == 0:
                 low, high = NOISE_BANDS[column]

@@ -18,10 +18,10 @@ if __name__ == "__main__":
 import gc
 import re
 
-from figures._claims import claim
+from figures._claims import claim, percent
 from figures._figure import Figure
 from figures._runs import trained
-from figures._style import BLACK, BLUE, GREY, ORANGE, caption
+from figures._style import BLACK, BLUE, GREY, ORANGE, caption, hide_unused
 from spectral_keras.evaluation import wilson_interval
 from spectral_keras.experiments.command import CommandError, command_line
 from spectral_keras.experiments.folder import read_json
@@ -235,7 +235,7 @@ def draw(stored):
     for panel, (dataset, values) in zip(panels, errors.items(), strict=True):
         _errors(panel, dataset, values)
     figure.suptitle("The spectral pooling network: search, and error after it")
-    caption(figure, _text(stored, settings), 18)
+    caption(figure, _text(stored, settings))
     return figure
 
 
@@ -252,9 +252,7 @@ def _slices(row, dataset, found):
 
     completed = [trial for trial in found["trials"] if trial["status"] == "completed"]
     best = found["best"]
-    for panel in row[len(found["axes"]) :]:
-        panel.set_axis_off()
-    for panel, axis in zip(row, found["axes"], strict=False):
+    for panel, axis in zip(hide_unused(row, len(found["axes"])), found["axes"], strict=False):
         name = axis["name"]
         if name in ORIGINAL_BEST:
             panel.axvline(ORIGINAL_BEST[name], color=GREY, linestyle="--", linewidth=1.2)
@@ -290,7 +288,7 @@ def _errors(panel, dataset, values):
 
 def interval(error, images):
     """Wilson's interval of 95 % of an error in percent on so many images."""
-    return [100 * end for end in wilson_interval(round(error * images / 100), images)]
+    return percent(wilson_interval(round(error * images / 100), images))
 
 
 def _text(stored, settings):

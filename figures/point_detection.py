@@ -16,7 +16,7 @@ import numpy as np
 
 from figures._claims import claim, exact
 from figures._figure import Figure
-from figures._style import BLUE, GREEN, ORANGE, PURPLE, caption
+from figures._style import BLUE, GREEN, ORANGE, PURPLE, caption, hide_unused, show
 
 _BINOMIAL = np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1]) / 256
 _NARROW = np.pad(np.outer([1, 2, 1], [1, 2, 1]) / 16, 1)
@@ -181,7 +181,7 @@ def draw(stored):
     draw_examples(top, content["examples"], settings)
     draw_maps(middle, content, settings["size"])
     draw_scatter(bottom.subplots(), content)
-    caption(figure, words(content, settings), 18)
+    caption(figure, words(content, settings))
     return figure
 
 
@@ -195,11 +195,9 @@ def draw_examples(figure, examples, settings):
     columns = min(3, len(examples))
     axes = left.subplots(-(-len(examples) // columns), columns, squeeze=False)
     spectrum = right.subplots()
-    for axis in axes.ravel()[len(examples) :]:
-        axis.set_axis_off()
-    for axis, example in zip(axes.ravel(), examples, strict=False):
+    for axis, example in zip(hide_unused(axes, len(examples)), examples, strict=False):
         channel, (i, j) = example["channel"], example["frequency"]
-        _show(axis, example_image(settings, channel, (i, j)))
+        show(axis, example_image(settings, channel, (i, j)))
         axis.set_title(f"{CHANNELS[channel]}, [{i}, {j}]")
         axis.set_xlabel(f"amplitude {example['amplitude']:.3g}, |F| {example['magnitude']:.4g}")
         half = size // 2
@@ -230,13 +228,13 @@ def draw_maps(figure, content, size):
     for column, one in enumerate(filters):
         kernel, closed = np.array(one["kernel"]), content["closed_form"][column]
         limit = np.abs(kernel).max()
-        _show(axes[0, column], kernel, cmap="RdBu_r", vmin=-limit, vmax=limit)
+        show(axes[0, column], kernel, cmap="RdBu_r", vmin=-limit, vmax=limit)
         axes[0, column].set_title(one["name"].replace(", ", ",\n"))
         scale = {"cmap": "magma", "vmin": 0, "vmax": max(closed)}
-        _show(axes[1, column], centred(closed), **scale)
+        show(axes[1, column], centred(closed), **scale)
         axes[1, column].set_xlabel(f"0 to {max(closed):.3g}")
         for row, name in enumerate(shown, 2):
-            _show(axes[row, column], centred(content["readouts"][name][column]), **scale)
+            show(axes[row, column], centred(content["readouts"][name][column]), **scale)
             spread = _short(summary[name]["spread"][column])
             axes[row, column].set_xlabel(f"spread {spread}")
     labels = ["filter", "closed form\nt |W| / N", *(READOUTS[name][2] for name in shown)]
@@ -246,11 +244,6 @@ def draw_maps(figure, content, size):
 
 def _short(value):
     return f"{value:.3f}" if value >= 5e-4 else f"{value:.0e}"
-
-
-def _show(axis, image, **options):
-    axis.imshow(image, interpolation="nearest", **options)
-    axis.set(xticks=[], yticks=[])
 
 
 def draw_scatter(axis, content):

@@ -13,8 +13,8 @@ import numpy as np
 
 from figures._claims import claim, exact
 from figures._figure import Figure
-from figures._style import AMBER, BLACK, BLUE, GREEN, GREY, ORANGE, caption
-from figures._test_images import batches, data_line, encode, read_test_images, show
+from figures._style import AMBER, BLACK, BLUE, GREEN, GREY, ORANGE, caption, show_pixels
+from figures._test_images import batches, data_line, decode, encode, read_test_images
 from spectral_keras.ops.mask_curves import (
     high_curve,
     low_curve,
@@ -169,7 +169,7 @@ def draw(stored):
     power.legend(loc="lower right", title="at \u03b1 = 0")
     change.legend(loc="upper right", title="at \u03b1 = 0")
     figure.suptitle("Power suppression: what is left of an image by each mask")
-    caption(figure, f"{CAPTION}\n{data_line(stored)}{reference_note(content)}", 18)
+    caption(figure, f"{CAPTION}\n{data_line(stored)}{reference_note(content)}")
     return figure
 
 
@@ -182,12 +182,12 @@ def reference_note(content):
 def draw_pictures(figure, pictures):
     grid = figure.add_gridspec(len(MASKS), 1 + len(ALPHAS))
     original = figure.add_subplot(grid[0, 0])
-    show(original, pictures["original"])
+    show_pixels(original, decode(pictures["original"]))
     original.set_title("original")
     for row, mask in enumerate(MASKS):
         for column, picture in enumerate(pictures[mask]):
             axis = figure.add_subplot(grid[row, 1 + column])
-            show(axis, picture)
+            show_pixels(axis, decode(picture))
             for spine in axis.spines.values():
                 spine.set(color=STYLES[mask]["color"], linewidth=2.5)
                 spine.set_linestyle(STYLES[mask]["linestyle"])

@@ -20,16 +20,11 @@ if __name__ == "__main__":
 
 import numpy as np
 
-from figures._claims import claim, over_seeds
+from figures._claims import claim, over_seeds, run_words
 from figures._figure import Figure
-from figures._style import BLUE, GREEN, ORANGE, caption
-from figures._suppression_runs import (
-    CONFIGURATIONS,
-    PRESETS,
-    load_best,
-    run_key,
-    train_arm,
-)
+from figures._runs import load_best
+from figures._style import BLUE, GREEN, ORANGE, caption, hide_unused
+from figures._suppression_runs import CONFIGURATIONS, PRESETS, run_key, train_arm
 
 ARMS = ("natural", "suppression+attention", *(f"LMH={name}" for name in CONFIGURATIONS))
 BANDS = ("low", "medium", "high")
@@ -85,11 +80,7 @@ def claims(content, settings):
     record = next(iter(content["runs"].values()))["result"]
     for network, rows in content["averages"].items():
         width = settings["options"].get(network, {}).get("width", 1)
-        seeds = len(settings["seeds"]["table2"])
-        run_ = (
-            f"{network} x {width:g}, {record['images']['training']:,} images, "
-            f"{record['epochs']} epochs, {seeds} seed{'s' if seeds > 1 else ''}"
-        )
+        run_ = run_words(network, width, record, len(settings["seeds"]["table2"]))
         for arm, band in DOMINATED.items():
             if arm in rows:
                 pairs = zip(rows[arm]["density"][band], rows["natural"]["density"][band],
@@ -183,7 +174,7 @@ def draw(stored):
         "Votes of the first layer for the frequencies, the mean at the centre",
         x=0.01, ha="left",
     )  # fmt: skip
-    caption(figure, f"{verdict(averages)}\n{_settings_line(stored)}", 18)
+    caption(figure, f"{verdict(averages)}\n{_settings_line(stored)}")
     return figure
 
 
@@ -192,9 +183,7 @@ def _maps(figure, rows, lines, columns):
     low = min(image.min() for image in images.values())
     high = max(image.max() for image in images.values())
     panels = figure.subplots(lines, columns, squeeze=False)
-    for panel in panels.ravel()[len(images) :]:
-        panel.set_axis_off()
-    for panel, (arm, image) in zip(panels.ravel(), images.items(), strict=False):
+    for panel, (arm, image) in zip(hide_unused(panels, len(images)), images.items(), strict=False):
         shown = panel.imshow(image, cmap="magma", vmin=low, vmax=high)
         panel.set_title(_short(arm))
         panel.set(xticks=[], yticks=[])

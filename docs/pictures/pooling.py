@@ -16,8 +16,9 @@ def draw():
     """A Matplotlib figure: the picture, its spectrum, and each pooling at each side."""
     import matplotlib.pyplot as plt
 
-    from figures._information_drawing import log_spectrum, show, show_spectrum
+    from figures._information_drawing import log_spectrum, show_spectrum
     from figures._pooling_loss import pool_and_enlarge
+    from figures._style import show_pixels
     from figures.information_preservation import picture
 
     pixels = picture("astronaut")
@@ -26,7 +27,7 @@ def draw():
     figure = plt.figure(figsize=(12.6, 8.6), layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=[4, 9.2])
     above, below = left.subplots(2, 1)
-    show(above, pixels)
+    show_pixels(above, pixels)
     above.set_title(f"{size} x {size}")
     show_spectrum(below, log_spectrum(pixels), SIDES)
     below.set_title("its spectrum, and what\nSpectralPool keeps of it")
@@ -35,7 +36,7 @@ def draw():
         for row, (method, label) in enumerate(ROWS.items()):
             enlarged = pool_and_enlarge(method, pixels[None], side)[0]
             axis = axes[row, column]
-            show(axis, enlarged)
+            show_pixels(axis, enlarged)
             loss = np.linalg.norm(enlarged - pixels) / np.linalg.norm(pixels)
             axis.set_xlabel(f"error {loss:.2f}")
             if row == 0:

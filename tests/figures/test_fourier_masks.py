@@ -8,31 +8,18 @@ import numpy as np
 import pytest
 
 from figures import _figure, _mask_basics, _mask_controls, _mask_verdicts, fourier_masks
-from figures._figure import main
 from figures._mask_runs import PRESETS, number, training_options
 from figures._test_images import decode
+from tests.figures.running import run_here, smoke_results
 from tests.models.runs import by_hand
 
 SMOKE = PRESETS["smoke"]
 
 
-def command(capsys, *arguments):
-    """(status, last line of stderr) of the command in this process."""
-    with pytest.raises(SystemExit) as left:
-        main(fourier_masks.FIGURE, arguments)
-    return left.value.code, (capsys.readouterr().err.splitlines() or [""])[-1]
-
-
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     """Folder with what the smoke preset leaves, runs in `runs`; without the picture."""
-    folder = tmp_path_factory.mktemp("results")
-    places = ["--results", str(folder), "--runs", str(folder / "runs")]
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as left:
-        patch.setattr(_figure, "_draw", lambda *_: None)
-        main(fourier_masks.FIGURE, ["--preset", "smoke", *places])
-    assert left.value.code == 0
-    return folder
+    return smoke_results(fourier_masks.FIGURE, tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
@@ -459,7 +446,7 @@ class TestClaims:
 class TestCommand:
     def test_the_picture_is_drawn_from_the_json_alone(self, results, tmp_path, capsys):
         shutil.copy(results / "fourier_masks.json", tmp_path)
-        assert command(capsys, "--results", str(tmp_path))[0] == 0
+        assert run_here(fourier_masks.FIGURE, capsys, "--results", str(tmp_path))[0] == 0
         for suffix in ("", "_images", "_single"):
             picture = tmp_path / f"fourier_masks{suffix}.png"
             assert picture.read_bytes()[:4] == b"\x89PNG" and picture.stat().st_size > 30_000
@@ -478,7 +465,7 @@ class TestCommand:
         monkeypatch.setattr(masks, "learn_mask", None)
         monkeypatch.setattr(_figure, "_draw", lambda *_: None)
         places = ("--results", str(results), "--runs", str(results / "runs"))
-        assert command(capsys, "--preset", "smoke", *places)[0] == 0
+        assert run_here(fourier_masks.FIGURE, capsys, "--preset", "smoke", *places)[0] == 0
         again = json.loads(path.read_text())["content"]
         path.write_text(before)
         for name in ("table2", "figure7", "selection", "single", "set_masks", "runs"):
@@ -487,7 +474,7 @@ class TestCommand:
     def test_a_wrong_json_is_one_line(self, tmp_path, capsys):
         text = '{"figure": "fourier_masks", "preset": "cpu", "content": {}}'
         (tmp_path / "fourier_masks.json").write_text(text)
-        status, line = command(capsys, "--results", str(tmp_path))
+        status, line = run_here(fourier_masks.FIGURE, capsys, "--results", str(tmp_path))
         assert status == 2 and "--preset cpu continues it" in line
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from figures import frequency_dropout
-from tests.figures.running import run_figure
+from tests.figures.running import run_figure, start_figure
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +122,8 @@ class TestClaims:
 
 
 def test_draws(smoke):
+    """In a process of its own: the command as a user types it."""
     (smoke / "frequency_dropout.png").unlink()
-    assert run_figure("frequency_dropout", smoke).returncode == 0
+    done = start_figure("frequency_dropout", smoke)
+    assert done.returncode == 0, done.stderr
     assert (smoke / "frequency_dropout.png").stat().st_size > 20_000

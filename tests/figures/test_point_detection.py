@@ -7,28 +7,19 @@ import numpy as np
 import pytest
 
 from figures import _figure, point_detection
-from figures._figure import main
 from spectral_keras.analysis import real_frequencies
+from tests.figures.running import run_here, smoke_results
 
 
 def command(capsys, *arguments):
     """(status, last line of stderr) of the command in this process."""
-    with pytest.raises(SystemExit) as left:
-        main(point_detection.FIGURE, arguments)
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) <= 1, lines
-    return left.value.code, lines[0] if lines else ""
+    return run_here(point_detection.FIGURE, capsys, *arguments)
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     """Folder with what the smoke preset leaves."""
-    folder = tmp_path_factory.mktemp("results")
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as left:
-        patch.setattr(_figure, "_draw", lambda *_: None)
-        main(point_detection.FIGURE, ["--preset", "smoke", "--results", str(folder)])
-    assert left.value.code == 0
-    return folder
+    return smoke_results(point_detection.FIGURE, tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

@@ -282,40 +282,7 @@ class TestResume:
         assert status == 130 and "interrupted; --resume continues it" in err
 
 
-BAD_OPTIONS = [
-    ((), "--output"),
-    (("--output", ""), "--output: expected a path"),
-    (("--output", "c", "--corruptions", "fgo"), "received 'fgo'; did you mean fog?"),
-    (("--output", "c", "--corruptions"), "--corruptions: expected at least one argument"),
-    (("--output", "c", "--severities", "6"), "--severities: expected a value <= 5, received '6'"),
-    (("--output", "c", "--severities", "x"), "--severities: expected an integer, received 'x'"),
-    (("--output", "c", "--severity", "1"), "unknown option --severity; did you mean --severities?"),
-    (("--output", "c", "--split", "val"), "--split: invalid choice: 'val'"),
-    (("--output", "c", "--seed", "-1"), "--seed"),
-    (("--output", "c", "--images", "0"), "--images: expected a value >= 1"),
-    (("--output", "c", "--limit", "9"), "unknown option --limit; did you mean --images?"),
-    (("--output", "c", "--table", "mnist"), "--table: invalid choice"),
-    (("--output", "c", "--format", "npz"), "npz does not fit --output c"),
-    (("--output", "c.npz", "--format", "npy"), "npy does not fit --output c.npz"),
-    (("--output", "c", "--format", "png"), "--format: invalid choice: 'png'"),
-    (("--output", "nope/../c"), "there is no folder"),
-    (("--output", "c", "--resume", "--overwrite"), "exclude each other"),
-    (("--output", "c", "--dataset", "cifra10"), "did you mean 'cifar10'"),
-    (("--output", "c", "--dataset", "none.npz"), "no such file: none.npz"),
-]
-
-
 class TestBadInput:
-    @pytest.mark.parametrize(("arguments", "message"), BAD_OPTIONS)
-    def test_option(self, tmp_path, command, monkeypatch, arguments, message):
-        monkeypatch.chdir(tmp_path)
-        if "cifra10" in arguments:
-            pytest.importorskip("tensorflow_datasets")
-        status, out, err = command(*arguments)
-        assert (status, out) == (2, "")
-        assert message in err and err.count("\n") == 1
-        assert os.listdir(tmp_path) == []
-
     @pytest.mark.parametrize("more", [(), ("--overwrite",), ("--resume",)])
     def test_something_else_is_there(self, data, tmp_path, command, more):
         folder = tmp_path / "photos"

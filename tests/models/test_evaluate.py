@@ -267,38 +267,6 @@ def test_hidden_gradients_are_reported_in_one_line(run, command):
     assert err.count("\n") == 1 and "models.evaluate: warning: The gradient was zero" in err
 
 
-BAD_OPTIONS = [
-    ((), "nothing to evaluate: give --attack fgsm pgd, --corruptions, or both"),
-    (("--corruptions", "fgo"), "received 'fgo'; did you mean fog?"),
-    (("--corruptions", "imagenetc"), "--corruptions: expected cifar10c, extra, all or"),
-    (("--attack", "fgsm", "--baseline", "other"), "--baseline: it is for --corruptions"),
-    (("--attack", "fgsm", "--corruption-source", "tfds"), "--corruption-source: it is for"),
-    (("--corruptions", "--corruption-source", ""), "--corruption-source: expected a path"),
-    (("--corruptions", "--corruption-source", "no/folder"), "no such folder or file: no/folder"),
-    (("--corruptions", "fog", "--baseline", "no/run"), "--baseline no/run holds no result.json"),
-    (("--attack",), "--attack: expected at least one argument"),
-    (("--attack", "cw"), "--attack: expected fgsm or pgd, received 'cw'"),
-    (("--attak", "pgd"), "unknown option --attak; did you mean --attack?"),
-    (("--attack", "pgd", "--eps", "-0.1"), "--eps"),
-    (("--attack", "pgd", "--eps=-1/255"), "--eps: expected a value >= 0"),
-    (("--attack", "pgd", "--eps", "8/0"), "--eps: expected a number or a fraction"),
-    (("--attack", "pgd", "--eps", "large"), "--eps: expected a number or a fraction"),
-    (("--attack", "pgd", "--eps", "nan"), "--eps: expected a number or a fraction"),
-    (("--attack", "pgd", "--eps", "1e999"), "--eps"),
-    (("--attack", "pgd", "--eps", ","), "--eps: expected a number or a fraction"),
-    (("--attack", "pgd", "--eps", "0,1,8"), "8 grey levels are 8/255"),
-    (("--attack", "pgd", "--norm", "l1"), "--norm: invalid choice: 'l1'"),
-    (("--attack", "pgd", "--labels", "true"), "--labels: invalid choice: 'true'"),
-    (("--attack", "pgd", "--steps", "0"), "--steps: expected a value >= 1"),
-    (("--attack", "pgd", "--step-size", "0"), "--step-size: expected a value > 0"),
-    (("--attack", "pgd", "--restarts", "0"), "--restarts: expected a value >= 1"),
-    (("--attack", "pgd", "--images", "0"), "--images: expected a value >= 1"),
-    (("--attack", "pgd", "--limit", "9"), "unknown option --limit; did you mean --images?"),
-    (("--attack", "pgd", "--batch-size", "0"), "--batch-size: expected a value >= 1"),
-    (("--attack", "pgd", "--seed", "-1"), "--seed"),
-]
-
-
 def _remove(*names):
     return lambda run: [(run / name).unlink() for name in names]
 
@@ -334,14 +302,6 @@ BAD_FOLDERS = [
 
 
 class TestBadInput:
-    @pytest.mark.parametrize(("arguments", "message"), BAD_OPTIONS)
-    def test_option(self, trained, command, arguments, message):
-        before = snapshot(trained)
-        status, out, err = command(trained, *arguments)
-        assert (status, out) == (2, "")
-        assert message in err and err.count("\n") == 1
-        assert snapshot(trained) == before
-
     @pytest.mark.parametrize(("spoil", "message"), BAD_FOLDERS)
     def test_folder(self, run, command, spoil, message):
         spoil(run)
