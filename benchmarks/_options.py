@@ -17,6 +17,22 @@ def benchmark_parser(name, description):
     return parser
 
 
+def add_numbers(parser, rows):
+    """Options of (name, type, default, meaning)."""
+    for name, kind, default, meaning in rows:
+        text = f"{meaning} (default: {default:g})"
+        parser.add_argument(name, type=kind, default=default, help=text)
+
+
+def parse_and_keep_memory(parser, arguments):
+    """(options, whether freed memory is kept, as the training command does)."""
+    options = parser.parse_args(arguments)
+    require_tensorflow(parser)
+    from spectral_keras.memory import keep_freed_memory
+
+    return options, keep_freed_memory()
+
+
 def require_tensorflow(parser):
     """Answer another backend with one line; the first import of Keras, after all options."""
     import keras

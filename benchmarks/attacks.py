@@ -19,7 +19,13 @@ import warnings
 import numpy as np
 
 from benchmarks import harness
-from benchmarks._options import benchmark_parser, integer, number, require_tensorflow
+from benchmarks._options import (
+    add_numbers,
+    benchmark_parser,
+    integer,
+    number,
+    parse_and_keep_memory,
+)
 from benchmarks.harness import Case
 
 EPS, STEPS = 8 / 255, 10
@@ -37,21 +43,13 @@ MODEL = (
 
 def main(arguments=None):
     parser = benchmark_parser("attacks", __doc__)
-    parser.add_argument(
-        "--images", type=integer(1, 355), default=32, help="images of the batch (default: 32)"
-    )
-    parser.add_argument(
-        "--width",
-        type=number(0, 4, low_open=True),
-        default=1.0,
-        help="factor on the network's filters (default: 1)",
-    )
-    parser.add_argument("--repeats", type=integer(3), default=7, help="3 or more (default: 7)")
-    options = parser.parse_args(arguments)
-    require_tensorflow(parser)
-    from spectral_keras.memory import keep_freed_memory
-
-    kept = keep_freed_memory()
+    rows = [
+        ("--images", integer(1, 355), 32, "images of the batch"),
+        ("--width", number(0, 4, low_open=True), 1.0, "factor on the network's filters"),
+        ("--repeats", integer(3), 7, "3 or more"),
+    ]
+    add_numbers(parser, rows)
+    options, kept = parse_and_keep_memory(parser, arguments)
     for name in LIBRARIES:
         if name not in installed():
             print(f"{name} is not installed and left out: pip install -e '.[attacks]'")

@@ -25,7 +25,7 @@ import warnings
 import numpy as np
 
 from benchmarks import harness
-from benchmarks._options import benchmark_parser, integer, number
+from benchmarks._options import add_numbers, benchmark_parser, integer, number
 
 IMAGES = 10_000  # of each corruption and severity, that the totals are extrapolated to
 LIBRARY = "imagecorruptions"
@@ -49,22 +49,18 @@ _images = None  # of a worker
 def main(arguments=None):
     parser = benchmark_parser("corruptions", __doc__)
     parser.add_argument("--only", metavar="TEXT", default="", help="corruptions with TEXT in them")
-    parser.add_argument(
-        "--images",
-        type=integer(2, IMAGES),
-        default=1000,
-        help="images of a repeat, ours; theirs are fewer (default: 1000)",
-    )
-    parser.add_argument(
-        "--seconds",
-        type=number(0, 60, low_open=True),
-        default=0.3,
-        help="a repeat of theirs takes about this long (default: 0.3)",
-    )
-    parser.add_argument("--repeats", type=integer(3, 99), default=3, help="3 to 99 (default: 3)")
-    parser.add_argument(
-        "--processes", type=integer(1, 64), default=2, help="of both sides (default: 2)"
-    )
+    rows = [
+        ("--images", integer(2, IMAGES), 1000, "images of a repeat, ours; theirs are fewer"),
+        (
+            "--seconds",
+            number(0, 60, low_open=True),
+            0.3,
+            "about how long a repeat of theirs takes",
+        ),
+        ("--repeats", integer(3, 99), 3, "3 to 99"),
+        ("--processes", integer(1, 64), 2, "of both sides"),
+    ]
+    add_numbers(parser, rows)
     options = parser.parse_args(arguments)
     if options.processes > options.images:
         parser.error(f"--images must be at least --processes: {options.images}")

@@ -24,7 +24,7 @@ import time
 import numpy as np
 
 from benchmarks import harness
-from benchmarks._options import benchmark_parser, integer, require_tensorflow
+from benchmarks._options import add_numbers, benchmark_parser, integer, parse_and_keep_memory
 from benchmarks.harness import Case
 
 SIDE = 256  # pixels of the images of the memory measurement
@@ -35,33 +35,17 @@ NAME = "generated_images"  # of the TFDS set that `write_tfds` prepares
 
 def main(arguments=None):
     parser = benchmark_parser("data", __doc__)
-    parser.add_argument("--repeats", type=integer(3, 99), default=3, help="3 to 99 (default: 3)")
-    parser.add_argument(
-        "--images", type=integer(64, 10**6), default=512, help="JPEGs of an epoch (default: 512)"
-    )
-    parser.add_argument(
-        "--memory-mib",
-        type=integer(0, 10**6),
-        default=2200,
-        help="decoded size of the set of the memory measurement; 0 leaves it out (default: 2200)",
-    )
-    parser.add_argument(
-        "--bound-mib",
-        type=integer(1, 10**6),
-        default=200,
-        help="memory that its epoch may take (default: 200)",
-    )
-    parser.add_argument(
-        "--only",
-        metavar="TEXT",
-        default="",
-        help="cases with TEXT in their name: JPEG, PNG, memory, ...",
-    )
-    options = parser.parse_args(arguments)
-    require_tensorflow(parser)
-    from spectral_keras.memory import keep_freed_memory
-
-    kept = keep_freed_memory()  # as the training command does
+    rows = [
+        ("--repeats", integer(3, 99), 3, "3 to 99"),
+        ("--images", integer(64, 10**6), 512, "JPEGs of an epoch"),
+        ("--memory-mib", integer(0, 10**6), 2200, "decoded size of the set of the memory "
+         "measurement; 0 leaves it out"),
+        ("--bound-mib", integer(1, 10**6), 200, "memory that its epoch may take"),
+    ]  # fmt: skip
+    add_numbers(parser, rows)
+    only = "cases with TEXT in their name: JPEG, PNG, memory, ..."
+    parser.add_argument("--only", metavar="TEXT", default="", help=only)
+    options, kept = parse_and_keep_memory(parser, arguments)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for name, build in cases(folder, options.images).items():

@@ -17,6 +17,7 @@ import numpy as np
 
 from benchmarks import harness
 from benchmarks._options import (
+    add_numbers,
     add_only,
     benchmark_parser,
     choose,
@@ -29,7 +30,7 @@ from benchmarks.harness import Case, inference_step, random_input, training_step
 def main(arguments=None):
     parser = benchmark_parser("layers", __doc__)
     add_only(parser)
-    parser.add_argument("--repeats", type=integer(7), default=9, help="7 or more (default: 9)")
+    add_numbers(parser, [("--repeats", integer(7), 9, "7 or more")])
     parser.add_argument(
         "--system-allocator",
         action="store_true",

@@ -19,7 +19,7 @@ import time
 import numpy as np
 
 from benchmarks import harness
-from benchmarks._options import benchmark_parser, integer, number, require_tensorflow
+from benchmarks._options import add_numbers, benchmark_parser, integer, number, require_tensorflow
 
 PENALTY, PATIENCE, MOST_STEPS = 0.07, 300, 20000
 
@@ -28,23 +28,16 @@ def _parser():
     parser = benchmark_parser("masks", __doc__)
     parser.add_argument("--dataset", default="cifar10", help="as of a training (default: cifar10)")
     parser.add_argument("--data-dir", help="folder of TensorFlow Datasets")
-    for name, minimum, default, meaning in (
-        ("--images", 1, 32, "images that we do"),
-        ("--published-images", 1, 4, "of these, how many the published procedure does"),
-        ("--train-images", 100, 10000, "images that the network is trained on"),
-        ("--epochs", 1, 4, "passes over them"),
-        ("--batch-size", 1, 64, "masks at once"),
-        ("--repeats", 1, 3, "times that we do ours; the median counts"),
-    ):
-        parser.add_argument(
-            name, type=integer(minimum), default=default, help=f"{meaning} (default: {default})"
-        )
-    parser.add_argument(
-        "--width",
-        type=number(0, 4, low_open=True),
-        default=0.25,
-        help="factor on the network's filters (default: 0.25)",
-    )
+    rows = [
+        ("--images", integer(1), 32, "images that we do"),
+        ("--published-images", integer(1), 4, "of these, how many the published procedure does"),
+        ("--train-images", integer(100), 10000, "images that the network is trained on"),
+        ("--epochs", integer(1), 4, "passes over them"),
+        ("--batch-size", integer(1), 64, "masks at once"),
+        ("--repeats", integer(1), 3, "times that we do ours; the median counts"),
+        ("--width", number(0, 4, low_open=True), 0.25, "factor on the network's filters"),
+    ]
+    add_numbers(parser, rows)
     return parser
 
 

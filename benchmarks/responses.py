@@ -15,7 +15,7 @@ import dataclasses
 import numpy as np
 
 from benchmarks import harness
-from benchmarks._options import benchmark_parser, integer, require_tensorflow
+from benchmarks._options import add_numbers, benchmark_parser, integer, parse_and_keep_memory
 from benchmarks.harness import Case
 
 OURS = "spectral_keras"
@@ -25,21 +25,13 @@ PREDICT = "model.predict in a loop"
 
 def main(arguments=None):
     parser = benchmark_parser("responses", __doc__)
-    parser.add_argument("--repeats", type=integer(3), default=5, help="3 or more (default: 5)")
-    parser.add_argument(
-        "--images", type=integer(1), default=16, help="images of the heat map (default: 16)"
-    )
-    parser.add_argument(
-        "--frequencies",
-        type=integer(1, 514),
-        default=8,
-        help="frequencies of the heat map, of 514 (default: 8)",
-    )
-    options = parser.parse_args(arguments)
-    require_tensorflow(parser)
-    from spectral_keras.memory import keep_freed_memory
-
-    kept = keep_freed_memory()
+    rows = [
+        ("--repeats", integer(3), 5, "3 or more"),
+        ("--images", integer(1), 16, "images of the heat map"),
+        ("--frequencies", integer(1, 514), 8, "frequencies of the heat map, of 514"),
+    ]
+    add_numbers(parser, rows)
+    options, kept = parse_and_keep_memory(parser, arguments)
     responses, heat_maps = {}, {}
     rows = []
     for case in (

@@ -56,10 +56,21 @@ SLOW = (
 )
 
 
-def pytest_collection_modifyitems(items):
+def _is_slow(path):
     here = pathlib.Path(__file__).parent
+    return path != here and path.is_relative_to(here) and path.relative_to(here).parts[0] in SLOW
+
+
+def pytest_ignore_collect(collection_path, config):
+    """What is slow is not even imported where it is left out."""
+    if config.getoption("markexpr") == "not slow" and _is_slow(collection_path):
+        return True
+    return None
+
+
+def pytest_collection_modifyitems(items):
     for item in items:
-        if item.path.relative_to(here).parts[0] in SLOW:
+        if _is_slow(item.path):
             item.add_marker(pytest.mark.slow)
 
 

@@ -126,6 +126,9 @@ WAYS = {
     "clone": lambda model, _: _with_weights(keras.models.clone_model(model), model),
     "pickle": lambda model, _: pickle.loads(pickle.dumps(model)),
 }
+if keras.backend.backend() != "tensorflow":
+    # The formats are Keras' own: on TensorFlow all of them, elsewhere one file and one copy.
+    WAYS = {way: WAYS[way] for way in ("keras", "json")}
 
 
 def _predict(model, x):

@@ -3,10 +3,8 @@
 import json
 import os
 import pathlib
-import signal
 import subprocess
 import sys
-import time
 import types
 
 import keras
@@ -225,38 +223,12 @@ class TestResume:
         "--label-smoothing", "0.2", "--ema", "0.5", "--validation-fraction", "0",
     )  # fmt: skip
 
-    def start(self, npz, folder, *more):
-        return subprocess.Popen(
-            [sys.executable, "-m", "models.spectral_pool_cnn", "--dataset", npz]
-            + [*self.OPTIONS, "--output", str(folder), *more],
-            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
-
-    def test_after_sigkill_the_run_ends_as_if_nothing_had_happened(self, npz, tmp_path):
-        whole = self.start(npz, tmp_path / "whole")
-        output, _ = whole.communicate(timeout=300)
-        assert whole.returncode == 0, output
-
-        killed = self.start(npz, tmp_path / "killed")
-        deadline = time.monotonic() + 300
-        while not checkpoint_files(tmp_path / "killed" / "checkpoints"):
-            assert killed.poll() is None and time.monotonic() < deadline
-            time.sleep(0.01)
-        killed.send_signal(signal.SIGKILL)
-        killed.communicate(timeout=60)
-        # The newest checkpoint damaged as well: the one before it, or none, has to do.
-        newest = checkpoint_files(tmp_path / "killed" / "checkpoints")[0]
-        newest.write_bytes(newest.read_bytes()[:-7])
-        (tmp_path / "killed" / "best.keras").unlink(missing_ok=True)
-
-        again = self.start(npz, tmp_path / "killed", "--resume")
-        output, _ = again.communicate(timeout=300)
-        assert again.returncode == 0, output
-        assert "is damaged" in output
-        assert_same_run(tmp_path / "whole", tmp_path / "killed")
-
     @pytest.mark.parametrize("options", [OPTIONS, QUICK])
-    def test_from_every_epoch(self, command, npz, tmp_path, options):
+    def test_from_every_epoch(self, command, npz, tmp_path, monkeypatch, capsys, options):
+        """Also where the newest checkpoint is damaged and best.keras is gone.
+
+        SIGKILL of the command, at any moment: tests/faults.
+        """
         whole, stopped = tmp_path / "whole", tmp_path / "stopped"
         arguments = ("--dataset", npz, *options)
         command(*arguments, "--output", whole)
@@ -270,16 +242,19 @@ class TestResume:
             saved(fit)
             raise Killed
 
-        for attempt in range(5):
-            ResumableFit._save = checkpoint_then_die
-            try:
-                with pytest.raises(Killed):
-                    _train.main(
-                        "spectral_pool_cnn",
-                        [*arguments, "--output", str(stopped)] + ["--resume"] * (attempt > 0),
-                    )
-            finally:
-                ResumableFit._save = saved
+        monkeypatch.setattr(ResumableFit, "_save", checkpoint_then_die)
+        for attempt in range(6):
+            with pytest.raises(Killed):
+                _train.main(
+                    "spectral_pool_cnn",
+                    [*arguments, "--output", str(stopped)] + ["--resume"] * (attempt > 0),
+                )
+            assert ("is damaged" in "".join(capsys.readouterr())) == (attempt == 3)
+            if attempt == 2:
+                newest = checkpoint_files(stopped / "checkpoints")[0]
+                newest.write_bytes(newest.read_bytes()[:-7])
+                (stopped / "best.keras").unlink(missing_ok=True)
+        monkeypatch.setattr(ResumableFit, "_save", saved)
         assert command(*arguments, "--output", stopped, "--resume")[0] == 0
         assert_same_run(whole, stopped)
 

@@ -5,10 +5,6 @@ import json
 import os
 import pathlib
 import shutil
-import signal
-import subprocess
-import sys
-import time
 import zipfile
 
 import numpy as np
@@ -196,31 +192,6 @@ class TestResume:
             shutil.rmtree(out) if out.is_dir() else out.unlink()
             step += 1
         assert kills > 10
-
-    def test_sigkill(self, tmp_path, command):
-        names = ("gaussian_noise", "shot_noise", "zoom_blur", "snow", "elastic_transform")
-        arguments = ("--dataset", "digits", "--images", "120", "--corruptions", *names)
-        out = tmp_path / "copy"
-        process = subprocess.Popen(
-            [sys.executable, "-m", "models.corrupt", *arguments, "--output", str(out)],
-            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        )  # fmt: skip
-        deadline = time.monotonic() + 300
-        while not (out / "shot_noise.npy").exists():
-            assert process.poll() is None and time.monotonic() < deadline, process.communicate()
-            time.sleep(0.002)
-        process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=60)
-        finished = {file.name: file.read_bytes() for file in out.glob("*.npy")}
-        assert 3 <= len(finished) < 6
-        assert process.returncode == -signal.SIGKILL
-        status, text, err = command(*arguments, "--output", out, "--resume")
-        assert (status, err) == (0, "") and "of 25 pieces are there" in text
-        assert command(*arguments, "--output", tmp_path / "whole")[0] == 0
-        whole = contents(tmp_path / "whole")
-        assert contents(out) == whole
-        assert all(whole[name] == data for name, data in finished.items())
 
     def test_only_what_is_missing_is_made(self, data, tmp_path, command, monkeypatch):
         arguments = ("--dataset", data, *self.FOUR, "--output", tmp_path / "copy")

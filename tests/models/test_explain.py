@@ -5,10 +5,6 @@ import json
 import math
 import os
 import pathlib
-import signal
-import subprocess
-import sys
-import time
 import zipfile
 
 import keras
@@ -348,26 +344,6 @@ class TestResume:
         (out / "notes.txt").write_text("mine")
         assert command(*arguments, "--output", out, "--overwrite", "--single", 0)[0] == 0
         assert (out / "notes.txt").exists() and not (out / "single_masks.npz").exists()
-
-    def test_sigkill(self, files, tmp_path, command):
-        arguments = [files[0], "--dataset", files[1], "--epochs", "120", "--single", "2"]
-        arguments += ["--learning-rate", "0.004", "--batch-size", "10"]
-        out = tmp_path / "killed"
-        process = subprocess.Popen(
-            [sys.executable, "-m", "models.explain", *arguments, "--output", str(out)],
-            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        )  # fmt: skip
-        deadline = time.monotonic() + 600
-        while not (out / "checkpoints" / "masks.npz").exists():
-            assert process.poll() is None and time.monotonic() < deadline, process.communicate()
-            time.sleep(0.002)
-        process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=60)
-        assert process.returncode == -signal.SIGKILL and not (out / "masks.npz").exists()
-        assert command(*arguments, "--output", out, "--resume")[0] == 0
-        assert command(*arguments, "--output", tmp_path / "whole")[0] == 0
-        assert contents(out) == contents(tmp_path / "whole")
 
     def test_interrupted(self, files, tmp_path, command, monkeypatch):
         def interrupted(*args, **options):
