@@ -21,6 +21,8 @@ LAYERS = [
     ("FFTConv2D", {"filters": 2, "kernel_size": 3}),
     ("FFTConvPool2D", {"filters": 2, "kernel_size": 3}),
     ("FourierMask", {}),
+    ("GlobalFilter2D", {}),
+    ("SpectralMixing2D", {"filters": 2, "modes": 3}),
     ("PowerSuppression", {}),
     ("FrequencyNoise", {}),
     ("ChannelGate", {}),

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from spectral_keras import export as export_module
+from spectral_keras import layers
 from spectral_keras.export import SUFFIXES, ExportError, export
 from spectral_keras.layers import FFTConv2D, FFTConvPool2D
 from spectral_keras.layers.fourier_mask import FourierMask
@@ -205,6 +206,21 @@ class TestFormatsWithoutFFT:
         x = random_images((4, 8, 7, 3))
         expected = to_numpy(model(x))
         np.testing.assert_allclose(run_file(path, format, x), expected, rtol=1e-4, atol=1e-5)
+
+    def test_layers_of_other_papers(self, format, tmp_path):
+        inputs = keras.Input((9, 8, 3))
+        x = layers.SpectralMixing2D(4, 3)(layers.GlobalFilter2D()(inputs))
+        x = layers.HartleySpectralPool((8, 7), window="hamming")(x)
+        x = layers.DiffStride(1.5, output_size="initial", smoothness=2.0)(x)
+        real, imag = layers.FFT2D()(x)
+        model = keras.Model(inputs, layers.InverseFFT2D(real=True)((real, real)))
+        model.set_weights([w + 0.5 for w in model.get_weights()])
+        path = tmp_path / f"model{SUFFIXES[format]}"
+        export(model, path, format)
+        x = random_images((2, 9, 8, 3), seed=4)
+        expected = to_numpy(model(x))
+        assert np.abs(expected).max() > 0.1
+        np.testing.assert_allclose(run_file(path, format, x), expected, rtol=1e-4, atol=1e-4)
 
     def test_the_layer_that_is_to_blame(self, format, tmp_path, capfd):
         path = tmp_path / f"layer{SUFFIXES[format]}"

@@ -1,18 +1,20 @@
 """A learnable mask on the spectrum of images."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import keras
 
 from spectral_keras import constraints
 from spectral_keras.layers.choices import NamedChoices
 from spectral_keras.ops.masking import IMPLEMENTATIONS, apply_mask
+from spectral_keras.ops.transfer import transfer
 from spectral_keras.ops.validation import (
     check_bool,
     check_choice,
     check_data_format,
     check_float_images,
+    check_size_pair,
     static_spatial_shape,
 )
 
@@ -134,6 +136,27 @@ class FourierMask(NamedChoices, keras.layers.Layer):
             implementation=self.implementation,
             data_format=self._data_format,
         )
+
+    def resized(self, size: int | Sequence[int]) -> Self:
+        """A layer with this one's gains for images of another size.
+
+        An entry belongs to a frequency in periods an image, see `spectral_keras.ops.transfer`;
+        frequencies that are new take the gain of the last one that is there.
+
+        Args:
+            size: integer or pair (height, width).
+
+        Returns:
+            A built layer of the same arguments.
+        """
+        size = check_size_pair("size", size)
+        shape = [None, *(self.input_spec.axes[axis] for axis in (1, 2, 3))]
+        first = 1 if self._data_format == "channels_last" else 2
+        shape[first : first + 2] = size
+        layer = self.from_config(self.get_config())
+        layer.build(tuple(shape))
+        layer.mask.assign(transfer(self.mask.value, self.mask.shape[:2], size))
+        return layer
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
         return tuple(input_shape)

@@ -7,7 +7,7 @@ import numpy as np
 
 from spectral_keras.ops.validation import check_choice, check_positive_int
 
-__all__ = ["cosines", "dft_matrices", "real_basis", "sines"]
+__all__ = ["cosines", "dft_matrices", "interleaved_dft", "real_basis", "sines"]
 
 
 def _read_only(array):
@@ -79,3 +79,19 @@ def real_basis(n: int) -> tuple[np.ndarray, np.ndarray]:
     alone = (frequency == 0) | (2 * frequency == n)
     basis *= np.sqrt(np.where(alone, 1 / n, 2 / n))[:, None]
     return _read_only(basis), _read_only(frequency)
+
+
+def interleaved_dft(frequencies: Any, n: int) -> np.ndarray:
+    """The DFT of complex columns whose rows alternate between real and imaginary part.
+
+    Args:
+        frequencies: integers; all n of them give sqrt(n) times an orthogonal matrix.
+        n: length.
+
+    Returns:
+        float64 array of shape (2 len(frequencies), 2 n), without a factor.
+    """
+    turns = np.outer(frequencies, np.arange(n))
+    cos, sin = cosines(turns, n), sines(turns, n)
+    rows = np.stack([np.stack([cos, sin], -1), np.stack([-sin, cos], -1)], 1)
+    return rows.reshape(2 * len(turns), 2 * n)

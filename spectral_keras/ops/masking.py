@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from spectral_keras.ops.custom_gradient import custom_gradient
-from spectral_keras.ops.dft import cosines, sines
+from spectral_keras.ops.dft import cosines, interleaved_dft, sines
 from spectral_keras.ops.fft import irfft2_last, rfft2_last
 from spectral_keras.ops.separable import apply_separable
 from spectral_keras.ops.symmetry import half_spectrum_multiplicity, hermitian_symmetrize
@@ -19,7 +19,7 @@ from spectral_keras.ops.validation import (
     static_spatial_shape,
 )
 
-__all__ = ["IMPLEMENTATIONS", "apply_mask", "choose_implementation"]
+__all__ = ["IMPLEMENTATIONS", "apply_mask", "choose_implementation", "filter_by_matmul"]
 
 IMPLEMENTATIONS = ("auto", "fft", "matmul")
 
@@ -89,7 +89,7 @@ def apply_mask(
     half = hermitian_symmetrize(mask, axes=(0, 1))[:, : width // 2 + 1]
     many = channels > _FEW_CHANNELS
     if implementation == "matmul" and data_format == "channels_last" and many:
-        return _mask_by_matmul(x, half, data_format)
+        return filter_by_matmul(x, half, data_format)
     # The FFT needs the spatial axes last, and matrix products are short with few channels there.
     if len(half.shape) == 3:
         half = ops.transpose(half, (2, 0, 1))
@@ -98,7 +98,7 @@ def apply_mask(
     if implementation == "fft":
         y = _mask_by_fft(x, half)
     else:
-        y = _mask_by_matmul(x, half, "channels_first")
+        y = filter_by_matmul(x, half, "channels_first")
     return ops.transpose(y, (0, 2, 3, 1)) if data_format == "channels_last" else y
 
 
@@ -161,21 +161,14 @@ def _width_matrices(width):
 
 @functools.lru_cache(maxsize=64)
 def _height_matrix(height):
-    """Unitary DFT of complex columns whose rows alternate between real and imaginary part.
-
-    A real orthogonal (2*height, 2*height) matrix: its transpose is the inverse.
-    """
-    turns = np.outer(np.arange(height), np.arange(height))
-    cos, sin = (f(turns, height) / np.sqrt(height) for f in (cosines, sines))
-    matrix = np.empty((height, 2, height, 2))
-    matrix[:, 0, :, 0] = matrix[:, 1, :, 1] = cos
-    matrix[:, 0, :, 1] = sin
-    matrix[:, 1, :, 0] = -sin
-    return matrix.reshape(2 * height, 2 * height)
+    """Unitary DFT of complex columns: orthogonal, its transpose is the inverse."""
+    return interleaved_dft(np.arange(height), height) / np.sqrt(height)
 
 
-def _mask_by_matmul(x, half, data_format):
-    """Real matrix products along width, then height, then back; no transposes.
+def filter_by_matmul(x: Any, half: Any, data_format: str, imaginary: Any = None) -> Any:
+    """irfft2(half * rfft2(x)) without complex numbers.
+
+    Real matrix products along width, then height, then back; no transposes.
 
     The product along the width gives rows of (re, im) x m numbers for each image row: read as
     2*height rows of m, with real and imaginary rows in turn, they are the input of the product
@@ -186,19 +179,25 @@ def _mask_by_matmul(x, half, data_format):
     m = width // 2 + 1
     forward, inverse = _width_matrices(width)
     column = _height_matrix(height)
-    half = ops.cast(half, x.dtype)
+    factors = [ops.cast(part, x.dtype) for part in (half, imaginary) if part is not None]
     if channels_last:
-        factor = ops.reshape(half, (height, 1, m, -1))
+        factors = [ops.reshape(part, (height, 1, m, -1)) for part in factors]
         stacked = (-1, 2 * height, m, channels)
         parts = (-1, height, 2, m, channels)
         lines = (-1, height, 2 * m, channels)
     else:
-        factor = ops.reshape(half, (-1, height, 1, m))
+        factors = [ops.reshape(part, (-1, height, 1, m)) for part in factors]
         stacked = (-1, channels, 2 * height, m)
         parts = (-1, channels, height, 2, m)
         lines = (-1, channels, height, 2 * m)
     z = apply_separable(x, None, forward, data_format)
     z = apply_separable(ops.reshape(z, stacked), column, None, data_format)
-    z = ops.reshape(z, parts) * factor
+    z = ops.reshape(z, parts)
+    if imaginary is None:
+        z = z * factors[0]
+    else:
+        real, imag = (z[:, :, :1], z[:, :, 1:]) if channels_last else (z[..., :1, :], z[..., 1:, :])
+        turned = ops.concatenate([-imag, real], 2 if channels_last else 3)
+        z = z * factors[0] + turned * factors[1]
     z = apply_separable(ops.reshape(z, stacked), column.T, None, data_format)
     return apply_separable(ops.reshape(z, lines), None, inverse, data_format)

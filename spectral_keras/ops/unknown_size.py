@@ -12,6 +12,7 @@ from spectral_keras.ops.frequencies import ROUNDING, ceil_of_fraction, floor_of_
 
 __all__ = [
     "apply_matrices",
+    "bases_of",
     "ceil_of",
     "floor_of",
     "resampling_matrix_of",
@@ -54,6 +55,14 @@ def root_of_ratio(size, output_size, dtype):
     return ops.cast(ops.sqrt(height * width / (rows * columns)), dtype)
 
 
+def bases_of(n, k):
+    """cos and sin of 2 pi k m / n, float64 of shape (n, len(k)), for an integer tensor n."""
+    # Reduced as integers, so that the angles are exact.
+    turns = (ops.expand_dims(ops.arange(n, dtype="int32"), 1) * k) % n
+    angle = 2 * math.pi * ops.cast(turns, "float64") / ops.cast(n, "float64")
+    return ops.cos(angle), ops.sin(angle)
+
+
 def resampling_matrix_of(n_in, n_out, weights, norm, side=None, window=None):
     """`resize.resampling_matrix` for sizes that may be tensors, and with a low-pass after it.
 
@@ -72,12 +81,6 @@ def resampling_matrix_of(n_in, n_out, weights, norm, side=None, window=None):
     smaller = ops.minimum(n_in, n_out)
     k = ops.arange(smaller // 2 + 1, dtype="int32")
 
-    def bases(size):
-        # Reduced as integers, so that the angles are exact.
-        turns = (ops.expand_dims(ops.arange(size, dtype="int32"), 1) * k) % size
-        angle = 2 * math.pi * ops.cast(turns, "float64") / ops.cast(size, "float64")
-        return ops.cos(angle), ops.sin(angle)
-
     shrinking, enlarging = (ops.convert_to_tensor(w, dtype="float64") for w in weights)
     half = ops.convert_to_tensor(0.5, dtype="float64")
     nyquist = ops.where(n_out < n_in, shrinking, ops.where(n_out > n_in, enlarging, half))
@@ -94,7 +97,7 @@ def resampling_matrix_of(n_in, n_out, weights, norm, side=None, window=None):
         side = ops.expand_dims(side, -1)
         kept = ops.logical_or(2 * k < side, side >= n_out)
         count = ops.expand_dims(count * ops.cast(kept, "float64"), -2)
-    (cos_in, sin_in), (cos_out, sin_out) = bases(n_in), bases(n_out)
+    (cos_in, sin_in), (cos_out, sin_out) = bases_of(n_in, k), bases_of(n_out, k)
     cosines = (cos_out * count) @ ops.transpose(cos_in)
     return cosines + (sin_out * count) @ ops.transpose(sin_in)
 

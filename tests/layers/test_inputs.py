@@ -25,6 +25,8 @@ ANY_SIZE = [
     ("FFTConvPool2D", {"filters": 4, "kernel_size": 3, "output_size": 4, "norm": "ortho"}),
     ("FFTConvPool2D", {"filters": 4, "kernel_size": (2, 3), "scale": 0.5}),
     ("FFTConvPool2D", {"filters": 4, "kernel_size": 3}),
+    ("SpectralMixing2D", {"filters": 4, "modes": 5}),
+    ("SpectralMixing2D", {"filters": 4, "modes": (3, 4), "output_size": (7, 4)}),
     ("PowerSuppression", {}),
     ("FrequencyNoise", {}),
     ("ChannelGate", {"hidden": 5}),
@@ -34,6 +36,7 @@ ALL = [
     ("FourierMask", {}),
     ("FFTConvPool2D", {"filters": 4, "kernel_size": 3}),
     ("HartleySpectralPool", {"scale": 0.5}),
+    ("GlobalFilter2D", {}),
 ]
 
 
@@ -43,7 +46,7 @@ def test_images_of_any_size(name, arguments, data_format):
     """One model for all sizes gives what a layer of each size gives."""
     last = data_format == "channels_last"
     cls, arguments = getattr(layers, name), {**arguments, "data_format": data_format}
-    if "filters" in arguments:
+    if "kernel_size" in arguments:
         arguments["bias_initializer"] = "ones"
     layer = cls(**arguments)
     inputs = keras.Input((None, None, 3) if last else (3, None, None))

@@ -1,0 +1,44 @@
+"""Multiplying the spectrum of images by a complex filter of each channel."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from spectral_keras.ops.fft import irfft2_last, rfft2_last, to_complex
+from spectral_keras.ops.masking import choose_implementation, filter_by_matmul
+
+__all__ = ["apply_filter"]
+
+
+def apply_filter(x: Any, kernel: Any, implementation: str, data_format: str) -> Any:
+    """irfft2(K * rfft2(x)) over height and width.
+
+    Where half a spectrum holds both of a conjugate pair, in the columns of frequency 0 and of the
+    Nyquist frequency of an even width, the Hermitian part of K counts, as in `numpy.fft.irfft2`.
+
+    Args:
+        x: batch of real images, of known height and width.
+        kernel: real tensor of shape (height, width//2 + 1, channels, 2), real and imaginary parts.
+        implementation: "fft", in float32 at least, "matmul", in x's dtype, or "auto".
+        data_format: "channels_last" or "channels_first".
+
+    Returns:
+        Tensor of the shape and dtype of x.
+    """
+    real, imag = kernel[..., 0], kernel[..., 1]
+    channels_last = data_format == "channels_last"
+    height, width, channels = x.shape[1:] if channels_last else (*x.shape[2:], x.shape[1])
+    if implementation == "auto":
+        implementation = choose_implementation(height, width, channels)
+    if implementation == "matmul" and channels_last:
+        return filter_by_matmul(x, real, data_format, imag)
+    real, imag = (ops.transpose(part, (2, 0, 1)) for part in (real, imag))
+    if implementation == "matmul":
+        return filter_by_matmul(x, real, data_format, imag)
+    dtype = keras.backend.standardize_dtype(x.dtype)
+    x = ops.transpose(x, (0, 3, 1, 2)) if channels_last else x
+    plain = "float64" if dtype == "float64" else "float32"
+    factor = to_complex(ops.cast(real, plain), ops.cast(imag, plain))
+    x = ops.cast(irfft2_last(rfft2_last(ops.cast(x, plain)) * factor, width), dtype)
+    return ops.transpose(x, (0, 2, 3, 1)) if channels_last else x
