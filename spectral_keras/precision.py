@@ -1,12 +1,83 @@
 """The precision that a model computes in, and the same model in float32."""
 
+import os
+import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
 
-__all__ = ["all_layers", "in_float32", "rebuild"]
+__all__ = ["all_layers", "fastest_precision", "in_float32", "rebuild"]
+
+# Linux says here what a processor can do.
+_PROCESSORS = pathlib.Path("/proc/cpuinfo")
+
+
+def fastest_precision() -> str:
+    """The precision to train in that is fastest here among those that are safe.
+
+    Arithmetic in half precision that the hardware lacks is emulated, three to seven times slower
+    than float32.  So "bfloat16" needs a GPU of compute capability 8.0 or more, a TPU, or a Linux
+    processor with AVX512_BF16 or AMX, whose kernels TensorFlow and PyTorch have (oneDNN) and JAX
+    has not.  GPUs of capability 7 have "float16" only, for which Keras scales the loss.  The
+    answer depends on the machine alone, not on a measurement: a run that is started again gets the
+    same one.
+
+    Returns:
+        "float32", "bfloat16" or "float16"; the latter two name Keras' policies mixed_bfloat16 and
+        mixed_float16.  Of several GPUs the oldest decides.
+
+    Example:
+
+    >>> from spectral_keras.precision import fastest_precision
+    >>> fastest_precision() in ("float32", "bfloat16", "float16")
+    True
+    """
+    backend = keras.backend.backend()
+    capabilities = _accelerators(backend)
+    if capabilities:
+        oldest = min(capabilities)
+        return "bfloat16" if oldest >= (8, 0) else "float16" if oldest >= (7, 0) else "float32"
+    return "bfloat16" if backend != "jax" and _processor_has_bfloat16(backend) else "float32"
+
+
+def _accelerators(backend):
+    """Compute capability of each GPU; (0, 0) where it has none, (8, 0) for a TPU."""
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        gpus = tf.config.list_physical_devices("GPU")
+        details = map(tf.config.experimental.get_device_details, gpus)
+        return [each.get("compute_capability", (0, 0)) for each in details]
+    if backend == "jax":
+        import jax
+
+        devices = [device for device in jax.devices() if device.platform != "cpu"]
+        return [(8, 0) if device.platform == "tpu" else _capability(device) for device in devices]
+    if backend == "torch":
+        import torch
+
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        return [torch.cuda.get_device_capability(index) for index in range(count)]
+    return []
+
+
+def _capability(device):
+    """Of a device of JAX, which gives it as text."""
+    parts = str(getattr(device, "compute_capability", "")).split(".")
+    return tuple(map(int, parts)) if all(map(str.isdecimal, parts)) else (0, 0)
+
+
+def _processor_has_bfloat16(backend):
+    if backend == "tensorflow" and os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") in ("0", "false"):
+        return False
+    try:
+        lines = _PROCESSORS.read_text().splitlines()
+    except (OSError, UnicodeDecodeError):
+        return False
+    flags = [line.partition(":")[2].split() for line in lines if line.startswith("flags")]
+    return bool(flags) and all({"avx512_bf16", "amx_bf16"} & set(words) for words in flags)
 
 
 def all_layers(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:

@@ -642,6 +642,7 @@ def test_figure(here, capsys, arguments, name, received):
 
 BENCHMARKS = [
     ("layers", ("--repeats", "1"), "--repeats", "'1'"),
+    ("training", ("--pytorch", "no such python"), "--pytorch", "'no such python'"),
     ("layers", ("--repeat", "9"), "--repeat", "did you mean --repeats?"),
     ("layers", ("--output", "x.csv"), "--output", "'x.csv'"),
     ("layers", ("--output", "file/x.json"), "--output", "'file/x.json'"),

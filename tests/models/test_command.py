@@ -77,13 +77,18 @@ class TestRun:
         assert_same_run(tmp_path / "a", tmp_path / "b")
         assert history(tmp_path / "a") != history(tmp_path / "c")
 
-    @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
-    def test_mixed_precision(self, command, npz, tmp_path, precision):
-        folder = tmp_path / "run"
-        status, _, _ = command(
-            *TINY, "--dataset", npz, "--epochs", 1, "--precision", precision, "--output", folder
+    @pytest.mark.parametrize("given", ["bfloat16", "float16", "auto"])
+    def test_mixed_precision(self, command, npz, tmp_path, given, monkeypatch):
+        monkeypatch.setattr("spectral_keras.precision._processor_has_bfloat16", lambda _: True)
+        folder, precision = tmp_path / "run", "bfloat16" if given == "auto" else given
+        status, out, _ = command(
+            *TINY, "--dataset", npz, "--epochs", 1, "--precision", given, "--output", folder
         )
         assert status == 0
+        assert (f"{precision} (the fastest here)" in out) == (given == "auto")
+        result = json.loads((folder / "result.json").read_text())
+        assert result["precision"] == precision
+        assert f"--precision {given}" in result["command"]
         model = keras.saving.load_model(folder / "best.keras")
         assert model.get_layer("conv1").compute_dtype == precision
         assert model.get_layer("normalize").compute_dtype == "float32"

@@ -41,6 +41,7 @@ from spectral_keras.experiments.search import cluster as _cluster
 from spectral_keras.experiments.search.options import as_train_options, parse
 from spectral_keras.experiments.train import command as _train
 from spectral_keras.models import registry
+from spectral_keras.precision import fastest_precision
 
 
 def main(argv=None):
@@ -78,6 +79,8 @@ def search(own, options, arguments, given, folder, argv=None):
 
     if _cluster.role() != "worker":
         folder.check(own["resume"], own["overwrite"])
+    if options["precision"] == "auto":
+        options = options | {"precision": fastest_precision()}
     _train.configure(options["seed"], options["precision"])
     if own["model"]:
         fixed = {name: options[name] for name in given}

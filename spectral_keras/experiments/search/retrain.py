@@ -27,6 +27,7 @@ from spectral_keras.experiments.saved_models import save_model
 from spectral_keras.experiments.search.results import ranked, read_results, training_arguments
 from spectral_keras.experiments.train.run import RunFolder
 from spectral_keras.models import registry
+from spectral_keras.precision import fastest_precision
 
 
 def main(argv=None):
@@ -97,6 +98,8 @@ def _train_build(config, search_folder, trial, more, output):
     if trial["number"] not in numbers:
         raise CommandError(f"{search_folder}: the files of trial {trial['number']} are missing")
     hp = load_trial(numbers[trial["number"]]).hyperparameters
+    if options["precision"] == "auto":
+        options = options | {"precision": fastest_precision()}
     keras = _train.configure(options["seed"], options["precision"])
     problem = BuildProblem(load_stored_builder(config["build"], search_folder))
     keras.utils.set_random_seed(options["seed"])

@@ -19,6 +19,7 @@ from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.experiments.train.run import Run, RunFolder, free_options
 from spectral_keras.experiments.train.start import StartingWeights, freeze
 from spectral_keras.models import registry
+from spectral_keras.precision import fastest_precision
 
 
 def main(name, argv=None):
@@ -88,12 +89,15 @@ def train(options, *, folder=None, evaluate=True, command=None, devices=None):
 
 def _train(options, folder, evaluate, command, devices):
     name = options.model
-    if devices.workers == 1:
-        _check_folder(folder, options)
-    # Before the devices are chosen: that choice is the machine's, not the user's.
+    # Before the devices and the precision are chosen: the machine's choices, not the user's.
     command = command or command_line(
         f"models.{name}", options.arguments(without=("resume", "overwrite"))
     )
+    chosen = options.precision == "auto"
+    if chosen:
+        options = options.replaced(precision=fastest_precision())
+    if devices.workers == 1:
+        _check_folder(folder, options)
     keras = configure(options.seed, options.precision, deterministic=not options.jit)
     devices = devices.connect(keras, options)
     if devices.workers > 1:
@@ -120,7 +124,7 @@ def _train(options, folder, evaluate, command, devices):
     say(
         f"{name}: {run.describe_size()}; {data.name}: {len(data.y_train):,} training, "
         f"{len(data.y_validation):,} validation and {len(data.y_test):,} test images; "
-        f"{keras.backend.backend()}, {options.precision}; "
+        f"{keras.backend.backend()}, {options.precision}{' (the fastest here)' if chosen else ''}; "
         + (f"{devices}; " if devices.kind != "none" else "")
         + f"{folder.path}",
         flush=True,

@@ -191,7 +191,10 @@ class TrainOptions(Options):
         group=_TRAINING,
     )  # fmt: skip
     precision: str = option(
-        "float32", "", choices=("float32", "bfloat16", "float16", "float64"), group=_TRAINING
+        "float32",
+        "auto: the fastest that is safe here, bfloat16 where the hardware has it",
+        choices=("float32", "bfloat16", "float16", "float64", "auto"),
+        group=_TRAINING,
     )
     jit: bool | None = option(
         None, "compile with XLA (default: Keras decides)", kind="switch", group=_TRAINING

@@ -1,0 +1,67 @@
+import keras
+import pytest
+
+from spectral_keras import precision
+
+BACKEND = keras.backend.backend()
+FLAGS = "processor\t: {}\nflags\t\t: fpu sse2 {}\n\n"
+
+
+def _processors(monkeypatch, tmp_path, *kinds):
+    path = tmp_path / "cpuinfo"
+    path.write_text("".join(FLAGS.format(i, kind) for i, kind in enumerate(kinds)))
+    monkeypatch.setattr(precision, "_PROCESSORS", path)
+    monkeypatch.setattr(precision, "_accelerators", lambda _: [])
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [
+        (("avx512f avx512_bf16", "avx512f avx512_bf16"), "bfloat16"),
+        (("avx512f amx_bf16 amx_tile",), "bfloat16"),
+        (("avx512f avx512_bf16", "avx512f"), "float32"),
+        (("avx512f avx512_vnni",), "float32"),
+        ((), "float32"),
+    ],
+)
+def test_processors(monkeypatch, tmp_path, kinds, expected):
+    _processors(monkeypatch, tmp_path, *kinds)
+    expected = "float32" if BACKEND == "jax" else expected
+    assert precision.fastest_precision() == expected
+
+
+def test_no_word_about_the_processor(monkeypatch, tmp_path):
+    _processors(monkeypatch, tmp_path)
+    monkeypatch.setattr(precision, "_PROCESSORS", tmp_path / "none")
+    assert precision.fastest_precision() == "float32"
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="a switch of TensorFlow")
+def test_tensorflow_without_the_kernels(monkeypatch, tmp_path):
+    _processors(monkeypatch, tmp_path, "avx512_bf16")
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    assert precision.fastest_precision() == "float32"
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [
+        ([(9, 0)], "bfloat16"),
+        ([(8, 0), (8, 6)], "bfloat16"),
+        ([(9, 0), (7, 5)], "float16"),
+        ([(6, 1)], "float32"),
+        ([(0, 0)], "float32"),
+    ],
+)
+def test_gpus(monkeypatch, capabilities, expected):
+    monkeypatch.setattr(precision, "_accelerators", lambda _: capabilities)
+    assert precision.fastest_precision() == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("8.0", (8, 0)), ("12.1", (12, 1)), ("", (0, 0)), ("gfx90a", (0, 0))]
+)
+def test_capability_of_jax(text, expected):
+    device = type("Device", (), {"compute_capability": text})
+    assert precision._capability(device) == expected
