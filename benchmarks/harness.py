@@ -9,6 +9,7 @@ The processor time of all threads is kept beside it, which other work on the mac
 
 import dataclasses
 import importlib
+import logging
 import os
 import pathlib
 import platform
@@ -158,14 +159,19 @@ def measure(case, repeats=9, warmup=3, minimum_seconds=0.02):
         minimum_seconds: a repeat runs as many steps as fill this time, so that short steps
             are not lost in the clock's and Python's overhead.
     """
-    steps = {label: factory() for label, factory in case.ways.items()}
-    counts = {}
-    for label, step in steps.items():
-        for _ in range(max(1, warmup)):
-            begin = time.perf_counter()
-            step()
-            last = time.perf_counter() - begin
-        counts[label] = max(1, min(100, round(minimum_seconds / max(last, 1e-6))))
+    from spectral_keras.logs import quiet
+
+    steps, counts = {}, {}
+    # Other ways than ours cast complex numbers to real ones, and each of them is traced anew.
+    with quiet("tensorflow", logging.ERROR):
+        for label, factory in case.ways.items():
+            steps[label] = factory()
+        for label, step in steps.items():
+            for _ in range(max(1, warmup)):
+                begin = time.perf_counter()
+                step()
+                last = time.perf_counter() - begin
+            counts[label] = max(1, min(100, round(minimum_seconds / max(last, 1e-6))))
     times = {label: [] for label in steps}
     cpu_times = {label: [] for label in steps}
     labels = list(steps)

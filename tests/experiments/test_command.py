@@ -65,6 +65,18 @@ def test_no_result_is_lost_with_the_output(tmp_path, encoding, streams, lines, s
         assert done.stdout == b"first line\n"
 
 
+def test_every_command_starts_alike():
+    """What holds of `launch` holds of all commands."""
+    guard, found = 'if __name__ == "__main__":\n', 0
+    for folder in ("models", "tuning", "figures", "benchmarks"):
+        for path in (ROOT / folder).rglob("*.py"):
+            _, start, rest = path.read_text().partition(guard)
+            if start:
+                found += 1
+                assert rest.startswith("    from models import command\n\n    command("), path
+    assert found > 40
+
+
 @pytest.mark.parametrize(
     ("error", "status", "line"),
     [

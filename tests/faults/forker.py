@@ -138,7 +138,9 @@ def _become(request):
             os.dup2(os.open(file, os.O_CREAT | os.O_WRONLY | os.O_TRUNC), number)
         os.close(0)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        importlib.import_module("spectral_keras.experiments.command").answer_termination()
+        command = importlib.import_module("spectral_keras.experiments.command")
+        command.open_streams()
+        command.answer_termination()
         os.chdir(request["cwd"])
         sys.argv = ["-m", *request["argv"]]
         if request["eager"]:
