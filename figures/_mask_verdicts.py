@@ -253,7 +253,7 @@ def _class_specific(content, run_):
             f"{100 * arm['chance']:.1f} %",
         )
     ]  # fmt: skip
-    text = "the class is told better from the mask than from the image's own spectrum"
+    text = "the mask predicts the class better than the image's own spectrum"
     if null is None:
         return [*found, claim(_PAPER, where, text, run_), claim(_PAPER, where, _SPLITS, run_)]
     best = max(null, key=lambda name: np.mean(null[name]["labels"]))
@@ -273,7 +273,7 @@ def _class_specific(content, run_):
     return [*found, _over_splits(content.get("mask_splits"), null[best], where, run_)]
 
 
-_SPLITS = "the class is told better from the mask than from the spectrum, over repeated splits"
+_SPLITS = "the mask predicts the class better than the spectrum, over repeated splits"
 
 
 def _over_splits(masks, spectrum, where, run_):

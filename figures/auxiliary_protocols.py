@@ -12,7 +12,7 @@ training radius (19 grey levels) and at 8.
 A network that is better under FGSM than on clean images is not robust (Wong, Rice and Kolter 2020,
 "Fast is better than free").  The true label that the attack carries into the image (Kurakin,
 Goodfellow and Bengio 2017) and running averages of attacked images only are the causes that are
-told apart here: networks without a task for both kinds of labels x both modes of the attack.  A
+distinguished here: networks without a task for both kinds of labels x both modes of the attack.  A
 network trained on PGD is the control that should be robust.
 
 Rule, written before the runs.  Gains of a task over none: t intervals over the seeds, one seed is

@@ -148,7 +148,7 @@ def test_rounded_probabilities_of_a_model_that_cannot_be_cut():
     np.testing.assert_allclose(attacked, [[0.4, 0.6]] * 2, atol=1e-6)
 
 
-def test_a_hidden_gradient_is_told():
+def test_a_hidden_gradient_is_reported():
     model = Opaque(linear_net([[1.0, -1.0]], bias=[500.0, -500.0], activation="softmax"))
     x = np.full((3, 1), 0.5, "float32")
     with pytest.warns(RuntimeWarning, match="zero or not finite for 3 of 3 images"):

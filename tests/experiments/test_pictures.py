@@ -11,7 +11,7 @@ from spectral_keras.experiments.pictures import drawable, write_picture
 @pytest.mark.parametrize(
     "title", ["plain", os.fsdecode(b"\xff\xe9.npz"), "$x$ and $\\frac", "\u4e2d\u6587", "a\nb", ""]
 )
-def test_any_title_can_be_drawn(tmp_path, title):
+def test_any_title_can_be_shown(tmp_path, title):
     from matplotlib import pyplot
 
     figure = pyplot.figure(figsize=(2, 1))

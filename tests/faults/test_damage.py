@@ -227,7 +227,7 @@ def test_masks_with_a_damaged_header(tmp_path, state):
         masks_file.read(path, "masks")
 
 
-def test_flips_in_a_copy_that_goes_on(files, tmp_path, capsys, long, record_property):
+def test_flips_in_a_copy_that_continues(files, tmp_path, capsys, long, record_property):
     """--resume makes a damaged piece anew, says so, and ends with the same bytes."""
     from spectral_keras.experiments.corrupt import command as corrupt
 
@@ -305,7 +305,7 @@ RECORDED = {"best.keras", "config.json", "history.csv", "result.json", "curves.p
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("name", FAR)
-def test_going_on(forker, inputs, wholes, long, tmp_path, record_property, name, damage):
+def test_each_file_damaged(forker, inputs, wholes, long, tmp_path, record_property, name, damage):
     if not (long or name in SHORT):
         pytest.skip("in the long form")
     job, whole = JOBS[name], wholes(name)

@@ -69,7 +69,7 @@ def test_table_is_of_the_saved_networks(smoke):
     assert row["mean"] == pytest.approx(100 * found["fgsm"])
 
 
-def test_goes_on_without_work_done_again(smoke):
+def test_continues_without_work_done_again(smoke):
     before = content(smoke)
     done = run_figure("auxiliary_tasks", smoke, "--preset", "smoke")
     assert done.returncode == 0, done.stderr

@@ -170,7 +170,7 @@ class TestSmoke:
         np.testing.assert_allclose(arms["spatial"]["mean_error"], expected, atol=1e-12)
         assert content["cells"]["generic 3x3"]["original"] == 2.2
 
-    def test_goes_on_with_what_is_missing_only(self, smoke):
+    def test_continues_with_what_is_missing_only(self, smoke):
         folder, _ = smoke
         path = folder / "convergence.json"
         stored = json.loads(path.read_text())

@@ -134,7 +134,7 @@ class TestTables:
             assert row["mce_mean"] == pytest.approx(100 * np.mean(ratios))
         assert rows["natural"]["mce_mean"] == pytest.approx(100)
 
-    def test_goes_on_without_work_done_again(self, smoke):
+    def test_continues_without_work_done_again(self, smoke):
         before = content(smoke, "corruption_tables")
         done = run_figure("corruption_tables", smoke[0], "--preset", "smoke")
         assert done.returncode == 0, done.stderr

@@ -33,7 +33,7 @@ def read(folder):
     return json.loads((folder / "made_up.json").read_text())
 
 
-def test_runs_draws_and_goes_on(tmp_path):
+def test_runs_draws_and_continues(tmp_path):
     assert call(make(), tmp_path, "--preset", "smoke") == 0
     stored = read(tmp_path)
     assert stored["content"] == {"sum": 1} and stored["finished"] is True

@@ -451,7 +451,7 @@ class TestCommand:
             picture = tmp_path / f"fourier_masks{suffix}.png"
             assert picture.read_bytes()[:4] == b"\x89PNG" and picture.stat().st_size > 30_000
 
-    def test_an_interrupted_run_goes_on(self, results, content, capsys, monkeypatch):
+    def test_an_interrupted_run_continues(self, results, content, capsys, monkeypatch):
         """Single-image masks are read from their files, whole-set masks from the JSON."""
         from spectral_keras.analysis import masks
 

@@ -92,7 +92,7 @@ def test_points_of_the_data_sets_before_are_tried_too(tmp_path, monkeypatch):
     assert list(found["b"]["candidates"]) == ["a", "b"]
 
 
-def test_goes_on_without_work_done_again(smoke):
+def test_continues_without_work_done_again(smoke):
     before = stored(smoke)["content"]
     done = run_figure("hyperparameter_search", smoke, "--preset", "smoke")
     assert done.returncode == 0, done.stderr

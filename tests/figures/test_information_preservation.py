@@ -206,7 +206,7 @@ class TestCommand:
         monkeypatch.setattr(_figure, "_draw", lambda *_: None)
         assert command(capsys, "--preset", "smoke", "--results", str(results)) == (0, "")
 
-    def test_an_interrupted_run_goes_on(self, results, content, tmp_path, capsys, monkeypatch):
+    def test_an_interrupted_run_continues(self, results, content, tmp_path, capsys, monkeypatch):
         stored = json.loads((results / "information_preservation.json").read_text())
         target = tmp_path / "information_preservation.json"
         half = {"loss": {"max": content["loss"]["max"]}}

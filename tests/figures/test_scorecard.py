@@ -147,8 +147,8 @@ class TestCommand:
     def test_writes_what_is_committed(self, tmp_path, capsys, rows):
         for name in PRESENT:
             (tmp_path / f"{name}.json").write_bytes((RESULTS / f"{name}.json").read_bytes())
-        status, told = self.run(capsys, "--results", tmp_path, "--pages", tmp_path / "pages")
-        assert status == 0 and "scorecard.json" in told.out
+        status, printed = self.run(capsys, "--results", tmp_path, "--pages", tmp_path / "pages")
+        assert status == 0 and "scorecard.json" in printed.out
         assert _close(rows, read_json(tmp_path / "scorecard.json")["rows"])
         pages = sorted(path.name for path in (tmp_path / "pages").iterdir())
         assert pages == sorted(["scorecard.md", *(f"results_{paper}.md" for paper in PAPERS)])
@@ -165,6 +165,6 @@ class TestCommand:
             path.unlink()
         else:
             path.write_text(by_hand(committed("convergence") | change))
-        status, told = self.run(capsys, "--results", tmp_path, "--pages", tmp_path / "pages")
-        assert status == 2 and message in told.err and told.err.count("\n") == 1
+        status, printed = self.run(capsys, "--results", tmp_path, "--pages", tmp_path / "pages")
+        assert status == 2 and message in printed.err and printed.err.count("\n") == 1
         assert not (tmp_path / "scorecard.json").exists()
