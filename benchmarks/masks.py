@@ -136,7 +136,6 @@ def _measure(model, x, options):
         mine.append(_timed(ours))
         batches.append(_timed(batch))
     learned, stepped = mine[0][0], batches[0][0]
-    results = [item[0] for item in single]
     return [
         {
             "way": "learn_masks, all at once",
@@ -157,26 +156,31 @@ def _measure(model, x, options):
             **_rates(None, int(stepped.steps.sum()), *_medians(batches)),
             "masks": len(x),
         },
-        {
-            "way": "published procedure, one image at a time",
-            **_rates(
-                both,
-                sum(result["steps"] for result in results),
-                sum(item[1] for item in single),
-                sum(item[2] for item in single),
-            ),
-            "masks": both,
-            "mean_steps": statistics.fmean(result["steps"] for result in results),
-            "most_steps": max(result["steps"] for result in results),
-            "converged": sum(result["converged"] for result in results),
-            "predictions_kept": sum(result["kept"] for result in results),
-            "objective_less_1_same_images": statistics.fmean(
-                result["objective"] - 1 for result in results
-            ),
-            "objectives_same_images": [result["objective"] for result in results],
-            "sparsity": statistics.fmean(result["sparsity"] for result in results),
-        },
+        _published_row(single),
     ]
+
+
+def _published_row(runs):
+    results = [result for result, _, _ in runs]
+    return {
+        "way": "published procedure, one image at a time",
+        **_rates(
+            len(runs),
+            sum(result["steps"] for result in results),
+            sum(item[1] for item in runs),
+            sum(item[2] for item in runs),
+        ),
+        "masks": len(runs),
+        "mean_steps": statistics.fmean(result["steps"] for result in results),
+        "most_steps": max(result["steps"] for result in results),
+        "converged": sum(result["converged"] for result in results),
+        "predictions_kept": sum(result["kept"] for result in results),
+        "objective_less_1_same_images": statistics.fmean(
+            result["objective"] - 1 for result in results
+        ),
+        "objectives_same_images": [result["objective"] for result in results],
+        "sparsity": statistics.fmean(result["sparsity"] for result in results),
+    }
 
 
 def _medians(runs):

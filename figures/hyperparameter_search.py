@@ -15,6 +15,7 @@ if __name__ == "__main__":
 
     command("figures._figure", "hyperparameter_search")
 
+import dataclasses
 import gc
 import re
 
@@ -127,41 +128,36 @@ def searched(experiment, dataset):
     import keras
 
     from spectral_keras.experiments.search.command import search
-    from spectral_keras.experiments.search.engine import SearchFolder
-    from spectral_keras.experiments.search.options import parse
+    from spectral_keras.experiments.search.options import SearchOptions
 
     settings = experiment.settings
-    argv = ["--model", MODEL, "--dataset", dataset]
-    argv += ["--trials", str(settings["trials"][dataset])]
-    argv += ["--initial-points", str(settings["initial_points"])]
-    for name, (low, high) in settings["ranges"].items():
-        argv += ["--range", f"{name}={low},{high}"]
-    for option, value in settings["search"].items():
-        argv += ["--" + option.replace("_", "-"), str(value)]
-    command = command_line("tuning.search", argv)
+    path = experiment.folder / f"search-{dataset}"
+    options = SearchOptions(
+        MODEL,
+        trials=settings["trials"][dataset],
+        initial_points=settings["initial_points"],
+        range=settings["ranges"],
+        training={"dataset": dataset, "data_dir": experiment.data_dir, **settings["search"]},
+        output=str(path),
+    )
+    command = command_line("tuning.search", options.arguments(without=("output", "data_dir")))
     searches = experiment.content.setdefault("searches", {})
     if dataset in searches and searches[dataset]["command"] == command:
         return searches[dataset]
     experiment.say(f"search: {command}")
-    path = experiment.folder / f"search-{dataset}"
     # A search with other settings that went by this name is of no use any more; one with fewer or
     # more trials is.
     stale = (path / "config.json").exists() and _but_for_trials(
         read_json(path / "config.json").get("command", "")
     ) != _but_for_trials(command)
-    place = ["--output", str(path), "--overwrite" if stale else "--resume"]
-    if experiment.data_dir:
-        place += ["--data-dir", experiment.data_dir]
-    own, options, arguments, given = parse(argv + place)
-    folder = SearchFolder(own["output"])
+    options = dataclasses.replace(options, resume=not stale, overwrite=stale)
     try:
-        results = search(own, options, arguments, given, folder, argv)
+        results = search(options, command=command)
     finally:
-        folder.close()
         keras.backend.clear_session()
         gc.collect()
     if results["best"] is None:
-        raise CommandError(f"{dataset}: no trial of the search was completed, see {folder.path}")
+        raise CommandError(f"{dataset}: no trial of the search was completed, see {path}")
     searches[dataset] = {
         "command": command,
         "images": results["images"],

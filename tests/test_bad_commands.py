@@ -594,7 +594,7 @@ class TestTuning:
     @pytest.mark.parametrize(
         ("arguments", "name", "received"),
         [
-            ((), "search", "required"),
+            ((), "FOLDER", "required"),
             (("nowhere",), "nowhere", "results.json"),
             (("file",), "file", "results.json"),
             (("thesis",), "thesis", "results.json"),
@@ -612,8 +612,8 @@ class TestTuning:
         folder = pathlib.Path("found")
         if not folder.exists():
             folder.mkdir()
-            config = {"model": "spectral_pool_cnn", "build": None, "arguments": list(DATA)}
-            config |= {"options": {"seed": 0}, "search": {}}
+            config = {"model": "spectral_pool_cnn", "build": None}
+            config |= {"options": {"seed": 0, "dataset": DATA[1]}, "search": {}}
             (folder / "config.json").write_text(json.dumps(config))
             (folder / "results.json").write_text(json.dumps({"trials": [_SCORED]}))
         assert_refused(here, capsys, retrain.main, arguments, name, received)

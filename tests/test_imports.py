@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "windows": _BASE,
     "layers": _OBJECTS,
     "augmentation": _OBJECTS,
-    "analysis": _OBJECTS | {"layers", "classifiers"},
+    "analysis": _OBJECTS | {"layers", "classifiers", "data"},
     "classifiers": _BASE,
     "attacks": _BASE | {"classifiers"},
     "corruptions": _BASE,

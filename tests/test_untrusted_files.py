@@ -637,8 +637,9 @@ SEARCHES = [
     ({}, {"trials": [SCORED | {"score": "x"}]}), ({}, {"trials": [SCORED | {"point": 3}]}),
     ({}, {"trials": [SCORED | {"point": {"../../x": 1}}]}),
     ({"model": "os"}, None), ({"model": "../../x"}, None), ({"model": ["x"]}, None),
-    ({"options": 3}, None), ({"arguments": 3}, None), ({"arguments": [3]}, None),
-    ({"arguments": ["--overwrite"]}, None), ({"arguments": ["--output=../x"]}, None),
+    ({}, {"trials": [SCORED | {"point": {"output": "../x"}}]}),
+    ({}, {"trials": [SCORED | {"point": {"gamma": "x"}}]}),
+    ({"options": 3}, None), ({"options": {"seed": "x"}}, None),
 ]  # fmt: skip
 
 
@@ -647,7 +648,7 @@ class TestSearches:
     def folder(self, tmp_path, config=None, results=None):
         folder = tmp_path / "found"
         folder.mkdir()
-        content = {"model": "spectral_pool_cnn", "build": None, "arguments": []}
+        content = {"model": "spectral_pool_cnn", "build": None}
         content |= {"options": {"seed": 0}, "search": {}} | (config or {})
         (folder / "config.json").write_text(json.dumps(content))
         results = {"trials": [SCORED]} if results is None else results
@@ -661,6 +662,15 @@ class TestSearches:
 
         folder = self.folder(tmp_path, *SEARCHES[number])
         assert_refused(retrain.main, (folder, "--output", tmp_path / "out"), capsys, tmp_path)
+
+    def test_the_folder_of_a_run_is_the_users(self):
+        from spectral_keras.experiments.search.results import training_options
+
+        for stored in ({"output": "../x"}, {"overwrite": True}, {"resume": True}):
+            config = {"model": "spectral_pool_cnn", "options": {"seed": 1, **stored}}
+            options = training_options(config, {"gamma": 0.5}, {"output": "out"})
+            assert (options.output, options.resume, options.overwrite) == ("out", False, False)
+            assert (options.seed, options.network["gamma"]) == (1, 0.5)
 
     def trial(self, folder, name="trial_0", **changes):
         path = folder / "trials" / name / "trial.json"
@@ -786,3 +796,31 @@ def test_source_executes_nothing_of_a_file(path):
 )
 def test_of_sources_finds_them(text, count):
     assert len(findings(text)) == count
+
+
+class TestMasksAndHistories:
+    def test_masks_replace_a_link_and_no_pipe_is_read(self, tmp_path):
+        from spectral_keras.analysis.masks import result
+
+        secret, path = tmp_path / "secret", tmp_path / "masks.npz"
+        secret.write_bytes(b"secret")
+        path.symlink_to(secret)
+        result.write(path, "masks", {"a": np.ones(3)}, {"n": 1})
+        assert secret.read_bytes() == b"secret" and not path.is_symlink()
+        arrays, state = result.read(path, "masks")
+        assert arrays["a"].tolist() == [1, 1, 1] and state == {"n": 1}
+        for make in (pipe, device):
+            make(path)
+            with pytest.raises(ValueError, match="expected a regular file"):
+                result.read(path, "masks")
+
+    @pytest.mark.parametrize("make", [pipe, device])
+    def test_a_history_is_a_regular_file(self, tmp_path, make):
+        from figures._runs import read_history
+
+        path = tmp_path / "history.csv"
+        path.write_text("epoch,loss\n1,0.5\n2,0.25\n")
+        assert read_history(path) == {"epoch": [1, 2], "loss": [0.5, 0.25]}
+        make(path)
+        with pytest.raises(OSError, match="expected a regular file"):
+            read_history(path)

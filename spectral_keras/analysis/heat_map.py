@@ -2,6 +2,7 @@
 
 import weakref
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -94,14 +95,7 @@ def fourier_heat_map(
     norm = check_number("norm", norm, low=0)
     seed = check_positive_int("seed", seed, minimum=0)
     clip = check_clip(clip)
-    images = check_images(images, model, clip, name="images")
-    if images.ndim != 4 or not images.size:
-        raise ValueError(
-            "`images` must have rank 4 and hold at least one image. Received: images of shape "
-            f"{images.shape}"
-        )
-    build_for(model, images)
-    labels = check_labels(labels, len(images), _classes(model, images), name="labels")
+    images, labels = _check_data(model, images, labels, clip)
     count = len(images)
     height, width, depth = size = (
         images.shape[1:] if data_format == "channels_last" else (*images.shape[2:], images.shape[1])
@@ -117,7 +111,7 @@ def fourier_heat_map(
     batch = fixed_batch_size(model) or min(batch_size, total)
     wrong = np.zeros(len(index), np.int64)
 
-    def draw_signs(frequency):
+    def sample_signs(frequency):
         stream = np.random.default_rng((seed, int(frequency[0] * width + frequency[1])))
         return (2 * stream.integers(0, 2, (count, depth)) - 1).astype(np.int8)
 
@@ -127,7 +121,7 @@ def fourier_heat_map(
         pair = np.minimum(np.arange(start, start + batch), total - 1)
         which, image = pair // count, pair % count
         first, needed = which[0], range(which[0], which[-1] + 1)
-        signs = {k: signs[k] if k in signs else draw_signs(index[k]) for k in needed}
+        signs = {k: signs[k] if k in signs else sample_signs(index[k]) for k in needed}
         sampled = np.stack(list(signs.values()))[which - first, image].astype(np.float32)
         waves = point_perturbation(size[:2], index[needed], norm, phase).astype(np.float32)
         classes = ops.convert_to_numpy(predict(images[image], waves[which - first], sampled))
@@ -137,6 +131,19 @@ def fourier_heat_map(
         if progress:
             progress(start + done, total)
     return spectrum_from_half(wrong / count, index, size[:2])
+
+
+def _check_data(
+    model: keras.Layer, images: ArrayLike, labels: ArrayLike, clip: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    images = check_images(images, model, clip, name="images")
+    if images.ndim != 4 or not images.size:
+        raise ValueError(
+            "`images` must have rank 4 and hold at least one image. Received: images of shape "
+            f"{images.shape}"
+        )
+    build_for(model, images)
+    return images, check_labels(labels, len(images), _classes(model, images), name="labels")
 
 
 def _prediction(model, sample_shape, data_format, depth, clip):

@@ -88,12 +88,7 @@ def classify_masks(
     Raises:
         ValueError: for an argument that does not fit.
     """
-    masks = check_masks("masks", masks)
-    if masks.ndim != 3:
-        raise ValueError(
-            f"`masks` must have shape (masks, height, width). Received: shape {masks.shape}"
-        )
-    classes, targets = _check_labels(labels, len(masks))
+    masks, classes, targets = _check_data(masks, labels)
     share = check_number("train_share", train_share, 0, 1, low_open=True, high_open=True)
     settings = {
         "epochs": check_positive_int("epochs", epochs),
@@ -105,19 +100,8 @@ def classify_masks(
     confidence = check_number("confidence", confidence, 0, 1, low_open=True, high_open=True)
     margin = check_number("margin", margin, 0, 1, low_open=True, high_open=True)
     rng = np.random.default_rng([seed, 0])
-    used = np.arange(len(masks))
-    if check_bool("balanced", balanced):
-        smallest = np.bincount(targets).min()
-        members = [np.flatnonzero(targets == label) for label in range(len(classes))]
-        used = np.concatenate([rng.choice(each, smallest, replace=False) for each in members])
-    used = rng.permutation(used)
-    count = int(share * len(used))
-    if not 0 < count < len(used):
-        raise ValueError(
-            f"`train_share` must leave at least one of the {len(used)} masks for training and for "
-            f"the test. Received: train_share={train_share!r}"
-        )
-    train, test = used[:count], used[count:]
+    train, test = _split(targets, check_bool("balanced", balanced), share, rng)
+    used = np.concatenate([train, test])
     permuted = targets.copy()
     permuted[used] = targets[rng.permutation(used)]
     x = np.fft.fftshift(masks, (-2, -1)).reshape(len(masks), -1).astype("float32")
@@ -149,8 +133,31 @@ def classify_masks(
     return MaskClassification(report, model, logits, train, test)
 
 
-def _check_labels(labels, count):
-    labels = np.asarray(labels)
+def _split(targets, balanced, share, rng):
+    """Indices of the masks for training and for the test."""
+    used = np.arange(len(targets))
+    if balanced:
+        smallest = np.bincount(targets).min()
+        members = [np.flatnonzero(targets == label) for label in np.unique(targets)]
+        used = np.concatenate([rng.choice(each, smallest, replace=False) for each in members])
+    used = rng.permutation(used)
+    count = int(share * len(used))
+    if not 0 < count < len(used):
+        raise ValueError(
+            f"`train_share` must leave at least one of the {len(used)} masks for training and for "
+            f"the test. Received: train_share={share!r}"
+        )
+    return used[:count], used[count:]
+
+
+def _check_data(masks: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(masks, the classes, the place of each mask's class among them)."""
+    masks, labels = check_masks("masks", masks), np.asarray(labels)
+    if masks.ndim != 3:
+        raise ValueError(
+            f"`masks` must have shape (masks, height, width). Received: shape {masks.shape}"
+        )
+    count = len(masks)
     if labels.shape != (count,) or labels.dtype.kind not in "iu":
         raise ValueError(
             f"`labels` must be {count} integers, one for each mask. "
@@ -161,7 +168,7 @@ def _check_labels(labels, count):
         raise ValueError(
             f"`labels` must hold at least two classes. Received: only {classes.tolist()}"
         )
-    return classes, targets.astype("int32")
+    return masks, classes, targets.astype("int32")
 
 
 def _classifier(features, classes, count, *, epochs, batch_size, learning_rate, weight_decay, seed):

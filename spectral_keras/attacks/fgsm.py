@@ -1,6 +1,7 @@
 """The fast gradient sign method."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,13 +17,9 @@ def fgsm(
     y: ArrayLike | None = None,
     eps: ArrayLike = EPS,
     *,
-    norm: str = "inf",
-    targeted: bool = False,
-    from_logits: bool | None = None,
-    loss: str = "cross_entropy",
     batch_size: int = 128,
-    clip: tuple[float, float] | None = (0.0, 1.0),
     progress: Callable[[int, int], None] | None = None,
+    **options: Any,
 ) -> np.ndarray:
     """One gradient step of length `eps`: x' = clip(x + eps * sign(grad_x loss(x, y))).
 
@@ -45,15 +42,10 @@ def fgsm(
         y: integer labels [N] or [N, 1], one-hot labels [N, K], or None for the predictions.
         eps: radius of the ball in the units of `x`; with norm "inf" also an array that broadcasts
             to an image, as one number per channel (last axis).
-        norm: "inf", or "l2" for a step of length `eps` along the gradient.
-        targeted: True to go toward the classes `y` instead of away from them.
-        from_logits: None cuts off a softmax at the model's end, and tells logits from
-            probabilities by their values where the end is not a layer that it knows. True: the
-            model gives logits. False: it gives probabilities.
-        loss: "cross_entropy", or "margin", the largest other logit minus the label's.
         batch_size: images at a time.
-        clip: (low, high), the range of valid inputs, or None.
         progress: None, or a callable `(images done, images in all)` after each batch.
+        **options: norm ("inf", or "l2" for a step of length `eps` along the gradient), targeted,
+            from_logits, loss, clip: see `Attack`.
 
     Returns:
         Float32 numpy array of x's shape. |x' - x| <= eps, as a real number and not just up to
@@ -75,13 +67,5 @@ def fgsm(
     >>> attacked.shape, float(abs(attacked - x).max())
     ((2, 8, 8, 1), 0.25)
     """
-    attack = Attack(
-        "fgsm",
-        eps,
-        norm=norm,
-        targeted=targeted,
-        from_logits=from_logits,
-        loss=loss,
-        clip=clip,
-    )
+    attack = Attack("fgsm", eps, **options)
     return run_attack(model, x, y, attack, batch_size=batch_size, progress=progress)

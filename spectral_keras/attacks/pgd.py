@@ -1,6 +1,7 @@
 """Projected gradient descent."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,18 +20,11 @@ def pgd(
     step_size: ArrayLike | None = None,
     steps: int = 10,
     *,
-    norm: str = "inf",
-    random_start: bool = True,
-    restarts: int = 1,
-    targeted: bool = False,
     early_stop: bool = True,
-    from_logits: bool | None = None,
-    loss: str = "cross_entropy",
     batch_size: int = 128,
-    seed: int = 0,
     index: ArrayLike | None = None,
-    clip: tuple[float, float] | None = (0.0, 1.0),
     progress: Callable[[int, int], None] | None = None,
+    **options: Any,
 ) -> np.ndarray:
     """Gradient steps, each followed by the projection into the ball around `x` and into `clip`.
 
@@ -51,28 +45,19 @@ def pgd(
             to an image, as one number per channel (last axis).
         step_size: length of a step, as `eps`; None for 2.5 * eps / steps.
         steps: positive number of steps.
-        norm: "inf" or "l2".
-        random_start: whether to start at a uniform sample of the ball (clipped), and
-            not at `x`. The sample of image i in try r comes from
-            `numpy.random.default_rng([seed, r, index[i]])`.
-        restarts: number of tries. The first that fools the model is kept, or else the one with the
-            highest loss at its end. More than one needs `random_start`.
-        targeted: True to go toward the classes `y` instead of away from them.
         early_stop: whether an image is left as it is once the model is fooled (with `targeted`:
             gives the class `y`); images that are misclassified as they come return unchanged.
             The same share of images is fooled at a fraction of the time; False continues for a
             higher loss.
-        from_logits: None cuts off a softmax at the model's end, and tells logits from
-            probabilities by their values where the end is not a layer that it knows. True: the
-            model gives logits. False: it gives probabilities.
-        loss: "cross_entropy", or "margin", the largest other logit minus the label's.
         batch_size: images at a time. An image that is done leaves its place to the next.
-        seed: integer of at least 0 for the random starts.
-        index: [N] integers of at least 0 that name the images in the draws, None for 0 to N - 1:
-            `pgd(model, x[part], y[part], index=part)` gives what the attack on all of `x` gives
-            for that part.
-        clip: (low, high), the range of valid inputs, or None.
+        index: [N] integers of at least 0 that name the images for their random starts, None for 0
+            to N - 1: `pgd(model, x[part], y[part], index=part)` gives what the attack on all of `x`
+            gives for that part.
         progress: None, or a callable `(images done, images in all)`, called as images get done.
+        **options: norm, random_start, restarts, seed, targeted, from_logits, loss, clip: see
+            `Attack`. The random start of image i in try r comes from
+            `numpy.random.default_rng([seed, r, index[i]])`. Of several tries the first that fools
+            the model is kept, or else the one with the highest loss at its end.
 
     Returns:
         Float32 numpy array of x's shape. |x' - x| <= eps, as a real number and not just up to
@@ -95,25 +80,11 @@ def pgd(
     >>> (model.predict(attacked, verbose=0).argmax(1) != y).tolist()
     [True, True]
     """
-    attack = Attack(
-        "pgd",
-        eps,
-        steps=steps,
-        step_size=step_size,
-        norm=norm,
-        random_start=check_bool("random_start", random_start),
-        restarts=restarts,
-        targeted=targeted,
-        from_logits=from_logits,
-        loss=loss,
-        clip=clip,
-        seed=seed,
-    )
     return run_attack(
         model,
         x,
         y,
-        attack,
+        Attack("pgd", eps, steps=steps, step_size=step_size, **options),
         early_stop=check_bool("early_stop", early_stop),
         batch_size=batch_size,
         index=index,

@@ -1,11 +1,18 @@
 """What the augmentations take, draw and return."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
-__all__ = ["as_result", "sample"]
+__all__ = ["Part", "as_result", "sample"]
+
+# (number of images of a batch, rows of it: indices or a slice).
+Part = tuple[int, Any]
 
 
-def as_result(images, out):
+def as_result(images: ArrayLike, out: np.ndarray | None) -> np.ndarray:
     """The images as float32 in [0, 1] in an array that may be written to: `out` or a new one."""
     images = np.asarray(images)
     if images.ndim != 4:
@@ -32,7 +39,7 @@ def as_result(images, out):
     return out
 
 
-def sample(draw, images, part):
+def sample(draw: Callable[[int], Any], images: Any, part: Part | None) -> np.ndarray:
     """The draws of these images: one for each along the last axis.
 
     Args:

@@ -24,9 +24,12 @@ array([[0., 0., 1., 2.],
        [0., 4., 5., 6.]], dtype=float32)
 """
 
-import numpy as np
+from typing import Any
 
-from spectral_keras.augmentation._images import as_result, sample
+import numpy as np
+from numpy.typing import ArrayLike
+
+from spectral_keras.augmentation._images import Part, as_result, sample
 from spectral_keras.ops.validation import check_number
 
 __all__ = [
@@ -58,7 +61,14 @@ ATTEMPTS = 10
 _CHUNK = 1 << 14
 
 
-def scale(images, rng, low=SCALE[0], high=SCALE[1], out=None, part=None):
+def scale(
+    images: ArrayLike,
+    rng: np.random.Generator,
+    low: float = SCALE[0],
+    high: float = SCALE[1],
+    out: np.ndarray | None = None,
+    part: Part | None = None,
+) -> np.ndarray:
     """Enlarge or shrink about the centre by a factor sampled from [low, high].
 
     Args:
@@ -73,7 +83,13 @@ def scale(images, rng, low=SCALE[0], high=SCALE[1], out=None, part=None):
     return transform(images, scale=factors, out=out)
 
 
-def translation(images, rng, fraction=TRANSLATION, out=None, part=None):
+def translation(
+    images: ArrayLike,
+    rng: np.random.Generator,
+    fraction: float = TRANSLATION,
+    out: np.ndarray | None = None,
+    part: Part | None = None,
+) -> np.ndarray:
     """Move by whole pixels, at most `fraction` of the size on each axis; black comes into view.
 
     The shift is a number sampled from [-fraction * size, fraction * size], rounded.  `translate` of
@@ -93,7 +109,13 @@ def translation(images, rng, fraction=TRANSLATION, out=None, part=None):
     return transform(result, translation=shift, out=result)
 
 
-def rotation(images, rng, degrees=DEGREES, out=None, part=None):
+def rotation(
+    images: ArrayLike,
+    rng: np.random.Generator,
+    degrees: float = DEGREES,
+    out: np.ndarray | None = None,
+    part: Part | None = None,
+) -> np.ndarray:
     """Turn about the centre by an angle sampled from [-degrees, degrees].
 
     Args:
@@ -107,7 +129,14 @@ def rotation(images, rng, degrees=DEGREES, out=None, part=None):
     return transform(images, angle=angles, out=out)
 
 
-def resized_crop(images, rng, area=AREA, ratio=RATIO, out=None, part=None):
+def resized_crop(
+    images: ArrayLike,
+    rng: np.random.Generator,
+    area: tuple[float, float] = AREA,
+    ratio: tuple[float, float] = RATIO,
+    out: np.ndarray | None = None,
+    part: Part | None = None,
+) -> np.ndarray:
     """Cut out a random box and enlarge it to the size of the image.
 
     The share of the area is uniform, the ratio of width to height log-uniform; sides are rounded.
@@ -126,7 +155,8 @@ def resized_crop(images, rng, area=AREA, ratio=RATIO, out=None, part=None):
     result = as_result(images, out)
     _, height, width, _ = result.shape
     boxes = sample(lambda n: _boxes(rng, n, height, width, area, ratio), result, part)
-    return resize_boxes(result, *boxes, out=result)
+    top, left, box_height, box_width = boxes
+    return resize_boxes(result, top, left, box_height, box_width, out=result)
 
 
 def _boxes(rng, count, height, width, area, ratio):
@@ -151,7 +181,13 @@ def _boxes(rng, count, height, width, area, ratio):
     return np.stack([tops, lefts, box_heights, box_widths])
 
 
-def transform(images, angle=0.0, translation=(0.0, 0.0), scale=1.0, out=None):
+def transform(
+    images: ArrayLike,
+    angle: ArrayLike = 0.0,
+    translation: Any = (0.0, 0.0),
+    scale: ArrayLike = 1.0,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
     """Turn and scale about the centre, then move; the nearest pixel, black outside.
 
     The point x, y (to the right and down, from the centre) goes to
@@ -192,7 +228,14 @@ def transform(images, angle=0.0, translation=(0.0, 0.0), scale=1.0, out=None):
     return result
 
 
-def resize_boxes(images, tops, lefts, heights, widths, out=None):
+def resize_boxes(
+    images: ArrayLike,
+    tops: ArrayLike,
+    lefts: ArrayLike,
+    heights: ArrayLike,
+    widths: ArrayLike,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
     """Cut a box out of each image and enlarge it to the image's size, linearly interpolated.
 
     The corners of the box become those of the image, so that pixel i of n takes its value at
@@ -210,13 +253,13 @@ def resize_boxes(images, tops, lefts, heights, widths, out=None):
     column, next_column, right = _between(lefts, widths, width, count)
     down, right = down[:, :, np.newaxis, np.newaxis], right[:, np.newaxis, :, np.newaxis]
     for part in _chunks(result):
-        images = result[part]
-        number = np.arange(len(images))[:, np.newaxis]
-        tall = _mixed(images[number, row[part]], images[number, next_row[part]], down[part])
+        pixels = result[part]
+        number = np.arange(len(pixels))[:, np.newaxis]
+        tall = _mixed(pixels[number, row[part]], pixels[number, next_row[part]], down[part])
         # The first pixel of each row, and from there the two neighbours.
         start = _first_pixels(tall) + width * np.arange(height)[:, np.newaxis]
         tall = tall.reshape(-1, channels)
-        images[:] = _mixed(
+        pixels[:] = _mixed(
             tall.take(start + column[part][:, np.newaxis], axis=0),
             tall.take(start + next_column[part][:, np.newaxis], axis=0),
             right[part],

@@ -9,9 +9,13 @@ a batch augment only what is theirs.  They run in the input pipeline, on NumPy a
 the Keras backend; nothing loops over the images of a batch.
 """
 
-import numpy as np
+import functools
+from collections.abc import Sequence
 
-from spectral_keras.augmentation._images import as_result, sample
+import numpy as np
+from numpy.typing import ArrayLike
+
+from spectral_keras.augmentation._images import Part, as_result, sample
 from spectral_keras.augmentation.affine import resized_crop, rotation, scale, translation
 from spectral_keras.ops.validation import check_number, check_positive_int
 
@@ -56,7 +60,13 @@ CUTOUT = 0.25
 _CHUNK = 1 << 16
 
 
-def crop(images, rng, padding=PADDING, out=None, part=None):
+def crop(
+    images: ArrayLike,
+    rng: np.random.Generator,
+    padding: int = PADDING,
+    out: np.ndarray | None = None,
+    part: Part | None = None,
+) -> np.ndarray:
     """Pad with zeros (black) on all sides and cut out a window of the original size.
 
     Args:
@@ -68,7 +78,13 @@ def crop(images, rng, padding=PADDING, out=None, part=None):
     return _crop(images, rng, padding, "constant", out, part)
 
 
-def mirror_crop(images, rng, padding=PADDING, out=None, part=None):
+def mirror_crop(
+    images: ArrayLike,
+    rng: np.random.Generator,
+    padding: int = PADDING,
+    out: np.ndarray | None = None,
+    part: Part | None = None,
+) -> np.ndarray:
     """As `crop`, with the image mirrored at its border in place of black.
 
     The border pixels are repeated (NumPy's "symmetric"): ..., 1, 0, 0, 1, ..., as in the published
@@ -83,7 +99,13 @@ def mirror_crop(images, rng, padding=PADDING, out=None, part=None):
     return _crop(images, rng, padding, "symmetric", out, part)
 
 
-def reflect_crop(images, rng, padding=REFLECTION, out=None, part=None):
+def reflect_crop(
+    images: ArrayLike,
+    rng: np.random.Generator,
+    padding: int = REFLECTION,
+    out: np.ndarray | None = None,
+    part: Part | None = None,
+) -> np.ndarray:
     """As `crop`, with the image reflected at its border pixels: ..., 2, 1, 0, 1, 2, ...
 
     Args:
@@ -117,7 +139,13 @@ def _crop(images, rng, padding, mode, out, part):
     return result
 
 
-def translate(images, rng, fraction=TRANSLATION, out=None, part=None):
+def translate(
+    images: ArrayLike,
+    rng: np.random.Generator,
+    fraction: float = TRANSLATION,
+    out: np.ndarray | None = None,
+    part: Part | None = None,
+) -> np.ndarray:
     """Move by whole pixels, at most `fraction` of the size on each axis.
 
     What comes into view is the reflection of the image at its border, so that no edge that
@@ -139,21 +167,27 @@ def translate(images, rng, fraction=TRANSLATION, out=None, part=None):
         lambda n: np.stack([rng.integers(0, 2 * limit + 1, n) for limit in limits]), result, part
     )
     for part in _chunks(result):
-        images = result[part]
-        padded = np.empty((len(images), height + 2 * top, width + 2 * left, channels), np.float32)
+        shown = result[part]
+        padded = np.empty((len(shown), height + 2 * top, width + 2 * left, channels), np.float32)
         rows = padded[:, :, left : left + width]
-        rows[:, top : top + height] = images
+        rows[:, top : top + height] = shown
         for i in range(1, top + 1):
-            rows[:, top - i] = images[:, i]
-            rows[:, top + height - 1 + i] = images[:, height - 1 - i]
+            rows[:, top - i] = shown[:, i]
+            rows[:, top + height - 1 + i] = shown[:, height - 1 - i]
         for i in range(1, left + 1):
             padded[:, :, left - i] = padded[:, :, left + i]
             padded[:, :, left + width - 1 + i] = padded[:, :, left + width - 1 - i]
-        images[:] = _windows(padded, offsets[:, part], height, width)
+        shown[:] = _windows(padded, offsets[:, part], height, width)
     return result
 
 
-def flip(images, rng, probability=0.5, out=None, part=None):
+def flip(
+    images: ArrayLike,
+    rng: np.random.Generator,
+    probability: float = 0.5,
+    out: np.ndarray | None = None,
+    part: Part | None = None,
+) -> np.ndarray:
     """Mirror left and right with the given probability.
 
     Args:
@@ -168,12 +202,18 @@ def flip(images, rng, probability=0.5, out=None, part=None):
     # A pixel is one item: NumPy moves those twice as fast as it moves channels.
     pixels = result.view(np.dtype((np.void, 4 * result.shape[-1])))[..., 0]
     for each in _chunks(result):
-        images, mirrored = pixels[each], np.flatnonzero(chosen[each])
-        images[mirrored] = images[mirrored, :, ::-1]
+        shown, mirrored = pixels[each], np.flatnonzero(chosen[each])
+        shown[mirrored] = shown[mirrored, :, ::-1]
     return result
 
 
-def alternating_flip(images, rng, out=None, part=None, which=None):
+def alternating_flip(
+    images: ArrayLike,
+    rng: np.random.Generator,
+    out: np.ndarray | None = None,
+    part: Part | None = None,
+    which: tuple[int, int, ArrayLike] | None = None,
+) -> np.ndarray:
     """Mirror each image in every other epoch, half of them in the even ones.
 
     Every image is seen both ways in any two epochs in succession, where random flips would show a
@@ -205,7 +245,15 @@ def _coins(seed, numbers):
     return ((x ^ (x >> np.uint64(31))) >> np.uint64(63)).astype(bool)
 
 
-def hsv(images, rng, hue=HUE, saturation=SATURATION, value=VALUE, out=None, part=None):
+def hsv(
+    images: ArrayLike,
+    rng: np.random.Generator,
+    hue: float = HUE,
+    saturation: float = SATURATION,
+    value: float = VALUE,
+    out: np.ndarray | None = None,
+    part: Part | None = None,
+) -> np.ndarray:
     """Turn the hue and scale saturation and value, by one random draw an image.
 
     Args:
@@ -226,7 +274,13 @@ def hsv(images, rng, hue=HUE, saturation=SATURATION, value=VALUE, out=None, part
     )
 
 
-def cutout(images, rng, fraction=CUTOUT, out=None, part=None):
+def cutout(
+    images: ArrayLike,
+    rng: np.random.Generator,
+    fraction: float = CUTOUT,
+    out: np.ndarray | None = None,
+    part: Part | None = None,
+) -> np.ndarray:
     """Paint a grey (0.5) square at a random place; it may reach over the border.
 
     DeVries and Taylor 2017, https://arxiv.org/abs/1708.04552: the centre is uniform over the
@@ -244,7 +298,7 @@ def cutout(images, rng, fraction=CUTOUT, out=None, part=None):
     side = round(fraction * min(height, width))
     inside = []
     for size in (height, width):
-        centres = sample(lambda n, size=size: rng.integers(0, size, n), result, part)
+        centres = sample(functools.partial(rng.integers, 0, size), result, part)
         start = centres[:, np.newaxis] - side // 2
         pixels = np.arange(size)
         inside.append((pixels >= start) & (pixels < start + side))
@@ -252,7 +306,13 @@ def cutout(images, rng, fraction=CUTOUT, out=None, part=None):
     return result
 
 
-def adjust_hsv(images, hue, saturation, value, out=None):
+def adjust_hsv(
+    images: ArrayLike,
+    hue: ArrayLike,
+    saturation: ArrayLike,
+    value: ArrayLike,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
     """Turn the hue by `hue` and multiply saturation and value, clipped to [0, 1].
 
     The hexagonal HSV model (`colorsys`). Only the quantities that the result needs are
@@ -392,7 +452,7 @@ class Augmentation:
     `out` and `part` are those of the steps (see above), `which` that of `alternating_flip`.
     """
 
-    def __init__(self, names):
+    def __init__(self, names: Sequence[str]):
         self.names = tuple(names)
 
     def __call__(self, images, rng, out=None, part=None, which=None):

@@ -7,10 +7,20 @@ to overwrite, a file somewhere else.  Whatever is read or written in such a fold
 
 import contextlib
 import os
+import pathlib
+import secrets
 import stat
-from typing import IO
+from collections.abc import Callable
+from typing import IO, Any
 
-__all__ = ["UnsafeFileError", "open_regular", "read_part", "read_regular"]
+__all__ = [
+    "UnsafeFileError",
+    "open_regular",
+    "read_part",
+    "read_regular",
+    "temporary_name",
+    "write_file",
+]
 
 _FLAGS = {
     "rb": os.O_RDONLY,
@@ -121,6 +131,42 @@ def read_part(path: str | os.PathLike, offset: int, length: int) -> bytes:
         return os.read(descriptor, length)
     finally:
         os.close(descriptor)
+
+
+def temporary_name(path: str | os.PathLike) -> pathlib.Path:
+    """A name beside `path` that nobody can know before, with the same suffix."""
+    path = pathlib.Path(path)
+    return path.with_name(f".{path.stem}-{secrets.token_hex(4)}.tmp{path.suffix}")
+
+
+def write_file(
+    path: str | os.PathLike, write: Callable[[IO[bytes]], Any], *, durable: bool = False
+) -> None:
+    """Let `write` fill a new binary file, and move it into place when it is whole.
+
+    Args:
+        path: the file; one of that name is replaced.
+        write: function of the file object.
+        durable: whether the content is on the disk before it gets its name.
+
+    Example:
+
+    >>> from spectral_keras.data.files import read_regular, write_file
+    >>> write_file("notes.txt", lambda file: file.write(b"hello"))
+    >>> read_regular("notes.txt", limit=5)
+    b'hello'
+    """
+    temporary = temporary_name(path)
+    try:
+        with open_regular(temporary, "xb") as file:
+            write(file)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
 
 
 def _check(status, name, limit):

@@ -32,7 +32,7 @@ _MODULES = {
 }
 
 
-def main():
+def main() -> int | str | None:
     """Run the command that the first argument names."""
     open_streams()
     return close_streams(_main())

@@ -17,7 +17,8 @@ import signal
 import sys
 import tempfile
 import warnings
-from typing import NoReturn
+from collections.abc import Iterator
+from typing import Any, NoReturn
 
 STOPPED, BAD_INPUT, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
@@ -61,9 +62,9 @@ class Terminated(KeyboardInterrupt):
 class OneLineParser(argparse.ArgumentParser):
     """An `ArgumentParser` that answers a bad option with one line and status 2."""
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, allow_abbrev=False, **kwargs)
-        self.renamed = {}  # an option's name in earlier versions -> its name now
+    def __init__(self, **kwargs: Any):
+        super().__init__(**kwargs, allow_abbrev=False)
+        self.renamed: dict[str, str] = {}  # an option's name in earlier versions -> its name now
 
     def error(self, message: str) -> NoReturn:
         prefix = "unrecognized arguments: "
@@ -80,7 +81,9 @@ class OneLineParser(argparse.ArgumentParser):
         sys.exit(BAD_INPUT)
 
 
-def launch(module, *arguments, name=None, installed=False):
+def launch(
+    module: str, *arguments: Any, name: str | None = None, installed: bool = False
+) -> NoReturn:
     """Run `main(*arguments)` of a module as the command of this process, and exit.
 
     Args:
@@ -158,7 +161,7 @@ class _Stream:
         return getattr(self._stream, name)
 
 
-def open_streams():
+def open_streams() -> None:
     """Let the standard streams be there and lose no result, whatever they are connected to."""
     for number in (0, 1, 2):
         try:
@@ -171,7 +174,7 @@ def open_streams():
             setattr(sys, name, _Stream(stream))
 
 
-def close_streams(status):
+def close_streams(status: int | str | None) -> int | str | None:
     """Write out what the streams hold; returns the exit status.
 
     A full disk under the standard output is one line, and status 1 at least; a reader that has
@@ -203,21 +206,21 @@ def _warn_in_one_line():
     warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-def program(module):
+def program(module: str) -> str:
     """A command's name as the user typed it: "models.evaluate" or "spectral-keras evaluate"."""
     if not _installed:
         return module
     return f"spectral-keras {_INSTALLED_NAMES.get(module) or module.replace('models.', 'train ')}"
 
 
-def command_line(module, argv=None):
+def command_line(module: str, argv: list[str] | None = None) -> str:
     """A command as a user would type it: of this process, or of a module with arguments."""
     name = program(module)
     start = ["python", "-m", name] if name == module else name.split()
     return shlex.join([*start, *(sys.argv[1:] if argv is None else argv)])
 
 
-def report_end(prog, error, advice=""):
+def report_end(prog: str, error: BaseException, advice: str = "") -> int:
     """Print the line of what ended a command; returns its exit status.
 
     Args:
@@ -239,7 +242,7 @@ def report_end(prog, error, advice=""):
 
 
 @contextlib.contextmanager
-def without_start_up_messages():
+def without_start_up_messages() -> Iterator[None]:
     """Hold back `_START_UP_LINES`, which native libraries write to the file of standard error.
 
     TensorFlow writes them before it reads any setting.  Everything else is written at the end.
@@ -274,12 +277,12 @@ def _has_nvidia_device():
     return any(pathlib.Path(place).exists() for place in ("/dev/nvidia0", "/dev/dxg"))
 
 
-def _without_retracing_advice(record):
+def _without_retracing_advice(record: logging.LogRecord) -> bool:
     """TensorFlow warns of functions that it traces again; here each network has its own."""
     return "tf.function retracing" not in str(record.msg)
 
 
-def answer_termination():
+def answer_termination() -> None:
     """Let SIGTERM raise `Terminated` in this process, unless something answers it already."""
     if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _raise_terminated)

@@ -11,15 +11,14 @@ import io
 import json
 import os
 import pathlib
-import secrets
 import shutil
 import sys
 import types
 from collections.abc import Callable, Iterable
-from typing import IO, Any, cast
+from typing import Any, cast
 
 from spectral_keras.data.checksums import CHECKSUM, json_checksum, without_checksum
-from spectral_keras.data.files import open_regular, read_regular
+from spectral_keras.data.files import open_regular, read_regular, write_file
 from spectral_keras.experiments.command import CommandError, Stopped, report_end
 
 __all__ = [
@@ -29,11 +28,8 @@ __all__ = [
     "default_folder",
     "file_hash",
     "read_json",
-    "temporary_name",
-    "with_checksum",
     "work_in",
     "write_arrays",
-    "write_file",
     "write_history",
     "write_json",
     "write_text",
@@ -43,27 +39,9 @@ LOCK = ".lock"
 _LARGEST_JSON = 2**28
 
 
-def temporary_name(path: str | os.PathLike) -> pathlib.Path:
-    """A name beside `path` that nobody can know before, with the same suffix."""
-    path = pathlib.Path(path)
-    return path.with_name(f".{path.stem}-{secrets.token_hex(4)}.tmp{path.suffix}")
-
-
 def is_temporary(name: str) -> bool:
     """Whether a file of this name was left by a process that was killed while it wrote."""
     return name.startswith(".") and ".tmp" in name
-
-
-def write_file(path: str | os.PathLike, write: Callable[[IO[bytes]], Any]) -> None:
-    """Let `write` fill a new binary file, and move it into place when it is whole."""
-    temporary = temporary_name(path)
-    try:
-        with open_regular(temporary, "xb") as file:
-            write(file)
-        os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
@@ -82,12 +60,8 @@ def write_json(path: str | os.PathLike, content: dict[str, Any]) -> None:
         content = json.loads(json.dumps(content, allow_nan=False))
     except ValueError:
         raise CommandError(f"{path} is not written: a number in it is not finite") from None
-    write_text(path, json.dumps(with_checksum(content), indent=1, allow_nan=False) + "\n")
-
-
-def with_checksum(content: dict[str, Any]) -> dict[str, Any]:
-    """A JSON-plain dict with its checksum, which `read_json` looks at."""
-    return content | {CHECKSUM: json_checksum(content)}
+    content[CHECKSUM] = json_checksum(content)
+    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def read_json(path: str | os.PathLike) -> dict[str, Any]:
@@ -275,16 +249,18 @@ class WorkFolder:
                 f"than {self.noun} ({error}): name another folder with --output"
             ) from None
 
-    def check_same(self, settings: dict[str, Any], free: Iterable[str] = ()) -> None:
+    def check_same(
+        self, settings: dict[str, Any], free: Iterable[str] = (), part: str = "options"
+    ) -> None:
         """Refuse to continue the work with settings that would change it.
 
         Args:
             settings: JSON-plain dict of the options.
             free: names that may differ.
+            part: where the mark has them; all of it if it has no such part.
         """
         stored = self.manifest()
-        # A mark without options has them beside all else.
-        stored = stored.get("options", stored)
+        stored = stored.get(part, stored)
         for name, value in json.loads(json.dumps(settings)).items():
             # A version with fewer options began it with what is the default now.
             if name in free or name not in stored or stored[name] == value:

@@ -11,6 +11,7 @@ import dataclasses
 import difflib
 import fractions
 import math
+import os
 import sys
 from collections.abc import Callable
 from typing import Any, Self, cast
@@ -27,7 +28,9 @@ __all__ = [
     "option",
     "path",
     "several",
+    "to_text",
     "true_false_auto",
+    "words_of",
 ]
 
 SEEDS = 2**32  # NumPy's global generator takes no others
@@ -49,7 +52,9 @@ class Spec:
         choices: the allowed values.
         metavar: name of the value in --help.
         nargs: as argparse has it.
+        repeat: given once for each pair of a dict, as --name KEY=VALUE.
         free: may differ between a run and its continuation.
+        single: of one training and its folder, not of the trials of a search.
         special: shown by --help-all only.
         positional: given without a name.
         default: text of the default in --help, None for the field's own.
@@ -62,7 +67,9 @@ class Spec:
     choices: tuple | None = None
     metavar: str | tuple | None = None
     nargs: str | int | None = None
+    repeat: bool = False
     free: bool = False
+    single: bool = False
     special: bool = False
     positional: bool = False
     default: str | None = None
@@ -100,21 +107,37 @@ class Options:
                 values = [one for v in values for one in (v if isinstance(v, list) else [v])]
                 setattr(self, name, values)
             for one in values:
-                self._check(name, spec, one)
+                self.check_value(name, spec, one)
             if isinstance(value, int) and getattr(spec.kind, "real", False):
                 # As the command line gives it, so that both are written alike.
                 setattr(self, name, float(value))
         if getattr(self, "resume", False) and getattr(self, "overwrite", False):
             raise CommandError("--resume and --overwrite exclude each other")
 
-    def _check(self, name, spec, value):
+    @classmethod
+    def check_value(cls, name: str, spec: Spec, value: Any) -> None:
+        """Refuse a ready value that the option does not take."""
         if spec.choices is not None and value not in spec.choices:
             known = ", ".join(map(str, spec.choices))
-            raise self.error(name, f"expected one of {known}, received {value!r}")
+            raise cls.error(name, f"expected one of {known}, received {value!r}")
+        if spec.kind is None and not isinstance(value, (str, os.PathLike)):
+            raise cls.error(name, f"expected a text, received {value!r}")
+        kind = boolean if spec.kind in ("flag", "switch") else spec.kind
         try:
-            getattr(spec.kind, "check", lambda value: None)(value)
+            getattr(kind, "check", lambda value: None)(value)
         except argparse.ArgumentTypeError as error:
-            raise self.error(name, str(error)) from None
+            raise cls.error(name, str(error)) from None
+
+    @classmethod
+    def read_value(cls, name: str, spec: Spec, text: str) -> Any:
+        """The value that a text stands for, as on the command line."""
+        kind = spec.kind if callable(spec.kind) else boolean if spec.kind else str
+        try:
+            value = kind(text)
+        except argparse.ArgumentTypeError as error:
+            raise cls.error(name, str(error)) from None
+        cls.check_value(name, spec, value)
+        return value
 
     @classmethod
     def specs(cls) -> dict[str, Spec]:
@@ -232,7 +255,7 @@ class Options:
             if spec.positional:
                 words.insert(0, str(value))
             elif value != self.default(field.name):
-                words += _words(field.name, spec, value)
+                words += words_of(field.name, spec, value)
         return words
 
     def default(self, name: str) -> Any:
@@ -263,6 +286,8 @@ def add_option(group: Any, name: str, spec: Spec, default: Any, shown: bool = Tr
         arguments["action"] = "store_true"
     elif spec.kind == "switch":
         arguments["action"] = argparse.BooleanOptionalAction
+    elif spec.repeat:
+        arguments |= {"type": spec.kind, "metavar": spec.metavar, "action": _Pairs}
     else:
         arguments |= {"type": spec.kind, "choices": spec.choices, "nargs": spec.nargs}
         if default is dataclasses.MISSING:
@@ -274,7 +299,7 @@ def add_option(group: Any, name: str, spec: Spec, default: Any, shown: bool = Tr
 
 
 def _shown(value):
-    if value is None or value is dataclasses.MISSING or value == "" or value == ():
+    if value is None or value is dataclasses.MISSING or value in ("", (), {}):
         return ""
     if isinstance(value, bool):
         return str(value).lower()
@@ -287,16 +312,35 @@ def _plain(value):
     return list(value) if isinstance(value, tuple) else value
 
 
-def _words(name, spec, value):
+def words_of(name: str, spec: Spec, value: Any) -> list[str]:
+    """The words of a command line that give an option its value."""
     if spec.kind == "flag":
         return [flag(name)] if value else []
     if spec.kind == "switch":
         return [flag(name) if value else f"--no-{name.replace('_', '-')}"]
     if spec.nargs:
         return [flag(name), *map(str, value)]
+    if spec.repeat:
+        texts = [f"{key}={to_text(one)}" for key, one in value.items()]
+        return [word for text in texts for word in (flag(name), text)]
+    return [flag(name), to_text(value)]
+
+
+def to_text(value: Any) -> str:
+    """A value as it is given on the command line."""
     if isinstance(value, (tuple, list)):
-        value = ",".join(map(str, value))
-    return [flag(name), str(value).lower() if isinstance(value, bool) else str(value)]
+        return ",".join(map(to_text, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+class _Pairs(argparse.Action):
+    """Collects the pairs of an option that is repeated, each key once."""
+
+    def __call__(self, parser, namespace, pair, option_string=None):
+        pairs = getattr(namespace, self.dest, {})
+        if pair[0] in pairs:
+            parser.error(f"{option_string} {pair[0]} is given more than once")
+        setattr(namespace, self.dest, pairs | dict([pair]))
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -342,19 +386,26 @@ class number(_Kind):  # noqa: N801 (used as a function)
         low_open, high_open: whether an end is outside.
     """
 
-    def __init__(self, kind, low=None, low_open=False, high=None, high_open=True):
+    def __init__(
+        self,
+        kind: Any,
+        low: float | None = None,
+        low_open: bool = False,
+        high: float | None = None,
+        high_open: bool = True,
+    ):
         self.kind, self.low, self.low_open = kind, low, low_open
         self.high, self.high_open = high, high_open
         self.metavar, self.real = ("N" if kind is int else "X"), kind is float
 
-    def read(self, text):
+    def read(self, text: str) -> Any:
         try:
             return self.kind(text)
         except ValueError:
             word = "an integer" if self.kind is int else "a number"
             raise argparse.ArgumentTypeError(f"expected {word}, received {text!r}") from None
 
-    def check(self, value):
+    def check(self, value: Any) -> None:
         kinds = (int,) if self.kind is int else (int, float)
         if isinstance(value, bool) or not isinstance(value, kinds):
             word = "an integer" if self.kind is int else "a number"
@@ -384,10 +435,10 @@ class fraction(_Kind):  # noqa: N801
 
     real = True
 
-    def __init__(self, low_open=False, high=_LARGEST_FLOAT):
+    def __init__(self, low_open: bool = False, high: float = _LARGEST_FLOAT):
         self.low_open, self.high = low_open, high
 
-    def read(self, text):
+    def read(self, text: str) -> float:
         try:
             # An exponent is a power of ten in full: 1e999999999 would be computed for hours.
             if len(text) > 40 or abs(int((text.lower().partition("e")[2] or "0").strip())) > 300:
@@ -398,7 +449,7 @@ class fraction(_Kind):  # noqa: N801
                 f"expected a number or a fraction such as 8/255, received {text!r}"
             ) from None
 
-    def check(self, value):
+    def check(self, value: Any) -> None:
         number(float, 0, self.low_open, self.high, False).check(value)
 
 
@@ -412,14 +463,14 @@ class one_of(_Kind):  # noqa: N801
 
     metavar = "NAME"
 
-    def __init__(self, words, expected=None):
+    def __init__(self, words: Any, expected: str | None = None):
         self.words = tuple(words)
         self.expected = expected or f"{', '.join(self.words[:-1])} or {self.words[-1]}"
 
-    def read(self, text):
+    def read(self, text: str) -> Any:
         return text
 
-    def check(self, value):
+    def check(self, value: Any) -> None:
         if value not in self.words:
             near = difflib.get_close_matches(str(value), self.words, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
@@ -429,13 +480,13 @@ class one_of(_Kind):  # noqa: N801
 class several(_Kind):  # noqa: N801
     """A kind of option with `nargs`: each word is one value or several with commas between them."""
 
-    def __init__(self, kind):
+    def __init__(self, kind: Any):
         self.kind, self.metavar = kind, kind.metavar
 
     def __call__(self, text):
         return [self.kind(part) for part in text.split(",") if part.strip()] or [self.kind(text)]
 
-    def check(self, value):
+    def check(self, value: Any) -> None:
         self.kind.check(value)
 
 

@@ -4,7 +4,7 @@ import os
 import warnings
 from typing import Any
 
-from spectral_keras.experiments.folder import write_file
+from spectral_keras.data.files import write_file
 
 __all__ = ["drawable", "write_picture"]
 

@@ -10,18 +10,20 @@ import re
 import warnings
 import zipfile
 
+import keras
 import numpy as np
 
-from spectral_keras.data.files import open_regular
+from spectral_keras.data.files import open_regular, temporary_name
 from spectral_keras.experiments.command import CommandError
-from spectral_keras.experiments.folder import read_json, temporary_name
+from spectral_keras.experiments.folder import read_json
+from spectral_keras.models.preset import Preset
 
 __all__ = ["find_preset", "load_any_model", "load_model", "no_model", "save_model"]
 
 _LARGEST = 2**34
 
 
-def save_model(model, path):
+def save_model(model: keras.Model, path: str | os.PathLike) -> None:
     """Save a Keras model under a temporary name and move it into place."""
     path = pathlib.Path(path)
     temporary = temporary_name(path)
@@ -32,7 +34,7 @@ def save_model(model, path):
         temporary.unlink(missing_ok=True)
 
 
-def find_preset(name_or_folder):
+def find_preset(name_or_folder: str | os.PathLike) -> Preset | None:
     """The `Preset` that a text names; None where it means something else: a file, a run's folder.
 
     Raises:
@@ -53,7 +55,7 @@ def find_preset(name_or_folder):
         raise CommandError(str(error)) from error
 
 
-def no_model(path):
+def no_model(path: str | os.PathLike) -> CommandError:
     """The error of a path that is nothing; where it may have been meant as a preset, with names."""
     from spectral_keras.models import presets
 
@@ -65,13 +67,12 @@ def no_model(path):
     return CommandError(text)
 
 
-def load_model(path):
+def load_model(path: str | os.PathLike) -> keras.Model:
     """`load_any_model`, of one input and one output.
 
     Raises:
         CommandError: as `load_any_model`, or if it has more of them or none.
     """
-    import keras
 
     model = load_any_model(path)
     ends = [len(getattr(model, name, None) or ()) for name in ("inputs", "outputs")]
@@ -80,14 +81,13 @@ def load_model(path):
     return model
 
 
-def load_any_model(path):
+def load_any_model(path: str | os.PathLike) -> keras.Model:
     """What a `.keras` file holds.
 
     Raises:
         CommandError: if it is no file, damaged, holds code (a `Lambda` layer), needs classes of
             others, names a path outside itself, or has weights that are not finite.
     """
-    import keras
 
     # Their classes are registered with Keras.
     from spectral_keras import constraints, initializers, layers, training  # noqa: F401

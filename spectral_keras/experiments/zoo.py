@@ -6,7 +6,7 @@ from spectral_keras.experiments.preset.card import COLUMNS, csv_text, row
 from spectral_keras.models import presets, registry
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> int:
     """Print the networks of the zoo and the presets; returns the exit status."""
     argv = sys.argv[1:] if argv is None else argv
     if argv == ["--csv"]:

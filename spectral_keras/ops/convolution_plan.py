@@ -11,6 +11,8 @@ and from kernel 15 on, where TensorFlow takes a slower kernel gradient, many tim
 import dataclasses
 import functools
 import math
+from collections.abc import Iterator
+from typing import Any
 
 from spectral_keras.ops.convolution_spectra import FourierAxis
 from spectral_keras.ops.resize import nyquist_weight
@@ -69,16 +71,18 @@ class ConvolutionShape:
     filters: int
     groups: int = 1
 
-    def axes(self):
+    def axes(self) -> Iterator[tuple[int, int, int, Any, int]]:
         """(size, taps, stride, padding, dilation) of height and of width."""
         padding = (self.padding, self.padding)
         return zip(self.size, self.taps, self.strides, padding, self.dilation, strict=True)
 
-    def output_size(self):
+    def output_size(self) -> tuple[int, ...]:
         return tuple(convolution_size(*numbers)[0] for numbers in self.axes())
 
 
-def convolution_size(size, taps, stride, padding, dilation):
+def convolution_size(
+    size: int, taps: int, stride: int, padding: Any, dilation: int
+) -> tuple[int, int]:
     """Output length of one axis and the place of the kernel on it.
 
     Args:
@@ -105,7 +109,7 @@ def convolution_size(size, taps, stride, padding, dilation):
     return size_out, max((size_out - 1) * stride + reach + 1 - size, 0) // 2
 
 
-def fast_fft_size(minimum):
+def fast_fft_size(minimum: int) -> int:
     """The smallest size of at least `minimum` without a prime factor above 5.
 
     On a CPU an FFT of such a size takes about the same time for each pixel; a prime one takes
@@ -125,7 +129,9 @@ def fast_fft_size(minimum):
         size += 1
 
 
-def convolution_axis(size, taps, stride, padding, dilation, smooth=False):
+def convolution_axis(
+    size: int, taps: int, stride: int, padding: Any, dilation: int, smooth: bool = False
+) -> FourierAxis:
     """`FourierAxis` of one axis of a convolution.
 
     Args:
@@ -155,7 +161,7 @@ def convolution_axis(size, taps, stride, padding, dilation, smooth=False):
     )
 
 
-def pooled_axis(size, taps, size_out, nyquist, norm):
+def pooled_axis(size: int, taps: int, size_out: int, nyquist: str, norm: str) -> FourierAxis:
     """`FourierAxis` of one axis of a circular convolution that is cropped to size_out."""
     edge_weight = None
     if size_out % 2 == 0 and size_out < size:
@@ -192,7 +198,9 @@ class Tiling:
     axis: FourierAxis
 
 
-def tiling(side, size, taps, stride, padding, dilation):
+def tiling(
+    side: int, size: int, taps: int, stride: int, padding: Any, dilation: int
+) -> Tiling | None:
     """`Tiling` with tiles of at most `side` samples, or None where that makes no sense."""
     size_out, _ = convolution_size(size, taps, stride, padding, dilation)
     overlap = dilation * (taps - 1)
@@ -236,7 +244,7 @@ def _spectral_work(shape, frequencies, transforms):
     return SpectralWork(products, transforms, numbers, kernel_numbers=products)
 
 
-def matmul_work(shape, axis_h, axis_w):
+def matmul_work(shape: ConvolutionShape, axis_h: FourierAxis, axis_w: FourierAxis) -> SpectralWork:
     """`SpectralWork` with DFT matrices, on the axes of an image or of a tile."""
     rows, columns = len(axis_h.half), len(axis_w.full)
     transforms = shape.channels * (
@@ -247,7 +255,7 @@ def matmul_work(shape, axis_h, axis_w):
     return _spectral_work(shape, rows * columns, transforms)
 
 
-def fft_work(shape, axis_h, axis_w):
+def fft_work(shape: ConvolutionShape, axis_h: FourierAxis, axis_w: FourierAxis) -> SpectralWork:
     """`SpectralWork` with the backend's FFT, whose own operations are not counted."""
     return _spectral_work(shape, len(axis_h.full) * len(axis_w.half), 0)
 
@@ -264,10 +272,9 @@ def _matmul_cost(shape, axis_h, axis_w, batch):
 
 def _tiled_cost(shape, tilings, axes, batch):
     tiles = math.prod(1 if each is None else each.count for each in tilings)
-    axes = [axis if each is None else each.axis for each, axis in zip(tilings, axes, strict=True)]
-    one = _matmul_cost(shape, *axes, batch * tiles)
-    numbers = shape.channels * axes[0].size * axes[1].size
-    numbers += shape.filters * axes[0].size_out * axes[1].size_out
+    h, w = (axis if each is None else each.axis for each, axis in zip(tilings, axes, strict=True))
+    one = _matmul_cost(shape, h, w, batch * tiles)
+    numbers = shape.channels * h.size * w.size + shape.filters * h.size_out * w.size_out
     return tiles * (one + _TILE_NUMBER * numbers)
 
 
@@ -277,7 +284,7 @@ def _fft_cost(shape, batch):
 
 
 @functools.lru_cache(maxsize=256)
-def choose_tilings(shape, batch=None):
+def choose_tilings(shape: ConvolutionShape, batch: int | None = None) -> tuple[Any, float]:
     """The cheapest way to cut the image for the DFT by matrices.
 
     Returns:
@@ -285,7 +292,7 @@ def choose_tilings(shape, batch=None):
     """
     batch = batch or _BATCH
     axes = [convolution_axis(*numbers) for numbers in shape.axes()]
-    best = (None, None), _matmul_cost(shape, *axes, batch)
+    best: tuple[Any, float] = (None, None), _matmul_cost(shape, axes[0], axes[1], batch)
     for side in _TILES:
         tilings = tuple(tiling(side, *numbers) for numbers in shape.axes())
         if tilings == (None, None):
@@ -297,7 +304,7 @@ def choose_tilings(shape, batch=None):
 
 
 @functools.lru_cache(maxsize=256)
-def choose_implementation(shape, batch=None):
+def choose_implementation(shape: ConvolutionShape, batch: int | None = None) -> str:
     """ "direct", "matmul" or "fft", the one with the lowest estimated cost of a forward pass.
 
     Args:
@@ -322,4 +329,4 @@ def choose_implementation(shape, batch=None):
         "matmul": choose_tilings(shape, batch)[1],
         "fft": _fft_cost(shape, batch),
     }
-    return min(costs, key=costs.get)
+    return min(costs, key=lambda name: costs[name])

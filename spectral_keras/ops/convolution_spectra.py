@@ -19,6 +19,7 @@ FFT ("fft"), for large maps.
 
 import dataclasses
 import functools
+from typing import Any
 
 import keras
 import numpy as np
@@ -67,17 +68,17 @@ class FourierAxis:
     scale: float
 
     @property
-    def half(self):
+    def half(self) -> np.ndarray:
         """The non-negative frequencies."""
         return np.arange(self.top + 1)
 
     @property
-    def full(self):
+    def full(self) -> np.ndarray:
         """All frequencies, unshifted order; a Nyquist frequency of `period` is there once."""
         lowest = -self.top + 1 if 2 * self.top == self.period else -self.top
         return np.concatenate([self.half, np.arange(lowest, 0)])
 
-    def weights(self, frequencies, folded):
+    def weights(self, frequencies: np.ndarray, folded: bool) -> np.ndarray:
         """Weight of each frequency in the inverse transform.
 
         Args:
@@ -162,7 +163,7 @@ def _output_half(axis):
     return _read_only(np.stack([cos * weights, -sin * weights], axis=2).reshape(len(turns), -1))
 
 
-def first_part(x, size, axis):
+def first_part(x: Any, size: int, axis: int) -> Any:
     """x[:size] along an axis.
 
     A split, not a slice: the gradient of a split is a concatenation, while TensorFlow's
@@ -246,7 +247,9 @@ def _kernel_spectrum(kernel, axis_h, axis_w, groups, half_axis):
     return ops.reshape(z, (frequencies, groups, 2 * channels, 2 * filters))
 
 
-def convolve_by_matmul(x, kernel, axis_h, axis_w, groups=1):
+def convolve_by_matmul(
+    x: Any, kernel: Any, axis_h: FourierAxis, axis_w: FourierAxis, groups: int = 1
+) -> Any:
     """Convolution of channels-last images with DFT matrices.
 
     Args:
@@ -273,7 +276,9 @@ def convolve_by_matmul(x, kernel, axis_h, axis_w, groups=1):
     return ops.reshape(y, (-1, axis_h.size_out, axis_w.size_out, filters))
 
 
-def convolve_by_fft(x, kernel, axis_h, axis_w, groups=1):
+def convolve_by_fft(
+    x: Any, kernel: Any, axis_h: FourierAxis, axis_w: FourierAxis, groups: int = 1
+) -> Any:
     """As `convolve_by_matmul`, the images transformed by the backend's FFT.
 
     x and kernel must be float32 or float64.

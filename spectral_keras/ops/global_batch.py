@@ -9,13 +9,16 @@ Without a strategy, outside of its replicas, and on JAX and PyTorch, where a ste
 batch, the functions do nothing and cost nothing.
 """
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
 __all__ = ["global_draw", "replica_context"]
 
 
-def replica_context():
+def replica_context() -> Any:
     """TensorFlow's context of a replica that is not alone, else None."""
     if keras.backend.backend() != "tensorflow":
         return None
@@ -25,7 +28,9 @@ def replica_context():
     return None if context is None or context.num_replicas_in_sync == 1 else context
 
 
-def global_draw(function, shape, *arguments, **keywords):
+def global_draw(
+    function: Callable[..., Any], shape: Sequence[Any], *arguments: Any, **keywords: Any
+) -> Any:
     """`function(shape, ...)` for the whole global batch, and of it the rows of this replica.
 
     With a `SeedGenerator`, whose state is the same on all replicas, image i of the global batch

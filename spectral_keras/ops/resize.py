@@ -284,7 +284,7 @@ def resize_of_unknown_size(
     output_size: Any,
     nyquist: str,
     norm: str,
-    data_format: str | None,
+    data_format: str,
     side: Any = None,
     windows: Any = (None, None),
 ) -> Any:

@@ -5,6 +5,8 @@ axis [n_h, H] @ [B, H, n_w*C], both views of the tensor as it lies in memory; fo
 it is [B*C*H, W] @ [W, n_w] and [n_h, H] @ [B*C, H, n_w].
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -25,7 +27,14 @@ FEW_CHANNELS = 4
 HALVING_SIZE = 96
 
 
-def apply_separable(x, matrix_h, matrix_w, data_format=None, *, trainable=False):
+def apply_separable(
+    x: Any,
+    matrix_h: Any,
+    matrix_w: Any,
+    data_format: str | None = None,
+    *,
+    trainable: bool = False,
+) -> Any:
     """Multiplies the height axis by `matrix_h` and the width axis by `matrix_w`.
 
     out[b, p, q, c] = sum over m, n of matrix_h[p, m] * matrix_w[q, n] * x[b, m, n, c]

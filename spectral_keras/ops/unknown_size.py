@@ -5,6 +5,8 @@ made in the graph, in float64.
 """
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 from keras import ops
 
@@ -21,13 +23,13 @@ __all__ = [
 ]
 
 
-def sizes_of(x, data_format):
+def sizes_of(x: Any, data_format: str) -> tuple[Any, Any]:
     """(height, width) of images: integers, or scalar tensors where they are unknown."""
     shape = ops.shape(x)
     return shape[1:3] if data_format == "channels_last" else shape[2:4]
 
 
-def floor_of(fraction, n):
+def floor_of(fraction: Any, n: Any) -> Any:
     """`floor_of_fraction` of an integer or a scalar tensor."""
     if isinstance(n, int):
         return floor_of_fraction(fraction, n)
@@ -36,7 +38,7 @@ def floor_of(fraction, n):
     return ops.maximum(ops.cast(value, "int32"), 1)
 
 
-def ceil_of(fraction, n):
+def ceil_of(fraction: float, n: Any) -> Any:
     """`ceil_of_fraction` of an integer or a scalar tensor."""
     if isinstance(n, int):
         return ceil_of_fraction(fraction, n)
@@ -45,7 +47,7 @@ def ceil_of(fraction, n):
     return ops.maximum(ops.cast(value, "int32"), 1)
 
 
-def root_of_ratio(size, output_size, dtype):
+def root_of_ratio(size: Sequence[Any], output_size: Sequence[Any], dtype: str) -> Any:
     """sqrt(H W / (H_out W_out)) of integers or scalar tensors, a tensor of a dtype."""
     if all(isinstance(n, int) for n in (*size, *output_size)):
         # Not `ops.cast`, which makes a float32 of a Python number first.
@@ -55,7 +57,7 @@ def root_of_ratio(size, output_size, dtype):
     return ops.cast(ops.sqrt(height * width / (rows * columns)), dtype)
 
 
-def bases_of(n, k):
+def bases_of(n: Any, k: Any) -> tuple[Any, Any]:
     """cos and sin of 2 pi k m / n, float64 of shape (n, len(k)), for an integer tensor n."""
     # Reduced as integers, so that the angles are exact.
     turns = (ops.expand_dims(ops.arange(n, dtype="int32"), 1) * k) % n
@@ -63,7 +65,14 @@ def bases_of(n, k):
     return ops.cos(angle), ops.sin(angle)
 
 
-def resampling_matrix_of(n_in, n_out, weights, norm, side=None, window=None):
+def resampling_matrix_of(
+    n_in: Any,
+    n_out: Any,
+    weights: tuple[float, float],
+    norm: str,
+    side: Any = None,
+    window: Any = None,
+) -> Any:
     """`resize.resampling_matrix` for sizes that may be tensors, and with a low-pass after it.
 
     cos(a - b) = cos a cos b + sin a sin b makes the sum over the frequencies a matrix product.
@@ -102,7 +111,7 @@ def resampling_matrix_of(n_in, n_out, weights, norm, side=None, window=None):
     return cosines + (sin_out * count) @ ops.transpose(sin_in)
 
 
-def apply_matrices(x, matrix_h, matrix_w, data_format):
+def apply_matrices(x: Any, matrix_h: Any, matrix_w: Any, data_format: str) -> Any:
     """`separable.apply_separable` of images of unknown size, tensors for matrices."""
     if data_format == "channels_last":
         x = ops.transpose(x, (0, 3, 1, 2))

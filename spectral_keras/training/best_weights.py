@@ -17,7 +17,9 @@ class BestWeights(keras.callbacks.Callback):
         monitor: the entry of the logs to maximise.
     """
 
-    def __init__(self, save: Callable[..., None] | None = None, monitor: str = "val_accuracy"):
+    def __init__(
+        self, save: Callable[..., None] | None = None, monitor: str | None = "val_accuracy"
+    ):
         super().__init__()
         self.save = save
         self.monitor = monitor

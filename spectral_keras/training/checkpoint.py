@@ -18,13 +18,12 @@ import io
 import json
 import os
 import pathlib
-import secrets
 from typing import Any
 
 import keras
 import numpy as np
 
-from spectral_keras.data.files import open_regular
+from spectral_keras.data.files import open_regular, write_file
 
 _MAGIC = b"spectral_keras checkpoint 1 "
 _STATE = "state.json"
@@ -83,15 +82,9 @@ def save_checkpoint(
     np.savez(buffer, **content)
     payload = buffer.getvalue()
     path = folder / f"epoch-{step:06d}.ckpt"
-    # A name that nobody can know before, and no link is followed: the folder may be anybody's.
-    temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}.tmp")
-    with open_regular(temporary, "xb") as file:
-        file.write(_MAGIC + hashlib.sha256(payload).hexdigest().encode() + b"\n")
-        file.write(payload)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    left = folder.glob(".epoch-*.tmp")  # by processes that were killed here
+    head = _MAGIC + hashlib.sha256(payload).hexdigest().encode() + b"\n"
+    write_file(path, lambda file: file.writelines((head, payload)), durable=True)
+    left = folder.glob(".epoch-*.tmp*")  # by processes that were killed here
     for old in (*checkpoint_files(folder)[keep:], *left):
         old.unlink(missing_ok=True)
     return path

@@ -6,7 +6,13 @@ import sys
 
 import pytest
 
-from spectral_keras.data.files import UnsafeFileError, open_regular, read_part, read_regular
+from spectral_keras.data.files import (
+    UnsafeFileError,
+    open_regular,
+    read_part,
+    read_regular,
+    write_file,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="uses pipes, devices and /proc")
 
@@ -121,3 +127,20 @@ def test_nothing_stays_open(folder):
             with pytest.raises(UnsafeFileError):
                 read_regular(folder / name, limit=limit)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_whole_files_in_the_place_of_links(folder, durable):
+    path = folder / "link.txt"
+    path.symlink_to(folder.parent / "secret.txt")
+
+    def stop(file):
+        file.write(b"half")
+        raise OSError("no space")
+
+    with pytest.raises(OSError, match="no space"):
+        write_file(path, stop, durable=durable)
+    assert path.is_symlink() and sorted(os.listdir(folder)) == ["link.txt", "own.txt"]
+    write_file(path, lambda file: file.write(b"whole"), durable=durable)
+    assert not path.is_symlink() and path.read_bytes() == b"whole"
+    assert (folder.parent / "secret.txt").read_bytes() == b"secret"

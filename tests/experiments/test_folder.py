@@ -5,13 +5,13 @@ import os
 
 import pytest
 
+from spectral_keras.data.files import temporary_name
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.folder import (
     WorkFolder,
     check_output,
     is_temporary,
     read_json,
-    temporary_name,
     write_json,
     write_text,
 )

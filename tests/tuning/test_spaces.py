@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from spectral_keras.experiments.command import CommandError
+from spectral_keras.experiments.search.options import SearchOptions
 from spectral_keras.experiments.search.plot import ticks
 from spectral_keras.experiments.search.problem import ZooProblem
 from spectral_keras.experiments.search.spaces import SPACES, Choice, Space, position
@@ -41,9 +42,8 @@ def test_corners_are_training_commands_that_build(name, high):
     resolved = TrainOptions.of_command(name, argv).to_json()
     for option, value in options.items():
         assert resolved[option] == value and type(resolved[option]) is type(value)
-    if "width" in resolved:
-        resolved["width"] = 0.125  # the same layers, built faster
-    model = ZooProblem(name, resolved, {}, {}).build(hp, Data, 10)
+    training = {"width": 0.125} if "width" in resolved else {}  # the same layers, built faster
+    model = ZooProblem(SearchOptions(name, training=training)).build(hp, Data, 10)
     assert model.output_shape == (None, 10)
     assert float(np.asarray(model.optimizer.learning_rate)) <= options["learning_rate"] * 1.001
 

@@ -5,18 +5,19 @@ A file appears whole or not at all.
 
 import dataclasses
 import hashlib
-import io
 import json
 import os
 import pathlib
-import secrets
 from typing import Any
 
 import keras
 import numpy as np
 
+from spectral_keras.data.files import open_regular, write_file
+
 _KIND = "kind"
 _STATE = "state"
+_LARGEST = 2**34
 
 
 def write(path: str | os.PathLike, kind: str, arrays: dict[str, np.ndarray], state: dict) -> None:
@@ -26,18 +27,10 @@ def write(path: str | os.PathLike, kind: str, arrays: dict[str, np.ndarray], sta
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}.tmp")
     text = {_KIND: kind, _STATE: json.dumps(state)}
     packed: Any = {name: np.frombuffer(value.encode(), np.uint8) for name, value in text.items()}
     named: Any = {f"a_{name}": value for name, value in arrays.items()}
-    try:
-        with open(temporary, "xb") as file:
-            np.savez(file, **packed, **named)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_file(path, lambda file: np.savez(file, **packed, **named), durable=True)
 
 
 def read(path: str | os.PathLike, kind: str) -> tuple[dict[str, np.ndarray], dict]:
@@ -47,8 +40,10 @@ def read(path: str | os.PathLike, kind: str) -> tuple[dict[str, np.ndarray], dic
         ValueError: if the file is damaged or is of another kind.
     """
     try:
-        data = io.BytesIO(pathlib.Path(path).read_bytes())
-        with np.load(data, allow_pickle=False) as stored:
+        with (
+            open_regular(path, limit=_LARGEST) as file,
+            np.load(file, allow_pickle=False) as stored,
+        ):
             content = {name: stored[name] for name in stored.files}
         found = content.pop(_KIND).tobytes().decode()
         state = json.loads(content.pop(_STATE).tobytes().decode())

@@ -15,6 +15,7 @@ from spectral_keras.analysis.masks import result
 from spectral_keras.analysis.masks.step import (
     MEMORY,
     GaussNewton,
+    MaskOptions,
     OneCycle,
     check_problem,
     compiled_spectra,
@@ -86,20 +87,14 @@ def learn_masks(
     images: ArrayLike,
     *,
     penalty: float = 0.07,
-    p: float = 1.0,
-    invariance: str = "exp",
-    modulate: str = "amplitude",
-    symmetric: bool = False,
-    per_channel: bool = False,
     schedule: str | OneCycle | GaussNewton = "fast",
     stopping: StepRule | None = None,
     keep: str | None = None,
-    from_logits: bool | None = None,
     batch_size: int = 64,
-    data_format: str | None = None,
     checkpoint: str | os.PathLike | None = None,
     checkpoint_every: int = 200,
     progress: Callable[[int, int], None] | None = None,
+    **options: Any,
 ) -> result.ImageMasks:
     """Learn the frequencies that a frozen network needs for each of some images.
 
@@ -121,14 +116,6 @@ def learn_masks(
         model: Keras classifier with one input and one output [N, K], logits or probabilities.
         images: floats [N, ...] as the model takes them, of any height and width.
         penalty: lambda, above 0.
-        p: exponent of the penalty, at least 1.
-        invariance: "exp", "squared" (without the exponential) or "cross_entropy" (of the masked
-            image alone).
-        modulate: "amplitude"; "phase", which turns phases by up to half a turn in place of
-            shrinking amplitudes; or "both".  See `Objective`.
-        symmetric: whether to hold only the independent half of the mask.  The result is the same,
-            the memory half.
-        per_channel: whether to learn one mask for each channel instead of one for all.
         schedule: "fast", Gauss-Newton steps, which reach about the same objective in a sixth to a
             tenth of the steps and keep the prediction throughout, so that the mask of an image
             near a tie of two classes may stay far from sparse; "published", Adam (epsilon 1e-8) at
@@ -137,15 +124,13 @@ def learn_masks(
         stopping: a `StepRule`, None for the schedule's own.
         keep: "best", the mask of the lowest objective that keeps the prediction; "last", the one at
             which the rule stopped; None for the schedule's own, "last" for the published one.
-        from_logits: None cuts off a softmax at the model's end, and tells logits from
-            probabilities by their values where the end is not a layer that it knows.  True: the
-            model gives logits.  False: it gives probabilities.
         batch_size: images at a time, which bounds the memory.
-        data_format: "channels_last", "channels_first" or None for Keras' global setting.
         checkpoint: path of a `.npz` file, written every `checkpoint_every` steps and at the end,
             and taken up again if it exists: the result is that of an uninterrupted run.
         checkpoint_every: steps of the batch.
         progress: None, or a callable `(images done, images in all)`, called as images get done.
+        **options: p, invariance, modulate, symmetric, per_channel, from_logits, data_format: see
+            `MaskOptions`.
 
     Returns:
         An `ImageMasks`.
@@ -171,19 +156,8 @@ def learn_masks(
     check_progress(progress)
     checkpoint = result.check_path("checkpoint", checkpoint)
     check_positive_int("checkpoint_every", checkpoint_every)
-    problem = check_problem(
-        model,
-        images,
-        penalty=penalty,
-        p=p,
-        invariance=invariance,
-        modulate=modulate,
-        symmetric=symmetric,
-        per_channel=per_channel,
-        from_logits=from_logits,
-        batch_size=check_positive_int("batch_size", batch_size),
-        data_format=data_format,
-    )
+    check_positive_int("batch_size", batch_size)
+    problem = check_problem(model, images, batch_size, MaskOptions(penalty=penalty, **options))
     settings = {
         "kind": "single images",
         **problem.plain(),

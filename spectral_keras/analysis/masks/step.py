@@ -159,6 +159,60 @@ class GaussNewton:
         return np.tile(np.array([self.grow, self.shrink, self.largest], "float32"), (len(steps), 1))
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MaskOptions:
+    """What a mask acts on and by what it is learned.
+
+    Args:
+        penalty: lambda, above 0.
+        p: exponent of the penalty, at least 1.
+        invariance: "exp", "squared" (without the exponential) or "cross_entropy" (of the masked
+            images alone).
+        modulate: "amplitude"; "phase", which turns phases by up to half a turn in place of
+            shrinking amplitudes; or "both".  See `Objective`.
+        symmetric: whether to hold only the independent half of the mask.  The result is the same,
+            the memory half.
+        per_channel: whether to learn one mask for each channel instead of one for all.
+        from_logits: None cuts off a softmax at the model's end, and tells logits from
+            probabilities by their values where the end is not a layer that it knows.  True: the
+            model gives logits.  False: it gives probabilities.
+        data_format: "channels_last", "channels_first" or None for Keras' global setting.
+
+    Raises:
+        ValueError: for a value that does not fit.
+
+    Example:
+
+    >>> from spectral_keras.analysis.masks import MaskOptions
+    >>> MaskOptions(penalty=0.2, modulate="both").objective.kinds
+    2
+    """
+
+    penalty: float
+    p: float = 1.0
+    invariance: str = "exp"
+    modulate: str = "amplitude"
+    symmetric: bool = False
+    per_channel: bool = False
+    from_logits: bool | None = None
+    data_format: str | None = None
+
+    def __post_init__(self):
+        check_choice("invariance", self.invariance, INVARIANCES)
+        check_number("penalty", self.penalty, 0, low_open=True)
+        check_number("p", self.p, 1)
+        check_choice("modulate", self.modulate, MODULATIONS)
+        check_choice("from_logits", self.from_logits, (None, True, False))
+        check_data_format(self.data_format)
+        check_bool("symmetric", self.symmetric)
+        check_bool("per_channel", self.per_channel)
+
+    @property
+    def objective(self) -> Objective:
+        """What is minimised; part of what the compiled functions depend on."""
+        return Objective(self.invariance, float(self.penalty), float(self.p), self.modulate)
+
+
 @dataclasses.dataclass(kw_only=True)
 class Problem:
     """A frozen network, images, and in what form masks are learned for them; checked values."""
@@ -226,28 +280,10 @@ class Problem:
 
 
 def check_problem(
-    model: keras.Layer,
-    images: Any,
-    *,
-    penalty: float,
-    p: float,
-    invariance: str,
-    modulate: str,
-    symmetric: bool,
-    per_channel: bool,
-    from_logits: bool | None,
-    batch_size: int,
-    data_format: str | None,
+    model: keras.Layer, images: Any, batch_size: int, options: MaskOptions
 ) -> Problem:
     """A `Problem`, with the logits of the images as they are."""
-    objective = Objective(
-        invariance=check_choice("invariance", invariance, INVARIANCES),
-        penalty=check_number("penalty", penalty, 0, low_open=True),
-        p=check_number("p", p, 1),
-        modulate=check_choice("modulate", modulate, MODULATIONS),
-    )
-    check_choice("from_logits", from_logits, (None, True, False))
-    channels_last = check_data_format(data_format) == "channels_last"
+    channels_last = check_data_format(options.data_format) == "channels_last"
     data_format = "channels_last" if channels_last else "channels_first"
     check_classifier(model)
     images = check_images(images, model, name="images")
@@ -256,18 +292,17 @@ def check_problem(
         raise ValueError("`images` must hold at least one image. Received: none")
     build_for(model, images)
     sizes = batch_sizes(model, batch_size, len(images))
-    from_logits, _ = read_ending(model, images, from_logits, sizes)
+    from_logits, _ = read_ending(model, images, options.from_logits, sizes)
     logits = batched(compiled_logits(model, images.shape[1:], from_logits), images, sizes)
-    layout = Layout(height, width, check_bool("symmetric", symmetric))
     channels = images.shape[-1 if channels_last else 1]
     return Problem(
         model=model,
         images=images,
         logits=logits,
         from_logits=from_logits,
-        objective=objective,
-        layout=layout,
-        per_channel=channels if check_bool("per_channel", per_channel) else 0,
+        objective=options.objective,
+        layout=Layout(height, width, options.symmetric),
+        per_channel=channels if options.per_channel else 0,
         channels_last=channels_last,
         sizes=sizes,
     )

@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import os
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from spectral_keras.analysis.masks import result
 from spectral_keras.analysis.masks.step import (
+    MaskOptions,
     OneCycle,
     check_problem,
     compiled_masked_logits,
@@ -66,21 +68,14 @@ def learn_mask(
     data: tuple[ArrayLike, ArrayLike],
     *,
     per_class: bool = False,
-    penalty: float = 0.2,
-    p: float = 1.0,
-    invariance: str = "exp",
-    modulate: str = "amplitude",
-    symmetric: bool = False,
-    per_channel: bool = False,
     learning_rate: float = 1e-3,
     epochs: int = 100,
     batch_size: int = 1,
     stopping: EpochRule | None = None,
     seed: int = 0,
-    from_logits: bool | None = None,
-    data_format: str | None = None,
     checkpoint: str | os.PathLike | None = None,
     progress: Callable[[int, int], None] | None = None,
+    **options: Any,
 ) -> result.SetMasks:
     """Learn the frequencies that a frozen network needs for a set of labelled images.
 
@@ -104,28 +99,17 @@ def learn_mask(
             [N, 1] or one-hot rows [N, K].
         per_class: False for one mask, True for one of each class that is among the labels, all
             learned side by side, each with its own epochs and its own end.
-        penalty: lambda.
-        p: exponent of the penalty, at least 1.
-        invariance: "exp", "squared" (without the exponential) or "cross_entropy" (of the masked
-            images alone).
-        modulate: "amplitude"; "phase", which turns phases by up to half a turn in place of
-            shrinking amplitudes; or "both".  See `Objective`.
-        symmetric: whether to hold only the independent half of the mask.  The result is the same,
-            the memory half.
-        per_channel: whether to learn one mask for each channel instead of one for all.
         learning_rate: peak of the one-cycle schedule.
         epochs: length of the schedule and largest number of passes over the images.
         batch_size: images of a step, of each class.
         stopping: an `EpochRule`, None for the paper's.
         seed: of the order of the images in each epoch.
-        from_logits: None cuts off a softmax at the model's end, and tells logits from
-            probabilities by their values where the end is not a layer that it knows.  True: the
-            model gives logits.  False: it gives probabilities.
-        data_format: "channels_last", "channels_first" or None for Keras' global setting.
         checkpoint: path of a `.npz` file, written after each epoch and taken up again if it
             exists: the result is that of an uninterrupted run.
         progress: None, or a callable `(epochs done, epochs at most)` of all masks together, called
             after each epoch.
+        **options: penalty (0.2 by default), p, invariance, modulate, symmetric, per_channel,
+            from_logits, data_format: see `MaskOptions`.
 
     Returns:
         A `SetMasks`.
@@ -166,19 +150,8 @@ def learn_mask(
         raise ValueError(
             f"`stopping` must be None or an EpochRule. Received: stopping={described(stopping)}"
         )
-    problem = check_problem(
-        model,
-        images,
-        penalty=penalty,
-        p=p,
-        invariance=invariance,
-        modulate=modulate,
-        symmetric=symmetric,
-        per_channel=per_channel,
-        from_logits=from_logits,
-        batch_size=_MOST_IMAGES,
-        data_format=data_format,
-    )
+    made = MaskOptions(**{"penalty": 0.2} | options)
+    problem = check_problem(model, images, _MOST_IMAGES, made)
     labels = check_labels(labels, len(problem.images), problem.logits.shape[1], "labels")
     settings = {
         "kind": "set of images",

@@ -1,9 +1,11 @@
 """A corrupted copy of a data set, in the layout of CIFAR-10-C: `python -m models.corrupt ...`."""
 
+import contextlib
 import hashlib
 import sys
 import time
 from importlib import metadata
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -21,7 +23,7 @@ from spectral_keras.experiments.provenance import data_hash
 _CHUNK = 1 << 20
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> NoReturn:
     """Run the command and exit with its status: 0, 2 (bad input), 130 or 143."""
     options = CorruptOptions.of_command(argv)
     copy = Copy(options.output, options.format)
@@ -35,7 +37,7 @@ def main(argv=None):
     )
 
 
-def corrupt(options, *, copy=None):
+def corrupt(options: CorruptOptions, *, copy: Copy | None = None) -> dict[str, Any]:
     """Write a corrupted copy of a data set, or what is missing of it.
 
     Args:
@@ -58,14 +60,10 @@ def corrupt(options, *, copy=None):
     print(load_corrupted("digits-c").read("fog", 3).shape)
     ```
     """
-    own = copy is None
-    copy = Copy(options.output, options.format) if own else copy
-    try:
-        _write(options, copy)
-        return copy.content
-    finally:
-        if own:
-            copy.close()
+    own = contextlib.closing(Copy(options.output, options.format))
+    with contextlib.nullcontext(copy) if copy else own as used:
+        _write(options, used)
+        return used.content
 
 
 def _write(options, copy):
@@ -112,11 +110,11 @@ def _write(options, copy):
     )
 
 
-def load_images(options):
+def load_images(options: CorruptOptions) -> tuple[Any, np.ndarray, list[str]]:
     """(images uint8, classes, names of the classes) of the chosen split."""
     from spectral_keras.data import load
 
-    limits = {"limit": options.images, "limit_test": 1}
+    limits: dict[str, Any] = {"limit": options.images, "limit_test": 1}
     if options.split == "test":
         # A few training images: they show how many classes and which size there are.
         limits = {"limit": 1000, "limit_test": options.images}

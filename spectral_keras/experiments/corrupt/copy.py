@@ -5,15 +5,17 @@ import os
 import pathlib
 import shutil
 import zipfile
+from collections.abc import Iterable
+from typing import Any
 
 from spectral_keras.corruptions import names as corruption_names
 from spectral_keras.data.checksums import without_checksum
 from spectral_keras.data.cifar10c import MANIFEST
-from spectral_keras.data.files import open_regular
+from spectral_keras.data.files import open_regular, write_file
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.corrupt.options import CorruptOptions
 from spectral_keras.experiments.corrupt.pieces import Pieces
-from spectral_keras.experiments.folder import WorkFolder, check_output, write_file, write_json
+from spectral_keras.experiments.folder import WorkFolder, check_output, write_json
 
 # Members of an .npz carry a date: always this one.
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -35,18 +37,19 @@ class Copy(WorkFolder):
     mark, noun = MANIFEST, "a corrupted copy"
     owned = Pieces.own(corruption_names("all"))
 
-    def __init__(self, output, form):
+    def __init__(self, output: str | os.PathLike, form: str):
         self.output, self.form = pathlib.Path(output), form
         path = self.output
         if form == "npz":
             path = self.output.with_name(f".{self.output.name}.parts")
         super().__init__(path)
-        self.shown, self.content = self.output, None
+        self.shown = self.output
+        self.content: dict[str, Any] = {}
 
-    def check_manifest(self, content):
+    def check_manifest(self, content: dict[str, Any]) -> None:
         _check(content, self.path / MANIFEST)
 
-    def check(self, resume, overwrite):
+    def check(self, resume: bool, overwrite: bool) -> None:
         if self.form == "npz" and os.path.lexists(self.output):
             if self._finished_archive() is None:
                 raise CommandError(
@@ -63,7 +66,7 @@ class Copy(WorkFolder):
                 return
         super().check(resume, overwrite)
 
-    def begin_or_continue(self, manifest, overwrite):
+    def begin_or_continue(self, manifest: dict[str, Any], overwrite: bool) -> bool:
         """Take the lock and begin, or continue; returns False if all is there already."""
         if self.form == "npz" and not self.begun and not overwrite:
             finished = self._finished_archive() if self.output.exists() else None
@@ -88,22 +91,22 @@ class Copy(WorkFolder):
         self.save()
         return True
 
-    def digests(self, name):
+    def digests(self, name: str) -> list[str]:
         """SHA-256 of the finished pieces of a corruption, from the first severity on."""
         return list(self.content["pieces"].get(name, {}).values())
 
-    def set_digests(self, name, digests):
+    def set_digests(self, name: str, digests: Iterable[str]) -> None:
         severities = map(str, self.content["severities"])
         self.content["pieces"][name] = dict(zip(severities, digests, strict=False))
 
-    def save(self):
+    def save(self) -> None:
         """Write the manifest; its order does not depend on that of the work."""
         pieces = self.content["pieces"]
         order = [name for name in self.content["corruptions"] if pieces.get(name)]
         self.content["pieces"] = {name: pieces[name] for name in order}
         write_json(self.path / MANIFEST, self.content)
 
-    def finish(self):
+    def finish(self) -> None:
         """Zip the parts of an .npz, without holding them in memory."""
         if self.form != "npz":
             return

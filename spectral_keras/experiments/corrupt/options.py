@@ -52,7 +52,7 @@ class CorruptOptions(Options):
         dataclasses.MISSING, "a folder, or a file that ends in .npz",
         kind=path, metavar="PATH", group=_OUTPUT, free=True,
     )  # fmt: skip
-    format: str | None = option(
+    format: str = option(
         None, "npy: a folder, npz: a file", choices=FORMATS, group=_OUTPUT,
         shown="by the name of --output",
     )  # fmt: skip

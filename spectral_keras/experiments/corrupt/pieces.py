@@ -3,6 +3,8 @@
 import hashlib
 import io
 import os
+import pathlib
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -22,24 +24,30 @@ class Pieces:
         image_shape: of an image.
     """
 
-    def __init__(self, folder, labels, severities, image_shape):
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        labels: np.ndarray,
+        severities: list[int],
+        image_shape: tuple[int, ...],
+    ):
         self.folder, self.severities, self.labels = folder, severities, labels
         self.block = len(labels) * int(np.prod(image_shape))
         self.header = _npy_header((len(severities) * len(labels), *image_shape))
 
     @staticmethod
-    def own(names):
+    def own(names: Iterable[str]) -> set[str]:
         """Names in the folder that are of a copy, finished or not."""
         files = [f"{name}.npy" for name in names]
         return {"labels.npy", *files, *(f"{file}.part" for file in files)}
 
-    def begin(self):
+    def begin(self) -> None:
         """Write what belongs to all pieces."""
         kind = np.uint8 if self.labels.max(initial=0) < 256 else np.int32
         labels = np.tile(self.labels.astype(kind), len(self.severities))
         write_arrays(self.folder / "labels.npy", labels)
 
-    def good(self, name, digests):
+    def good(self, name: str, digests: Sequence[str]) -> int:
         """How many of the finished pieces are there as they were, from the first on."""
         path, part = self._paths(name)
         if os.path.lexists(path):
@@ -54,7 +62,7 @@ class Pieces:
         with open_regular(part, inside=self.folder) as file:
             return self._matching(file, digests)
 
-    def write(self, name, place, blocks):
+    def write(self, name: str, place: int, blocks: Iterable[np.ndarray]) -> str:
         """Write the piece at `place` of the severities; returns the SHA-256 of its pixels."""
         digest = hashlib.sha256()
         with self._unfinished(name) as file:
@@ -67,7 +75,7 @@ class Pieces:
                 digest.update(data)
         return digest.hexdigest()
 
-    def finish(self, name):
+    def finish(self, name: str) -> None:
         """Give a corruption with all its pieces its final name."""
         path, part = self._paths(name)
         if not path.exists():

@@ -1,7 +1,10 @@
 """Accuracy of a run under attack: what is known, what is missing, the attacks."""
 
+import pathlib
 import sys
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -9,6 +12,7 @@ from spectral_keras.attacks import NAMES, NORMS, Attack
 from spectral_keras.classifiers import predict_classes
 from spectral_keras.evaluation import Outcome, accuracy_point, accuracy_points, attack_outcomes
 from spectral_keras.experiments.command import CommandError, program
+from spectral_keras.experiments.evaluate.options import EvaluateOptions
 from spectral_keras.experiments.evaluate.plot import eps_text
 from spectral_keras.experiments.folder import changes, file_hash, read_json, write_json
 from spectral_keras.experiments.progress import Progress
@@ -23,7 +27,7 @@ class Entries:
     Only what was found with the model's weights of now is taken up.
     """
 
-    def __init__(self, folder, model):
+    def __init__(self, folder: pathlib.Path, model: pathlib.Path):
         self.path = folder / OUTCOMES
         self.model = file_hash(model)
         self.entries, self.outdated = [], False
@@ -40,7 +44,7 @@ class Entries:
                 f"{self.path} is damaged: delete it, and the attacks are run again"
             ) from None
 
-    def entry(self, settings):
+    def entry(self, settings: dict[str, Any]) -> dict[str, Any]:
         """The entry with these settings, a new one if there is none."""
         for entry in self.entries:
             if entry["settings"] == settings:
@@ -48,7 +52,7 @@ class Entries:
         self.entries.append(_empty(settings))
         return self.entries[-1]
 
-    def save(self):
+    def save(self) -> None:
         content = {
             "what": "one bit an image, in the order of the test images, as hexadecimal digits",
             "model_sha256": self.model,
@@ -56,7 +60,7 @@ class Entries:
         }
         write_json(self.path, content)
 
-    def summary(self):
+    def summary(self) -> list[dict[str, Any]]:
         """The "attacks" of result.json: a list of plain dicts."""
         return [
             {
@@ -88,7 +92,7 @@ def _empty(settings):
     }
 
 
-def settings_of(attack, options):
+def settings_of(attack: str, options: EvaluateOptions) -> dict[str, Any]:
     """What an attack's numbers depend on, besides eps; FGSM has no steps and draws nothing."""
     # By the names that the files have always had.
     settings = {"norm": options.norm, "labels": options.labels, "limit": options.images}
@@ -98,7 +102,13 @@ def settings_of(attack, options):
     return {"attack": attack} | settings
 
 
-def run_attacks(options, entries, load, save, command):
+def run_attacks(
+    options: EvaluateOptions,
+    entries: Entries,
+    load: Callable[[], tuple],
+    save: Callable[[], None],
+    command: str,
+) -> None:
     """Attack where outcomes are missing.
 
     Args:
@@ -163,7 +173,7 @@ def _run_attack(name, entry, missing, options, model, x, y, clean, save):
             print(f"{program('models.evaluate')}: warning: {warning.message}", file=sys.stderr)
 
 
-def made_by(command):
+def made_by(command: str) -> dict[str, Any]:
     """What a number comes from: command, backend, versions, commit."""
     import keras
 
@@ -175,7 +185,7 @@ def made_by(command):
     }
 
 
-def add_call(entry, call):
+def add_call(entry: dict[str, Any], call: dict[str, Any]) -> None:
     """Keep what the next numbers of an entry come from; say how that differs from the last ones."""
     before = entry["calls"][-1] if entry["calls"] else {}
     changed = changes(before if isinstance(before, dict) else {}, call, ("backend",))

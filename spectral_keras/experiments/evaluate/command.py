@@ -1,8 +1,10 @@
 """A saved classifier under attack or corruption: `python -m models.evaluate MODEL ...`."""
 
+import contextlib
 import functools
 import pathlib
 import sys
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -34,7 +36,7 @@ class EvaluationFolder(WorkFolder):
 
     mark, noun = RESULT, "an evaluation"
 
-    def check_manifest(self, content):
+    def check_manifest(self, content: dict[str, Any]) -> None:
         if content.get("what") != _WHAT:
             raise CommandError(
                 f"{self.path / RESULT} is not of an evaluation: name another folder with --output"
@@ -42,7 +44,7 @@ class EvaluationFolder(WorkFolder):
         super().check_manifest(content)
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> NoReturn:
     """Run the command and exit with its status: 0, 2 (bad input), 130 or 143."""
     options = EvaluateOptions.of_command(argv)
     try:
@@ -59,7 +61,7 @@ def main(argv=None):
     )
 
 
-def evaluate(options, *, folder=None):
+def evaluate(options: EvaluateOptions, *, folder: EvaluationFolder | None = None) -> dict[str, Any]:
     """Attack or corrupt the test images of a saved classifier, and add what it is worth there.
 
     Args:
@@ -84,13 +86,8 @@ def evaluate(options, *, folder=None):
     print(result["attacks"][0]["points"])
     ```
     """
-    own = folder is None
-    folder = _folder(options) if own else folder
-    try:
-        return _evaluate(options, folder)
-    finally:
-        if own:
-            folder.close()
+    with contextlib.nullcontext(folder) if folder else contextlib.closing(_folder(options)) as used:
+        return _evaluate(options, used)
 
 
 def _folder(options):

@@ -2,19 +2,35 @@
 
 import pathlib
 import sys
+from collections.abc import Callable
+from typing import Any
 
 from spectral_keras.corruptions import names as corruption_names
 from spectral_keras.corruptions import table_for
 from spectral_keras.evaluation import mean_accuracy, mean_corruption_error
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.evaluate.attacks import add_call, made_by
-from spectral_keras.experiments.evaluate.corruption_sources import clean_note, source_text
+from spectral_keras.experiments.evaluate.corruption_sources import (
+    Generated,
+    ReadyMade,
+    clean_note,
+    source_text,
+)
+from spectral_keras.experiments.evaluate.options import EvaluateOptions
 from spectral_keras.experiments.folder import file_hash, read_json
 from spectral_keras.experiments.progress import Progress
 from spectral_keras.experiments.provenance import data_hash
 
 
-def run_corruptions(options, source, path, stored, load, save, command):
+def run_corruptions(
+    options: EvaluateOptions,
+    source: Generated | ReadyMade,
+    path: pathlib.Path,
+    stored: Any,
+    load: Callable[[], tuple],
+    save: Callable[..., None],
+    command: str,
+) -> dict[str, Any]:
     """Evaluate where accuracies are missing; returns the entry of these settings.
 
     Entries are the list "corruptions" of result.json, one for each source of the corrupted images,
@@ -33,7 +49,7 @@ def run_corruptions(options, source, path, stored, load, save, command):
     Raises:
         CommandError: if the baseline cannot be compared with.
     """
-    settings = source.settings(options.dataset)
+    settings = source.settings(str(options.dataset))
     entries, entry = _entries(path, stored, settings)
     wanted = options.corruption_names
     source.check_names(wanted)
@@ -257,7 +273,7 @@ def _summarise(entry, baseline, path):
     }
 
 
-def print_table(content):
+def print_table(content: dict[str, Any]) -> None:
     table = content["corruptions"]
     errors = content.get("mean_corruption_error", {}).get("corruption_errors", {})
     print(f"{content['images']:,} test images, clean {100 * content['clean']['accuracy']:.2f} %")

@@ -1,6 +1,8 @@
 """robustness.png, accuracy against eps, and corruptions.png, accuracy of each corruption."""
 
+import os
 import textwrap
+from typing import Any
 
 from spectral_keras.experiments.pictures import drawable, write_picture
 
@@ -10,7 +12,7 @@ MARKERS = "osD^vPX"
 UNITS = {"inf": "eps of the L-inf ball, in 1/255", "l2": "eps of the L2 ball, images in [0, 1]"}
 
 
-def eps_text(eps, norm):
+def eps_text(eps: float, norm: str) -> str:
     """An eps for a reader: "8/255" where that is what it is."""
     levels = eps * 255
     if norm == "inf" and eps and abs(levels - round(levels)) < 1e-6:
@@ -18,7 +20,7 @@ def eps_text(eps, norm):
     return f"{eps:.4g}"
 
 
-def label(entry):
+def label(entry: dict[str, Any]) -> str:
     """An attack and those of its settings that are not the usual ones."""
     text = entry["attack"].upper()
     if entry["attack"] == "pgd":
@@ -34,7 +36,7 @@ def label(entry):
     return text
 
 
-def draw_robustness(path, entries, title):
+def draw_robustness(path: str | os.PathLike, entries: list[dict[str, Any]], title: str) -> None:
     """A panel for each norm, a line with its 95 % band for each attack.
 
     Args:
@@ -98,7 +100,9 @@ def _draw_line(axis, entry, place, text):
     )
 
 
-def draw_corruptions(path, content, title, source):
+def draw_corruptions(
+    path: str | os.PathLike, content: dict[str, Any], title: str, source: str
+) -> None:
     """A row for each corruption, a dot for each severity, a bar at their mean.
 
     Args:

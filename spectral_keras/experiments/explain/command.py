@@ -1,8 +1,10 @@
 """Which frequencies a saved classifier needs: `python -m models.explain MODEL ...`."""
 
+import contextlib
 import dataclasses
 import sys
 import time
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -39,7 +41,7 @@ _EXAMPLES = 16
 _STILL, _STILL_EPOCHS = 5e-4, 3
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> NoReturn:
     """Run the command and exit with its status: 0, 2 (bad input), 130 or 143."""
     options = ExplainOptions.of_command(argv)
     folder = _folder(options)
@@ -53,7 +55,7 @@ def main(argv=None):
     )
 
 
-def explain(options, *, folder=None):
+def explain(options: ExplainOptions, *, folder: Folder | None = None) -> dict[str, Any]:
     """Learn which frequencies a saved classifier needs, and write them down.
 
     Args:
@@ -78,13 +80,8 @@ def explain(options, *, folder=None):
     print(report["mask"]["sparsity"], report["accuracy"]["masked"]["share"])
     ```
     """
-    own = folder is None
-    folder = _folder(options) if own else folder
-    try:
-        return _explain(options, folder)
-    finally:
-        if own:
-            folder.close()
+    with contextlib.nullcontext(folder) if folder else contextlib.closing(_folder(options)) as used:
+        return _explain(options, used)
 
 
 def _folder(options):

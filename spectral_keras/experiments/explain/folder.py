@@ -1,7 +1,9 @@
 """The output of `python -m models.explain`: its folder, and what may be continued or replaced."""
 
 import contextlib
+import pathlib
 import shutil
+from typing import Any
 
 from spectral_keras.data.files import open_regular
 from spectral_keras.experiments.command import CommandError
@@ -23,17 +25,19 @@ class Folder(WorkFolder):
     mark, noun, owned = SETTINGS, "an explanation", _OWN
 
     @property
-    def finished(self):
+    def finished(self) -> bool:
         return (self.path / REPORT).exists()
 
-    def check_manifest(self, content):
+    def check_manifest(self, content: dict[str, Any]) -> None:
         if content.get("what") != _WHAT:
             raise CommandError(
                 f"{self.path / SETTINGS} is not of an explanation: name another folder with "
                 "--output"
             )
 
-    def start(self, settings, conditions, overwrite):
+    def start(
+        self, settings: dict[str, Any], conditions: dict[str, Any], overwrite: bool
+    ) -> list[str]:
         """Take the lock and begin, or continue with the same settings.
 
         Args:
@@ -55,7 +59,7 @@ class Folder(WorkFolder):
                 raise self.started_with(what)
         return self.continue_under(conditions)
 
-    def checkpoint(self, name):
+    def checkpoint(self, name: str) -> pathlib.Path:
         """The file where masks are kept that are being learned."""
         path = self.path / _PARTS / name
         with contextlib.suppress(FileNotFoundError):
@@ -63,7 +67,7 @@ class Folder(WorkFolder):
             open_regular(path, inside=self.path, limit=_LARGEST).close()
         return path
 
-    def stored(self, kind, name):
+    def stored(self, kind: Any, name: str) -> Any:
         """The masks of a finished file; None if there are none or they are damaged."""
         try:
             open_regular(self.path / name, inside=self.path, limit=_LARGEST).close()
@@ -71,5 +75,5 @@ class Folder(WorkFolder):
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def remove_checkpoints(self):
+    def remove_checkpoints(self) -> None:
         shutil.rmtree(self.path / _PARTS, ignore_errors=True)

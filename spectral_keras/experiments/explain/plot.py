@@ -1,6 +1,8 @@
 """explanation.png: one page about a model's masks."""
 
+import os
 import textwrap
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +23,7 @@ _VERSIONS = (
 )
 
 
-def draw_page(path, report, found):
+def draw_page(path: str | os.PathLike, report: dict[str, Any], found: dict[str, Any]) -> None:
     """Draw the page.
 
     Args:

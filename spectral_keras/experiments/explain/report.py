@@ -3,7 +3,10 @@
 import csv
 import io
 import math
+from collections.abc import Iterable
+from typing import Any
 
+import keras
 import numpy as np
 
 from spectral_keras.analysis import (
@@ -17,6 +20,7 @@ from spectral_keras.analysis import (
     sparsity,
     zero_share,
 )
+from spectral_keras.analysis.masks import ImageMasks, SetMasks
 from spectral_keras.classifiers import wilson_interval
 from spectral_keras.experiments.explain.source import predictions
 from spectral_keras.ops.filters import squared_radius
@@ -26,20 +30,26 @@ _MOST_BANDS = 64
 BANDS = ("low", "middle", "high")
 
 
-def share(hits):
+def share(hits: np.ndarray) -> dict[str, Any] | None:
     """A share of counted images with its 95 % Wilson interval, plain values; None of nothing."""
-    count, hits = len(hits), int(np.sum(hits))
+    count, hit = len(hits), int(np.sum(hits))
     if not count:
         return None
     return {
-        "share": hits / count,
-        "interval": list(wilson_interval(hits, count)),
-        "count": hits,
+        "share": hit / count,
+        "interval": list(wilson_interval(hit, count)),
+        "count": hit,
         "images": count,
     }
 
 
-def accuracies(model, x, y, mask, plain=None):
+def accuracies(
+    model: keras.Model,
+    x: np.ndarray,
+    y: np.ndarray,
+    mask: np.ndarray,
+    plain: np.ndarray | None = None,
+) -> dict[str, Any] | None:
     """Accuracy on images plain, through the mask and through its complement; None of no images."""
     if not len(x):
         return None
@@ -50,20 +60,20 @@ def accuracies(model, x, y, mask, plain=None):
     return found
 
 
-def filtered(x, masks):
+def filtered(x: np.ndarray, masks: np.ndarray) -> np.ndarray:
     return filtered_images(x, masks, data_format="channels_last")
 
 
-def thirds(height, width):
+def thirds(height: int, width: int) -> np.ndarray:
     """0, 1 or 2 of each frequency: which third of the radius, unshifted order."""
     square = 36 * squared_radius(height, width)
     smaller = min(height, width) ** 2
     return np.where(square < smaller, 0, np.where(square < 4 * smaller, 1, 2))
 
 
-def mask_numbers(learned, place, x=None):
+def mask_numbers(learned: SetMasks, place: int, x: np.ndarray | None = None) -> dict[str, Any]:
     """What one mask of a `SetMasks` is like, plain values."""
-    mask = learned.masks[place]
+    mask = np.asarray(learned.masks)[place]
     index, total = thirds(*mask.shape), float(np.abs(mask).sum())
     numbers = {
         "sparsity": float(sparsity(mask)),
@@ -87,10 +97,10 @@ def mask_numbers(learned, place, x=None):
     return numbers
 
 
-def power_kept(x, mask):
+def power_kept(x: np.ndarray, mask: np.ndarray) -> float | None:
     """Share of the images' variance that passes the mask: mean over the images that have any."""
     even = (mask + np.roll(np.flip(mask), (1, 1), (0, 1))).astype("float64") / 2
-    shares = []
+    parts = []
     for start in range(0, len(x), 100):
         power = np.abs(np.fft.fft2(x[start : start + 100].astype("float64"), axes=(1, 2))) ** 2
         power = power.sum(3)
@@ -98,36 +108,39 @@ def power_kept(x, mask):
         before, after = power.sum((1, 2)), (power * even**2).sum((1, 2))
         # What is left of a constant image is rounding.
         varied = before > 1e-9 * x[start : start + 100].astype("float64").var() + 1e-12
-        shares.append(after[varied] / before[varied])
-    shares = np.concatenate(shares)
+        parts.append(after[varied] / before[varied])
+    shares = np.concatenate(parts)
     return float(shares.mean()) if len(shares) else None
 
 
-def single_numbers(model, x, singles):
+def single_numbers(
+    model: keras.Model, x: np.ndarray, singles: ImageMasks
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """(plain values, arrays of the filtered images and predictions) of single images' masks."""
-    through = {"single_masked": singles.masks, "single_complement": complement(singles.masks)}
+    masks = np.asarray(singles.masks)
+    through = {"single_masked": masks, "single_complement": complement(masks)}
     arrays = {name: filtered(x, masks) for name, masks in through.items()}
     found = {name: predictions(model, images) for name, images in arrays.items()}
     numbers = {
         "images": len(x),
         "prediction_kept": share(found["single_masked"] == singles.labels),
         "complement_changes": share(found["single_complement"] != singles.labels),
-        "converged": int(singles.converged.sum()),
-        "mean_sparsity": float(np.mean(sparsity(singles.masks))),
-        "mean_zero_share": float(np.mean(zero_share(singles.masks))),
-        "median_frequencies": float(np.median((singles.masks > 0).sum((1, 2)))),
+        "converged": int(np.sum(singles.converged)),
+        "mean_sparsity": float(np.mean(sparsity(masks))),
+        "mean_zero_share": float(np.mean(zero_share(masks))),
+        "median_frequencies": float(np.median((masks > 0).sum((1, 2)))),
         "median_steps": float(np.median(singles.steps)),
     }
     return numbers, arrays | {f"{name}_class": value for name, value in found.items()}
 
 
-def band_numbers(height, width):
+def band_numbers(height: int, width: int) -> tuple[int, int]:
     """(rings about a cycle wide, wedges: a multiple of 8), 64 of each at most."""
     radius = math.hypot(height, width) / 2
     return min(_MOST_BANDS, math.ceil(radius)), min(_MOST_BANDS, 8 * max(1, int(radius) // 8))
 
 
-def energies(masks, names):
+def energies(masks: np.ndarray, names: Iterable[str]) -> tuple[dict[str, list], dict[str, list]]:
     """Radial and angular energies of masks [G, H, W], as dicts of columns.
 
     Returns:
@@ -148,10 +161,10 @@ def energies(masks, names):
         table["ones"] = function(np.ones((height, width)), count).tolist()
         rows = function(masks, count).tolist()
         tables.append(table | dict(zip(names, rows, strict=True)))
-    return tuple(tables)
+    return tables[0], tables[1]
 
 
-def energies_csv(radial, angular):
+def energies_csv(radial: dict[str, list], angular: dict[str, list]) -> str:
     """Text of energies.csv: one row for each ring, then one for each wedge."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -1,7 +1,9 @@
 """The images that `python -m models.explain` learns from, and what it does with the model."""
 
 import math
+from typing import Any
 
+import keras
 import numpy as np
 
 from spectral_keras.experiments.command import CommandError
@@ -22,7 +24,7 @@ class Images:
         source: JSON-plain dict, where they come from.
     """
 
-    def __init__(self, subject):
+    def __init__(self, subject: Any):
         from spectral_keras.data.arrays import balanced_prefix
 
         options = subject.options
@@ -58,7 +60,7 @@ class Images:
         self.class_names, self.source = data.class_names, data.source
 
 
-def batch_size(model, wanted, count):
+def batch_size(model: keras.Model, wanted: int | None, count: int) -> int:
     """Images of a step: as wanted, or at most 20, so that there are 50 steps in an epoch.
 
     Less than that where the model is built for one batch size.
@@ -77,7 +79,7 @@ def batch_size(model, wanted, count):
     return max(size for size in range(1, min(fixed, largest) + 1) if fixed % size == 0)
 
 
-def peak_rate(count, size, epochs):
+def peak_rate(count: int, size: int, epochs: int) -> float:
     """A peak of the one-cycle schedule that takes an entry 15 times the way from 1 to 0.
 
     Where the gradient of the penalty is small against the noise of the network's, Adam's steps are
@@ -86,7 +88,7 @@ def peak_rate(count, size, epochs):
     return min(0.1, 30 / (epochs * math.ceil(count / size)))
 
 
-def predictions(model, x):
+def predictions(model: keras.Model, x: np.ndarray) -> np.ndarray:
     """The class that the model gives each image, int [N]; -1 where its output is not finite."""
     fixed = model.inputs[0].shape[0]
     size = fixed or _PREDICTED_AT_ONCE

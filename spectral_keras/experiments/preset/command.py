@@ -1,8 +1,10 @@
 """The command `python -m models.preset`: a preset with its model card from a finished run."""
 
 import hashlib
+import os
 import pathlib
 import sys
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -47,12 +49,12 @@ class PresetFolder(WorkFolder):
     noun = "a preset"
     owned = (files.WEIGHTS, files.METADATA, files.CARD)
 
-    def check_manifest(self, content):
+    def check_manifest(self, content: dict[str, Any]) -> None:
         if content.get("what") != files.WHAT:
             raise CommandError(f"{self.path / self.mark} is not of a preset")
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> NoReturn:
     """Run the command and exit with its status: 0, 2 (bad input), 130 or 143."""
     options = PresetOptions.of_command(argv)
     try:
@@ -66,7 +68,7 @@ def main(argv=None):
     sys.exit(status)
 
 
-def make_preset(options):
+def make_preset(options: PresetOptions) -> dict[str, Any]:
     """Write the preset of a finished run: config, weights, metadata and card.
 
     Args:
@@ -230,7 +232,9 @@ def _summary(metadata):
     )
 
 
-def check_preset(name_or_folder, *, data_dir=None):
+def check_preset(
+    name_or_folder: str | os.PathLike, *, data_dir: str | None = None
+) -> dict[str, Any]:
     """Evaluate a preset on its test images, and compare with its card.
 
     Args:

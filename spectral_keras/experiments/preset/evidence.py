@@ -1,6 +1,7 @@
 """What is known of a run's weights: the run itself, and evaluations under attack and corruption."""
 
 import dataclasses
+import os
 import pathlib
 from typing import Any
 
@@ -30,7 +31,7 @@ class FinishedRun:
         CommandError: if it is none, or holds a network that is not of the zoo.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike):
         self.folder = RunFolder(path)
         if not self.folder.begun:
             raise CommandError(f"{path} is not the folder of a training run (no config.json)")
@@ -106,12 +107,12 @@ class Evaluations:
         corruptions: a dict, None if there are none.
     """
 
-    def __init__(self, known):
+    def __init__(self, known: dict[str, str]):
         self._known = known
         self.attacks: list[dict[str, Any]] = []
         self.corruptions: dict[str, Any] | None = None
 
-    def add(self, folder, required=False):
+    def add(self, folder: pathlib.Path, required: bool = False) -> None:
         """Take what result.json of a folder has.
 
         Raises:

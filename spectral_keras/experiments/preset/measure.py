@@ -2,7 +2,9 @@
 
 import os
 import time
+from typing import Any
 
+import keras
 import numpy as np
 
 from spectral_keras.classifiers import predict_classes
@@ -16,7 +18,7 @@ BATCH = 250
 _PART = 4 * BATCH
 
 
-def test_images(subject):
+def test_images(subject: Any) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """(images uint8, classes, names of the classes) of a subject's test set, whole."""
     trained = subject.trained
     data = subject.load_data(
@@ -28,7 +30,9 @@ def test_images(subject):
     return np.asarray(data.x_test), data.y_test, data.class_names
 
 
-def measure(model, images, y, text):
+def measure(
+    model: keras.Model, images: np.ndarray, y: np.ndarray, text: str
+) -> tuple[np.ndarray, dict[str, Any]]:
     """What a model makes of the images, and its speed: that of the fastest 1,000 of them.
 
     Args:

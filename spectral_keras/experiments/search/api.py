@@ -1,32 +1,37 @@
 """The search from Python, for any function that builds a Keras model."""
 
-import pathlib
+import contextlib
+import os
+from collections.abc import Callable
+from typing import Any
 
+import keras
 import numpy as np
 
 from spectral_keras.data import Batches, Dataset
 from spectral_keras.experiments.command import CommandError
-from spectral_keras.experiments.search.engine import SearchFolder, run
+from spectral_keras.experiments.search.engine import run
+from spectral_keras.experiments.search.folder import SearchFolder
 from spectral_keras.experiments.search.problem import BuildProblem
 
 
 def search(
-    build,
-    data,
+    build: Callable[[Any], keras.Model],
+    data: Any,
     *,
-    trials=30,
-    epochs=10,
-    batch_size=128,
-    seed=0,
-    folder="searches/search",
-    initial_points=None,
-    augment=None,
-    fix=None,
-    ranges=None,
-    resume=False,
-    overwrite=False,
-    show=print,
-):
+    trials: int = 30,
+    epochs: int = 10,
+    batch_size: int = 128,
+    seed: int = 0,
+    folder: str | os.PathLike = "searches/search",
+    initial_points: int | None = None,
+    augment: Callable | None = None,
+    fix: dict[str, Any] | None = None,
+    ranges: dict[str, Any] | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    show: Callable[[str], Any] = print,
+) -> dict[str, Any] | None:
     """Search the hyper-parameters of a function that builds a Keras model.
 
     Bayesian optimisation of Keras Tuner (Gaussian process, upper confidence bound) of the highest
@@ -72,7 +77,6 @@ def search(
     Example:
 
     ```python
-    import keras
     from spectral_keras.data import load
     from spectral_keras.experiments.search.api import search
 
@@ -94,41 +98,35 @@ def search(
     print(results["best"]["point"], results["best"]["score"])
     ```
     """
-    folder = SearchFolder(pathlib.Path(folder))
     try:
-        data = _dataset(data)
-        problem = BuildProblem(
-            build,
-            {name: str(value) for name, value in (fix or {}).items()},
-            {name: [str(end) for end in ends] for name, ends in (ranges or {}).items()},
-        )
-        batches = {
-            "train": Batches(
-                data.x_train, data.y_train, batch_size, shuffle=True, augment=augment, seed=seed
-            ),
-            "validation": Batches(data.x_validation, data.y_validation, max(batch_size, 250)),
-        }
-        config = {
-            "model": None,
-            "build": None,
-            "command": None,
-            "function": f"{build.__module__}:{problem.name}",
-            "options": {"epochs": epochs, "batch_size": batch_size, "seed": seed},
-            "arguments": [],
-            "search": {
-                "trials": trials,
-                "initial_points": initial_points,
-                "fix": {name: str(value) for name, value in (fix or {}).items()},
-                "range": {name: [str(end) for end in v] for name, v in (ranges or {}).items()},
-            },
-        }
-        return run(
-            problem, data, batches, folder, config, resume=resume, overwrite=overwrite, show=show
-        )
+        with contextlib.closing(SearchFolder(folder)) as opened:
+            data = _dataset(data)
+            fixed = {name: str(value) for name, value in (fix or {}).items()}
+            texts = {name: [str(end) for end in ends] for name, ends in (ranges or {}).items()}
+            problem = BuildProblem(build, fixed, texts)
+            batches = {
+                "train": Batches(
+                    data.x_train, data.y_train, batch_size, shuffle=True, augment=augment, seed=seed
+                ),
+                "validation": Batches(data.x_validation, data.y_validation, max(batch_size, 250)),
+            }
+            config = {
+                "model": None,
+                "build": None,
+                "command": None,
+                "function": f"{build.__module__}:{problem.name}",
+                "options": {"epochs": epochs, "batch_size": batch_size, "seed": seed},
+                "search": {
+                    "trials": trials,
+                    "initial_points": initial_points,
+                    "fix": fixed,
+                    "range": texts,
+                },
+            }
+            place = {"resume": resume, "overwrite": overwrite}
+            return run(problem, data, batches, opened, config, **place, show=show)
     except CommandError as error:
         raise ValueError(str(error)) from error
-    finally:
-        folder.close()
 
 
 def _dataset(data):

@@ -1,6 +1,12 @@
 """What a function of hp asks for."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras_tuner
+import numpy as np
+
+__all__ = ["Asked", "sample"]
 
 
 class Asked(keras_tuner.HyperParameters):
@@ -26,7 +32,12 @@ class Asked(keras_tuner.HyperParameters):
     {'dropout': True, 'rate': 0.3}
     """
 
-    def __init__(self, values=None, draw=None, define=None):
+    def __init__(
+        self,
+        values: dict[str, Any] | None = None,
+        draw: Callable | None = None,
+        define: Callable | None = None,
+    ):
         super().__init__()
         self._given = values or {}
         self._draw = draw or (lambda hp: hp.default)
@@ -42,6 +53,6 @@ class Asked(keras_tuner.HyperParameters):
         return super()._retrieve(hp)
 
 
-def sample(hp, rng):
+def sample(hp: Any, rng: np.random.Generator) -> Any:
     """A random value of a hyper-parameter; `rng` is a `numpy.random.Generator`."""
     return hp.random_sample(int(rng.integers(2**31)))

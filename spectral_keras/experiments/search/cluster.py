@@ -10,7 +10,7 @@ _IP, _PORT, _ID = "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT", "KERASTUNER_
 WAIT_SECONDS = 600
 
 
-def role():
+def role() -> str:
     """One of "single", "chief" or "worker".
 
     Raises:
@@ -28,11 +28,11 @@ def role():
     return "chief" if "chief" in os.environ[_ID] else "worker"
 
 
-def address():
+def address() -> str:
     return f"{os.environ[_IP]}:{os.environ[_PORT]}"
 
 
-def wait_for_chief(seconds=WAIT_SECONDS):
+def wait_for_chief(seconds: float = WAIT_SECONDS) -> None:
     """Return when the chief answers; Keras Tuner itself would wait an hour, and say nothing.
 
     Raises:

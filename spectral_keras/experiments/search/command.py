@@ -7,6 +7,9 @@ the space would search is fixed by it.  --epochs is the length of a trial.
         --epochs 10 --range num_pairs=2,8 --fix gamma=0.85 --schedule step
     python -m tuning.search --build package.module:build --dataset digits --trials 10
 
+A function of --build may branch and loop on the values that it gets: a point is what it asks for,
+and the space grows by what it did not ask for before.
+
 The objective is the highest validation accuracy of a trial's epochs, on images held out from the
 training set; the test set is not used.  The folder gets config.json, results.json, search.png and
 a folder for each trial.  Killed at any moment, the same command with --resume keeps the finished
@@ -33,90 +36,111 @@ command in each, with Keras Tuner's environment variables:
 - A process's memory grows with its trials; workers that are started again begin afresh.
 """
 
+import contextlib
+import dataclasses
 import sys
+from typing import Any, NoReturn
 
-from spectral_keras.experiments.command import CommandError, command_line, program, report_end
-from spectral_keras.experiments.folder import default_folder
+from spectral_keras.experiments.command import (
+    STOPPED,
+    CommandError,
+    command_line,
+    program,
+    report_end,
+)
 from spectral_keras.experiments.search import cluster as _cluster
-from spectral_keras.experiments.search.options import as_train_options, parse
+from spectral_keras.experiments.search.folder import SearchFolder
+from spectral_keras.experiments.search.options import SearchOptions
 from spectral_keras.experiments.train import command as _train
-from spectral_keras.models import registry
 from spectral_keras.precision import fastest_precision
 
 
-def main(argv=None):
-    """Run the command and leave with its status.
+def main(argv: list[str] | None = None) -> NoReturn:
+    """Run the command and exit with its status.
 
     0, 1 (no trial was completed), 2 (bad input), 130 (Ctrl-C) or 143 (SIGTERM).
     """
-    from spectral_keras.experiments.search.engine import SearchFolder
-
-    folder = None
+    options = SearchOptions.of_command(argv, *__doc__.split("\n", 1))
+    folder = SearchFolder(options.folder)
     try:
-        own, options, arguments, given = parse(argv, __doc__)
-        label = own["model"] or own["build"].replace(":", ".")
-        folder = SearchFolder(own["output"] or _default_folder(label, options["dataset"]))
-        results = search(own, options, arguments, given, folder, argv)
-        status = 1 if results and results["best"] is None else 0
+        results = search(options, folder=folder)
+        status = STOPPED if results and results["best"] is None else 0
     except (CommandError, OSError, KeyboardInterrupt) as error:
-        advice = f"--resume continues in {folder.path}" if folder and folder.begun else ""
+        advice = f"--resume continues in {folder.path}" if folder.begun else ""
         status = report_end(program("tuning.search"), error, advice)
     finally:
-        if folder:
-            folder.close()
+        folder.close()
     sys.exit(status)
 
 
-def search(own, options, arguments, given, folder, argv=None):
-    """Search as the options of `spectral_keras.experiments.search.options.parse` say.
+def search(
+    options: SearchOptions, *, folder: SearchFolder | None = None, command: str | None = None
+) -> dict[str, Any] | None:
+    """Search the hyper-parameters of a network of the zoo, or of a function, or continue to.
 
-    `argv` is the command line that the files name, None for the process' own.  Returns the content
-    of results.json, None in a worker.
+    Args:
+        options: a `SearchOptions`.
+        folder: the `SearchFolder`, which the caller closes; by default the one that options name.
+        command: what the files name as the command; by default the one with these options.
+
+    Returns:
+        The content of results.json, see `spectral_keras.experiments.search.api.search`: "best" is
+        None if no trial was completed.  In a worker, None.
+
+    Raises:
+        CommandError: if the options, the data or the folder do not allow it.
+
+    Example:
+
+    ```python
+    from spectral_keras.experiments.search.command import search
+    from spectral_keras.experiments.search.options import SearchOptions
+
+    options = SearchOptions("generic_cnn", trials=3, training={"epochs": 1, "limit": 300})
+    print(search(options)["best"]["point"])
+    ```
     """
     from spectral_keras.experiments.search.engine import run
     from spectral_keras.experiments.search.problem import BuildProblem, ZooProblem, load_builder
-    from spectral_keras.experiments.train.command import load_data
 
-    if _cluster.role() != "worker":
-        folder.check(own["resume"], own["overwrite"])
-    if options["precision"] == "auto":
-        options = options | {"precision": fastest_precision()}
-    _train.configure(options["seed"], options["precision"])
-    if own["model"]:
-        fixed = {name: options[name] for name in given}
-        problem = ZooProblem(own["model"], options, fixed, own["range"])
-        options = problem.options
-        constants = problem.options_space.constants
-        arguments = [*arguments, *(f"--{k}={v}" for k, v in constants.items())]
-    else:
-        problem = BuildProblem(load_builder(own["build"]), own["fix"], own["range"])
-    data, batches = load_data(as_train_options(own["model"] or registry.names()[0], options))
-    print(
-        f"{problem.name}, {data.name}: {len(data.y_train):,} training and "
-        f"{len(data.y_validation):,} validation images; "
-        f"{', '.join(axis['name'] for axis in problem.axes())}; {folder.path}",
-        flush=True,
-    )
-    config = {
-        "model": own["model"],
-        "build": own["build"],
-        "command": command_line("tuning.search", argv),
-        "options": options,
-        "arguments": arguments,
-        "search": {key: own[key] for key in ("trials", "initial_points", "fix", "range")},
-    }
-    return run(
-        problem,
-        data,
-        batches,
-        folder,
-        config,
-        resume=own["resume"],
-        overwrite=own["overwrite"],
-        show=lambda line: print(line, flush=True),
-    )
-
-
-def _default_folder(label, dataset):
-    """searches/<model>-<dataset>."""
-    return str(default_folder(label, dataset)).replace("runs", "searches", 1)
+    own = contextlib.closing(SearchFolder(options.folder))
+    with contextlib.nullcontext(folder) if folder else own as used:
+        if _cluster.role() != "worker":
+            used.check(options.resume, options.overwrite)
+        if options.trial.precision == "auto":
+            options.trial = dataclasses.replace(options.trial, precision=fastest_precision())
+        trial = options.trial
+        _train.configure(trial.seed, trial.precision, deterministic=not getattr(trial, "jit", None))
+        problem: ZooProblem | BuildProblem
+        if options.model:
+            problem = ZooProblem(options)
+            trial = problem.trial
+        else:
+            problem = BuildProblem(load_builder(str(options.build)), options.fix, options.range)
+        data, batches = _train.load_data(trial)
+        print(
+            f"{problem.name}, {data.name}: {len(data.y_train):,} training and "
+            f"{len(data.y_validation):,} validation images; "
+            f"{', '.join(axis['name'] for axis in problem.axes())}; {used.path}",
+            flush=True,
+        )
+        single = trial.single()
+        kept = {name: value for name, value in trial.to_json().items() if name not in single}
+        config = {
+            "model": options.model,
+            "build": options.build,
+            "command": command
+            or command_line("tuning.search", options.arguments(without=("resume", "overwrite"))),
+            "options": kept,
+            "search": options.to_json(),
+        }
+        return run(
+            problem,
+            data,
+            batches,
+            used,
+            config,
+            resume=options.resume,
+            overwrite=options.overwrite,
+            show=lambda line: print(line, flush=True),
+        )

@@ -1,61 +1,38 @@
 """A search from start to end: the folder, the oracle, the trials, the results."""
 
 import contextlib
-import json
 import logging
+from collections.abc import Callable
 from importlib import metadata
+from typing import Any
 
-from keras_tuner.src.engine import conditions
+from keras_tuner.src.engine import conditions as _conditions
 
+from spectral_keras.data import Batches, Dataset
 from spectral_keras.experiments.command import CommandError
-from spectral_keras.experiments.folder import WorkFolder, check_utf8, read_json, write_json
-from spectral_keras.experiments.provenance import commit, versions
+from spectral_keras.experiments.folder import check_utf8
+from spectral_keras.experiments.provenance import commit, conditions
 from spectral_keras.experiments.search import cluster as _cluster
-from spectral_keras.experiments.search.options import FREE_OPTIONS
+from spectral_keras.experiments.search.folder import SearchFolder
 from spectral_keras.experiments.search.oracle import Oracle
 from spectral_keras.experiments.search.plot import draw_search
+from spectral_keras.experiments.search.problem import BuildProblem, ZooProblem
 from spectral_keras.experiments.search.results import collect, retrain_command, table, write_results
 from spectral_keras.experiments.search.tuner import Tuner, describe
 from spectral_keras.logs import quiet
 
 
-class SearchFolder(WorkFolder):
-    """A search folder and its lock."""
-
-    noun = "a search"
-
-    def check_manifest(self, content):
-        if not all(isinstance(content.get(part), dict) for part in ("options", "search")):
-            raise CommandError(
-                f"{self.path} holds something else than a search: name another folder with --output"
-            )
-
-    def check_same(self, config):
-        """Refuse to continue a search with options that would change it."""
-        stored = read_json(self.path / "config.json")
-        config = json.loads(json.dumps(config))
-        for key in ("model", "build"):
-            if stored.get(key) != config[key]:
-                raise CommandError(
-                    f"{self.path} holds a search of {stored.get('model') or stored.get('build')}, "
-                    f"not of {config[key] or config['model'] or config['build']}: name another "
-                    "folder with --output"
-                )
-        for part in ("options", "search"):
-            if not isinstance(stored.get(part), dict):
-                raise CommandError(f"{self.path / 'config.json'} is damaged: no {part}")
-            for name, value in config[part].items():
-                # An older version may have had fewer options.
-                if name in FREE_OPTIONS or name not in stored[part] or stored[part][name] == value:
-                    continue
-                raise CommandError(
-                    f"{self.path} was started with --{name.replace('_', '-')} "
-                    f"{stored[part][name]}, not {value}: resume it with its own options, "
-                    "or name another folder with --output"
-                )
-
-
-def run(problem, data, batches, folder, config, *, resume=False, overwrite=False, show=print):
+def run(
+    problem: ZooProblem | BuildProblem,
+    data: Dataset,
+    batches: dict[str, Batches],
+    folder: SearchFolder,
+    config: dict[str, Any],
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    show: Callable[[str], Any] = print,
+) -> dict[str, Any] | None:
     """Search; every process of a chief and its workers calls it with the same arguments.
 
     Args:
@@ -63,8 +40,8 @@ def run(problem, data, batches, folder, config, *, resume=False, overwrite=False
         data: `Dataset` of which the training and validation images are used.
         batches: dict of the `Batches` "train" and "validation".
         folder: `SearchFolder`; the caller closes it.
-        config: dict with "model", "build", "command", "options" (with "epochs" and "seed"),
-            "arguments" and "search" (with "trials" and "initial_points").
+        config: dict with "model", "build", "command", "options" (with "epochs" and "seed")
+            and "search" (with "trials" and "initial_points"); it gets what else is written.
         resume: continue the search in the folder.
         overwrite: delete the search in the folder first.
         show: function that prints a line.
@@ -80,26 +57,14 @@ def run(problem, data, batches, folder, config, *, resume=False, overwrite=False
     search = config["search"]
     given = search["initial_points"]
     search["initial_points"] = given or 3 * len(problem.axes())
-    config["workers"] = role != "single"
+    config |= {"workers": role != "single"} | _describe(data)
     if role == "worker":
         show(f"worker: waiting for the chief at {_cluster.address()}")
         _cluster.wait_for_chief()
         if folder.begun:
-            folder.check_same(config)
+            folder.check_continued(config)
     else:
-        folder.check(resume, overwrite)
-        resume = resume and folder.begun
-        if resume:
-            folder.check_same(config)
-        folder.open(overwrite)
-        # Once more under the lock: another process may have been here since.
-        folder.check(resume, overwrite)
-        if folder.begun:
-            folder.check_same(config)
-            # Workers of an earlier part of this search may have kept their records elsewhere.
-            config["workers"] |= bool(read_json(folder.path / "config.json").get("workers"))
-        collect(folder.path, problem)  # a damaged file is found before anything is written
-        write_json(folder / "config.json", _described(config, data))
+        resume = _begin(folder, problem, config, resume, overwrite, show)
 
     def ended(trial):
         results = write_results(folder.path, problem, oracle)
@@ -108,26 +73,9 @@ def run(problem, data, batches, folder, config, *, resume=False, overwrite=False
             score = "failed" if trial.score is None else f"val_accuracy {trial.score:.4f}"
             show(f"trial {int(trial.trial_id) + 1}: {score}; {len(done)} of {search['trials']}")
 
-    oracle = Oracle(
-        search["trials"],
-        given,
-        config["options"]["seed"],
-        problem.space.copy(),
-        problem.ask,
-        ended,
-    )
-    tuner = Tuner(
-        problem,
-        oracle,
-        folder.path,
-        data,
-        batches,
-        config["options"]["epochs"],
-        config["options"]["seed"],
-        resume,
-        not config["workers"],
-        show,
-    )
+    seed = config["options"]["seed"]
+    oracle = Oracle(search["trials"], given, seed, problem.space.copy(), problem.ask, ended)
+    tuner = Tuner(problem, oracle, folder.path, data, batches, config, resume, show)
     if resume and oracle.trials:
         show(f"continuing: {len(oracle.end_order)} of {search['trials']} trials are finished")
     _search(tuner, role, show)
@@ -135,6 +83,32 @@ def run(problem, data, batches, folder, config, *, resume=False, overwrite=False
         show("worker: no trials are left; the chief writes the results")
         return None
     return _summary(folder, problem, oracle, show)
+
+
+def _begin(folder, problem, config, resume, overwrite, show):
+    """Take the folder and write config.json; returns whether there is a search to continue."""
+    folder.check(resume, overwrite)
+    if resume and folder.begun:
+        folder.check_continued(config)
+    folder.open(overwrite)
+    # Once more under the lock: another process may have been here since.
+    folder.check(resume, overwrite)
+    begun = folder.begun
+    if begun:
+        folder.check_continued(config)
+        stored = folder.manifest()
+        lines = folder.check_conditions(config)
+        for line in lines:
+            show(line)
+        continued = list(dict.fromkeys([*stored.get("continued", []), *lines]))
+        config |= {"continued": continued} if continued else {}
+        begun_under = ("device", "versions", "commit")
+        config |= {name: stored[name] for name in begun_under if name in stored}
+        # Workers of an earlier part of this search may have kept their records elsewhere.
+        config["workers"] |= bool(stored.get("workers"))
+    collect(folder.path, problem)  # a damaged file is found before anything is written
+    folder.begin(config)
+    return begun
 
 
 def _search(tuner, role, show):
@@ -157,11 +131,11 @@ def _search(tuner, role, show):
 @contextlib.contextmanager
 def _without_printed_conditions():
     """Keras Tuner 1.4.8 prints each condition that it sends to a worker or a chief."""
-    conditions.print = lambda *values: None
+    _conditions.print = lambda *values: None
     try:
         yield
     finally:
-        del conditions.print
+        del _conditions.print
 
 
 def _summary(folder, problem, oracle, show):
@@ -186,17 +160,17 @@ def _summary(folder, problem, oracle, show):
     return results
 
 
-def config_has_command(results):
+def config_has_command(results: dict[str, Any]) -> bool:
     """Whether the search came from a command: a function passed in Python has no name to import."""
     return bool(results["model"] or results["build"])
 
 
-def _described(config, data):
-    packages = ("keras-tuner", "scikit-learn")
+def _describe(data):
+    found = conditions()
+    found["versions"] |= {name: metadata.version(name) for name in ("keras-tuner", "scikit-learn")}
     return {
-        **config,
         "data": data.source,
         "images": {"training": len(data.y_train), "validation": len(data.y_validation)},
-        "versions": versions() | {package: metadata.version(package) for package in packages},
+        **found,
         "commit": commit(),
     }

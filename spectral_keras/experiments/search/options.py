@@ -1,70 +1,27 @@
-"""The options of `python -m tuning.search`: its own, and those of the training command."""
+"""The options of `python -m tuning.search`."""
 
 import argparse
+import dataclasses
+import pathlib
+from typing import Any, Self
 
 from spectral_keras.experiments.command import CommandError, OneLineParser, program
-from spectral_keras.experiments.options import number, path
+from spectral_keras.experiments.folder import default_folder
+from spectral_keras.experiments.options import (
+    Options,
+    flag,
+    number,
+    option,
+    path,
+    to_text,
+    words_of,
+)
 from spectral_keras.experiments.search.spaces import SPACES
+from spectral_keras.experiments.train.fit_options import FitOptions
 from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.models import registry
 
-# The training command's, without meaning for a trial: a trial writes no run folder, and all
-# trials have the same length and the schedule that belongs to it.
-_NOT_HERE = ("export", "tensorboard", "early_stopping")
-
-# What is left of the training command for --build, whose function compiles its own model.
-BUILD_OPTIONS = (
-    "dataset", "data_dir", "limit", "image_size", "grayscale", "validation_fraction", "augment",
-    "workers", "stream", "shuffle_buffer", "epochs", "batch_size", "precision", "seed",
-)  # fmt: skip
-
-# What may differ between a search and its continuation: none of it changes a trial.
-FREE_OPTIONS = ("trials", "workers", "stream", "data_dir")
-
-
-def build_parser(epilog):
-    parser = OneLineParser(
-        prog=program("tuning.search"),
-        description="Search the hyper-parameters of a network of the zoo, or of your own model.",
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--model", choices=registry.names(), help="a network of the zoo")
-    what.add_argument(
-        "--build",
-        metavar="MODULE:FUNCTION",
-        help="a function of hp that returns a compiled Keras model",
-    )
-    parser.add_argument("--trials", type=number(int, 1), default=30, metavar="N", help="default 30")
-    parser.add_argument(
-        "--initial-points",
-        type=number(int, 1),
-        metavar="N",
-        help="random points before the model decides (default: 3 for each searched option)",
-    )
-    parser.add_argument(
-        "--fix",
-        action="append",
-        default=[],
-        type=_pair,
-        metavar="NAME=VALUE",
-        help="do not search this option; --NAME VALUE does the same (repeat for others)",
-    )
-    parser.add_argument(
-        "--range",
-        action="append",
-        default=[],
-        type=_pair,
-        metavar="NAME=LOW,HIGH",
-        help="search this option here, or NAME=A,B,C among these choices (repeat for others)",
-    )
-    parser.add_argument(
-        "--output", type=path, help="search folder (default searches/MODEL-DATASET)"
-    )
-    parser.add_argument("--resume", action="store_true", help="continue where it was interrupted")
-    parser.add_argument("--overwrite", action="store_true", help="delete an earlier search first")
-    return parser
+__all__ = ["SearchOptions", "parse_training", "training_words"]
 
 
 def _pair(text):
@@ -74,112 +31,174 @@ def _pair(text):
     return name.replace("-", "_"), value
 
 
-def parse(argv, epilog=None):
-    """The resolved options of a command line.
+_SEARCH = "search"
+_PAIRS: dict[str, Any] = {"kind": _pair, "repeat": True, "group": _SEARCH}
+_OWN = {"free": True, "group": "folder"}
 
-    Returns:
-        (own, options, arguments, given): the search's own options; those of the training command;
-        the command line that gave the latter; and the names of those that were given.
+
+@dataclasses.dataclass
+class SearchOptions(Options):
+    """Options of `python -m tuning.search`, from a command line or from Python.
+
+    Args:
+        model, build: a network of the zoo, or a function as "package.module:function".
+        training: options of the trials, dict of name -> value: of `TrainOptions`, the network's own
+            too, or of `FitOptions` where a function builds the model.  Those that the space of a
+            network has are fixed by it.
+        **options: see `python -m tuning.search --help`; `fix` is a dict of name -> value, `range`
+            a dict of name -> (low, high) or choices.
+
+    Attributes:
+        trial: the `TrainOptions`, or `FitOptions`, of all trials.
+
+    Raises:
+        CommandError: for a value that the command line would refuse.
+
+    Example:
+
+    >>> from spectral_keras.experiments.search.options import SearchOptions
+    >>> options = SearchOptions("generic_cnn", training={"epochs": 5}, fix={"pooling": "max"})
+    >>> options.trial.epochs, options.trial.network["pooling"], sorted(options.fixed)
+    (5, 'max', ['epochs', 'pooling'])
     """
-    parser = build_parser(epilog)
-    own, arguments = parser.parse_known_args(argv)
-    own = vars(own)
-    if own["resume"] and own["overwrite"]:
-        parser.error("--resume and --overwrite exclude each other")
-    for option in ("fix", "range"):
-        names = [name for name, _ in own[option]]
-        for name in names:
-            if names.count(name) > 1:
-                parser.error(f"--{option} {name} is given more than once")
-        own[option] = dict(own[option])
-    if own["model"]:
-        known = resolve(own["model"], {})
-        for name, value in own["fix"].items():
-            if name not in known or name in ("output", "resume", "overwrite"):
-                parser.error(f"--fix {name}: {own['model']} has no such option")
-            arguments.append(f"--{name.replace('_', '-')}={value}")
-        options, given = training_options(own["model"], arguments)
-        if "schedule" not in given:  # the training command's default may be another
-            arguments.append(f"--schedule={options['schedule']}")
-        own["range"] = {
-            name: _ends(own["model"], name, text) for name, text in own["range"].items()
-        }
-    else:
-        options, given = build_options(arguments)
-        own["range"] = {name: text.split(",") for name, text in own["range"].items()}
-    return own, options, arguments, given
 
-
-def training_options(name, arguments, prog=None):
-    """All options of `python -m models.NAME`, and the names of those in `arguments`."""
-    given, parser = _given(name, arguments, prog)
-    # `plateau` depends on how long one waits; trials have a fixed length.
-    waits = registry.recipe(name).schedule == "plateau"
-    options = resolve(name, ({"schedule": "onecycle"} if waits else {}) | given)
-    for option in _NOT_HERE:
-        if option in given:
-            parser.error(
-                f"--{option.replace('_', '-')} is no option of a search; tuning.retrain takes it"
-            )
-        options.pop(option)
-    if options["schedule"] == "plateau":
-        parser.error("--schedule plateau is no schedule for a search; tuning.retrain takes it")
-    _check_validation(parser, options)
-    return _without_folder(options), set(given)
-
-
-def build_options(arguments, prog=None):
-    """The options that --build shares with the training command, and the names of those given."""
-    name = registry.names()[0]
-    given, parser = _given(name, arguments, prog)
-    for option in sorted(set(given) - set(BUILD_OPTIONS)):
-        parser.error(
-            f"unknown option --{option.replace('_', '-')}: with --build the function builds and "
-            "compiles the model"
-        )
-    options = resolve(name, {"augment": "none"} | given)
-    _check_validation(parser, options)
-    return {name: options[name] for name in BUILD_OPTIONS}, set(given)
-
-
-def _given(name, arguments, prog):
-    """What a command line sets, dict of option -> value; and the parser."""
-    parser = TrainOptions.parser_of(name)
-    parser.prog = prog or program("tuning.search")
-    return vars(parser.parse_args(arguments)), parser
-
-
-def resolve(name, values):
-    """All options of the training command, dict of option -> value, with these values."""
-    return as_train_options(name, values).to_json()
-
-
-def as_train_options(name, values):
-    """The `TrainOptions` with values of its own or of the network."""
-    known = registry.options(name)
-    network = {key: value for key, value in values.items() if key in known}
-    fields = TrainOptions.specs()
-    return TrainOptions(
-        name, network, **{key: value for key, value in values.items() if key in fields}
+    model: str | None = option(
+        None, "a network of the zoo", choices=tuple(registry.names()), metavar="NAME", group=_SEARCH
     )
+    build: str | None = option(
+        None,
+        "a function of hp that returns a compiled Keras model",
+        metavar="MODULE:FUNCTION",
+        group=_SEARCH,
+    )
+    _: dataclasses.KW_ONLY
+    training: dict[str, Any] = dataclasses.field(default_factory=dict)
+    trials: int = option(30, "", kind=number(int, 1), free=True, group=_SEARCH)
+    initial_points: int | None = option(
+        None,
+        "random points before the model decides (default: 3 for each searched option)",
+        kind=number(int, 1),
+        group=_SEARCH,
+    )
+    fix: dict[str, Any] = option(
+        {},
+        "do not search this option; --NAME VALUE does the same (repeat for others)",
+        metavar="NAME=VALUE",
+        **_PAIRS,
+    )
+    range: dict[str, Any] = option(
+        {},
+        "search this option here, or NAME=A,B,C among these choices (repeat for others)",
+        metavar="NAME=LOW,HIGH",
+        **_PAIRS,
+    )
+    output: str | None = option(
+        None, "search folder", kind=path, shown="searches/MODEL-DATASET", **_OWN
+    )
+    resume: bool = option(False, "continue where it was interrupted", kind="flag", **_OWN)
+    overwrite: bool = option(False, "delete an earlier search first", kind="flag", **_OWN)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.model and self.build:
+            raise self.error("build", "not allowed with argument --model")
+        if not self.model and not self.build:
+            raise CommandError("one of the arguments --model --build is required")
+        # As the command line gives them: of what kind the values are, the space says.
+        self.fix = {name: to_text(value) for name, value in self.fix.items()}
+        self.range = {name: to_text(ends).split(",") for name, ends in self.range.items()}
+        self.trial: FitOptions = (
+            self._network_trial() if self.model else FitOptions(**self.training)
+        )
+        if not self.trial.validation_fraction:
+            raise CommandError("--validation-fraction must be above 0: the search compares on it")
+
+    def _network_trial(self):
+        """The options of a trial; the ends of the ranges become values of them."""
+        single = TrainOptions.single()
+        for name in self.training:
+            if name in single:
+                raise CommandError(
+                    f"{flag(name)} is no option of a search; tuning.retrain takes it"
+                )
+        known = (TrainOptions.specs().keys() - single) | registry.options(self.model).keys()
+        for name in self.fix:
+            if name not in known:
+                raise CommandError(f"--fix {name}: {self.model} has no such option")
+        for name, ends in self.range.items():
+            if name not in SPACES[self.model]:
+                raise CommandError(
+                    f"--range {name}: the search space of {self.model} has "
+                    + ", ".join(SPACES[self.model])
+                )
+            self.range[name] = [TrainOptions.value_of(self.model, name, end) for end in ends]
+        values = self.training | self.fix
+        if registry.recipe(self.model).schedule == "plateau":
+            # It depends on how long one waits; trials have a fixed length.
+            values = {"schedule": "onecycle"} | values
+        trial = TrainOptions.of_values(self.model, values)
+        if trial.schedule == "plateau":
+            raise CommandError(
+                "--schedule plateau is no schedule for a search; tuning.retrain takes it"
+            )
+        return trial
+
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """What was given of a network's options, and is not searched for that."""
+        options = self.trial.to_json()
+        return {name: options[name] for name in [*self.training, *self.fix]}
+
+    @property
+    def folder(self) -> pathlib.Path:
+        """Where the files go."""
+        label = self.model or str(self.build).replace(":", ".")
+        return pathlib.Path(
+            self.output or default_folder(label, self.trial.dataset, parent="searches")
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The search's own options; not where it is."""
+        specs = self.specs()
+        return {k: v for k, v in super().to_json().items() if specs[k].group != "folder"}
+
+    @classmethod
+    def of_command(cls, argv: list[str] | None, description: str, epilog: str) -> Self:
+        """The options of a command line; a bad one ends the program with one line and status 2."""
+        parser = cls.parser(program("tuning.search"), description, epilog)
+        given, rest = parser.parse_known_args(argv)
+        try:
+            if len(vars(given).keys() & {"model", "build"}) == 1:
+                given.training = parse_training(parser, getattr(given, "model", None), rest)
+            return cls(**vars(given))
+        except CommandError as error:
+            parser.error(str(error))
+
+    def arguments(self, *, without: tuple[str, ...] = ()) -> list[str]:
+        # What is given is fixed, even where it is the default.
+        words = training_words(self.model, self.training, without)
+        return super().arguments(without=without) + words
 
 
-def _check_validation(parser, options):
-    if not options["validation_fraction"]:
-        parser.error("--validation-fraction must be above 0: the search compares on it")
+def parse_training(
+    parser: OneLineParser, model: str | None, arguments: list[str]
+) -> dict[str, Any]:
+    """What the rest of a command line says about training, dict of name -> value."""
+    if model:
+        training = TrainOptions.parser_of(model)
+        training.prog = parser.prog
+    else:
+        training = FitOptions.parser(parser.prog, "")
+    return vars(training.parse_args(arguments))
 
 
-def _without_folder(options):
-    return {k: v for k, v in options.items() if k not in ("output", "resume", "overwrite")}
-
-
-def _ends(name, option, text):
-    """The ends of a range, each a value of the training command's option."""
-    if option not in SPACES[name]:
-        raise CommandError(f"--range {option}: the search space of {name} has "
-                           f"{', '.join(SPACES[name])}")  # fmt: skip
-    ends = []
-    for part in text.split(","):
-        options, _ = training_options(name, [f"--{option.replace('_', '-')}={part}"])
-        ends.append(options[option])
-    return tuple(ends)
+def training_words(
+    model: str | None, values: dict[str, Any], without: tuple[str, ...] = ()
+) -> list[str]:
+    """The command line that `parse_training` reads as these values."""
+    words = []
+    for name, value in values.items():
+        if value is not None and name not in without:
+            spec = TrainOptions.spec_of(model, name) if model else FitOptions.specs()[name]
+            words += words_of(name, spec, value)
+    return words

@@ -1,9 +1,11 @@
 """Keras Tuner's Bayesian optimisation, with its seeds and without its repeated points."""
 
-import json
 import math
+import os
 import pathlib
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import keras_tuner
 import numpy as np
@@ -11,7 +13,7 @@ from keras_tuner.engine.trial import Trial
 from threadpoolctl import threadpool_limits
 
 from spectral_keras.experiments.command import CommandError
-from spectral_keras.experiments.folder import read_json, with_checksum, write_text
+from spectral_keras.experiments.folder import read_json, write_json
 from spectral_keras.experiments.search.asked import sample
 
 # Random draws before the space counts as exhausted.
@@ -44,7 +46,13 @@ class Oracle(keras_tuner.oracles.BayesianOptimizationOracle):
     """
 
     def __init__(
-        self, max_trials, num_initial_points, seed, hyperparameters, ask=None, listener=None
+        self,
+        max_trials: int,
+        num_initial_points: int | None,
+        seed: int,
+        hyperparameters: keras_tuner.HyperParameters,
+        ask: Callable | None = None,
+        listener: Callable | None = None,
     ):
         super().__init__(
             objective=keras_tuner.Objective("val_accuracy", "max"),
@@ -62,7 +70,7 @@ class Oracle(keras_tuner.oracles.BayesianOptimizationOracle):
         self.listener = listener
         self.verbose = 0
 
-    def populate_space(self, trial_id):
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
         # The other random states of Keras Tuner are not saved, or move with each repeat.
         rng = np.random.default_rng([self.seed, len(self.trials)])
         tried = [_key(trial.hyperparameters.values) for trial in self.trials.values()]
@@ -123,7 +131,7 @@ class Oracle(keras_tuner.oracles.BayesianOptimizationOracle):
             overwrite=False,
         )
 
-    def end_trial(self, trial):
+    def end_trial(self, trial: Trial) -> None:
         # The space of a worker's copy is in another order, in which children precede parents.
         own = self.trials[trial.trial_id].hyperparameters
         if own is not trial.hyperparameters:
@@ -136,10 +144,10 @@ class Oracle(keras_tuner.oracles.BayesianOptimizationOracle):
 
     def _save_trial(self, trial):
         # Keras Tuner writes the file in place: killed in between, it would lose the trial.
-        path = pathlib.Path(self._get_trial_dir(trial.trial_id)) / "trial.json"
-        write_text(path, json.dumps(with_checksum(trial.get_state())))
+        folder = pathlib.Path(self._get_trial_dir(trial.trial_id))
+        write_json(folder / "trial.json", trial.get_state())
 
-    def reload(self, records=False):
+    def reload(self, records: bool = False) -> list[int]:
         """Take up the trials of the project's folder; the unfinished ones are queued again.
 
         Args:
@@ -170,7 +178,7 @@ class Oracle(keras_tuner.oracles.BayesianOptimizationOracle):
         return lost
 
 
-def trial_files(folder):
+def trial_files(folder: str | os.PathLike) -> list[pathlib.Path]:
     """The trial.json of each trial in the folder, in their order.
 
     Raises:
@@ -185,7 +193,7 @@ def trial_files(folder):
     return paths
 
 
-def trial_number(path):
+def trial_number(path: pathlib.Path) -> int:
     """Number of a trial, from 0, by the path of its trial.json."""
     text = pathlib.Path(path).parent.name.removeprefix("trial_")
     if not text.isdecimal():
@@ -193,7 +201,7 @@ def trial_number(path):
     return int(text)
 
 
-def load_trial(path):
+def load_trial(path: pathlib.Path) -> Trial:
     """The trial of a trial.json; a `CommandError` if the file is damaged."""
     trial_number(path)
     state = read_json(path)

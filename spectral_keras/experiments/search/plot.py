@@ -1,6 +1,8 @@
 """search.png: the trials of a search in parallel coordinates."""
 
 import math
+import os
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +13,7 @@ from spectral_keras.experiments.search.spaces import position
 _FAILED = "0.62"
 
 
-def draw_search(path, results):
+def draw_search(path: str | os.PathLike, results: dict[str, Any]) -> None:
     """Draw results.json: an axis for each searched option, a line for each trial.
 
     Colour and last axis are the validation accuracy; failed trials are dashed and grey, and stop
@@ -22,7 +24,6 @@ def draw_search(path, results):
         results: content of results.json.
     """
     from matplotlib import pyplot
-    from matplotlib.lines import Line2D
 
     axes, trials = results["axes"], results["trials"]
     completed = ranked(trials)
@@ -59,18 +60,7 @@ def draw_search(path, results):
         spine.set_visible(False)
     axis.set_xlim(-0.35, len(axes) + 0.3)
     axis.set_ylim(-0.06, 1.06)
-    handles, labels = [], []
-    if completed:
-        best = completed[0]
-        rim = Line2D([], [], color="black", linewidth=6.5)
-        handles.append((rim, Line2D([], [], color=colours(norm(best["score"])), linewidth=4)))
-        labels.append(f"best: trial {best['number']}, {100 * best['score']:.2f} %")
-    if failed:
-        handles.append(Line2D([], [], color=_FAILED, linestyle=(0, (4, 3))))
-        labels.append(f"failed: {len(failed)}")
-    if handles:
-        place = {"loc": "outside lower center", "ncols": 2}
-        figure.legend(handles, labels, fontsize=13, frameon=False, **place)
+    _draw_legend(figure, completed[:1], failed, lambda trial: colours(norm(trial["score"])))
     bar = figure.colorbar(pyplot.cm.ScalarMappable(norm, colours), ax=axis, pad=0.01, aspect=30)
     bar.set_label("validation accuracy (best epoch)", fontsize=13)
     bar.ax.tick_params(labelsize=12)
@@ -81,6 +71,23 @@ def draw_search(path, results):
         fontsize=14,
     )
     write_picture(path, figure)
+
+
+def _draw_legend(figure, best, failed, colour):
+    from matplotlib.lines import Line2D
+
+    entries = {}
+    for trial in best:
+        rim = Line2D([], [], color="black", linewidth=6.5)
+        label = f"best: trial {trial['number']}, {100 * trial['score']:.2f} %"
+        entries[label] = rim, Line2D([], [], color=colour(trial), linewidth=4)
+    if failed:
+        entries[f"failed: {len(failed)}"] = Line2D([], [], color=_FAILED, linestyle=(0, (4, 3)))
+    if entries:
+        figure.legend(
+            entries.values(), entries.keys(), fontsize=13, frameon=False,
+            loc="outside lower center", ncols=2,
+        )  # fmt: skip
 
 
 def _line(axes, trial):
@@ -107,7 +114,7 @@ def _draw_axis(axis, place, entry):
         )  # fmt: skip
 
 
-def ticks(entry):
+def ticks(entry: dict[str, Any]) -> list:
     """Values to mark on an axis: its ends, and round ones that are not too close to others."""
     if entry["kind"] == "choice":
         return entry["values"]

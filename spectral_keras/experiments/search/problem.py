@@ -1,20 +1,25 @@
 """What is searched: a network of the zoo, or any function that builds a Keras model."""
 
 import importlib
+import os
 import pathlib
 import sys
+from collections.abc import Callable
+from typing import Any, cast
 
 import keras
 import keras_tuner
 import numpy as np
 from keras_tuner.engine import hyperparameters as hp_types
 
+from spectral_keras.data import Dataset
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.search.asked import Asked, sample
 from spectral_keras.experiments.search.fit import Infeasible, infeasible
-from spectral_keras.experiments.search.options import as_train_options
+from spectral_keras.experiments.search.options import SearchOptions
 from spectral_keras.experiments.search.spaces import Choice, Range, Space, narrowed
 from spectral_keras.experiments.train import command as _train
+from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.memory import clear_session
 
 # Evaluations of a function in which a hyper-parameter that the user named has to occur.
@@ -38,36 +43,40 @@ class ZooProblem:
     """A network of the zoo, built and compiled as its training command does it.
 
     Args:
-        options: all options of the training command, resolved.
-        fixed: the options among them that are not searched because the user gave them.
-        ranges: see `Space`.
+        options: `SearchOptions`.
+
+    Attributes:
+        trial: `TrainOptions` of all trials; the values of a point replace some of them.
+        space: `keras_tuner.HyperParameters` of a point.
     """
 
-    def __init__(self, name, options, fixed, ranges):
-        self.name = name
-        self.options_space = Space(name, fixed, ranges)
-        self.options = options | self.options_space.constants
+    def __init__(self, options: SearchOptions):
+        self.name = str(options.model)
+        self.options_space = Space(self.name, options.fixed, options.range)
+        self.trial = cast(TrainOptions, options.trial).replaced(**self.options_space.constants)
         self.space = self.ask()
 
-    def ask(self, values=None, draw=None):
+    def ask(self, values: dict[str, Any] | None = None, draw: Callable | None = None) -> Asked:
         """The `Asked` of a point."""
         hp = Asked(values, draw)
         self.options_space(hp)
         return hp
 
-    def define(self, hp):
+    def define(self, hp: Any) -> Any:
         return hp
 
-    def point(self, hp):
+    def point(self, hp: keras_tuner.HyperParameters) -> dict[str, Any]:
         """The searched options of a point."""
         options = self.options_space(hp)
         return {name: options[name] for name in self.options_space.entries}
 
-    def axes(self, space=None):
+    def axes(self, space: keras_tuner.HyperParameters | None = None) -> list[dict[str, Any]]:
         return self.options_space.axes()
 
-    def build(self, hp, data, steps_per_epoch):
-        options = as_train_options(self.name, {**self.options, **self.options_space(hp)})
+    def build(
+        self, hp: keras_tuner.HyperParameters, data: Dataset, steps_per_epoch: int
+    ) -> keras.Model:
+        options = self.trial.replaced(**self.options_space(hp))
         return _built(_train.build_model, options, data, steps_per_epoch)
 
 
@@ -84,7 +93,12 @@ class BuildProblem:
             those that are fixed or have another range, which come first.
     """
 
-    def __init__(self, build, fixed=None, ranges=None):
+    def __init__(
+        self,
+        build: Callable[[Any], keras.Model],
+        fixed: dict[str, str] | None = None,
+        ranges: dict[str, list[str]] | None = None,
+    ):
         self.function = build
         self.name = getattr(build, "__name__", type(build).__name__)
         self._fixed, self._ranges = dict(fixed or {}), dict(ranges or {})
@@ -115,7 +129,7 @@ class BuildProblem:
         option = "--fix" if name in self._fixed else "--range"
         raise CommandError(f"{option} {name}: {self.name}(hp) asks for {', '.join(known)}")
 
-    def ask(self, values=None, draw=None):
+    def ask(self, values: dict[str, Any] | None = None, draw: Callable | None = None) -> Asked:
         """The `Asked` of a point: what the function asks for there, until it refuses the values."""
         hp = Asked(values, draw, self.define)
         try:
@@ -134,24 +148,26 @@ class BuildProblem:
             clear_session(free_memory=False)  # names and seeds; collecting takes long
         return hp
 
-    def define(self, hp):
+    def define(self, hp: Any) -> Any:
         """A hyper-parameter as it is searched: fixed, in another range, or the function's own."""
         if hp.name in self._fixed:
             return _fixed(hp, self._fixed[hp.name])
         return _range(hp, self._ranges[hp.name]) if hp.name in self._ranges else hp
 
-    def point(self, hp):
+    def point(self, hp: keras_tuner.HyperParameters) -> dict[str, Any]:
         return dict(hp.values)
 
-    def axes(self, space=None):
+    def axes(self, space: keras_tuner.HyperParameters | None = None) -> list[dict[str, Any]]:
         """The searched hyper-parameters of a space as JSON; those of the start by default."""
-        entries = {}
+        entries: dict[str, list[Range | Choice]] = {}
         for hp in [*self._first, *(space or self.space).space]:
             if not isinstance(hp, hp_types.Fixed):
                 entries.setdefault(hp.name, []).append(_entry(hp))
         return [{"name": name, **_union(found).axis()} for name, found in entries.items()]
 
-    def build(self, hp, data, steps_per_epoch):
+    def build(
+        self, hp: keras_tuner.HyperParameters, data: Dataset, steps_per_epoch: int
+    ) -> keras.Model:
         model = _built(self.function, hp)
         if not isinstance(model, keras.Model) or not model.compiled:
             raise CommandError(
@@ -214,7 +230,7 @@ def _range(hp, texts):
     return type(hp).from_config(config)
 
 
-def load_builder(text):
+def load_builder(text: str) -> Callable[[Any], keras.Model]:
     """The function that `package.module:function` names.
 
     Raises:
@@ -235,7 +251,7 @@ def load_builder(text):
     return function
 
 
-def load_stored_builder(text, folder):
+def load_stored_builder(text: Any, folder: str | os.PathLike) -> Callable[[Any], keras.Model]:
     """`load_builder` for the name in a search folder, which may come from somebody else.
 
     Raises:

@@ -1,17 +1,20 @@
 """What a search leaves: results.json, the summary table, the best point."""
 
 import json
+import os
 import pathlib
+from typing import Any
 
 from spectral_keras.experiments.command import CommandError, command_line
 from spectral_keras.experiments.folder import read_json, write_json
-from spectral_keras.experiments.search.oracle import load_trial, trial_files, trial_number
+from spectral_keras.experiments.search.oracle import Oracle, load_trial, trial_files, trial_number
+from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.models import registry
 
 STATUS = {"COMPLETED": "completed", "FAILED": "failed"}
 
 
-def collect(folder, problem):
+def collect(folder: pathlib.Path, problem: Any) -> list[dict[str, Any]]:
     """All trials of a search folder in their order, as JSON."""
     trials = []
     for path in trial_files(pathlib.Path(folder, "trials")):
@@ -35,38 +38,41 @@ def collect(folder, problem):
     return trials
 
 
-def ranked(trials):
+def ranked(trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The completed trials, best first; the earlier of two equal ones first."""
     completed = [trial for trial in trials if trial["status"] == "completed"]
     return sorted(completed, key=lambda trial: (-trial["score"], trial["number"]))
 
 
-def write_results(folder, problem, oracle):
+def write_results(folder: pathlib.Path, problem: Any, oracle: Oracle) -> dict[str, Any]:
     """Write results.json from the folder's config.json and trials; returns its content."""
     folder = pathlib.Path(folder)
     config = read_json(folder / "config.json")
     trials = collect(folder, problem)
-    best = ranked(trials)[:1]
-    if best:
-        best = {**best[0], "command": retrain_command(folder)}
+    best = None
+    for first in ranked(trials)[:1]:
+        best = {**first, "command": retrain_command(folder)}
         if config.get("model"):
-            arguments = training_arguments(config, best["point"])
+            arguments = training_options(config, best["point"]).arguments()
             best["training_command"] = command_line(f"models.{config['model']}", arguments)
-    copied = ("model", "build", "command", "options", "data", "images", "versions", "commit")
+    copied = (
+        "model", "build", "command", "options", "data", "images", "backend", "device", "versions",
+        "commit",
+    )  # fmt: skip
     results = {
         **{key: config.get(key) for key in copied},
         "seed": config["options"]["seed"],
         "objective": "highest val_accuracy of the epochs, on images held out from training",
         "axes": problem.axes(oracle.hyperparameters),
         "space_exhausted": oracle.exhausted,
-        "best": best or None,
+        "best": best,
         "trials": trials,
     }
     write_json(folder / "results.json", results)
     return results
 
 
-def read_results(folder):
+def read_results(folder: str | os.PathLike) -> tuple[dict[str, Any], dict[str, Any]]:
     """(config.json, results.json) of a search folder.
 
     Raises:
@@ -79,10 +85,8 @@ def read_results(folder):
     try:
         best = ranked(results["trials"])
         config["search"], config["options"]["seed"]
-        good = (
-            all(isinstance(trial["point"], dict) for trial in best)
-            and (not config.get("model") or config["model"] in registry.names())
-            and all(_is_plain(text) for text in config["arguments"])
+        good = all(isinstance(trial["point"], dict) for trial in best) and (
+            not config.get("model") or config["model"] in registry.names()
         )
     except (KeyError, TypeError, AttributeError):
         good = False
@@ -91,22 +95,30 @@ def read_results(folder):
     return config, results
 
 
-def _is_plain(argument):
-    """Whether a stored argument is one of a training, and not of where it is written."""
-    own = ("--output", "--overwrite", "--resume", "--help", "-h")
-    return isinstance(argument, str) and argument.partition("=")[0] not in own
+def training_options(
+    config: dict[str, Any], point: dict[str, Any], given: dict[str, Any] | None = None
+) -> TrainOptions:
+    """`TrainOptions` of a point of a search, with those that are given now instead.
+
+    What a config.json from elsewhere says of the run's folder does not count.
+
+    Raises:
+        CommandError: if a value is no training option's.
+    """
+    model, single = config["model"], TrainOptions.single()
+    for name in point:
+        if name in single:
+            raise CommandError(f"the point has {name}, which is no option of a trial")
+    stored = {name: value for name, value in config["options"].items() if name not in single}
+    options = TrainOptions.of_config({"model": model, "options": stored}).to_json()
+    return TrainOptions.of_values(model, options | point | (given or {}))
 
 
-def training_arguments(config, point):
-    """The command line of the training command for a point."""
-    return [*config["arguments"], *(f"--{k.replace('_', '-')}={v}" for k, v in point.items())]
-
-
-def retrain_command(folder):
+def retrain_command(folder: str | os.PathLike) -> str:
     return command_line("tuning.retrain", [str(folder)])
 
 
-def table(trials):
+def table(trials: list[dict[str, Any]]) -> str:
     """The summary: all trials, best first, then those that failed, with the reason."""
     completed = ranked(trials)
     rows = [

@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.models import registry
@@ -23,7 +25,7 @@ class Range:
     scale: str = "linear"
     integer: bool = False
 
-    def sample(self, hp, name):
+    def sample(self, hp: Any, name: str) -> float:
         if self.integer:
             return hp.Int(name, self.low, self.high)
         if self.scale == "log_complement":
@@ -33,7 +35,7 @@ class Range:
             return round(1 - hp.Float(f"one_minus_{name}", low, high, sampling="log"), 12)
         return hp.Float(name, self.low, self.high, sampling=self.scale)
 
-    def axis(self):
+    def axis(self) -> dict[str, Any]:
         return {"kind": "integer" if self.integer else "number", **_plain(self, "integer")}
 
 
@@ -43,10 +45,10 @@ class Choice:
 
     values: tuple
 
-    def sample(self, hp, name):
+    def sample(self, hp: Any, name: str) -> Any:
         return hp.Choice(name, list(self.values))
 
-    def axis(self):
+    def axis(self) -> dict[str, Any]:
         return {"kind": "choice", "values": list(self.values)}
 
 
@@ -75,7 +77,7 @@ _VGG = _SGD | {
 _STRIDES = {"pooling": Choice(("strided", "spectral"))}
 
 # Options of the training command -> where they are searched.
-SPACES = {
+SPACES: dict[str, dict[str, Any]] = {
     "generic_cnn": _ADAM | _KERNEL | _POOLING | _DROPOUT,
     "deep_spectral": _ADAM | _KERNEL | _POOLING | _DROPOUT,
     # The ranges of Rippel et al. (2015), section 5.2.
@@ -101,7 +103,7 @@ SPACES = {
 }
 
 # What else a space sets: the paper's optimizer.
-CONSTANTS = {"spectral_pool_cnn": {"optimizer": "sgd"}}
+CONSTANTS: dict[str, dict[str, Any]] = {"spectral_pool_cnn": {"optimizer": "sgd"}}
 
 
 class Space:
@@ -126,7 +128,9 @@ class Space:
     (2, 0.0001, False)
     """
 
-    def __init__(self, name, fixed=None, ranges=None):
+    def __init__(
+        self, name: str, fixed: dict[str, Any] | None = None, ranges: dict[str, list] | None = None
+    ):
         fixed, ranges = dict(fixed or {}), dict(ranges or {})
         self.name = name
         self.constants = {k: v for k, v in CONSTANTS.get(name, {}).items() if k not in fixed}
@@ -150,17 +154,17 @@ class Space:
         sampled = {name: entry.sample(hp, name) for name, entry in self.entries.items()}
         return self.constants | sampled
 
-    def axes(self):
+    def axes(self) -> list[dict[str, Any]]:
         """The searched options as JSON: name, kind, and ends and scale or values."""
         return [{"name": name, **entry.axis()} for name, entry in self.entries.items()]
 
 
-def registry_optimizer(name):
+def registry_optimizer(name: str) -> dict[str, Any]:
     """The recipe's optimizer, as an option."""
     return {"optimizer": registry.recipe(name).optimizer}
 
 
-def narrowed(option, entry, ends):
+def narrowed(option: str, entry: Range | Choice, ends: Sequence[Any]) -> Range | Choice:
     """The entry of a space with other ends or values."""
     if isinstance(entry, Choice):
         return Choice(tuple(dict.fromkeys(ends)))
@@ -179,17 +183,18 @@ def narrowed(option, entry, ends):
     return dataclasses.replace(entry, low=low, high=high)
 
 
-def position(axis, value):
+def position(axis: dict[str, Any], value: Any) -> float:
     """Where a value stands on an axis of `Space.axes`, from 0 to 1; NaN for what is not on it."""
     if axis["kind"] == "choice":
         count = len(axis["values"])
         return axis["values"].index(value) / (count - 1) if count > 1 else 0.5
     if isinstance(value, str):
         return math.nan
-    transform = {
+    transforms: dict[str, Callable[[Any], float]] = {
         "linear": float,
         "log": math.log,
         "log_complement": lambda x: -math.log(1 - x),
-    }[axis["scale"]]
+    }
+    transform = transforms[axis["scale"]]
     low, high = transform(axis["low"]), transform(axis["high"])
     return (transform(value) - low) / (high - low) if high > low else 0.5

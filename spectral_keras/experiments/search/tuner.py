@@ -1,16 +1,23 @@
 """Keras Tuner's loop over trials, with trials that are continued after a kill."""
 
+import math
 import pathlib
 import shutil
 import time
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import keras_tuner
+from keras_tuner.engine.trial import Trial
 
+from spectral_keras.data import Batches, Dataset
+from spectral_keras.experiments.fit import best_row
 from spectral_keras.experiments.folder import write_json
 from spectral_keras.experiments.search import cluster as _cluster
 from spectral_keras.experiments.search.asked import Asked
-from spectral_keras.experiments.search.fit import Infeasible, best_row, duration, fit
+from spectral_keras.experiments.search.fit import Infeasible, fit
+from spectral_keras.experiments.search.oracle import Oracle
 from spectral_keras.memory import clear_session
 
 # What trials are in Keras Tuner.
@@ -29,37 +36,48 @@ class Tuner(keras_tuner.Tuner):
         oracle: the `Oracle`; a worker uses its chief's instead.
         folder: the search folder.
         data: `Dataset`; `batches`: dict of the `Batches` "train" and "validation".
-        epochs, seed: of each trial.
+        config: content of config.json: "options" has "epochs" and "seed" of each trial, and
+            without "workers" a finished trial must have its record; workers of other machines may
+            keep theirs elsewhere.
         resume: True takes up the trials that are in the folder; not for a worker, whose chief
             does it.
-        records: whether a finished trial must have its record; workers of other machines may
-            keep theirs elsewhere.
         show: function that prints a line.
     """
 
-    def __init__(self, problem, oracle, folder, data, batches, epochs, seed, resume, records, show):
+    def __init__(
+        self,
+        problem: Any,
+        oracle: Oracle,
+        folder: pathlib.Path,
+        data: Dataset,
+        batches: dict[str, Batches],
+        config: dict[str, Any],
+        resume: bool,
+        show: Callable[[str], Any],
+    ):
         super().__init__(oracle, directory=str(folder), project_name="trials")
         self.problem, self.data, self.batches = problem, data, batches
-        self.epochs, self.seed, self.show = epochs, seed, show
+        self.epochs, self.seed = config["options"]["epochs"], config["options"]["seed"]
+        self.show = show
         self._begin, self._ended = time.monotonic(), 0
         self._worker = self.oracle is not oracle  # Keras Tuner put a client in its place
         if resume and not self._worker:
-            for number in oracle.reload(records):
+            for number in oracle.reload(not config["workers"]):
                 show(f"trial {number} has lost its record.json: it is run again")
             for trial in oracle.trials.values():
                 if trial.status in _ENDED:  # of a process that was killed just then
                     self._drop_checkpoints(trial)
 
-    def save(self):
+    def save(self) -> None:
         # The oracle saves each trial, and this class has no other state.  Without a file of its
         # own Keras Tuner does not reload behind our back, and only if a first trial had ended.
         pass
 
-    def on_trial_begin(self, trial):
+    def on_trial_begin(self, trial: Trial) -> None:
         values = describe(self.problem.point(trial.hyperparameters.copy()))
         self.show(f"trial {self._number(trial)} of {self.oracle.max_trials}: {values}")
 
-    def search(self):
+    def search(self) -> None:
         """Run trials until the oracle has no more; in the chief, serve the workers.
 
         Keras Tuner's own loop takes every error of a trial, a misspelt name too, for a failed
@@ -88,7 +106,7 @@ class Tuner(keras_tuner.Tuner):
             trial.status, trial.message = "FAILED" if reason else "COMPLETED", reason
             self.on_trial_end(trial)
 
-    def run_trial(self, trial):
+    def run_trial(self, trial: Trial) -> list[dict[str, Any]]:
         """The history of a trial; `Infeasible` if its point cannot be trained."""
         keras.utils.set_random_seed(self.seed)
         # A worker's trial, from another process, may hold more than its function asks for.
@@ -105,7 +123,7 @@ class Tuner(keras_tuner.Tuner):
             on_epoch=lambda row: self._show_epoch(trial, row),
         )
 
-    def on_trial_end(self, trial):
+    def on_trial_end(self, trial: Trial) -> None:
         super().on_trial_end(trial)
         self._drop_checkpoints(trial)
         # The graphs of finished trials would pile up.
@@ -142,7 +160,17 @@ class Tuner(keras_tuner.Tuner):
         return pathlib.Path(self.get_trial_dir(trial.trial_id))
 
 
-def describe(point):
+def duration(seconds: float) -> str:
+    """Seconds for people: 48 s, 3 min 20 s, 2 h 05 min."""
+    seconds = max(0, math.ceil(seconds))
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60:02d} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+
+
+def describe(point: dict[str, Any]) -> str:
     """A point in one line: numbers to four digits."""
     return ", ".join(
         f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
@@ -150,7 +178,14 @@ def describe(point):
     )
 
 
-def write_record(folder, trial, point, rows, reason, worker):
+def write_record(
+    folder: pathlib.Path,
+    trial: Trial,
+    point: dict[str, Any],
+    rows: list[dict[str, Any]],
+    reason: str | None,
+    worker: str,
+) -> dict[str, Any]:
     """record.json: what Keras Tuner's trial.json does not hold."""
     best = best_row(rows) if rows and reason is None else None
     record = {

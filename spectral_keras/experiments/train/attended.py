@@ -1,11 +1,15 @@
 """Power suppression, noise in the frequency domain and attention, by options of the command."""
 
 import functools
+from collections.abc import Callable
+
+import keras
 
 from spectral_keras.experiments.command import CommandError
+from spectral_keras.experiments.train.options import TrainOptions
 
 
-def insert_gate(classifier, options):
+def insert_gate(classifier: keras.Model, options: TrainOptions) -> keras.Model:
     """The network with the gate that the options ask for."""
     if options.gate == "none":
         if options.gate_after is not None:
@@ -24,7 +28,7 @@ def insert_gate(classifier, options):
         raise CommandError(str(error).replace("`after`", "--gate-after")) from error
 
 
-def wrapper(options):
+def wrapper(options: TrainOptions) -> Callable[..., keras.Model] | None:
     """Function (classifier, attack) to the model that trains with these options, or None."""
     changes_images = options.suppression or options.noise
     if options.attention != "none":

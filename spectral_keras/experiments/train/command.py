@@ -1,7 +1,13 @@
 """The command `python -m models.NAME`: train a network of the zoo and evaluate it."""
 
+import contextlib
 import importlib.util
+import types
+from typing import Any, NoReturn
 
+import keras
+
+from spectral_keras.data import Dataset
 from spectral_keras.experiments.command import (
     CommandError,
     Stopped,
@@ -14,6 +20,7 @@ from spectral_keras.experiments.options import flag
 from spectral_keras.experiments.saved_models import load_model
 from spectral_keras.experiments.train import devices as device_plans
 from spectral_keras.experiments.train.attended import insert_gate
+from spectral_keras.experiments.train.fit_options import FitOptions
 from spectral_keras.experiments.train.objectives import training_model
 from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.experiments.train.run import Run, RunFolder, free_options
@@ -22,11 +29,15 @@ from spectral_keras.models import registry
 from spectral_keras.precision import fastest_precision
 
 
-def main(name, argv=None):
+def main(name: str, argv: list[str] | None = None) -> NoReturn:
     """Run the command and exit with its status: 0, 1 (stopped), 2 (bad input), 130 or 143."""
-    options = TrainOptions.of_command(name, argv)
-    devices, folder, prog = device_plans.Devices(), RunFolder.of(options), program(f"models.{name}")
-    status = 0
+    run(TrainOptions.of_command(name, argv))
+
+
+def run(options: TrainOptions) -> NoReturn:
+    """`train` as a command: errors in one line, and the end of the process with its status."""
+    devices, folder, status = device_plans.Devices(), RunFolder.of(options), 0
+    prog = program(f"models.{options.model}")
     try:
         devices = device_plans.plan(options)
         train(options, folder=folder, devices=devices)
@@ -44,7 +55,14 @@ def main(name, argv=None):
     devices.leave(status)
 
 
-def train(options, *, folder=None, evaluate=True, command=None, devices=None):
+def train(
+    options: TrainOptions,
+    *,
+    folder: RunFolder | None = None,
+    evaluate: bool = True,
+    command: str | None = None,
+    devices: device_plans.Devices | None = None,
+) -> dict[str, Any]:
     """Train a network of the zoo, or continue to, and evaluate it.
 
     For the whole process it seeds Python, NumPy and the backend, switches TensorFlow's
@@ -75,16 +93,12 @@ def train(options, *, folder=None, evaluate=True, command=None, devices=None):
     print(train(options)["test_accuracy"])
     ```
     """
-    import keras
-
-    own, policy = folder is None, keras.config.dtype_policy()
-    folder = RunFolder.of(options) if own else folder
+    own, policy = contextlib.closing(RunFolder.of(options)), keras.config.dtype_policy()
     try:
-        return _train(options, folder, evaluate, command, devices or device_plans.plan(options))
+        with contextlib.nullcontext(folder) if folder else own as used:
+            return _train(options, used, evaluate, command, devices or device_plans.plan(options))
     finally:
         keras.config.set_dtype_policy(policy)
-        if own:
-            folder.close()
 
 
 def _train(options, folder, evaluate, command, devices):
@@ -214,7 +228,9 @@ def _say_nothing(*_, **__):
     """Instead of `print`, where another process prints."""
 
 
-def configure(seed, precision="float32", *, deterministic=True):
+def configure(
+    seed: int, precision: str = "float32", *, deterministic: bool = True
+) -> types.ModuleType:
     """Seed, precision, determinism and memory; returns Keras.
 
     Args:
@@ -223,7 +239,6 @@ def configure(seed, precision="float32", *, deterministic=True):
         deterministic: whether TensorFlow's operations on a CPU give the same bits every time; XLA
             then cannot be used.
     """
-    import keras
 
     from spectral_keras.memory import keep_freed_memory
 
@@ -239,14 +254,19 @@ def configure(seed, precision="float32", *, deterministic=True):
     return keras
 
 
-def build_model(options, data, steps_per_epoch, devices=None, weights=None):
+def build_model(
+    options: TrainOptions,
+    data: Dataset,
+    steps_per_epoch: int,
+    devices: device_plans.Devices | None = None,
+    weights: StartingWeights | None = None,
+) -> keras.Model:
     """The compiled model that `fit` trains: the network, or a model around it.
 
     A model around it, of an auxiliary task, of adversarial training or of power suppression, has
     the network as its attribute `classifier`.  `weights` are the `StartingWeights`; by default
     those that the options name.
     """
-    import keras
 
     classifier = registry.build(
         options.model, data.input_shape, data.num_classes, **options.network
@@ -265,7 +285,7 @@ def build_model(options, data, steps_per_epoch, devices=None, weights=None):
     return model
 
 
-def load_data(options):
+def load_data(options: FitOptions) -> tuple[Dataset, dict[str, Any]]:
     """(Dataset, dict of the batches of its splits) for resolved options.
 
     Raises:
@@ -289,7 +309,7 @@ def load_data(options):
         raise CommandError(str(error)) from error
 
 
-def describe_stream(data, options):
+def describe_stream(data: Dataset, options: FitOptions) -> str | None:
     """How the images of a folder or a TFDS set are read, in a line; None for other sets."""
     how = data.source.get("stream")
     if how is None:
@@ -309,7 +329,7 @@ def describe_stream(data, options):
     )
 
 
-def make_batches(data, options):
+def make_batches(data: Dataset, options: FitOptions) -> dict[str, Any]:
     """Batches of the three splits; only the training batches are shuffled and augmented."""
     from spectral_keras.augmentation.image import build_augmentation
     from spectral_keras.data import Batches
@@ -338,7 +358,9 @@ def make_batches(data, options):
     return {"train": train, "validation": validation, "test": test}
 
 
-def compile_model(keras, model, options, steps_per_epoch):
+def compile_model(
+    keras: types.ModuleType, model: keras.Model, options: TrainOptions, steps_per_epoch: int
+) -> None:
     from spectral_keras.training import ScaledSGD, SmoothedCrossentropy
     from spectral_keras.training.schedules import learning_rate_schedule
 

@@ -1,11 +1,16 @@
 """curves.png: loss and accuracy against the epoch."""
 
+import os
+from typing import Any
+
 from spectral_keras.experiments.pictures import drawable, write_picture
 
 __all__ = ["draw_curves"]
 
 
-def draw_curves(path, rows, title, best_epoch=None):
+def draw_curves(
+    path: str | os.PathLike, rows: list[dict[str, Any]], title: str, best_epoch: int | None = None
+) -> None:
     """Draw the history of a training.
 
     Args:

@@ -6,9 +6,15 @@ import os
 import re
 import sys
 import traceback
+import types
 import zlib
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+import keras
 
 from spectral_keras.experiments.command import CommandError
+from spectral_keras.experiments.train.options import TrainOptions
 
 KINDS = ("none", "mirrored", "multiworker", "data_parallel")
 # After this many seconds without a sign of life a worker counts as lost.
@@ -17,7 +23,7 @@ HEARTBEAT_SECONDS = 30
 CONNECT_SECONDS = 300
 
 
-def plan(options):
+def plan(options: TrainOptions) -> "Devices":
     """The devices that the options and the environment ask for; nothing is started yet.
 
     Raises:
@@ -54,15 +60,15 @@ class Devices:
     count = workers = 1
     worker = 0
 
-    def __init__(self, given="none"):
+    def __init__(self, given: str | None = "none"):
         self._given = given
 
     @property
-    def chief(self):
+    def chief(self) -> bool:
         """Whether this process writes the files and prints the progress."""
         return self.worker == 0
 
-    def describe(self):
+    def describe(self) -> dict[str, Any]:
         """For config.json and result.json."""
         return {"distribute": self.kind, "devices": self.count, "workers": self.workers}
 
@@ -70,7 +76,7 @@ class Devices:
         text = f"{self.count} device{'s' * (self.count > 1)} ({self.kind})"
         return text if self.workers == 1 else f"{text} of {self.workers} workers"
 
-    def connect(self, keras, options):
+    def connect(self, keras: types.ModuleType, options: TrainOptions) -> "Devices":
         """Start what the devices need; returns the devices to use (the default looks for GPUs).
 
         Raises:
@@ -78,7 +84,7 @@ class Devices:
         """
         backend = keras.backend.backend()
         if self._given is None and backend in ("tensorflow", "jax"):
-            better = {"tensorflow": Mirrored, "jax": DataParallel}[backend]
+            better: Any = {"tensorflow": Mirrored, "jax": DataParallel}[backend]
             if better.visible_gpus() > 1:
                 return better().connect(keras, options)
         if self.backend not in (None, backend):
@@ -98,40 +104,40 @@ class Devices:
     def _connect(self, keras, options):
         pass
 
-    def check_data(self, images, batch_size):
+    def check_data(self, images: int, batch_size: int) -> None:
         """Refuse a number of training images that these devices cannot share."""
 
-    def scope(self):
+    def scope(self) -> contextlib.AbstractContextManager:
         """Context in which the model is made and restored."""
         return contextlib.nullcontext()
 
-    def fitting(self):
+    def fitting(self) -> contextlib.AbstractContextManager:
         """Context of `fit`."""
         return contextlib.nullcontext()
 
-    def alone(self, keras):
+    def alone(self, keras: types.ModuleType) -> contextlib.AbstractContextManager:
         """Context of what one process computes by itself."""
         return contextlib.nullcontext()
 
-    def trainable(self, model):
+    def trainable(self, model: keras.Model) -> keras.Model:
         """The model that `fit` trains on these devices."""
         return model
 
-    def feed(self, model, batches, first_epoch):
+    def feed(self, model: keras.Model, batches: dict[str, Any], first_epoch: int) -> dict[str, Any]:
         """The arguments of `fit` for the batches of its two splits."""
         return {"x": batches["train"], "validation_data": batches["validation"]}
 
-    def callbacks(self, keras):
+    def callbacks(self, keras: types.ModuleType) -> list:
         """What comes before every other callback."""
         return []
 
     # --- several workers
 
-    def gather(self, number):
+    def gather(self, number: int) -> list[int]:
         """The numbers of all workers."""
         return [number]
 
-    def agree(self, error=None):
+    def agree(self, error: Exception | None = None) -> None:
         """All workers stop where one has an error."""
         failed = [worker for worker, bad in enumerate(self.gather(int(error is not None))) if bad]
         if error is not None:
@@ -139,7 +145,7 @@ class Devices:
         if failed:
             raise CommandError(f"worker {failed[0]} stopped: it says why")
 
-    def together(self, call, *arguments, chief_only=False):
+    def together(self, call: Callable[..., Any], *arguments: Any, chief_only: bool = False) -> Any:
         """What `call` returns; all workers stop if it fails on one (None where it is not run)."""
         result = error = None
         if self.chief or not chief_only:
@@ -150,7 +156,7 @@ class Devices:
         self.agree(error)
         return result
 
-    def check_same(self, what, value):
+    def check_same(self, what: str, value: Any) -> None:
         """All workers stop if `value`, JSON-plain, is not the same on all."""
         number = zlib.crc32(json.dumps(value, sort_keys=True).encode()) & 0x7FFFFFFF
         numbers = self.gather(number)
@@ -158,7 +164,7 @@ class Devices:
         if others:
             raise CommandError(f"{what} of worker {others[0]} differ from those of the chief")
 
-    def lost(self, error):
+    def lost(self, error: BaseException) -> str | None:
         """The line that says so if the exception means that another worker is gone, else None."""
         if self.workers == 1:
             return None
@@ -171,7 +177,7 @@ class Devices:
             "command with --resume on all workers"
         )
 
-    def leave(self, status):
+    def leave(self, status: int) -> NoReturn:
         """End the process with this status; with other workers a failure ends it at once.
 
         The orderly end of TensorFlow and of JAX waits for workers that may be gone.
@@ -182,7 +188,7 @@ class Devices:
             os._exit(status)
         sys.exit(status)
 
-    def crash(self):
+    def crash(self) -> None:
         """An error that nobody expected: the traceback, and an end that the others notice."""
         if self.workers > 1:
             traceback.print_exc()
@@ -193,7 +199,7 @@ class _Strategy(Devices):
     """The devices of a TensorFlow strategy."""
 
     backend = "tensorflow"
-    strategy = None
+    strategy: Any = None
 
     def __init__(self):
         super().__init__(self.kind)
@@ -251,7 +257,7 @@ class Mirrored(_Strategy):
     kind = "mirrored"
 
     @staticmethod
-    def visible_gpus():
+    def visible_gpus() -> int:
         import tensorflow as tf
 
         return len(tf.config.list_physical_devices("GPU"))
@@ -304,7 +310,7 @@ class MultiWorker(_Strategy):
         )
 
     @contextlib.contextmanager
-    def fitting(self):
+    def fitting(self) -> Iterator[None]:
         from spectral_keras.training.multi_worker_fit import KerasVersionError, multi_worker_fit
 
         try:
@@ -313,7 +319,7 @@ class MultiWorker(_Strategy):
         except KerasVersionError as error:
             raise CommandError(str(error)) from error
 
-    def gather(self, number):
+    def gather(self, number: int) -> list[int]:
         import tensorflow as tf
 
         own = [number if worker == self.worker else 0 for worker in range(self.workers)]
@@ -342,7 +348,7 @@ class DataParallel(Devices):
             self.workers, self.worker = _slurm_tasks(), int(os.environ.get("SLURM_PROCID", 0))
 
     @staticmethod
-    def visible_gpus():
+    def visible_gpus() -> int:
         import jax
 
         return len([device for device in jax.devices() if device.platform != "cpu"])
@@ -378,18 +384,18 @@ class DataParallel(Devices):
         keras.distribution.set_distribution(self._distribution)
 
     @contextlib.contextmanager
-    def alone(self, keras):
+    def alone(self, keras: types.ModuleType) -> Iterator[None]:
         keras.distribution.set_distribution(None)
         yield
         keras.distribution.set_distribution(self._distribution)
 
-    def trainable(self, model):
+    def trainable(self, model: keras.Model) -> keras.Model:
         # A model of ours, which takes off what a last, smaller batch is padded with.
         from spectral_keras.training import AdversarialModel
 
         return model if isinstance(model, AdversarialModel) else AdversarialModel(model, None)
 
-    def feed(self, model, batches, first_epoch):
+    def feed(self, model: keras.Model, batches: dict[str, Any], first_epoch: int) -> dict[str, Any]:
         from spectral_keras.training.distribution import PaddedBatches
 
         padded, sizes = {}, []
@@ -408,7 +414,7 @@ class DataParallel(Devices):
         model.padded_batches = tuple(sizes)
         return {"x": padded["train"], "validation_data": padded["validation"]}
 
-    def gather(self, number):
+    def gather(self, number: int) -> list[int]:
         if self.workers == 1:
             return [number]
         import numpy as np

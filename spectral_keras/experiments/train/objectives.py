@@ -1,11 +1,14 @@
 """What else a network of the zoo can be trained for: an auxiliary task, adversarial examples."""
 
+import keras
+
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.options import flag
 from spectral_keras.experiments.train import attended as _attended
+from spectral_keras.experiments.train.options import TrainOptions
 
 
-def training_model(classifier, options):
+def training_model(classifier: keras.Model, options: TrainOptions) -> keras.Model:
     """What `fit` trains: the classifier, or a model around it.
 
     Raises:

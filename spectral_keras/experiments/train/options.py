@@ -9,8 +9,6 @@ from typing import Any, Self
 from spectral_keras.augmentation.open_ratio import CONFIGURATIONS
 from spectral_keras.experiments.command import CommandError, OneLineParser, program
 from spectral_keras.experiments.options import (
-    SEEDS,
-    Options,
     Spec,
     add_option,
     boolean,
@@ -19,23 +17,25 @@ from spectral_keras.experiments.options import (
     number,
     option,
     path,
-    true_false_auto,
+    to_text,
 )
+from spectral_keras.experiments.train.fit_options import AUGMENT, DATA, TRAINING, FitOptions
 from spectral_keras.models import registry
 
 __all__ = ["TrainOptions"]
 
-_DATA, _TRAINING, _RUN = "data", "training", "run"
+_RUN = "run"
 _AUXILIARY = "auxiliary task"
 _ADVERSARIAL = "adversarial training"
 _ATTENDED = "attended power suppression and noise in the frequency domain"
 _FROM_RECIPE = {"default": None, "shown": "the recipe's"}
+_OWN = {"free": True, "single": True}
 # No network of the zoo has an option that would be larger, or a machine to build it on.
 _NETWORK_NUMBERS = {int: number(int, high=65536), float: number(float, high=1e6)}
 
 
 @dataclasses.dataclass
-class TrainOptions(Options):
+class TrainOptions(FitOptions):
     """Options of `python -m models.NAME`, from a command line or from Python.
 
     Args:
@@ -58,125 +58,71 @@ class TrainOptions(Options):
 
     model: str
     network: dict[str, Any] = dataclasses.field(default_factory=dict)
+    _: dataclasses.KW_ONLY
 
-    dataset: str = option(
-        "digits",
-        "digits (embedded), cifar10, cifar100, any TFDS image classification set, an .npz file or "
-        "a folder of class folders",
-        group=_DATA,
-    )
-    data_dir: str | None = option(
-        None,
-        "folder of the TFDS data sets, or of NAME.npz files",
-        kind=path,
-        group=_DATA,
-        shown="TFDS' own",
-        free=True,
-    )
-    limit: int | None = option(
-        None, "train on this many images (validation included)", kind=number(int, 1), group=_DATA
-    )
-    image_size: int | None = option(
-        None, "resize images to this many pixels a side",
-        kind=number(int, 4, high=4096, high_open=False), group=_DATA,
+    augment: str = option(None, AUGMENT, group=DATA, shown="the recipe's")
+    epochs: int = option(
+        **_FROM_RECIPE, help="", kind=number(int, 1), group=TRAINING
     )  # fmt: skip
-    grayscale: bool = option(False, "turn the images grey", kind="flag", group=_DATA)
-    validation_fraction: float = option(
-        0.1,
-        "share of the training set that is held out to choose the best epoch",
-        kind=number(float, 0, high=1),
-        group=_DATA,
-    )
-    augment: str | None = option(
-        None,
-        "none, crop_flip, mirror_crop_flip, report (translation, reflection, HSV), or a list such "
-        "as translate,flip,hsv,cutout or reflect_crop,alternating_flip",
-        group=_DATA,
-        shown="the recipe's",
-    )
-    workers: int = option(
-        1, "threads for batches; those of a streamed set decode its images",
-        kind=number(int, 0, high=1024, high_open=False), group=_DATA, free=True,
+    batch_size: int = option(
+        **_FROM_RECIPE, help="", kind=number(int, 1), group=TRAINING
     )  # fmt: skip
-    stream: bool | str = option(
-        "auto",
-        "leave the images of a folder or a TFDS set in their files; auto: where, decoded, they "
-        "would take more than a quarter of the free memory",
-        kind=true_false_auto,
-        group=_DATA,
-        free=True,
-        special=True,
+    optimizer: str = option(
+        **_FROM_RECIPE, help="", choices=("adam", "adamw", "sgd", "rmsprop"), group=TRAINING
     )
-    shuffle_buffer: int | None = option(
-        None,
-        "shuffle the files and within N neighbouring images, for slow disks (default: over the "
-        "whole training set)",
-        kind=number(int, 1),
-        group=_DATA,
-        special=True,
+    learning_rate: float = option(
+        **_FROM_RECIPE, help="peak", kind=number(float, 0, True), group=TRAINING
     )
-
-    epochs: int | None = option(
-        **_FROM_RECIPE, help="", kind=number(int, 1), group=_TRAINING
-    )  # fmt: skip
-    batch_size: int | None = option(
-        **_FROM_RECIPE, help="", kind=number(int, 1), group=_TRAINING
-    )  # fmt: skip
-    optimizer: str | None = option(
-        **_FROM_RECIPE, help="", choices=("adam", "adamw", "sgd", "rmsprop"), group=_TRAINING
+    momentum: float = option(
+        **_FROM_RECIPE, help="of sgd", kind=number(float, 0, high=1), group=TRAINING
     )
-    learning_rate: float | None = option(
-        **_FROM_RECIPE, help="peak", kind=number(float, 0, True), group=_TRAINING
-    )
-    momentum: float | None = option(
-        **_FROM_RECIPE, help="of sgd", kind=number(float, 0, high=1), group=_TRAINING
-    )
-    nesterov: bool | None = option(
+    nesterov: bool = option(
         **_FROM_RECIPE, help="Nesterov's form of the momentum of sgd", kind="switch",
-        group=_TRAINING,
+        group=TRAINING,
     )  # fmt: skip
-    bias_rate: float | None = option(
+    bias_rate: float = option(
         **_FROM_RECIPE,
         help="factor of sgd's learning rate for biases and shifts of normalisations",
         kind=number(float, 0, True),
-        group=_TRAINING,
+        group=TRAINING,
     )
-    weight_decay: float | None = option(
-        **_FROM_RECIPE, help="decoupled", kind=number(float, 0), group=_TRAINING
+    weight_decay: float = option(
+        **_FROM_RECIPE, help="decoupled", kind=number(float, 0), group=TRAINING
     )
-    schedule: str | None = option(
+    schedule: str = option(
         **_FROM_RECIPE,
         help="of the learning rate",
         choices=("constant", "cosine", "onecycle", "triangle", "step", "thirds", "plateau"),
-        group=_TRAINING,
+        group=TRAINING,
     )
-    warmup_epochs: float | None = option(
-        **_FROM_RECIPE, help="of a rising rate", kind=number(float, 0), group=_TRAINING
+    warmup_epochs: float = option(
+        **_FROM_RECIPE, help="of a rising rate", kind=number(float, 0), group=TRAINING
     )
-    ema: float | None = option(
+    ema: float = option(
         **_FROM_RECIPE,
         help="decay of the moving average that replaces the weights at the end of each epoch",
         kind=number(float, 0, high=1),
-        group=_TRAINING,
+        group=TRAINING,
     )
-    label_smoothing: float | None = option(
+    label_smoothing: float = option(
         **_FROM_RECIPE,
         help="share of a label that is spread over all classes",
         kind=number(float, 0, high=1),
-        group=_TRAINING,
+        group=TRAINING,
     )
-    tta: str | None = option(
+    tta: str = option(
         **_FROM_RECIPE,
         help="also test with the mean logits of an image and its mirror image",
         choices=("none", "mirror"),
-        group=_TRAINING,
+        group=TRAINING,
         free=True,
     )
-    early_stopping: int | None = option(
+    early_stopping: int = option(
         **_FROM_RECIPE,
         help="stop after N epochs without a better validation accuracy, 0: never",
         kind=number(int, 0),
-        group=_TRAINING,
+        group=TRAINING,
+        single=True,
     )
     weights: str | None = option(
         None,
@@ -184,25 +130,15 @@ class TrainOptions(Options):
         "where the number of classes is another",
         kind=path,
         metavar="PRESET|FILE",
-        group=_TRAINING,
+        group=TRAINING,
     )
     freeze: str | None = option(
         None, "with --weights: do not train this layer and those before it", metavar="LAYER",
-        group=_TRAINING,
+        group=TRAINING,
     )  # fmt: skip
-    precision: str = option(
-        "float32",
-        "auto: the fastest that is safe here, bfloat16 where the hardware has it",
-        choices=("float32", "bfloat16", "float16", "float64", "auto"),
-        group=_TRAINING,
-    )
     jit: bool | None = option(
-        None, "compile with XLA (default: Keras decides)", kind="switch", group=_TRAINING
+        None, "compile with XLA (default: Keras decides)", kind="switch", group=TRAINING
     )
-    seed: int = option(
-        0, "of weights, order and augmentation", kind=number(int, 0, high=SEEDS), group=_TRAINING
-    )
-
     aux: str = option(
         "none",
         "a decoder predicts the image, or its Fourier transform, from the features, in training "
@@ -341,23 +277,22 @@ class TrainOptions(Options):
         shown="mirrored or data_parallel where more than one GPU is visible",
         free=True,
         special=True,
+        single=True,
     )
     output: str | None = option(
-        None, "run folder", kind=path, group=_RUN, shown="runs/MODEL-DATASET", free=True
+        None, "run folder", kind=path, group=_RUN, shown="runs/MODEL-DATASET", **_OWN
     )
     resume: bool = option(
-        False, "continue where the run was interrupted", kind="flag", group=_RUN, free=True
+        False, "continue where the run was interrupted", kind="flag", group=_RUN, **_OWN
     )
-    overwrite: bool = option(
-        False, "delete an earlier run first", kind="flag", group=_RUN, free=True
-    )
+    overwrite: bool = option(False, "delete an earlier run first", kind="flag", group=_RUN, **_OWN)
     export: str | None = option(
         None, "also write the trained model in this form",
-        choices=("saved_model", "onnx", "litert"), group=_RUN, free=True,
+        choices=("saved_model", "onnx", "litert"), group=_RUN, **_OWN,
     )  # fmt: skip
     tensorboard: bool | None = option(
         None, "write logs for TensorBoard (default: if it is installed, on TensorFlow)",
-        kind="switch", group=_RUN, free=True,
+        kind="switch", group=_RUN, **_OWN,
     )  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -369,11 +304,12 @@ class TrainOptions(Options):
         if self.freeze is not None and self.weights is None:
             raise self.error("freeze", "it is for --weights")
         known = registry.options(self.model)
-        for name in self.network:
+        for name, value in self.network.items():
             if name not in known:
                 raise CommandError(
                     f"unknown option {flag(name)}: {self.model} has {', '.join(map(flag, known))}"
                 )
+            self.check_value(name, _network_spec(known[name][0]), value)
         defaults = {name: recipe.options.get(name, known[name][1]) for name in known}
         self.network = defaults | self.network
 
@@ -403,22 +339,31 @@ class TrainOptions(Options):
     @classmethod
     def of_values(cls, model: str, values: dict[str, Any]) -> Self:
         """The options with some values, of these or of the network's own, each ready or as text."""
-        specs, own = cls.specs(), registry.options(model)
+        own = registry.options(model)
         network: dict[str, Any] = {}
         fields: dict[str, Any] = {}
         for name, value in values.items():
-            spec = _network_spec(own[name][0]) if name in own else specs.get(name)
-            if spec is None:
-                raise CommandError(f"unknown option {flag(name)} of {model}")
-            if isinstance(value, str) and callable(spec.kind):
-                try:
-                    value = spec.kind(value)
-                except argparse.ArgumentTypeError as error:
-                    raise cls.error(name, str(error)) from None
-            elif isinstance(value, list) and name in own:
-                value = tuple(value)
+            value = cls.value_of(model, name, value)
             (network if name in own else fields)[name] = value
         return cls(model, network, **fields)
+
+    @classmethod
+    def value_of(cls, model: str, name: str, value: Any) -> Any:
+        """The value of an option, of these or of the network's own, that is ready or a text."""
+        spec = cls.spec_of(model, name)
+        if isinstance(value, str):
+            return cls.read_value(name, spec, value)
+        several = isinstance(value, list) and name in registry.options(model)
+        return tuple(value) if several else value
+
+    @classmethod
+    def spec_of(cls, model: str, name: str) -> Spec:
+        """An option of these, or of the network's own."""
+        own = registry.options(model)
+        spec = _network_spec(own[name][0]) if name in own else cls.specs().get(name)
+        if spec is None:
+            raise CommandError(f"unknown option {flag(name)} of {model}")
+        return spec
 
     @classmethod
     def of_config(cls, config: dict[str, Any]) -> Self:
@@ -448,8 +393,7 @@ class TrainOptions(Options):
         recipe, known = registry.recipe(self.model), registry.options(self.model)
         for name, value in self.network.items():
             if name not in without and value != recipe.options.get(name, known[name][1]):
-                text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value
-                words += [flag(name), str(text).lower() if isinstance(text, bool) else str(text)]
+                words += [flag(name), to_text(value)]
         return words
 
 

@@ -1,18 +1,20 @@
 """A training run: its folder, what trains in it, its result."""
 
-import math
-import statistics
 import sys
+import types
+from collections.abc import Iterable
+from typing import Any, Self
 
+import keras
 import numpy as np
 
+from spectral_keras.data import Batches, Dataset
 from spectral_keras.experiments.command import CommandError, Stopped
 from spectral_keras.experiments.fit import ResumableFit
 from spectral_keras.experiments.folder import (
     WorkFolder,
     dataset_label,
     default_folder,
-    file_hash,
     read_json,
     write_history,
 )
@@ -21,6 +23,9 @@ from spectral_keras.experiments.provenance import commit, conditions
 from spectral_keras.experiments.results import write_result
 from spectral_keras.experiments.saved_models import load_model, save_model
 from spectral_keras.experiments.train.curves import draw_curves
+from spectral_keras.experiments.train.devices import Devices
+from spectral_keras.experiments.train.options import TrainOptions
+from spectral_keras.experiments.train.start import StartingWeights
 from spectral_keras.models.macs import count_macs
 
 # Schedules that do not depend on the number of epochs: a run may be continued for more of them.
@@ -31,7 +36,7 @@ class RunFolder(WorkFolder):
     """The folder of a training run."""
 
     @classmethod
-    def of(cls, options):
+    def of(cls, options: TrainOptions) -> Self:
         """The folder that options of the training command name."""
         return cls(options.output or default_folder(options.model, options.dataset))
 
@@ -45,7 +50,16 @@ class Run:
         progress: the `ResumableFit`.
     """
 
-    def __init__(self, options, folder, model, data, devices, command, weights=None):
+    def __init__(
+        self,
+        options: TrainOptions,
+        folder: RunFolder,
+        model: keras.Model,
+        data: Dataset,
+        devices: Devices,
+        command: str,
+        weights: StartingWeights | None = None,
+    ):
         from spectral_keras.training.best_weights import BestWeights
 
         self.options, self.folder, self.devices = options, folder, devices
@@ -69,7 +83,6 @@ class Run:
 
     def _companions(self):
         """Keras callbacks whose counters belong into a checkpoint, with the counters' names."""
-        import keras
 
         monitored = {"monitor": "val_accuracy", "mode": "max"}
         companions = {}
@@ -95,11 +108,11 @@ class Run:
         return companions
 
     @property
-    def finished(self):
+    def finished(self) -> bool:
         """Whether there is nothing left to train."""
         return self.progress.stopped_early or self.progress.epochs_done >= self.options.epochs
 
-    def describe_size(self):
+    def describe_size(self) -> str:
         """Numbers of weights, of the network and of what is around it in training."""
         text = f"{self.classifier.count_params():,} parameters"
         decoder = getattr(self.model, "decoder", None)
@@ -107,7 +120,7 @@ class Run:
 
     # --- files
 
-    def write_config(self, continued=()):
+    def write_config(self, continued: Iterable[str] = ()) -> None:
         """config.json; `continued` are the lines of what has changed since it was begun."""
         self.folder.begin(
             {
@@ -125,7 +138,6 @@ class Run:
         )
 
     def _save_best(self, model):
-        import keras
 
         if not self.devices.chief:
             return
@@ -140,7 +152,7 @@ class Run:
         if self.devices.chief:
             write_history(self.folder / "history.csv", self.progress.history)
 
-    def restore(self):
+    def restore(self) -> bool:
         """Take up the newest good checkpoint; False if there is none."""
         if not self.progress.restore():
             return False
@@ -160,13 +172,12 @@ class Run:
 
     # --- training
 
-    def fit(self, batches, tensorboard=False):
+    def fit(self, batches: dict[str, Any], tensorboard: bool = False) -> None:
         """Train to the end.
 
         Raises:
             Stopped: saying why it did not get there.
         """
-        import keras
 
         from spectral_keras.memory import is_out_of_memory
         from spectral_keras.training.non_finite import NonFiniteLossError
@@ -216,7 +227,7 @@ class Run:
             return {}
         return {key: stored[key] for key in ("attacks", "corruptions") if key in stored}
 
-    def evaluate(self, keras, test):
+    def evaluate(self, keras: types.ModuleType, test: Batches) -> dict[str, Any]:
         """Accuracy and loss of best.keras on the test set: result.json and curves.png.
 
         Raises:
@@ -237,41 +248,22 @@ class Run:
             if broken is None:
                 raise
             raise CommandError(f"{broken}; --resume evaluates again") from broken
-        if not math.isfinite(scores["loss"]):
-            raise Stopped(
-                f"the loss on the test images is {scores['loss']}: training diverged; try a lower "
-                "--learning-rate or --precision float32"
-            )
-        history = self.progress.history
-        result = {
+        own = {
             "model": self.options.model,
-            "dataset": self.data.name,
-            "test_accuracy": round(float(scores["accuracy"]), 6),
-            "test_error_percent": round(100 * (1 - float(scores["accuracy"])), 4),
-            "test_loss": float(scores["loss"]),
             **views,
-            "validation_accuracy": self.best.score,
             "validation_images": self.validation_images,
-            "best_epoch": self.best.epoch,
-            "epochs": len(history),
             "stopped_early": self.progress.stopped_early,
             "parameters": self.classifier.count_params(),
             "multiply_accumulates": count_macs(self.classifier),
-            "images": {
-                "training": len(self.data.y_train),
-                "validation": len(self.data.y_validation),
-                "test": len(self.data.y_test),
-            },
-            "seconds": round(sum(row["seconds"] for row in history), 1),
-            "images_per_second": statistics.median(row["images_per_second"] for row in history),
-            "precision": self.options.precision,
             "jit": bool(getattr(self.model, "jit_compile", False)),
             **self.devices.describe(),
-            "seed": self.options.seed,
-            "command": self.command,
-            "history_sha256": file_hash(self.folder / "history.csv"),
+            **self._evaluations(),
         }
-        result = write_result(self.folder / "result.json", result, self._evaluations())
+        history = self.progress.history
+        result = write_result(
+            self.folder, own, options=self.options, data=self.data, history=history,
+            best=self.best, scores=scores, command=self.command,
+        )  # fmt: skip
         draw_curves(
             self.folder / "curves.png",
             history,
@@ -285,8 +277,6 @@ class Run:
 
 def _evaluate_views(model, test, tta):
     """The accuracy of the mean logits of each image and of its mirror image, for result.json."""
-    import keras
-
     width = -2 if keras.config.image_data_format() == "channels_last" else -1
     right = 0
     for index in range(len(test)):
@@ -300,7 +290,7 @@ def _evaluate_views(model, test, tta):
     return {"test_accuracy_tta": round(right / total, 6), "tta": tta}
 
 
-def free_options(options):
+def free_options(options: TrainOptions) -> set[str]:
     """Names of the options that may differ between a run and its continuation."""
     return options.free() | ({"epochs"} if options.schedule in _OPEN_ENDED else set())
 

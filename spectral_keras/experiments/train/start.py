@@ -1,10 +1,14 @@
 """Training that starts from weights: of a preset, a `.keras` file or the folder of a run."""
 
 import difflib
+import os
 import pathlib
+from typing import Any
+
+import keras
 
 from spectral_keras.experiments.command import CommandError
-from spectral_keras.experiments.folder import file_hash
+from spectral_keras.experiments.folder import WorkFolder, file_hash
 from spectral_keras.experiments.saved_models import find_preset, load_model, no_model
 
 __all__ = ["StartingWeights", "freeze"]
@@ -23,8 +27,9 @@ class StartingWeights:
         CommandError: if there is nothing of that name.
     """
 
-    def __init__(self, given):
-        self.given, self.head = str(given), None
+    def __init__(self, given: str | os.PathLike):
+        self.given = str(given)
+        self.head: list[str] | None = None
         self._preset = find_preset(given)
         self.path = pathlib.Path(given)
         if self._preset is not None:
@@ -35,7 +40,7 @@ class StartingWeights:
             raise no_model(self.path)
         self.sha256 = file_hash(self.path)
 
-    def load_into(self, classifier):
+    def load_into(self, classifier: keras.Model) -> None:
         """Give a network these weights; a new head where the number of classes is another.
 
         Raises:
@@ -59,11 +64,11 @@ class StartingWeights:
         text = f"weights of {self.given} (SHA-256 {self.sha256[:12]}...)"
         return text if not self.head else f"{text}, new head {', '.join(self.head)}"
 
-    def describe(self):
+    def describe(self) -> dict[str, Any]:
         """What config.json says of them."""
         return {"given": self.given, "sha256": self.sha256, "new_head": self.head}
 
-    def check_resumed(self, folder):
+    def check_resumed(self, folder: WorkFolder) -> None:
         """Refuse to continue a run that was begun with other weights under that name."""
         stored = (folder.manifest().get("weights") or {}).get("sha256", self.sha256)
         if stored != self.sha256:
@@ -73,7 +78,7 @@ class StartingWeights:
             )
 
 
-def freeze(classifier, name):
+def freeze(classifier: keras.Model, name: str) -> None:
     """Keep the weights of a layer and of all layers before it as they are.
 
     Before it are those that `classifier.layers` lists before it, which `summary()` shows.  Batch

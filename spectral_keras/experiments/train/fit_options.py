@@ -1,0 +1,107 @@
+"""The options that the training of any model has."""
+
+import dataclasses
+from typing import Literal
+
+from spectral_keras.experiments.options import (
+    SEEDS,
+    Options,
+    number,
+    option,
+    path,
+    true_false_auto,
+)
+
+__all__ = ["FitOptions"]
+
+DATA, TRAINING = "data", "training"
+AUGMENT = (
+    "none, crop_flip, mirror_crop_flip, report (translation, reflection, HSV), or a list such as "
+    "translate,flip,hsv,cutout or reflect_crop,alternating_flip"
+)
+
+
+@dataclasses.dataclass(kw_only=True)
+class FitOptions(Options):
+    """Data, batches, number of epochs, precision and seed, of a model that says the rest itself.
+
+    Args:
+        **options: see `python -m models.NAME --help-all`.
+
+    Raises:
+        CommandError: for a value that the command line would refuse.
+
+    Example:
+
+    >>> from spectral_keras.experiments.train.fit_options import FitOptions
+    >>> FitOptions(dataset="cifar10", epochs=5).batch_size
+    128
+    """
+
+    dataset: str = option(
+        "digits",
+        "digits (embedded), cifar10, cifar100, any TFDS image classification set, an .npz file or "
+        "a folder of class folders",
+        group=DATA,
+    )
+    data_dir: str | None = option(
+        None,
+        "folder of the TFDS data sets, or of NAME.npz files",
+        kind=path,
+        group=DATA,
+        shown="TFDS' own",
+        free=True,
+    )
+    limit: int | None = option(
+        None, "train on this many images (validation included)", kind=number(int, 1), group=DATA
+    )
+    image_size: int | None = option(
+        None, "resize images to this many pixels a side",
+        kind=number(int, 4, high=4096, high_open=False), group=DATA,
+    )  # fmt: skip
+    grayscale: bool = option(False, "turn the images grey", kind="flag", group=DATA)
+    validation_fraction: float = option(
+        0.1,
+        "share of the training set that is held out to choose the best epoch",
+        kind=number(float, 0, high=1),
+        group=DATA,
+    )
+    augment: str = option("none", AUGMENT, group=DATA)
+    workers: int = option(
+        1, "threads for batches; those of a streamed set decode its images",
+        kind=number(int, 0, high=1024, high_open=False), group=DATA, free=True,
+    )  # fmt: skip
+    stream: bool | Literal["auto"] = option(
+        "auto",
+        "leave the images of a folder or a TFDS set in their files; auto: where, decoded, they "
+        "would take more than a quarter of the free memory",
+        kind=true_false_auto,
+        group=DATA,
+        free=True,
+        special=True,
+    )
+    shuffle_buffer: int | None = option(
+        None,
+        "shuffle the files and within N neighbouring images, for slow disks (default: over the "
+        "whole training set)",
+        kind=number(int, 1),
+        group=DATA,
+        special=True,
+    )
+
+    epochs: int = option(20, "", kind=number(int, 1), group=TRAINING)
+    batch_size: int = option(128, "", kind=number(int, 1), group=TRAINING)
+    precision: str = option(
+        "float32",
+        "auto: the fastest that is safe here, bfloat16 where the hardware has it",
+        choices=("float32", "bfloat16", "float16", "float64", "auto"),
+        group=TRAINING,
+    )
+    seed: int = option(
+        0, "of weights, order and augmentation", kind=number(int, 0, high=SEEDS), group=TRAINING
+    )
+
+    @classmethod
+    def single(cls) -> set[str]:
+        """Names of what belongs to one training, not to the trials of a search."""
+        return {name for name, spec in cls.specs().items() if spec.single}
