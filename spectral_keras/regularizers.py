@@ -14,8 +14,8 @@ __all__ = ["InverseStride"]
 class InverseStride(keras.regularizers.Regularizer):
     """rate / (s_h s_w): the share of a map that the strides of a `DiffStride` keep.
 
-    Over the layers of a network the penalties add up to the computation that is left (Riad et al.
-    2022, arXiv 2202.01653, section 2.4); a larger rate trades accuracy for larger strides.
+    The penalty on computation of Riad et al. 2022 (arXiv 2202.01653), for one layer: summed over
+    the layers it trades accuracy for larger strides.
 
     Args:
         rate: number of at least 0.

@@ -29,8 +29,8 @@ class GlobalFilter2D(NamedChoices, keras.layers.Layer):
     over height and width: a circular convolution of each channel with a kernel as large as the
     image, which mixes the tokens of GFNet (Rao et al. 2021, arXiv 2107.00645).  Images of another
     size than the filter's are filtered with the filter of the same frequencies in periods an image
-    (`spectral_keras.ops.transfer`), so that filtering commutes with spectral resizing; GFNet
-    interpolates K bilinearly, which moves its frequencies.
+    (`spectral_keras.ops.transfer`), so that filtering commutes with spectral resizing; GFNet's code
+    interpolates K as an image, which moves its frequencies.
 
     Args:
         size: (height, width) of the images that the filter has its weights for, an integer, or None
