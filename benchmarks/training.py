@@ -66,7 +66,10 @@ def main(arguments=None):
                 "processes": frameworks,
                 "rows": rows,
             }
-            harness.write_results(options.output, "training", arguments, content)
+            # The name of the interpreter alone: its folder is this machine's.
+            words = sys.argv[1:] if arguments is None else arguments
+            words = [pathlib.Path(w).name if w == options.pytorch else w for w in words]
+            harness.write_results(options.output, "training", words, content)
     return 0
 
 

@@ -391,6 +391,12 @@ def _milliseconds(benchmark):
     return {(row["case"], row["way"]): row["milliseconds"] for row in rows}
 
 
+def _training_row(row):
+    """How the row of the page begins for a row of training.json."""
+    width = "" if row["width"] == 1 else f", width {row['width']:g}"
+    return f"| `{row['network']}`{width}, {row['precision']} |"
+
+
 def _speeds():
     """Start of a table row of the page on speed -> the numbers in it, from the benchmarks."""
     layers, attacks = _milliseconds("layers"), _milliseconds("attacks")
@@ -424,7 +430,12 @@ def _speeds():
     dropout = "spectral pooling with frequency dropout 32->27"
     mask, step = "mask 32x32x64", "deep_spectral step float32"
     usual_mask = "usual way (fft2d, multiply, ifft2d, real)"
+    training = {
+        _training_row(row): [f"{row['cpu_speedup']:.2f}x"]
+        for row in _json("benchmarks/results/training.json")["rows"]
+    }
     return {
+        **training,
         "| `SpectralPool` [128,32,32,96] to 16x16": pooling("spectral pooling 32->16"),
         "| `SpectralPool` [128,32,32,96] to 27x27": pooling("spectral pooling 32->27"),
         "| the same with frequency": pooling(dropout, "SpectralPool(frequency_dropout=0.3)"),
