@@ -8,10 +8,11 @@ scale after each, the maximum over the last maps and a linear layer scaled by 1/
 start as the identity of their inputs, Dirac's kernels, in as many filters as there are inputs.
 
 What is ours.  The pooling: the maximum over each 2x2 window at every position, and spectral pooling
-in place of the stride, as Zhang 2019 (arXiv 1904.11486) blurs before a stride: it learns as fast as
-max pooling, has no aliasing but that of the maximum, and can leave maps of any size.  A linear
-pooling alone follows the activation, since between two convolutions it would be a strided
-convolution and no more; it learns far more slowly at first.  The activation: SiLU, which costs less
+in place of the stride, as Zhang 2019 (arXiv 1904.11486) blurs before a stride: it has no aliasing
+but that of the maximum, and can leave maps of any size.  A linear pooling alone follows the
+activation, since between two convolutions it would be a strided convolution and no more.  In two
+epochs with half of the filters, one seed, on 5 000 held-out images of CIFAR-10: 82.2 % with both,
+80.8 % with spectral pooling alone, 82.4 % with max pooling.  The activation: SiLU, which costs less
 than half of the exact GELU on a CPU.  The whitening convolution has no bias.
 """
 
