@@ -12,7 +12,7 @@ from spectral_keras.data import arrays
 from spectral_keras.data.decode import MODES, decode, described
 from spectral_keras.data.errors import DataError, DataWarning
 from spectral_keras.data.files import UnsafeFileError, read_regular
-from spectral_keras.data.streamed import StreamedImages, different_sizes, streams
+from spectral_keras.data.streamed import StreamedImages, check_sizes, streams
 
 __all__ = ["is_class_folder", "load_folder"]
 
@@ -66,7 +66,7 @@ def load_folder(
     images = StreamedImages(source, shape, np.arange(len(files)))
     streamed, how = streams(stream, stream_above, len(files), shape)
     if streamed and image_size is None:
-        source.check_some(shape)
+        check_sizes(source, len(files), shape)
     parts = [slice(len(train_files)), slice(len(train_files), None)]
     x_train, x_test = (
         images.subset(part) if streamed else np.asarray(images.subset(part)) for part in parts
@@ -257,10 +257,3 @@ class _Files:
             raise DataError(
                 f"the image {file} cannot be read ({described(error)}): repair or remove it"
             ) from error
-
-    def check_some(self, shape, count=32):
-        """Refuse different sizes before a training, as far as some of the images show them."""
-        for index in np.unique(np.linspace(0, len(self.files) - 1, count).astype(int)):
-            found = self.decode(index).shape
-            if found != shape:
-                raise different_sizes(self, index, found, shape)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from spectral_keras.data import arrays
 from spectral_keras.data.errors import DataError
 
-__all__ = ["StreamedImages", "available_memory", "different_sizes", "streams"]
+__all__ = ["StreamedImages", "available_memory", "check_sizes", "streams"]
 
 SHARE = 4  # auto streams what would fill more than 1 / SHARE of the memory that is free
 # Images a task of the decoding threads, of many: enough to hide the price of a task.
@@ -156,11 +156,11 @@ class StreamedImages:
         for target, index in zip(result, chosen, strict=True):
             image = self.source.decode(index)
             if image.shape != target.shape:
-                raise different_sizes(self.source, index, image.shape, target.shape)
+                raise _different_sizes(self.source, index, image.shape, target.shape)
             target[...] = image
 
 
-def different_sizes(
+def _different_sizes(
     source: Source, index: int, shape: Sequence[int], others: Sequence[int]
 ) -> DataError:
     """The DataError of an image that is not as large as the others."""
@@ -169,6 +169,14 @@ def different_sizes(
         f"the images of {source.name} have different sizes ({source.describe(index)} is "
         f"{sizes[0]}, others are {sizes[1]}): give image_size to resize them all"
     )
+
+
+def check_sizes(source: Source, count: int, shape: Sequence[int], some: int = 32) -> None:
+    """Refuse different sizes before a training, as far as some of the images show them."""
+    for index in np.unique(np.linspace(0, count - 1, some).astype(int)):
+        found = source.decode(index).shape
+        if found != shape:
+            raise _different_sizes(source, index, found, shape)
 
 
 def streams(
