@@ -52,6 +52,7 @@ SLOW = (
     "test_distribution.py",
     "test_documentation.py",
     "test_export.py",
+    "test_memory.py",
     "test_untrusted_files.py",
 )
 

@@ -9,6 +9,8 @@ from spectral_keras.analysis.masks import learn_mask
 from spectral_keras.analysis.statistics import band_recovery
 from spectral_keras.data.planted import planted_bands, planted_images
 
+pytestmark = pytest.mark.slow  # it trains
+
 
 @pytest.fixture(scope="module")
 def learned():

@@ -195,6 +195,7 @@ print("equal")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="tf.distribute")
 def test_two_replicas_train_as_one_device_does():
     """With the auxiliary task: both losses and the weights, at the same global batch."""
