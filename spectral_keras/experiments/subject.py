@@ -1,6 +1,7 @@
 """What `evaluate` and `explain` are about: a saved classifier, and the data that go with it."""
 
 import dataclasses
+import operator
 import pathlib
 import zipfile
 from typing import Any
@@ -134,7 +135,9 @@ class Subject:
             )
         except ValueError as error:
             raise CommandError(str(error)) from error
-        if self._class_names is not None and not _same_classes(data.class_names, self._class_names):
+        # A card may name the classes that the data set only numbers.
+        same = operator.eq if self.preset is None else _same_classes
+        if self._class_names is not None and not same(data.class_names, self._class_names):
             raise CommandError(
                 f"{options.dataset} has other classes than the run was trained with: is it the "
                 "same data set?"
@@ -211,7 +214,7 @@ def _check_file(path):
 
 
 def _same_classes(names, others):
-    """Whether these are the same classes; a data set without names numbers them."""
+    """Whether these are the same classes, where either side may number them only."""
     numbers = [str(number) for number in range(len(names))]
     return names == others or (len(names) == len(others) and numbers in (names, others))
 
