@@ -23,7 +23,7 @@ import types
 
 from figures import _figure
 from figures._runs import is_of
-from spectral_keras.experiments.command import CommandError, Stopped, report_end
+from spectral_keras.experiments.command import CommandError, Stopped, note_interruption, report_end
 from spectral_keras.experiments.folder import check_output, read_json
 from spectral_keras.experiments.options import Options, number, option, path
 from spectral_keras.experiments.train.options import TrainOptions
@@ -84,6 +84,7 @@ def main(argv=None):
             _set_alarm(options.hours)
             run(queue, options)
     except TimeIsOver:
+        note_interruption()
         print("figures.run: the time is over; the same command continues", flush=True)
     except (CommandError, Stopped, OSError, KeyboardInterrupt) as error:
         status = report_end("figures.run", error, "the same command continues")

@@ -31,7 +31,7 @@ _INSTALLED_NAMES = {
     "tuning.search": "search",
     "tuning.retrain": "retrain",
 }
-_installed = False
+_installed = _interrupted = False
 
 # Lines that TensorFlow writes at every start and that call for nothing.  Whatever else it writes, a
 # GPU library that cannot be loaded above all, reaches the user.
@@ -115,11 +115,17 @@ def launch(
         if isinstance(error, ModuleNotFoundError) and "KERAS_BACKEND" not in str(error):
             raise
         status = report_end(program(name or module), error)
-        if isinstance(error, KeyboardInterrupt):
-            # Threads of a backend that was interrupted at its start may never end.
-            sys.stderr.flush()
-            os._exit(status)
-    sys.exit(close_streams(status))
+    status = close_streams(status)
+    if _interrupted:
+        # Threads of a backend that was interrupted, at its start or in a step, may never end.
+        os._exit(status or 0)
+    sys.exit(status)
+
+
+def note_interruption():
+    """Let this process end without waiting for threads: what they work for is given up."""
+    global _interrupted
+    _interrupted = True
 
 
 class _Stream:
@@ -231,6 +237,7 @@ def report_end(prog: str, error: BaseException, advice: str = "") -> int:
     """
     tail = f"; {advice}" if advice else ""
     if isinstance(error, KeyboardInterrupt):
+        note_interruption()
         print(f"\n{prog}: interrupted{tail}", file=sys.stderr)
         return TERMINATED if isinstance(error, Terminated) else INTERRUPTED
     line = " ".join(str(error).split())

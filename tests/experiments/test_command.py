@@ -132,3 +132,33 @@ def test_retracing_is_no_news_of_a_command(kind):
     )
     assert "another warning" in done.stderr
     assert ("retracing" in done.stderr) == (kind == "program")
+
+
+INTERRUPTED = """
+import threading
+import time
+
+from spectral_keras.experiments import command
+
+
+def main():
+    threading.Thread(target=time.sleep, args=(600,)).start()
+    return command.report_end("program", KeyboardInterrupt())
+
+
+command.launch("__main__")
+"""
+
+
+@pytest.mark.slow
+def test_an_interrupted_command_waits_for_no_thread():
+    """A backend's thread that serves a step that was given up may never end."""
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED],
+        cwd=ROOT,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (130, "program: interrupted")
