@@ -49,6 +49,7 @@ SLOW = (
     "models",
     "tuning",
     "test_bad_commands.py",
+    "test_defaults.py",
     "test_distribution.py",
     "test_documentation.py",
     "test_export.py",

@@ -85,6 +85,7 @@ def only_new_objects():
     gc.unfreeze()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_no_graph_stays_in_memory(name, only_new_objects):
     import tensorflow as tf
