@@ -47,7 +47,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
     >>> from spectral_keras.layers import BatchNormalization
     >>> layer = BatchNormalization(momentum=0.9, epsilon=1e-5)
     >>> layer(keras.random.normal((8, 4, 4, 16)), training=True).shape[1:]
-    (4, 4, 16)
+    TensorShape([4, 4, 16])
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:

@@ -63,11 +63,15 @@ def network():
     return model
 
 
+def _collect():
+    for _ in range(3):  # the first pass only runs the finalizers of TensorFlow's functions
+        gc.collect()
+
+
 def _graphs():
     import tensorflow as tf
 
-    for _ in range(3):  # the first pass only runs the finalizers of TensorFlow's functions
-        gc.collect()
+    _collect()
     return sum(isinstance(item, tf.Graph) for item in gc.get_objects())
 
 
@@ -86,7 +90,7 @@ def test_models_and_graphs_go(name):
     run(2)
     assert _graphs() == before
     keras.backend.clear_session()
-    gc.collect()
+    _collect()
     assert not any(reference() for reference in references)
 
 

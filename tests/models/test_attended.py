@@ -26,6 +26,7 @@ FIRST = {
     "deep_spectral": "conv1",
     "spectral_pool_cnn": "conv1",
     "fourier_cnn": "conv1a",
+    "quick_spectral": "whiten",
     "resnet18": "stem_bn",
     "resnext29": "stem_bn",
     "googlenet": "stem_bn",

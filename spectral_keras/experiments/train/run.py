@@ -254,7 +254,7 @@ class Run:
             "validation_images": self.validation_images,
             "stopped_early": self.progress.stopped_early,
             "parameters": self.classifier.count_params(),
-            "multiply_accumulates": count_macs(self.classifier),
+            "multiply_accumulates": _macs(self.classifier),
             "jit": bool(getattr(self.model, "jit_compile", False)),
             **self.devices.describe(),
             **self._evaluations(),
@@ -301,3 +301,11 @@ def _data_error(batches):
 
     errors = [part.error for part in batches.values() if part is not None]
     return next((error for error in errors if isinstance(error, DataError)), None)
+
+
+def _macs(model):
+    """Multiply-accumulates for one image, None where a layer's work is not known."""
+    try:
+        return count_macs(model)
+    except ValueError:
+        return None
