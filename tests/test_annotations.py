@@ -128,3 +128,16 @@ class Thing:
     }  # fmt: skip
     short = f'def short():\n    """One.\n\n    Two.\n    """\n{body.rpartition("    a")[0]}'
     assert too_large(short) == {}
+
+
+def test_what_is_traced_annotates_no_local_name():
+    """AutoGraph gives such a function up, with a warning, and keeps what it was called with."""
+    found = []
+    for folder in ("attacks", "classifiers", "layers", "ops", "training"):
+        for path in sorted((LIBRARY / folder).rglob("*.py")):
+            for name, function in _functions(ast.parse(path.read_text())):
+                cached = any("lru_cache" in ast.unparse(each) for each in function.decorator_list)
+                names = [node for node in ast.walk(function) if isinstance(node, ast.AnnAssign)]
+                if any(isinstance(node.target, ast.Name) for node in names) and not cached:
+                    found.append(f"{path.name}: {name}")
+    assert found == []

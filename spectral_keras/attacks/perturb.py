@@ -82,14 +82,7 @@ def perturb(
     with _constant_weights(model) if is_layer else contextlib.nullcontext():
         logits_of = logits_function(model, attack.from_logits)[0] if is_layer else model
         y = _labels(logits_of, x, y)
-        if attack.norm == "inf":
-            low, high = x - eps, x + eps
-            if attack.clip is not None:
-                low, high = ops.maximum(low, attack.clip[0]), ops.minimum(high, attack.clip[1])
-            ball: tuple[Any, ...] = low, high
-        else:
-            low, high = attack.clip or (float("-inf"), float("inf"))
-            ball = x, eps, (low, high)
+        low, high, ball = _ball(x, eps, attack)
         images = ops.clip(start, low, high)
 
         def step(_, images):
@@ -142,6 +135,17 @@ def _labels(logits_of, x, y):
     if len(y.shape) == 2 and y.shape[-1] != 1:
         y = ops.argmax(y, axis=-1)
     return ops.cast(ops.reshape(y, (-1,)), "int32")
+
+
+def _ball(x, eps, attack):
+    """(lowest, highest) values of an image, and the ball as `attack_step` takes it."""
+    if attack.norm != "inf":
+        low, high = attack.clip or (float("-inf"), float("inf"))
+        return low, high, (x, eps, (low, high))
+    low, high = x - eps, x + eps
+    if attack.clip is not None:
+        low, high = ops.maximum(low, attack.clip[0]), ops.minimum(high, attack.clip[1])
+    return low, high, (low, high)
 
 
 def _start(x, eps, norm, seed):

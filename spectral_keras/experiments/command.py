@@ -122,7 +122,7 @@ def launch(
     sys.exit(status)
 
 
-def note_interruption():
+def note_interruption() -> None:
     """Let this process end without waiting for threads: what they work for is given up."""
     global _interrupted
     _interrupted = True
