@@ -118,7 +118,7 @@ def launch(
     status = close_streams(status)
     if _interrupted:
         # Threads of a backend that was interrupted, at its start or in a step, may never end.
-        os._exit(status or 0)
+        os._exit(int(status or 0))
     sys.exit(status)
 
 
