@@ -44,6 +44,7 @@ def test_verbosity_of_keras(monkeypatch, terminal, expected):
     assert verbosity() == expected
 
 
-def test_without_a_standard_output_it_shows_nothing(monkeypatch):
+def test_without_a_standard_output_it_shows_nothing(monkeypatch, capfd):
     monkeypatch.setattr("sys.stdout", None)
     work("3 of 3")
+    assert capfd.readouterr() == ("", "")
