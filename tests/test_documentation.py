@@ -431,7 +431,7 @@ def _speeds():
     mask, step = "mask 32x32x64", "deep_spectral step float32"
     usual_mask = "usual way (fft2d, multiply, ifft2d, real)"
     training = {
-        _training_row(row): [f"{row['cpu_speedup']:.2f}x"]
+        _training_row(row): [f"{row['speedup']:.2f}x"]
         for row in _json("benchmarks/results/training.json")["rows"]
     }
     return {
