@@ -157,7 +157,7 @@ def resize(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         return images
     from PIL import Image
 
-    result = np.empty((len(images), height, width, images.shape[-1]), np.uint8)
+    result = allocate(len(images), (height, width, images.shape[-1]), "resized")
     # Pillow takes RGB at once, and any other number of channels one by one.
     parts = [slice(None)] if images.shape[-1] == 3 else range(images.shape[-1])
     for source, target in zip(images, result, strict=True):

@@ -198,10 +198,10 @@ def beside(model: str, ending: str) -> pathlib.Path:
 
 
 def build_preset(preset: Any, num_classes: int | None = None) -> Any:
-    """The network of a `Preset`; a `CommandError` if its files are damaged."""
+    """The network of a `Preset`; a `CommandError` if its files are damaged or ask for too much."""
     try:
         return preset.build(num_classes)
-    except ValueError as error:
+    except (ValueError, MemoryError) as error:
         raise CommandError(str(error)) from error
 
 

@@ -27,6 +27,8 @@ from spectral_keras.windows import Ramp
 
 __all__ = ["DiffStride"]
 
+_WHY = ' for output_size="initial", which follows from it: give a number, a pair or None'
+
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
 class DiffStride(NamedChoices, keras.layers.Layer):
@@ -121,7 +123,7 @@ class DiffStride(NamedChoices, keras.layers.Layer):
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         if self.output_size == "initial":
-            size = static_spatial_shape(input_shape, self.data_format, "DiffStride")
+            size = static_spatial_shape(input_shape, self.data_format, "DiffStride", _WHY)
             self._output_size = self._learned_size(np.asarray(self._initial, "float32"), size)
         self._sizes(input_shape)
         self._input_size = spatial_shape(input_shape, self.data_format, "DiffStride")
@@ -216,7 +218,7 @@ class DiffStride(NamedChoices, keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
         if self.output_size == "initial" and self._output_size is None:
-            size = static_spatial_shape(input_shape, self.data_format, "DiffStride")
+            size = static_spatial_shape(input_shape, self.data_format, "DiffStride", _WHY)
             output_size = self._learned_size(np.asarray(self._initial, "float32"), size)
         else:
             output_size = self._sizes(input_shape)

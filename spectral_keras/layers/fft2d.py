@@ -78,7 +78,7 @@ class FFT2D(NamedChoices, keras.layers.Layer):
         self.built = True
 
     def call(self, inputs: Any) -> Any:
-        real, imag = inputs if isinstance(inputs, (list, tuple)) else (inputs, None)
+        real, imag = (*inputs, None)[:2] if isinstance(inputs, (list, tuple)) else (inputs, None)
         check_float_images(real, type(self).__name__)
         return dft_pair(real, imag, self._inverse, self.norm, self.implementation, self.data_format)
 

@@ -19,6 +19,8 @@ from spectral_keras.ops.validation import (
 
 __all__ = ["GlobalFilter2D"]
 
+_WHY = ": the filter has a weight for each frequency, and which there are depends on it"
+
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
 class GlobalFilter2D(NamedChoices, keras.layers.Layer):
@@ -94,7 +96,7 @@ class GlobalFilter2D(NamedChoices, keras.layers.Layer):
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         axis = 3 if self.data_format == "channels_last" else 1
-        size = static_spatial_shape(input_shape, self.data_format, "GlobalFilter2D")
+        size = static_spatial_shape(input_shape, self.data_format, "GlobalFilter2D", _WHY)
         channels = input_shape[axis]
         if channels is None:
             raise ValueError(
@@ -114,7 +116,7 @@ class GlobalFilter2D(NamedChoices, keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         check_float_images(inputs, "GlobalFilter2D")
-        size = static_spatial_shape(inputs.shape, self.data_format, "GlobalFilter2D")
+        size = static_spatial_shape(inputs.shape, self.data_format, "GlobalFilter2D", _WHY)
         kernel = transfer(keras.ops.convert_to_tensor(self.kernel), self._size, size, half=True)
         return apply_filter(inputs, kernel, self.implementation, self.data_format)
 

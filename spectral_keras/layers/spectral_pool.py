@@ -173,7 +173,7 @@ class SpectralPool(NamedChoices, keras.layers.Layer):
         """(height, width) of input and output, checked."""
         name = type(self).__name__
         if self.nyquist in CROP_RULES:
-            why = f' for nyquist="{self.nyquist}", a plain crop'
+            why = f' for nyquist="{self.nyquist}", a plain crop by matrices made for one size'
             size = static_spatial_shape(input_shape, self.data_format, name, why)
         else:
             size = spatial_shape(input_shape, self.data_format, name)
@@ -191,7 +191,7 @@ class SpectralPool(NamedChoices, keras.layers.Layer):
         return size, output_size
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        check_float_images(inputs, "SpectralPool")
+        check_float_images(inputs, type(self).__name__)
         _, output_size = self._sizes(inputs.shape)
         if None in output_size:
             size = sizes_of(inputs, self.data_format)

@@ -63,7 +63,7 @@ def _spatial_convolution(filters, kernel_size, arguments):
 
 def scaled(width: float, *sizes: int) -> list[int]:
     """Numbers of filters or units times the width multiplier, rounded, at least 1."""
-    check_number("width", width, 0, low_open=True)
+    check_number("width", width, 0, 1e6, low_open=True)
     return [max(1, round(width * size)) for size in sizes]
 
 

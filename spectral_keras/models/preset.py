@@ -1,5 +1,6 @@
 """Presets: networks of the zoo with their weights, by name or from a folder."""
 
+import contextlib
 import difflib
 import functools
 import json
@@ -14,7 +15,9 @@ import numpy as np
 from spectral_keras.data.checksums import without_checksum
 from spectral_keras.data.files import read_regular
 from spectral_keras.models import registry
+from spectral_keras.models.weight_limit import weights_within
 from spectral_keras.models.weights import assign_weights, read_weights
+from spectral_keras.ops.validation import described
 
 __all__ = ["PRESETS", "Preset", "from_preset", "presets"]
 
@@ -23,6 +26,8 @@ WHAT = "preset of spectral_keras"
 # The presets that this library brings: one folder each.
 PRESETS = pathlib.Path(__file__).parent / "presets"
 _LARGEST_JSON = 2**24
+# What images may have, as `--image-size`: matrices of spectral poolings grow with its square.
+_LARGEST_SIDE = 4096
 
 
 class Preset:
@@ -72,13 +77,24 @@ class Preset:
             file = str(config["weights"]["file"])
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{self.folder / CONFIG} is not of a preset: {error!r}") from None
-        if self.network not in registry.names():
-            raise ValueError(f"{self.folder / CONFIG} is of an unknown network {self.network!r}")
         self.weights_path = self.folder / file
         self.num_classes = len(self.class_names)
+        self._check()
 
     def __repr__(self) -> str:
         return f"Preset({str(self.folder)!r})"
+
+    def _check(self):
+        """The config may be anybody's, and ask for anything."""
+        where = f"{self.folder / CONFIG} is of"
+        if self.network not in registry.names():
+            raise ValueError(f"{where} an unknown network {described(self.network)}")
+        for option in self.options.keys() - registry.options(self.network).keys():
+            raise ValueError(f"{where} an unknown option {described(option)} of {self.network}")
+        if not all(type(n) is int and 0 < n <= _LARGEST_SIDE for n in self.input_shape):
+            raise ValueError(f"{where} images of the shape {described(self.input_shape)}")
+        if self.num_classes < 2:
+            raise ValueError(f"{where} {self.num_classes} classes: a classifier has two at least")
 
     def _json(self, name):
         path = self.folder / name
@@ -114,13 +130,33 @@ class Preset:
         """The network, see `from_preset`."""
         classes = self.num_classes if num_classes is None else num_classes
         shape = self.input_shape if input_shape is None else input_shape
-        model = registry.build(self.network, shape, classes, **self.options)
-        if load_weights:
-            try:
-                assign_weights(model, self.weights(), (self.num_classes, classes))
-            except ValueError as error:
-                raise ValueError(f"preset {self.name}: {error}") from None
-        return model
+        try:
+            if not load_weights:
+                return registry.build(self.network, shape, classes, **self.options)
+            arrays = self.weights()
+            with self._within(arrays, classes):
+                model = registry.build(self.network, shape, classes, **self.options)
+            assign_weights(model, arrays, (self.num_classes, classes))
+            return model
+        except MemoryError:
+            raise
+        except Exception as error:  # whatever an option of the wrong kind leads to
+            text = " ".join(str(error).split())
+            raise ValueError(f"preset {self.name}: {text}") from error
+
+    def _within(self, arrays, classes):
+        """Stops the building of a network that has more weights than there are."""
+        count = sum(array.size for array in arrays.values())
+        # All of them may be the head's.  What is a little too much is named by `assign_weights`.
+        limit = 2 * count * max(classes, self.num_classes) // self.num_classes + 2**22
+
+        def error(_):
+            return ValueError(
+                f"the network has more weights than the {count:,} of the file: they are of "
+                "another one"
+            )
+
+        return weights_within(limit, error)
 
 
 class _Presets(Mapping[str, dict[str, Any]]):
@@ -210,11 +246,12 @@ def _folder(name_or_folder):
     if text in presets():
         return PRESETS / text
     folder = pathlib.Path(text)
-    if (folder / CONFIG).is_file():
-        return folder
+    with contextlib.suppress(OSError):  # a name that is too long for one
+        if (folder / CONFIG).is_file():
+            return folder
     known = list(presets())
     near = difflib.get_close_matches(text, known, n=3, cutoff=0.4)
     hint = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(known)}"
     raise ValueError(
-        f"there is no preset {text!r}, nor a folder with a {CONFIG} of that name: {hint}"
+        f"there is no preset {described(text)}, nor a folder with a {CONFIG} of that name: {hint}"
     )

@@ -29,7 +29,7 @@ from spectral_keras.models.backbones import TAP, begin, channel_axis
 from spectral_keras.models.blocks import convolution, logits_dtype, scaled, spatial_size
 from spectral_keras.models.recipe import Recipe
 from spectral_keras.models.whitening import IMAGES, whitening_kernel
-from spectral_keras.ops.validation import check_choice
+from spectral_keras.ops.validation import check_choice, described
 
 FILTERS = (64, 256, 256)
 # Of the whitening convolution, and the share of a side that a pooling leaves.
@@ -154,7 +154,7 @@ def _sizes(size, sizes, pooling):
     ):
         raise ValueError(
             f"`sizes` must be {len(FILTERS)} sides, none larger than the one before, the first at "
-            f"most {min(size)}. Received: sizes={sizes}"
+            f"most {min(size)}. Received: sizes={described(sizes)}"
         )
     return [tuple(max(1, round(each * side / min(size))) for side in size) for each in sizes]
 

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from spectral_keras.models.recipe import Recipe
+from spectral_keras.models.weight_limit import fits_memory
 from spectral_keras.ops.validation import check_choice, check_positive_int
 
 # Network -> its module in this folder; a family shares one.
@@ -93,6 +94,7 @@ def build(
 
     Raises:
         ValueError: for an unknown name or option, or a bad value.
+        MemoryError: if the free memory does not hold the weights, before it is taken.
 
     Example:
 
@@ -116,4 +118,5 @@ def build(
     for side in input_shape:
         check_positive_int("input_shape", side)
     check_positive_int("num_classes", num_classes, minimum=2)
-    return factory(name)(input_shape, num_classes, **options_)
+    with fits_memory(2):  # the weights, and what an initializer works with
+        return factory(name)(input_shape, num_classes, **options_)

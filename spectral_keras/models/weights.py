@@ -9,6 +9,7 @@ weights give the same bytes, whatever wrote them: a SHA-256 says which weights t
 
 import hashlib
 import io
+import math
 import os
 import zipfile
 from collections.abc import Mapping
@@ -90,12 +91,7 @@ def read_weights(
         )
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
-                raise ValueError("a member is compressed")  # it could unpack to any size
-        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-    except MemoryError:
-        raise
+            arrays = {info.filename[:-4]: _array(archive, info) for info in archive.infolist()}
     except Exception as error:  # whatever the first bad byte leads to
         raise ValueError(f"{path} is no file of weights: {error}") from error
     for name, array in arrays.items():
@@ -104,6 +100,21 @@ def read_weights(
                 f"{path} is no file of weights: {name} holds other than finite numbers"
             )
     return arrays
+
+
+def _array(archive, info):
+    """An array of an .npz file, no larger than its bytes are, whatever its header says."""
+    if info.compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"{info.filename} is compressed")  # it could unpack to any size
+    if not info.filename.endswith(".npy"):
+        raise ValueError(f"{info.filename} is no array")
+    with archive.open(info) as file:
+        np.lib.format.read_magic(file)
+        shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
+        values = file.read()
+    if dtype.hasobject or len(values) != math.prod(shape) * dtype.itemsize:
+        raise ValueError(f"{info.filename} has other values than its header says")
+    return np.frombuffer(values, dtype).reshape(shape, order="F" if by_columns else "C")
 
 
 def assign_weights(
@@ -123,8 +134,8 @@ def assign_weights(
         Names of the weights of the head that kept their values.
 
     Raises:
-        ValueError: naming the first weight that is missing, left over or of another shape; the
-            model is as before then.
+        ValueError: naming the first weight that is missing, left over, of another shape or too
+            large for its dtype; the model is as before then.
     """
     weights = _variables(model)
     for names, others, text in (
@@ -135,10 +146,11 @@ def assign_weights(
         if odd:
             more = f" and {len(odd) - 1} more" if len(odd) > 1 else ""
             raise ValueError(f"the weights {text.format(odd[0] + more)}: they are of another one")
-    fresh = []
+    fresh, values = [], {}
     for name, weight in weights.items():
         have, want = tuple(arrays[name].shape), tuple(weight.shape)
         if have == want:
+            values[name] = _converted(name, arrays[name], weight)
             continue
         if not _of_classes(have, want, classes):
             raise ValueError(
@@ -146,10 +158,19 @@ def assign_weights(
                 "options of the network, or another size or number of channels of the images"
             )
         fresh.append(name)
-    for name, weight in weights.items():
-        if name not in fresh:
-            weight.assign(np.asarray(arrays[name]).astype(_numpy_dtype(weight)))
+    for name, value in values.items():
+        weights[name].assign(value)
     return fresh
+
+
+def _converted(name: str, array: Any, weight: Any) -> np.ndarray:
+    """The array in the dtype of a weight, where NumPy has none of it (bfloat16) in float32."""
+    dtype = weight.dtype if weight.dtype != "bfloat16" else "float32"
+    with np.errstate(over="ignore"):
+        value = np.asarray(array).astype(dtype)
+    if not np.isfinite(value).all():
+        raise ValueError(f"the weight {name} is not finite in {dtype}")
+    return value
 
 
 def _of_classes(have: tuple, want: tuple, classes: Any) -> bool:
@@ -157,8 +178,3 @@ def _of_classes(have: tuple, want: tuple, classes: Any) -> bool:
     if classes is None or len(have) != len(want):
         return False
     return [pair for pair in zip(have, want, strict=True) if pair[0] != pair[1]] == [classes]
-
-
-def _numpy_dtype(weight: Any) -> str:
-    """The weight's dtype, or where NumPy has none of it (bfloat16) the nearest that holds it."""
-    return weight.dtype if weight.dtype != "bfloat16" else "float32"

@@ -93,6 +93,18 @@ def test_why_a_size_is_needed():
         layers.FourierMask()(inputs)
     with pytest.raises(ValueError, match="FFTConv2D needs .* made for one size"):
         layers.FFTConv2D(4, 3, implementation="matmul")(inputs)
+    with pytest.raises(ValueError, match="GlobalFilter2D needs .*: the filter has a weight for"):
+        layers.GlobalFilter2D()(inputs)
+    with pytest.raises(ValueError, match='DiffStride needs .* for output_size="initial", which'):
+        layers.DiffStride(output_size="initial")(inputs)
+    with pytest.raises(ValueError, match="HartleySpectralPool needs .* made for one size"):
+        layers.HartleySpectralPool(4)(inputs)
+
+
+def test_a_list_of_one_is_an_image():
+    x = random_images((2, 4, 5, 3))
+    for one, other in zip(layers.FFT2D()([x]), layers.FFT2D()(x), strict=True):
+        np.testing.assert_array_equal(to_numpy(one), to_numpy(other))
 
 
 @pytest.mark.parametrize(("name", "arguments"), ALL)

@@ -130,7 +130,14 @@ class TestFromPreset:
             ({"weights": {"file": "../x.npz", "sha256": "0"}}, "cannot be read"),
             ({"weights": {"file": "model.weights.npz", "sha256": "0"}}, "SHA-256"),
             ({"options": {"width": 0.2}}, "has the shape"),
-            ({"options": {"colour": 3}}, "no option 'colour'"),
+            ({"options": {"colour": 3}}, "unknown option 'colour' of deep_spectral"),
+            ({"options": {"input_shape": [8, 8, 3]}}, "unknown option 'input_shape'"),
+            ({"options": {"width": 1e308}}, "`width` must be a number > 0 and <= 1000000"),
+            ({"network": "x" * 10**6}, r"network 'xxx.{,200}\.\.\.$"),
+            ({"network": "generic_cnn", "options": {"dense_units": 3}}, "not iterable"),
+            ({"class_names": []}, "is of 0 classes"),
+            ({"input_shape": [32.0, 32, 1]}, r"images of the shape \(32.0, 32, 1\)"),
+            ({"input_shape": [True, 32, 1]}, "images of the shape"),
             ({"network": "resnet18", "options": {}}, "of another one"),
         ],
     )
@@ -139,6 +146,40 @@ class TestFromPreset:
         (folder.parent / "x.npz").write_bytes(b"")
         with pytest.raises(ValueError, match=match):
             models.from_preset(folder)
+
+    @pytest.mark.parametrize(
+        ("values", "match"),
+        [
+            ({"options": {"width": 1e5}}, "has more weights than the 43,780 of the file"),
+            ({"class_names": ["a"] * 10**6}, "has more weights than the 43,780"),
+            ({"input_shape": [100_000, 100_000, 1]}, "images of the shape"),
+            ({"input_shape": [32, 32, 10**9]}, "images of the shape"),
+            (
+                {"network": "generic_cnn", "options": {"dense_units": [1] * 9999, "width": 0.01}},
+                "more than 2,000 arrays",
+            ),
+        ],
+        ids=["width", "classes", "size", "channels", "layers"],
+    )
+    def test_a_network_that_no_machine_holds_is_refused_before_it_is_built(
+        self, folder, monkeypatch, values, match
+    ):
+        # Each of them would take gigabytes: what is made here is counted.
+        made, variable = [], keras.Variable.__init__
+
+        def init(self, *args, **kwargs):
+            variable(self, *args, **kwargs)
+            made.append(int(np.prod(self.shape)))
+
+        monkeypatch.setattr(keras.Variable, "__init__", init)
+        change(folder / "config.json", **values)
+        with pytest.raises(ValueError, match=match) as caught:
+            models.from_preset(folder)
+        assert sum(made) < 2**23 and "\n" not in str(caught.value)
+
+    def test_a_name_too_long_for_a_file(self):
+        with pytest.raises(ValueError, match=r"no preset 'xxx.*\.\.\., nor a folder"):
+            models.from_preset("x" * 5000)
 
     def test_a_damaged_config(self, folder):
         path = folder / "config.json"
@@ -194,6 +235,41 @@ class TestWeightsFile:
         np.savez(file, x=array)
         with pytest.raises(ValueError, match="finite numbers"):
             read_weights(*self.write(tmp_path / "w.npz", file.getvalue()))
+
+    @pytest.mark.parametrize(
+        "shape", ["(1000000000000000,)", "(4000000000,)", "(-1,)", f"({2**62}, {2**62})"]
+    )
+    def test_headers_that_claim_more_than_there_is(self, tmp_path, shape):
+        text = f"{{'descr': '<f2', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("x.npy", b"\x93NUMPY\1\0\x76\0" + text.encode() + bytes(64))
+        with pytest.raises(ValueError, match="other values than its header says"):
+            read_weights(*self.write(tmp_path / "w.npz", file.getvalue()))
+
+    def test_a_member_that_is_no_array(self, tmp_path):
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("readme.txt", b"text")
+        with pytest.raises(ValueError, match="readme.txt is no array"):
+            read_weights(*self.write(tmp_path / "w.npz", file.getvalue()))
+
+    def test_an_array_in_the_order_of_columns(self, tmp_path):
+        file, array = io.BytesIO(), np.arange(6.0).reshape(2, 3)
+        np.savez(file, x=np.asfortranarray(array))
+        found = read_weights(*self.write(tmp_path / "w.npz", file.getvalue()))
+        np.testing.assert_array_equal(found["x"], array)
+
+    @pytest.mark.parametrize("value", [1e300, -1e39])
+    def test_weights_that_float32_does_not_hold_change_nothing(self, value):
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, name="dense")])
+        before = named_weights(model)
+        arrays = {name: array + 1.0 for name, array in before.items()}
+        arrays["dense/bias"] = np.full(3, value)
+        with pytest.raises(ValueError, match="the weight dense/bias is not finite in float32"):
+            assign_weights(model, arrays)
+        for name, array in named_weights(model).items():
+            np.testing.assert_array_equal(array, before[name])
 
     def test_bytes_that_are_no_archive_are_refused(self, tmp_path):
         with pytest.raises(ValueError, match="no file of weights"):

@@ -26,6 +26,7 @@ from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.experiments.train.run import Run, RunFolder, free_options
 from spectral_keras.experiments.train.start import StartingWeights, freeze
 from spectral_keras.models import registry
+from spectral_keras.models.weight_limit import fits_memory
 from spectral_keras.precision import fastest_precision
 
 
@@ -268,9 +269,10 @@ def build_model(
     those that the options name.
     """
 
-    classifier = registry.build(
-        options.model, data.input_shape, data.num_classes, **options.network
-    )
+    with fits_memory(4):  # the weights, their gradient and up to two moments of the optimizer
+        classifier = registry.build(
+            options.model, data.input_shape, data.num_classes, **options.network
+        )
     registry.adapt(options.model, classifier, data.x_train)
     if options.weights:
         weights = weights or StartingWeights(options.weights)
