@@ -3,6 +3,7 @@
 import keras
 
 from spectral_keras.layers.batch_normalization import BatchNormalization
+from spectral_keras.layers.conv2d import Conv2D
 from spectral_keras.layers.fft_conv2d import FFTConv2D
 from spectral_keras.layers.spectral_conv2d import SpectralConv2D
 
@@ -13,6 +14,8 @@ def _plain_twin(layer):
     """Keras' own layer that computes what `layer` computes, without its weights, or None."""
     if isinstance(layer, BatchNormalization):
         return keras.layers.BatchNormalization.from_config(layer.get_config())
+    if type(layer) is Conv2D:
+        return keras.layers.Conv2D.from_config(layer.get_config())
     if isinstance(layer, SpectralConv2D):
         config = layer.get_config()
         del config["parametrization"]
@@ -55,10 +58,10 @@ def fold(model: keras.Model) -> keras.Model:
     """A copy of `model` with Keras' own `Conv2D` and `BatchNormalization`, for deployment.
 
     Every `SpectralConv2D` becomes the `keras.layers.Conv2D` with its spatial kernel, every
-    `FFTConv2D` that is not circular the `Conv2D` with its kernel, and every `BatchNormalization`
-    of this library Keras' own; all other layers are copied with their weights.  The copy gives the
-    same outputs (to rounding, 1e-5), has half the parameters in its spectral layers and loads
-    without `spectral_keras` if no other of its layers is left in it.
+    `FFTConv2D` that is not circular the `Conv2D` with its kernel, and every `Conv2D` and
+    `BatchNormalization` of this library Keras' own; all other layers are copied with their weights.
+    The copy gives the same outputs (to rounding, 1e-5), has half the parameters in its spectral
+    layers and loads without `spectral_keras` if no other of its layers is left in it.
 
     Args:
         model: a built functional or sequential `keras.Model`; models may be nested.

@@ -2,6 +2,7 @@
 
 from spectral_keras.layers.batch_normalization import BatchNormalization
 from spectral_keras.layers.channel_gate import ChannelGate
+from spectral_keras.layers.conv2d import Conv2D
 from spectral_keras.layers.diff_stride import DiffStride
 from spectral_keras.layers.fft2d import FFT2D
 from spectral_keras.layers.fft_conv2d import FFTConv2D
@@ -20,6 +21,7 @@ from spectral_keras.layers.spectral_pool import SpectralPool
 __all__ = [
     "BatchNormalization",
     "ChannelGate",
+    "Conv2D",
     "DiffStride",
     "FFT2D",
     "FFTConv2D",

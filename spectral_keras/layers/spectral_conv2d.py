@@ -7,8 +7,7 @@ import keras
 from keras import ops
 
 from spectral_keras.layers.choices import NamedChoices
-from spectral_keras.ops.bias import add_bias
-from spectral_keras.ops.convolution import direct_conv2d
+from spectral_keras.layers.conv2d import Conv2D
 from spectral_keras.ops.kernel_dft import kernel_from_spectrum, kernel_spectrum, spectral_sizes
 from spectral_keras.ops.validation import check_choice, check_float_images
 
@@ -18,7 +17,7 @@ PARAMETRIZATIONS = ("full", "hermitian", "orthogonal")
 
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
-class SpectralConv2D(NamedChoices, keras.layers.Conv2D):
+class SpectralConv2D(NamedChoices, Conv2D):
     """2-D convolution with a spectrally parametrised kernel.
 
     The trainable weights are the real and the imaginary part of the kernel's discrete Fourier
@@ -229,15 +228,7 @@ class SpectralConv2D(NamedChoices, keras.layers.Conv2D):
 
     def convolution_op(self, inputs: Any, kernel: Any) -> Any:
         check_float_images(inputs, "SpectralConv2D")
-        return direct_conv2d(
-            inputs, kernel, self.strides, self.padding, self.dilation_rate, self.data_format
-        )
-
-    def call(self, inputs: Any) -> Any:
-        outputs = self.convolution_op(inputs, self.kernel)
-        if self.use_bias:
-            outputs = add_bias(outputs, self.bias, self.data_format)
-        return outputs if self.activation is None else self.activation(outputs)
+        return super().convolution_op(inputs, kernel)
 
     def enable_lora(self, *args: Any, **kwargs: Any) -> None:
         raise ValueError("SpectralConv2D has no LoRA form: fold it into a Conv2D first.")

@@ -9,7 +9,7 @@ from typing import Any
 
 from keras import KerasTensor, config, layers
 
-from spectral_keras.layers import FFTConv2D, SpectralConv2D, SpectralPool
+from spectral_keras.layers import Conv2D, SpectralConv2D, SpectralPool
 from spectral_keras.ops.validation import check_choice, check_number
 
 
@@ -49,16 +49,9 @@ def convolution(
         **others,
     }
     if conv == "spatial":
-        return _spatial_convolution(filters, kernel_size, arguments)(x)
+        return Conv2D(filters, kernel_size, **arguments)(x)
     parametrization = "full" if conv == "spectral" else conv
     return SpectralConv2D(filters, kernel_size, parametrization=parametrization, **arguments)(x)
-
-
-def _spatial_convolution(filters, kernel_size, arguments):
-    if config.image_data_format() == "channels_first" and arguments.get("use_bias", True):
-        # Keras' own puts the bias along the width where that is the number of filters (TensorFlow).
-        return FFTConv2D(filters, kernel_size, implementation="direct", **arguments)
-    return layers.Conv2D(filters, kernel_size, **arguments)
 
 
 def scaled(width: float, *sizes: int) -> list[int]:

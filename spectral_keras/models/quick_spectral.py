@@ -51,7 +51,7 @@ RECIPE = Recipe(
     schedule="triangle",
     label_smoothing=0.2,
     augment="reflect_crop,alternating_flip",
-    tta="mirror",
+    tta="mirror_translate",
 )
 
 

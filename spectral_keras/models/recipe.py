@@ -22,7 +22,8 @@ class Recipe:
         ema: decay of the moving average of the weights that replaces them at the end of each epoch,
             0 for none.
         label_smoothing: share of the label that is spread over all classes.
-        tta: other views of a test image whose logits are averaged: "none" or "mirror".
+        tta: other views of a test image whose logits are averaged: "none", "mirror" or
+            "mirror_translate".
         early_stopping: epochs without a better validation accuracy before the end, 0 for never.
         options: defaults of the network's own options that differ from its factory's.
     """

@@ -15,6 +15,10 @@ from spectral_keras.ops.convolution_plan import (
     pooled_axis,
 )
 from spectral_keras.ops.convolution_spectra import convolve_by_fft, convolve_by_matmul, first_part
+from spectral_keras.ops.kernel_gradient import (
+    conv2d_with_kernel_products,
+    is_faster_by_products,
+)
 from spectral_keras.ops.resize import NORMS, NYQUIST_RULES, spectral_resize
 from spectral_keras.ops.validation import (
     check_choice,
@@ -362,12 +366,16 @@ def direct_conv2d(
         one = ops.zeros((1, *x.shape[1:]), dtype=x.dtype)
         return direct_conv2d(one, kernel, strides, padding, dilation_rate, data_format)[:0]
     swap = data_format == "channels_first" and keras.backend.backend() == "tensorflow"
-    y = ops.conv(
-        ops.transpose(x, (0, 2, 3, 1)) if swap else x,
-        kernel,
-        strides=list(strides),
-        padding=padding,
-        dilation_rate=list(dilation_rate),
-        data_format="channels_last" if swap else data_format,
-    )
+    x = ops.transpose(x, (0, 2, 3, 1)) if swap else x
+    if set(dilation_rate) == {1} and is_faster_by_products(x, kernel, strides, padding):
+        y = conv2d_with_kernel_products(x, kernel, padding)
+    else:
+        y = ops.conv(
+            x,
+            kernel,
+            strides=list(strides),
+            padding=padding,
+            dilation_rate=list(dilation_rate),
+            data_format="channels_last" if swap else data_format,
+        )
     return ops.transpose(y, (0, 3, 1, 2)) if swap else y

@@ -66,6 +66,10 @@ LAYERS = {
         {"filters": 6, "kernel_size": 3},
         {"filters": 6, "kernel_size": (3, 2), "parametrization": "hermitian", **_CONV},
     ],
+    "Conv2D": [
+        {"filters": 6, "kernel_size": 3},
+        {"filters": 6, "kernel_size": (3, 2), "padding": "same", **_CONV},
+    ],
     "FFTConv2D": [
         {"filters": 6, "kernel_size": 3},
         {"filters": 6, "kernel_size": (3, 2), "padding": "circular", **_CONV},

@@ -52,23 +52,33 @@ class TestRun:
         assert config["versions"]["keras"] == keras.__version__
         assert not list(folder.glob(".tmp*")) and not list(folder.rglob("*.tmp"))
 
-    def test_the_mirror_image_is_a_second_view_in_the_test(self, command, npz, tmp_path):
+    @pytest.mark.parametrize("views", ["mirror", "mirror_translate"])
+    def test_mean_of_several_views_in_the_test(self, command, npz, tmp_path, views):
         folder = tmp_path / "run"
         arguments = (*TINY, "--dataset", npz, "--epochs", 2, "--output", folder)
         assert command(*arguments)[0] == 0
         assert "test_accuracy_tta" not in json.loads((folder / "result.json").read_text())
         # How a finished run is tested may be changed.
-        status, out, err = command(*arguments, "--tta", "mirror", "--resume")
+        status, out, err = command(*arguments, "--tta", views, "--resume")
         assert (status, err) == (0, "")
         result = json.loads((folder / "result.json").read_text())
         model = keras.saving.load_model(folder / "best.keras")
         with np.load(npz) as data:
             x, y = data["x_test"].astype("float32") / 255, data["y_test"]
-        plain, mirrored = (model.predict(each, verbose=0) for each in (x, x[:, :, ::-1].copy()))
-        assert result["tta"] == "mirror"
-        for found, logits in (("test_accuracy", plain), ("test_accuracy_tta", plain + mirrored)):
-            assert result[found] == pytest.approx(np.mean(logits.argmax(1) == y), abs=1e-6)
-        assert f"{result['test_accuracy_tta']:.4f} with mirror images" in out
+        around = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), "reflect")
+        shifted = [around[:, :-2, :-2], around[:, 2:, 2:]] if views == "mirror_translate" else []
+
+        def logits(images):
+            return model.predict(np.ascontiguousarray(images), verbose=0)
+
+        both = [logits(each) + logits(each[:, :, ::-1]) for each in (x, *shifted)]
+        assert result["tta"] == views
+        for found, mean in (
+            ("test_accuracy", logits(x)),
+            ("test_accuracy_tta", both[0] + sum(both[1:]) / 2),
+        ):
+            assert result[found] == pytest.approx(np.mean(mean.argmax(1) == y), abs=1e-6)
+        assert f"{result['test_accuracy_tta']:.4f} with mirror" in out
 
     def test_same_seed_same_run(self, command, npz, tmp_path):
         arguments = (*TINY, "--dataset", npz, "--epochs", 2, "--augment", "crop_flip")

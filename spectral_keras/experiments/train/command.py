@@ -22,7 +22,7 @@ from spectral_keras.experiments.train import devices as device_plans
 from spectral_keras.experiments.train.attended import insert_gate
 from spectral_keras.experiments.train.fit_options import FitOptions
 from spectral_keras.experiments.train.objectives import training_model
-from spectral_keras.experiments.train.options import TrainOptions
+from spectral_keras.experiments.train.options import VIEWS, TrainOptions
 from spectral_keras.experiments.train.run import Run, RunFolder, free_options
 from spectral_keras.experiments.train.start import StartingWeights, freeze
 from spectral_keras.models import registry
@@ -217,7 +217,7 @@ def _conclude(keras, run, test):
     print(
         f"test accuracy {result['test_accuracy']:.4f}, loss {result['test_loss']:.4f} "
         f"(best epoch {result['best_epoch']} of {result['epochs']})"
-        + (f"; {result['test_accuracy_tta']:.4f} with mirror images" if "tta" in result else "")
+        + (f"; {result['test_accuracy_tta']:.4f} {VIEWS[result['tta']]}" if "tta" in result else "")
     )
     print(f"model, results and curves: {path}/ (best.keras, result.json, curves.png)")
     if run.options.export:

@@ -22,7 +22,10 @@ from spectral_keras.experiments.options import (
 from spectral_keras.experiments.train.fit_options import AUGMENT, DATA, TRAINING, FitOptions
 from spectral_keras.models import registry
 
-__all__ = ["TrainOptions"]
+__all__ = ["VIEWS", "TrainOptions"]
+
+# Views of a test image -> how their result is announced.
+VIEWS = {"mirror": "with mirror images", "mirror_translate": "with mirrored and shifted images"}
 
 _RUN = "run"
 _AUXILIARY = "auxiliary task"
@@ -112,8 +115,8 @@ class TrainOptions(FitOptions):
     )
     tta: str = option(
         **_FROM_RECIPE,
-        help="also test with the mean logits of an image and its mirror image",
-        choices=("none", "mirror"),
+        help="also test with the mean logits of an image, its mirror image and shifts by a pixel",
+        choices=("none", *VIEWS),
         group=TRAINING,
         free=True,
     )

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Any, Self
 
 import keras
-import numpy as np
 
 from spectral_keras.data import Batches, Dataset
 from spectral_keras.experiments.command import CommandError, Stopped
@@ -26,6 +25,7 @@ from spectral_keras.experiments.train.curves import draw_curves
 from spectral_keras.experiments.train.devices import Devices
 from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.experiments.train.start import StartingWeights
+from spectral_keras.experiments.train.views import evaluate_views
 from spectral_keras.models.macs import count_macs
 
 # Schedules that do not depend on the number of epochs: a run may be continued for more of them.
@@ -242,7 +242,7 @@ class Run:
         try:
             scores = model.evaluate(test, verbose=0, return_dict=True)
             if self.options.tta != "none":
-                views = _evaluate_views(model, test, self.options.tta)
+                views = evaluate_views(model, test, self.options.tta)
         except Exception:
             broken = _data_error({"test": test})
             if broken is None:
@@ -273,21 +273,6 @@ class Run:
             self.best.epoch,
         )
         return result
-
-
-def _evaluate_views(model, test, tta):
-    """The accuracy of the mean logits of each image and of its mirror image, for result.json."""
-    width = -2 if keras.config.image_data_format() == "channels_last" else -1
-    right = 0
-    for index in range(len(test)):
-        images, labels = test[index]
-        logits = sum(
-            keras.ops.convert_to_numpy(model.predict_on_batch(view))
-            for view in (images, np.ascontiguousarray(np.flip(images, width)))
-        )
-        right += int((logits.argmax(axis=-1) == labels).sum())
-    total = sum(test.size(index) for index in range(len(test)))
-    return {"test_accuracy_tta": round(right / total, 6), "tta": tta}
 
 
 def free_options(options: TrainOptions) -> set[str]:
