@@ -13,8 +13,8 @@ import fractions
 import math
 import os
 import sys
-from collections.abc import Callable
-from typing import Any, Self, cast
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, Self, cast
 
 from spectral_keras.experiments.command import CommandError, OneLineParser
 
@@ -92,9 +92,15 @@ def option(default: Any, help: str, **spec: Any) -> Any:
 class Options:
     """Base of the options of a command; subclasses are dataclasses of `option` fields.
 
+    Attributes:
+        needs: option -> (what it changes nothing without, as text; whether these options have it).
+            Given on a command line without it, it is an error.
+
     Raises:
         CommandError: naming the option, what was expected and what was received.
     """
+
+    needs: ClassVar[dict[str, tuple[str, Callable[[Any], bool]]]] = {}
 
     def __post_init__(self) -> None:
         for name, spec in self.specs().items():
@@ -232,9 +238,20 @@ class Options:
         """
         given = vars(parser.parse_args(argv))
         try:
-            return cls(**others, **given)
+            options = cls(**others, **given)
+            options.check_use(given)
+            return options
         except CommandError as error:
             parser.error(str(error))
+
+    def check_use(self, given: Iterable[str]) -> None:
+        """Refuse options that were given and change nothing beside the others."""
+        for name in given:
+            if not self._has_use(name):
+                raise self.error(name, f"it needs {self.needs[name][0]}")
+
+    def _has_use(self, name: str) -> bool:
+        return name not in self.needs or self.needs[name][1](self)
 
     def to_json(self) -> dict[str, Any]:
         """The options as config.json has them, JSON-plain."""
@@ -250,7 +267,7 @@ class Options:
         words: list[str] = []
         for field in dataclasses.fields(self):
             spec, value = field.metadata.get("option"), getattr(self, field.name)
-            if spec is None or field.name in without:
+            if spec is None or field.name in without or not self._has_use(field.name):
                 continue
             if spec.positional:
                 words.insert(0, str(value))

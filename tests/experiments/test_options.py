@@ -7,6 +7,8 @@ import shlex
 import pytest
 
 from spectral_keras.experiments.command import CommandError
+from spectral_keras.experiments.evaluate import EvaluateOptions
+from spectral_keras.experiments.explain import ExplainOptions
 from spectral_keras.experiments.options import (
     Options,
     boolean,
@@ -16,6 +18,7 @@ from spectral_keras.experiments.options import (
     path,
     true_false_auto,
 )
+from spectral_keras.experiments.preset import PresetOptions
 from spectral_keras.experiments.train import TrainOptions
 from spectral_keras.models import registry
 
@@ -30,6 +33,8 @@ class Tea(Options):
     milk: bool = option(False, "with milk", kind="flag", group="tea", free=True)
     sugar: float | None = option(None, "in spoons", kind=fraction(high=9), group="tea")
     secret: bool = option(True, "of the house", kind=boolean, group="house", special=True)
+
+    needs = {"sugar": ("--milk", lambda options: options.milk)}
 
 
 def tea(*words):
@@ -121,11 +126,11 @@ class TestTraining:
 
     def test_command_line_and_python_are_the_same(self):
         words = "--limit 50 --grayscale --jit --dense-units 8,4 --no-tensorboard"
-        words += " --adversarial-eps 8/255"
+        words += " --adversarial pgd --adversarial-eps 4/255"
         made = TrainOptions.of_command("generic_cnn", words.split())
         assert made == TrainOptions(
             "generic_cnn", {"dense_units": (8, 4)}, limit=50, grayscale=True, jit=True,
-            tensorboard=False, adversarial_eps=8 / 255,
+            tensorboard=False, adversarial="pgd", adversarial_eps=4 / 255,
         )  # fmt: skip
         assert TrainOptions.of_command("generic_cnn", made.arguments()) == made
         config = {"model": "generic_cnn", "options": {**made.to_json(), "of_old": 1}}
@@ -181,3 +186,94 @@ def test_a_path_is_not_empty():
     for bad in ("", "a\0b"):
         with pytest.raises(argparse.ArgumentTypeError, match="expected a path"):
             path(bad)
+
+
+# Options that change nothing beside the others, and what they need.
+USELESS = [
+    (TrainOptions, {}, "--momentum", "0.5", "--optimizer sgd"),
+    (
+        TrainOptions, {"schedule": "step"}, "--warmup-epochs", "2",
+        "--schedule cosine, onecycle or triangle",
+    ),
+    *[
+        (TrainOptions, {}, name, value, "--aux reconstruction or fourier")
+        for name, value in (("--aux-weight", "1"), ("--aux-tap", "conv1"))
+    ],
+    (TrainOptions, {}, "--aux-variant", "published", "--aux or --adversarial"),
+    (TrainOptions, {"aux": "reconstruction"}, "--aux-magnitude", "raw", "--aux fourier"),
+    (TrainOptions, {"aux": "reconstruction"}, "--aux-phase", "none", "--aux fourier"),
+    *[
+        (TrainOptions, {}, f"--{name}", value, "--adversarial fgsm or pgd")
+        for name, value in (
+            ("adversarial-eps", "1/255"),
+            ("adversarial-steps", "3"),
+            ("adversarial-step-size", "1/255"),
+            ("adversarial-share", "0.5"),
+            ("adversarial-labels", "predicted"),
+            ("adversarial-mode", "training"),
+            ("adversarial-random-start", "true"),
+            ("validate-on", "clean"),
+        )
+    ],
+    (TrainOptions, {}, "--noise-probability", "0.5", "--noise above 0"),
+    (TrainOptions, {}, "--gate-hidden", "8", "--gate plain or extended"),
+    (TrainOptions, {}, "--attention-weight", "8", "--attention"),
+    (TrainOptions, {}, "--attention-printed", "true", "--suppression or --noise above 0"),
+    *[
+        (EvaluateOptions, {"corruptions": "fog"}, f"--{name}", value, "--attack")
+        for name, value in (("eps", "1/255"), ("norm", "l2"), ("labels", "predicted"))
+    ],
+    *[
+        (EvaluateOptions, {"attack": "fgsm"}, f"--{name}", value, "--attack pgd")
+        for name, value in (("steps", "3"), ("step-size", "1/255"), ("restarts", "2"))
+    ],
+    (ExplainOptions, {}, "--heat-map-images", "5", "--heat-map"),
+    (ExplainOptions, {}, "--heat-map-norm", "5", "--heat-map"),
+    (ExplainOptions, {"single": "0"}, "--single-penalty", "1", "--single above 0"),
+    *[
+        (PresetOptions, {"check": None}, f"--{name}", "x_y", "a run, not --check")
+        for name in (
+            "name", "output", "evaluations", "class-names", "licence", "intended-use", "limits",
+        )
+    ],
+    (PresetOptions, {"check": None}, "--overwrite", None, "a run, not --check"),
+]  # fmt: skip
+
+
+def _words(cls, others):
+    words = ["deep_spectral" if cls is TrainOptions else "x"]
+    for name, value in others.items():
+        words += [f"--{name}"] if value is None else [f"--{name}", value]
+    return words
+
+
+class TestOptionsThatChangeNothing:
+    @pytest.mark.parametrize(
+        ("cls", "others", "name", "value", "needed"),
+        USELESS,
+        ids=[f"{row[0].__name__}{row[2]}" for row in USELESS],
+    )
+    def test_are_refused(self, capsys, cls, others, name, value, needed):
+        words = [*_words(cls, others), name, *([] if value is None else [value])]
+        with pytest.raises(SystemExit) as ended:
+            cls.of_command(words[0], words[1:]) if cls is TrainOptions else cls.of_command(words)
+        err = capsys.readouterr().err
+        assert ended.value.code == 2
+        assert err.endswith(f"error: argument {name}: it needs {needed}\n") and err.count("\n") == 1
+
+    @pytest.mark.parametrize("cls", [TrainOptions, EvaluateOptions, ExplainOptions, PresetOptions])
+    def test_all_of_them_are_tested(self, cls):
+        tested = {row[2].removeprefix("--").replace("-", "_") for row in USELESS if row[0] is cls}
+        assert tested == cls.needs.keys() <= cls.specs().keys()
+
+    def test_are_left_out_of_the_command(self):
+        made = Tea("blue", sugar=0.5)
+        assert made.arguments() == ["blue"]
+        assert Tea("blue", milk=True, sugar=0.5).arguments() == ["blue", "--milk", "--sugar", "0.5"]
+
+    def test_with_what_they_need(self):
+        made = TrainOptions.of_command(
+            "deep_spectral", ["--adversarial", "fgsm", "--adversarial-eps", "1/255"]
+        )
+        assert made.adversarial_eps == 1 / 255
+        assert PresetOptions.of_command(["run", "--name", "abc", "--limits", "x"]).limits == "x"

@@ -12,9 +12,13 @@ import pytest
 from spectral_keras.analysis import filtered_images, fourier_heat_map, frequency_response
 from spectral_keras.analysis.masks import StepRule, learn_mask, learn_masks
 from spectral_keras.attacks import Attack, fgsm, perturb, pgd
-from spectral_keras.classifiers import predict_classes
+from spectral_keras.classifiers import input_gradient, logits_function, predict_classes
 from spectral_keras.corruptions import corrupt, names
-from spectral_keras.evaluation import accuracy_under_attack, accuracy_under_corruption
+from spectral_keras.evaluation import (
+    accuracy_under_attack,
+    accuracy_under_corruption,
+    attack_outcomes,
+)
 from spectral_keras.layers import SpectralPool
 from tests.faults.forker import ROOT
 
@@ -30,6 +34,13 @@ def _traced_perturb(model):
     tf.function(lambda x: perturb(model, x, None, attack))(X)
 
 
+def _traced_gradient(model):
+    import tensorflow as tf
+
+    logits, _ = logits_function(model)
+    tf.function(lambda x: input_gradient(lambda z: keras.ops.sum(logits(z)), x))(X)
+
+
 # (`classify_masks` trains with `fit`, whose step TensorFlow keeps for each compiled model.)
 FUNCTIONS = {
     # What a model costs without any of ours.
@@ -37,6 +48,8 @@ FUNCTIONS = {
     "fgsm": lambda m: fgsm(m, X, Y, 0.1),
     "pgd": lambda m: pgd(m, X, None, 0.1, steps=2),
     "perturb": _traced_perturb,
+    "input_gradient": _traced_gradient,
+    "attack_outcomes": lambda m: list(attack_outcomes(m, X, Y, "pgd", [0.1, 0.2])),
     "predict_classes": lambda m: predict_classes(m, X),
     "learn_mask": lambda m: learn_mask(m, (X, Y), epochs=1, batch_size=4),
     "learn_masks": lambda m: learn_masks(m, X, stopping=StepRule(max_steps=2)),

@@ -188,6 +188,13 @@ class TestCheck:
         change(pathlib.Path(folder) / "metadata.json", clean=clean)
         assert check_preset(folder) == clean["accuracy"]
 
+    @pytest.mark.parametrize("clean", [None, [], {}, {"accuracy": "x", "images": 1}])
+    def test_a_card_that_says_nothing(self, tmp_path, clean):
+        folder = pathlib.Path(shutil.copytree(PRESETS / DIGITS, tmp_path / "mine"))
+        change(folder / "metadata.json", clean=clean)
+        with pytest.raises(command.CommandError, match="the preset .*mine is damaged"):
+            check_preset(folder)
+
     def test_no_preset(self, preset, run):
         assert "no preset" not in preset(DIGITS, "--check")[2]
         for name in ("deep_spectral_digit", run):

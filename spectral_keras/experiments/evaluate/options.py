@@ -41,6 +41,15 @@ _RADII = "; with ".join(
     f"{norm} " + " ".join(eps_text(eps, norm) for eps in radii) for norm, radii in RADII.items()
 )
 
+# See `Options.needs`.
+_NEEDS = {
+    **dict.fromkeys(("eps", "norm", "labels"), ("--attack", lambda options: options.attack)),
+    **dict.fromkeys(
+        ("steps", "step_size", "restarts"),
+        ("--attack pgd", lambda options: "pgd" in (options.attack or ())),
+    ),
+}
+
 
 @dataclasses.dataclass
 class EvaluateOptions(SubjectOptions):
@@ -59,6 +68,8 @@ class EvaluateOptions(SubjectOptions):
     >>> EvaluateOptions("runs/net-digits", attack=["pgd"], eps=[8 / 255], images=100).radii
     [0.03137254901960784]
     """
+
+    needs = _NEEDS
 
     images: int | None = option(
         None,

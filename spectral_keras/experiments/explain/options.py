@@ -34,6 +34,13 @@ ImageMasks.load, DC at [0, 0]) and heat_map.npy.  Interrupted or killed, the sam
 """
 SPLITS = ("test", "validation", "train")
 _MASKS, _HEAT_MAP, _OUTPUT = "masks", "Fourier heat map", "output"
+# See `Options.needs`.
+_NEEDS = {
+    **dict.fromkeys(
+        ("heat_map_images", "heat_map_norm"), ("--heat-map", lambda options: options.heat_map)
+    ),
+    "single_penalty": ("--single above 0", lambda options: options.single > 0),
+}
 
 
 @dataclasses.dataclass
@@ -53,6 +60,8 @@ class ExplainOptions(SubjectOptions):
     >>> ExplainOptions("mine.keras", dataset="digits", per_class=True).epochs
     12
     """
+
+    needs = _NEEDS
 
     limit: int | None = option(
         None, "use this many training images (validation included)",

@@ -250,15 +250,25 @@ def check_preset(
     preset = find_preset(name_or_folder)
     if preset is None:
         raise no_model(pathlib.Path(name_or_folder))
+    stated, count = _stated(preset)
     configure(0)
     subject = Subject(SubjectOptions(str(name_or_folder), data_dir=data_dir))
     images, y, names = test_images(subject)
     model = build_preset(preset)
     subject.check_fit(model, images.shape[1:], y, names)
     classes, _ = measure(model, images, y, preset.name)
-    found, clean = accuracy_point(classes == y)["accuracy"], preset.metadata["clean"]
-    line = f"{preset.name}: {100 * found:.2f} %, its card says {100 * clean['accuracy']:.2f} %"
-    if len(y) != clean["images"] or abs(found - clean["accuracy"]) * 100 > _TOLERANCE:
-        raise CommandError(f"{line} of {clean['images']:,} images; these are {len(y):,}")
+    found = accuracy_point(classes == y)["accuracy"]
+    line = f"{preset.name}: {100 * found:.2f} %, its card says {100 * stated:.2f} %"
+    if len(y) != count or abs(found - stated) * 100 > _TOLERANCE:
+        raise CommandError(f"{line} of {count:,} images; these are {len(y):,}")
     print(line)
     return found
+
+
+def _stated(preset):
+    """(accuracy, number of images) that the card of a preset, which may be anybody's, has."""
+    try:
+        clean = preset.metadata["clean"]
+        return float(clean["accuracy"]), int(clean["images"])
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise CommandError(f"the preset {preset.folder} is damaged: {error!r}") from None

@@ -56,6 +56,16 @@ class _Name:
             )
 
 
+# See `Options.needs`.
+_NEEDS = dict.fromkeys(
+    (
+        "name", "output", "evaluations", "class_names", "licence", "intended_use", "limits",
+        "overwrite",
+    ),
+    ("a run, not --check", lambda options: not options.check),
+)  # fmt: skip
+
+
 @dataclasses.dataclass
 class PresetOptions(Options):
     """Options of `python -m models.preset`, from a command line or from Python.
@@ -73,6 +83,8 @@ class PresetOptions(Options):
     >>> PresetOptions("runs/resnet18-cifar10", name="resnet18_cifar10").folder
     'presets/resnet18_cifar10'
     """
+
+    needs = _NEEDS
 
     run: str = option(
         dataclasses.MISSING, "folder of a finished training run; with --check a preset",

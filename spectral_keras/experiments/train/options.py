@@ -37,6 +37,38 @@ _OWN = {"free": True, "single": True}
 _NETWORK_NUMBERS = {int: number(int, high=65536), float: number(float, high=1e6)}
 
 
+def _one_of(name, *values):
+    text = " or ".join(filter(None, [", ".join(values[:-1]), values[-1]]))
+    return f"{flag(name)} {text}", lambda options: getattr(options, name) in values
+
+
+# See `Options.needs`.
+_NEEDS = {
+    "momentum": _one_of("optimizer", "sgd"),
+    "warmup_epochs": _one_of("schedule", "cosine", "onecycle", "triangle"),
+    **dict.fromkeys(("aux_weight", "aux_tap"), _one_of("aux", "reconstruction", "fourier")),
+    "aux_variant": (
+        "--aux or --adversarial",
+        lambda options: options.aux != "none" or options.adversarial != "none",
+    ),
+    **dict.fromkeys(("aux_magnitude", "aux_phase"), _one_of("aux", "fourier")),
+    **dict.fromkeys(
+        (
+            "adversarial_eps", "adversarial_step_size", "adversarial_share", "adversarial_labels",
+            "adversarial_mode", "adversarial_random_start", "adversarial_steps", "validate_on",
+        ),
+        _one_of("adversarial", "fgsm", "pgd"),
+    ),
+    "noise_probability": ("--noise above 0", lambda options: options.noise > 0),
+    "gate_hidden": _one_of("gate", "plain", "extended"),
+    "attention_weight": ("--attention", lambda options: options.attention != "none"),
+    "attention_printed": (
+        "--suppression or --noise above 0",
+        lambda options: options.suppression > 0 or options.noise > 0,
+    ),
+}  # fmt: skip
+
+
 @dataclasses.dataclass
 class TrainOptions(FitOptions):
     """Options of `python -m models.NAME`, from a command line or from Python.
@@ -58,6 +90,8 @@ class TrainOptions(FitOptions):
     >>> options.optimizer, options.learning_rate, options.network["pooling"]
     ('sgd', 0.1, 'strided')
     """
+
+    needs = _NEEDS
 
     model: str
     network: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -335,7 +369,9 @@ class TrainOptions(FitOptions):
         given = vars(parser.parse_args(argv))
         network = {name: given.pop(name) for name in registry.options(model) if name in given}
         try:
-            return cls(model, network, **given)
+            options = cls(model, network, **given)
+            options.check_use(given)
+            return options
         except CommandError as error:
             parser.error(str(error))
 
