@@ -11,9 +11,12 @@ DEMO_FLAGS ?= --dataset digits --augment crop --padding valid --batch-size 32 --
 PARALLEL := -n auto --dist loadfile --max-worker-restart=0
 PYTEST_FLAGS ?=
 
-SOURCES := spectral_keras models tuning figures benchmarks tests
+SOURCES := spectral_keras models tuning figures benchmarks tests docs
 
-.PHONY: demo test test-all faults lint format clean
+# Where `make docs` writes the site.
+SITE := build/docs
+
+.PHONY: demo test test-all faults lint format docs docs-check release-check clean
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -22,6 +25,8 @@ help:
 	@echo "make test    make .venv, run the quick tests (PYTEST_FLAGS=\"-k pool\" for some)"
 	@echo "make test-all  all tests, as CI does: also those that start commands and train"
 	@echo "make faults  kill, fill the disk, flip bits: the long form of tests/faults (docs/faults.md)"
+	@echo "make docs    build the documentation site; make docs-check opens each page in Chromium"
+	@echo "make release-check  build wheel and sdist, try them in fresh environments"
 	@echo "make lint    check style, formatting and types"
 	@echo "make format  format the code"
 	@echo "make clean   remove .venv, caches and build files; runs/ stays"
@@ -38,6 +43,16 @@ test-all: $(VENV)/.installed-test
 
 faults: $(VENV)/.installed-test
 	$(BIN)/python -m pytest tests/faults --faults $(PYTEST_FLAGS)
+
+# Without a network; every warning is an error.
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx -W --keep-going -b html -d build/doctrees docs $(SITE)
+
+docs-check: $(VENV)/.installed-docs
+	$(BIN)/python -m pytest tests/site --site $(SITE) $(PYTEST_FLAGS)
+
+release-check: $(VENV)/.installed-release
+	$(BIN)/python .ci/release.py
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -57,6 +72,14 @@ $(VENV)/.installed-test: setup.cfg pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[tensorflow,test,export]'
 	@touch $@ $(VENV)/.installed
 
+$(VENV)/.installed-docs: $(VENV)/.installed-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	@touch $@
+
+$(VENV)/.installed-release: setup.cfg | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[release]'
+	@touch $@
+
 $(BIN)/python:
 	@for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11); do \
 	    if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
@@ -67,4 +90,5 @@ $(BIN)/python:
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf docs/api docs/examples docs/zoo
 	find $(wildcard $(SOURCES)) -name __pycache__ -type d -prune -exec rm -rf {} +

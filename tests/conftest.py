@@ -55,6 +55,7 @@ SLOW = (
     "test_export.py",
     "test_memory.py",
     "test_untrusted_files.py",
+    "test_site.py",
 )
 
 

@@ -22,8 +22,11 @@ import keras
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+# The pages of docs/zoo are made of others when the site is built.
 PAGES = ["README.md", "CONTRIBUTING.md"] + sorted(
-    str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")
+    str(path.relative_to(ROOT))
+    for path in (ROOT / "docs").rglob("*.md")
+    if path.parent.name != "zoo"
 )
 
 _FENCE = re.compile(

@@ -14,6 +14,8 @@ from spectral_keras.experiments.search.engine import run
 from spectral_keras.experiments.search.folder import SearchFolder
 from spectral_keras.experiments.search.problem import BuildProblem
 
+__all__ = ["search"]
+
 
 def search(
     build: Callable[[Any], keras.Model],

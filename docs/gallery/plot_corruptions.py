@@ -1,0 +1,88 @@
+"""
+Corruptions, and the mean corruption error
+==========================================
+
+The common corruptions of CIFAR-10-C on any batch of images, and what they do to two classifiers.
+"""
+
+# %%
+# Fifteen corruptions
+# -------------------
+# Batches are uint8.  The same seed and index give the same image, whatever else is in the batch.
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_sample_image
+
+from spectral_keras import models
+from spectral_keras.corruptions import corrupt, names
+from spectral_keras.data import load
+from spectral_keras.evaluation import accuracy_under_corruption, mean_corruption_error
+
+photograph = load_sample_image("flower.jpg")[64:384, 200:520]
+images = photograph.reshape(32, 10, 32, 10, 3).mean((1, 3)).round().astype("uint8")[None]
+
+figure, axes = plt.subplots(4, 4, figsize=(8, 8.6), layout="constrained")
+panels = {"image": images[0]}
+panels |= {name: corrupt(images, name, severity=4, seed=0)[0] for name in names("benchmark")}
+for axis, (name, panel) in zip(axes.ravel(), panels.items(), strict=True):
+    axis.imshow(panel)
+    axis.set(title=name.replace("_", " "), xticks=[], yticks=[])
+plt.show()
+
+# %%
+# Severity
+# --------
+
+figure, axes = plt.subplots(2, 6, figsize=(10, 3.7), layout="constrained")
+for row, name in enumerate(("gaussian_noise", "contrast")):
+    axes[row, 0].imshow(images[0])
+    axes[row, 0].set_ylabel(name.replace("_", " "))
+    for severity in range(1, 6):
+        axes[row, severity].imshow(corrupt(images, name, severity)[0])
+        if row == 0:
+            axes[row, severity].set_title(f"severity {severity}")
+for axis in axes.ravel():
+    axis.set(xticks=[], yticks=[])
+plt.show()
+
+# %%
+# Two classifiers
+# ---------------
+# The preset of the digits, and the same weights after some epochs on noisy images.  The numbers
+# of the packaged presets on all corruptions are on their cards: :doc:`/zoo/index`.
+
+digits = load("digits", limit_test=150)
+x_train = digits.x_train.astype("float32") / 255
+preset = models.from_preset("deep_spectral_digits")
+
+keras.utils.set_random_seed(0)
+hardened = models.from_preset("deep_spectral_digits")
+noise = keras.Sequential([keras.Input((32, 32, 1)), keras.layers.GaussianNoise(0.2), hardened])
+loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+noise.compile(keras.optimizers.Adam(1e-3), loss)
+noise.fit(x_train, digits.y_train, batch_size=64, epochs=5, verbose=0)
+
+chosen = ("gaussian_noise", "impulse_noise", "defocus_blur", "fog", "contrast", "pixelate")
+results = {
+    name: accuracy_under_corruption(model, digits.x_test, digits.y_test, chosen, (1, 3, 5))
+    for name, model in (("preset", preset), ("trained on noise", hardened))
+}
+
+figure, axis = plt.subplots(figsize=(8, 3.6), layout="constrained")
+for offset, (name, result) in zip((-0.2, 0.2), results.items(), strict=True):
+    means = [np.mean([p["accuracy"] for p in result["corruptions"][c]]) for c in chosen]
+    axis.bar(np.arange(len(chosen)) + offset, means, width=0.38, label=name)
+axis.set_xticks(range(len(chosen)), [name.replace("_", "\n") for name in chosen])
+axis.set(ylabel="mean accuracy", ylim=(0, 1.02))
+axis.legend(loc="lower right")
+plt.show()
+
+# %%
+# mCE divides the errors of a model by those of a baseline, corruption by corruption: 100 is as
+# good as the baseline, less is better.
+
+error = mean_corruption_error(results["trained on noise"], results["preset"])
+print({name: round(value) for name, value in error["corruption_errors"].items()})
+print(f"mCE {error['mce']:.0f}")
