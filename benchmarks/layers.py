@@ -28,7 +28,12 @@ from benchmarks.harness import Case, inference_step, random_input, training_step
 
 
 def main(arguments=None):
-    parser = benchmark_parser("layers", __doc__)
+    return run_cases("layers", __doc__, cases, arguments)
+
+
+def run_cases(name, description, cases_of, arguments):
+    """`main` of a benchmark that measures cases; `cases_of()` gives them."""
+    parser = benchmark_parser(name, description)
     add_only(parser)
     add_numbers(parser, [("--repeats", integer(7), 9, "7 or more")])
     parser.add_argument(
@@ -42,14 +47,14 @@ def main(arguments=None):
 
     kept = False if options.system_allocator else keep_freed_memory()
     rows = []
-    for case in choose(parser, options.only, cases(), lambda case: case.name):
+    for case in choose(parser, options.only, cases_of(), lambda case: case.name):
         measured = harness.measure(case, repeats=options.repeats)
         rows.extend(dataclasses.asdict(row) for row in measured)
         print(harness.format_rows(measured), flush=True)
     if options.output:
         content = {"unit": "milliseconds a step, median of interleaved repeats", "rows": rows}
         memory = {"freed_memory_kept": kept}
-        harness.write_results(options.output, "layers", arguments, content, memory)
+        harness.write_results(options.output, name, arguments, content, memory)
     return 0
 
 
@@ -111,7 +116,7 @@ def usual_frequency_dropout(min_fraction):
     return drop
 
 
-def _text(shape, size=None):
+def shape_text(shape, size=None):
     text = "[" + ",".join(map(str, shape)) + "]"
     return text if size is None else f"{text} -> {size}x{size}"
 
@@ -133,7 +138,7 @@ def _pool_case(shape, size, pool_size, targets):
         ways["AveragePooling2D"] = step(keras.layers.AveragePooling2D(pool_size))
         ways["MaxPooling2D"] = step(keras.layers.MaxPooling2D(pool_size))
     name = f"spectral pooling {shape[1]}->{size}"
-    return Case(name, _text(shape, size), _USUAL, ways, targets)
+    return Case(name, shape_text(shape, size), _USUAL, ways, targets)
 
 
 def _fused_case(shape, size):
@@ -154,7 +159,7 @@ def _fused_case(shape, size):
         for label, function in functions.items()
     }
     name = f"spectral pooling with frequency dropout {shape[1]}->{size}"
-    return Case(name, _text(shape, size), _USUAL, ways)
+    return Case(name, shape_text(shape, size), _USUAL, ways)
 
 
 def _dropout_case(shape):
@@ -169,7 +174,7 @@ def _dropout_case(shape):
         "FrequencyDropout": step(lambda x: layer(x, training=True)),
         "FrequencyDropout(per_sample=True)": step(lambda x: each(x, training=True)),
     }
-    return Case(f"frequency dropout {shape[1]}", _text(shape), _USUAL, ways)
+    return Case(f"frequency dropout {shape[1]}", shape_text(shape), _USUAL, ways)
 
 
 def pooling_cases():
@@ -222,7 +227,7 @@ def _stride_case(shape, stride):
     ways = {
         _USUAL_STRIDE: lambda: training_step(usual, random_input(shape), variables=[strides]),
         **{
-            label: lambda layer=layer: _layer_step(layer, shape, training_step)
+            label: lambda layer=layer: layer_step(layer, shape, training_step)
             for label, layer in layers.items()
         },
     }
@@ -231,7 +236,7 @@ def _stride_case(shape, stride):
     ways["freeze(), a SpectralPool"] = lambda: training_step(frozen, random_input(shape))
     size = frozen.output_size[0]
     name = f"learned stride {shape[1]}->{size}"
-    return Case(name, _text(shape, size), _USUAL_STRIDE, ways)
+    return Case(name, shape_text(shape, size), _USUAL_STRIDE, ways)
 
 
 def stride_cases():
@@ -265,13 +270,13 @@ def _ways(shape, filters, kernel_size, implementations, step=training_step):
     def conv2d():
         import keras
 
-        return _layer_step(keras.layers.Conv2D(filters, kernel_size, padding="same"), shape, step)
+        return layer_step(keras.layers.Conv2D(filters, kernel_size, padding="same"), shape, step)
 
     def fft_conv2d(implementation):
         from spectral_keras.layers import FFTConv2D
 
         layer = FFTConv2D(filters, kernel_size, padding="same", implementation=implementation)
-        return _layer_step(layer, shape, step)
+        return layer_step(layer, shape, step)
 
     ways = {"Conv2D": conv2d}
     for implementation in implementations:
@@ -279,7 +284,7 @@ def _ways(shape, filters, kernel_size, implementations, step=training_step):
     return ways
 
 
-def _layer_step(layer, shape, step):
+def layer_step(layer, shape, step):
     x = random_input(shape)
     if step is inference_step:
         layer.build(shape)
@@ -291,7 +296,7 @@ def _kernel_size(kernel_size):
     target = f"at least {_TARGETS[kernel_size]:g}x" if kernel_size in _TARGETS else _NEVER_SLOWER
     return Case(
         name=f"convolution {kernel_size}x{kernel_size}",
-        shape=f"{_text(_SHAPE)} -> {_FILTERS} channels, training step",
+        shape=f"{shape_text(_SHAPE)} -> {_FILTERS} channels, training step",
         reference="Conv2D",
         ways=_ways(_SHAPE, _FILTERS, kernel_size, ("matmul", "fft", "auto")),
         targets={"FFTConv2D auto": target},
@@ -301,7 +306,7 @@ def _kernel_size(kernel_size):
 def _inference(kernel_size):
     return Case(
         name=f"convolution {kernel_size}x{kernel_size} forward",
-        shape=f"{_text(_SHAPE)} -> {_FILTERS} channels, forward only",
+        shape=f"{shape_text(_SHAPE)} -> {_FILTERS} channels, forward only",
         reference="Conv2D",
         ways=_ways(_SHAPE, _FILTERS, kernel_size, ("auto",), inference_step),
         targets={"FFTConv2D auto": _NEVER_SLOWER},
@@ -312,7 +317,7 @@ def _channels(kernel_size):
     shape = (64, 32, 32, 96)
     return Case(
         name=f"convolution {kernel_size}x{kernel_size} 96 channels",
-        shape=f"{_text(shape)} -> 96 channels, training step",
+        shape=f"{shape_text(shape)} -> 96 channels, training step",
         reference="Conv2D",
         ways=_ways(shape, 96, kernel_size, ("matmul", "auto")),
         targets={"FFTConv2D auto": _NEVER_SLOWER},
@@ -323,7 +328,7 @@ def _wide_maps():
     shape = (2, 224, 224, 64)
     return Case(
         name="convolution 7x7 large maps",
-        shape=f"{_text(shape)} -> 64 channels, training step, in tiles",
+        shape=f"{shape_text(shape)} -> 64 channels, training step, in tiles",
         reference="Conv2D",
         ways=_ways(shape, 64, 7, ("matmul", "auto")),
         targets={"FFTConv2D auto": _NEVER_SLOWER},
@@ -339,9 +344,7 @@ def _pooling():
 
         x = keras.Input(shape[1:])
         y = keras.layers.Conv2D(64, 3, padding="same")(x)
-        return _layer_step(
-            keras.Model(x, keras.layers.AveragePooling2D(2)(y)), shape, training_step
-        )
+        return layer_step(keras.Model(x, keras.layers.AveragePooling2D(2)(y)), shape, training_step)
 
     def separate():
         import keras
@@ -350,16 +353,16 @@ def _pooling():
 
         x = keras.Input(shape[1:])
         y = FFTConv2D(64, 3, padding="circular", implementation="matmul")(x)
-        return _layer_step(keras.Model(x, SpectralPool(16)(y)), shape, training_step)
+        return layer_step(keras.Model(x, SpectralPool(16)(y)), shape, training_step)
 
     def fused():
         from spectral_keras.layers import FFTConvPool2D
 
-        return _layer_step(FFTConvPool2D(64, 3, 16), shape, training_step)
+        return layer_step(FFTConvPool2D(64, 3, 16), shape, training_step)
 
     return Case(
         name="convolution 3x3 and pooling",
-        shape=f"{_text(shape)} -> 16x16, 64 channels, training step",
+        shape=f"{shape_text(shape)} -> 16x16, 64 channels, training step",
         reference="Conv2D, AveragePooling2D",
         ways={
             "Conv2D, AveragePooling2D": spatial,
@@ -420,7 +423,7 @@ def mask_cases():
         found.append(
             Case(
                 name=f"mask {shape[1]}x{shape[2]}x{shape[3]}",
-                shape=_text(shape),
+                shape=shape_text(shape),
                 reference=_USUAL_MASK,
                 ways=ways,
             )

@@ -9,12 +9,10 @@ from figures._style import (
     BLACK,
     BLUE,
     GREEN,
-    GREY_LEVELS,
     ORANGE,
     PURPLE,
     SKY,
     caption,
-    show,
     show_pixels,
 )
 
@@ -94,9 +92,11 @@ def draw_panel(figure, panel, pixels):
     original = figure.add_subplot(grid[0:2, 0:2])
     show_pixels(original, pixels)
     original.set_xlabel("original")
+    from spectral_keras.plots import log_spectrum, plot_pooling
+
     spectrum = log_spectrum(pixels)
     whole = figure.add_subplot(grid[2:4, 0:2])
-    show_spectrum(whole, spectrum, sides)
+    plot_pooling(spectrum, list(sides), whole, ticks=False)
     whole.set_xlabel("its spectrum")
     for column, (side, factor) in enumerate(zip(sides, panel["factors"], strict=True)):
         for row, method in enumerate(PICTURE_METHODS):
@@ -108,7 +108,7 @@ def draw_panel(figure, panel, pixels):
             if column == 0:
                 axis.set_ylabel(ROW_NAMES[method])
         axis = figure.add_subplot(grid[3, 2 + column])
-        show_spectrum(axis, spectrum, [side], dim=True)
+        plot_pooling(spectrum, side, axis, dim=True, ticks=False)
         if column == 0:
             axis.set_ylabel("kept")
 
@@ -123,35 +123,6 @@ def write_loss(axis, loss):
         va="bottom",
         bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"},
     )
-
-
-def log_spectrum(pixels):
-    """Log magnitude of the centred spectrum, mean over the channels, scaled to [0, 1]."""
-    spectrum = np.fft.fftshift(np.fft.fft2(pixels, axes=(0, 1)), axes=(0, 1))
-    values = np.log(np.abs(spectrum) + 1e-3).mean(-1)
-    # The few smallest values would take up most of the grey levels.
-    low, high = np.percentile(values, 1), values.max()
-    return np.clip((values - low) / max(high - low, 1e-6), 0, 1)
-
-
-def show_spectrum(axis, spectrum, sides, dim=False):
-    """The spectrum with a frame around the central side x side, for each side."""
-    size = spectrum.shape[0]
-    if dim:
-        distance = np.abs(np.arange(size) - size // 2)
-        inside = distance <= sides[0] / 2
-        spectrum = np.where(inside[:, None] & inside, spectrum, 0.4 * spectrum)
-    show(axis, spectrum, **GREY_LEVELS)
-    for side in sides:
-        # Centred on frequency 0: of an even side, half of both Nyquist lines is inside.
-        start = size // 2 - side / 2
-        axis.add_patch(_rectangle((start, start), side))
-
-
-def _rectangle(corner, side):
-    from matplotlib.patches import Rectangle
-
-    return Rectangle(corner, side, side, fill=False, edgecolor=AMBER, linewidth=1.5)
 
 
 def draw_losses(axis, content):

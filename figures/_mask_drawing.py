@@ -96,6 +96,7 @@ def _single_words(stored):
 
 def _draw_masks(figure, content):
     from spectral_keras.analysis import mask_differences, scale_differences
+    from spectral_keras.plots import plot_mask, plot_spectrum
 
     figure.suptitle(
         "Figure 3, Table 1: masks of the set (DC in the centre, black 0, white 1), less N's",
@@ -109,7 +110,7 @@ def _draw_masks(figure, content):
     axes = figure.subplots(2, len(letters))
     for column, letter in enumerate(letters):
         entry = content["set_masks"][letter]
-        show(axes[0, column], np.fft.fftshift(masks[letter]), **GREY_LEVELS)
+        plot_mask(masks[letter], axes[0, column], ticks=False)
         axes[0, column].set_title(f"{letter}: {REGIMES[letter]}")
         lines = [f"mean {entry['sparsity']:.3f}"]
         for name, label in (("own", "seen"), ("others", "unseen")):
@@ -122,7 +123,8 @@ def _draw_masks(figure, content):
         axes[0, column].set_xlabel("\n".join(lines))
         if letter in scaled:
             scale = {"cmap": "RdBu_r", "vmin": -0.5, "vmax": 0.5}
-            image = show(axes[1, column], np.fft.fftshift(scaled[letter]), **scale)
+            plot_spectrum(scaled[letter], axes[1, column], ticks=False, **scale)
+            image = axes[1, column].images[0]
             axes[1, column].set_title(f"{letter} - N")
     axes[1, 0].set_axis_off()
     largest = float(np.abs(differences).max())
@@ -185,6 +187,8 @@ _COLUMNS = {
 
 
 def _draw_examples(figure, content):
+    from spectral_keras.plots import plot_mask
+
     examples, classes = content["examples"], content["data"]["classes"]
     figure.suptitle(
         "Figures 5, 6: masks of classes and of single images, and what passes", **_TITLE
@@ -193,13 +197,13 @@ def _draw_examples(figure, content):
     for row, example in zip(axes, examples, strict=True):
         number = example["class"]
         mask = np.array(content["class_masks"]["masks"][number])
-        show(row[0], np.fft.fftshift(mask), **GREY_LEVELS)
+        plot_mask(mask, row[0], ticks=False)
         row[0].set_ylabel(classes[number])
         for axis, (name, _) in zip(row[1:], _COLUMNS.items(), strict=True):
             picture = example["pictures"][name]
             values = decode(picture).squeeze()
             if name in ("mask", "complement", "adversarial mask"):
-                show(axis, np.fft.fftshift(values), **GREY_LEVELS)
+                plot_mask(values, axis, ticks=False)
             else:
                 show(axis, values, **(GREY_LEVELS if "M" not in name else {"cmap": "gray"}))
     for axis, title in zip(axes[0], ["class mask", *_COLUMNS.values()], strict=True):

@@ -179,15 +179,14 @@ def draw(stored):
 
 
 def _maps(figure, rows, lines, columns):
-    images = {arm: np.fft.fftshift(row["histogram"]) for arm, row in rows.items()}
-    low = min(image.min() for image in images.values())
-    high = max(image.max() for image in images.values())
+    from spectral_keras.plots import plot_response
+
+    images = {arm: row["histogram"] for arm, row in rows.items()}
+    scale = {"vmin": np.min(list(images.values())), "vmax": np.max(list(images.values()))}
     panels = figure.subplots(lines, columns, squeeze=False)
     for panel, (arm, image) in zip(hide_unused(panels, len(images)), images.items(), strict=False):
-        shown = panel.imshow(image, cmap="magma", vmin=low, vmax=high)
-        panel.set_title(_short(arm))
-        panel.set(xticks=[], yticks=[])
-    figure.colorbar(shown, ax=panels, shrink=0.8)
+        plot_response(image, panel, ticks=False, colorbar=None, **scale).set_title(_short(arm))
+    figure.colorbar(panels[0, 0].images[0], ax=panels, shrink=0.8)
 
 
 def _short(arm):

@@ -27,6 +27,7 @@ _PARTS = (
     "memory",
     "models",
     "ops",
+    "plots",
     "precision",
     "regularizers",
     "training",

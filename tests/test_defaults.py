@@ -25,6 +25,9 @@ LAYERS = [
     ("SpectralMixing2D", {"filters": 2, "modes": 3}),
     ("PowerSuppression", {}),
     ("FrequencyNoise", {}),
+    ("AmplitudePhaseRecombination", {"mode": "views"}),
+    ("FourierBasisNoise", {}),
+    ("FMix", {}),
     ("ChannelGate", {}),
     ("BatchNormalization", {}),
 ]

@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "data": _BASE | {"logs"},
     "training": _USES,
     "evaluation": _USES,
+    "plots": _BASE,
     "precision": set(),
     "memory": set(),
     "logs": set(),

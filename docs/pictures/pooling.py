@@ -16,10 +16,10 @@ def draw():
     """A Matplotlib figure: the picture, its spectrum, and each pooling at each side."""
     import matplotlib.pyplot as plt
 
-    from figures._information_drawing import log_spectrum, show_spectrum
     from figures._pooling_loss import pool_and_enlarge
     from figures._style import show_pixels
     from figures.information_preservation import picture
+    from spectral_keras.plots import plot_pooling
 
     pixels = picture("astronaut")
     size = pixels.shape[0]
@@ -29,7 +29,7 @@ def draw():
     above, below = left.subplots(2, 1)
     show_pixels(above, pixels)
     above.set_title(f"{size} x {size}")
-    show_spectrum(below, log_spectrum(pixels), SIDES)
+    plot_pooling(pixels, list(SIDES), below, ticks=False)
     below.set_title("its spectrum, and what\nSpectralPool keeps of it")
     axes = right.subplots(len(ROWS), len(SIDES))
     for column, side in enumerate(SIDES):

@@ -1,6 +1,5 @@
 """Fourier heat map: the error of a classifier under each vector of the Fourier basis."""
 
-import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -16,16 +15,21 @@ from spectral_keras.analysis.point_detection import (
 )
 from spectral_keras.classifiers.arguments import (
     check_classifier,
-    check_clip,
     check_images,
     check_labels,
-    check_outputs,
     check_progress,
+    class_count,
 )
 from spectral_keras.classifiers.batches import build_for, fixed_batch_size
 from spectral_keras.classifiers.compiled import compiled, kept
+from spectral_keras.classifiers.logits import logits_function
 from spectral_keras.ops.frequencies import signed_frequencies
-from spectral_keras.ops.validation import check_data_format, check_number, check_positive_int
+from spectral_keras.ops.validation import (
+    check_clip,
+    check_data_format,
+    check_number,
+    check_positive_int,
+)
 
 
 def fourier_heat_map(
@@ -148,7 +152,7 @@ def _check_data(
 
 def _prediction(model, sample_shape, data_format, depth, clip):
     """(images, waves [N, H, W], signs [N, C]) -> int32 classes [N], -1 for no finite output."""
-    reference = weakref.ref(model)  # this function is kept with the model
+    logits_of, _ = logits_function(model)
 
     def classes(images, waves, signs):
         if data_format == "channels_last":
@@ -157,9 +161,9 @@ def _prediction(model, sample_shape, data_format, depth, clip):
             images = images + waves[:, None] * signs[:, :, None, None]
         if clip is not None:
             images = ops.clip(images, *clip)
-        outputs = ops.cast(check_outputs(reference()(images, training=False)), "float32")
-        finite = ops.all(ops.isfinite(outputs), axis=-1)
-        found = ops.cast(ops.argmax(outputs, axis=-1), "int32")
+        logits = logits_of(images)
+        finite = ops.all(ops.isfinite(logits), axis=-1)
+        found = ops.cast(ops.argmax(logits, axis=-1), "int32")
         return ops.where(finite, found, -ops.ones_like(found))
 
     fixed = fixed_batch_size(model)
@@ -197,4 +201,4 @@ def _classes(model, images):
     outputs = getattr(model, "outputs", None)
     if not outputs:
         outputs = model(ops.convert_to_tensor(images[:1]), training=False)
-    return check_outputs(outputs).shape[-1]
+    return class_count(outputs)

@@ -1,23 +1,29 @@
 """What an attack does to an image."""
 
 import dataclasses
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spectral_keras.classifiers.arguments import as_array, check_clip
+from spectral_keras.classifiers.arguments import as_array
 from spectral_keras.ops.validation import (
     check_bool,
     check_choice,
+    check_clip,
     check_number,
     check_positive_int,
     described,
 )
 
-NAMES = ("fgsm", "pgd")
 NORMS = ("inf", "l2")
-LOSSES = ("cross_entropy", "margin")
+LOSSES = ("cross_entropy", "margin", "dlr")
+
+# Name -> number of steps (of queries of "square") where none is given.
+STEPS = {"fgsm": 1, "pgd": 10, "apgd": 100, "square": 5000, "strong": 100}
+NAMES = tuple(STEPS)
+# Queries of the square attack within "strong" for each of its steps: 5000 for 100.
+QUERIES = 50
 
 # What an attack leads away from: the true classes, or what the model says of the images.
 LABELS = ("given", "predicted")
@@ -33,25 +39,29 @@ RADII = {
 
 @dataclasses.dataclass(frozen=True)
 class Attack:
-    """FGSM or PGD with everything that its result depends on besides model, images and labels.
+    """An attack with everything that its result depends on besides model, images and labels.
 
     The values are checked when it is made and cannot change; `dataclasses.replace` makes another.
 
     Attributes:
-        name: "fgsm" for one step of length `eps`, or "pgd".
+        name: "fgsm" for one step of length `eps`, "pgd", "apgd", "square", or "strong" for the
+            worst of several (see the functions of these names).
         eps: radius of the ball in the units of the images: a number or, with norm "inf", an array
             that broadcasts to an image, as one number per channel (kept as nested tuples).
-        steps: number of steps; None for 1 ("fgsm") or 10 ("pgd").
-        step_size: length of a step, as `eps`; None for `eps` ("fgsm") or 2.5 * eps / steps ("pgd").
+        steps: number of steps, of "square" of calls of the model; None for 1, 10 ("pgd"), 100
+            ("apgd", "strong") or 5000 ("square").
+        step_size: length of a step, as `eps`; None for `eps` ("fgsm") or 2.5 * eps / steps ("pgd");
+            the others choose it themselves.
         norm: "inf" or "l2".
         random_start: whether to start at a uniform sample of the ball (clipped) and not at
-            the image; None for False ("fgsm") or True ("pgd").
+            the image; None for False ("fgsm") or True. "square" and "strong" know no other.
         restarts: number of tries, each from another point of the ball.
         targeted: whether to go toward the labels instead of away from them.
         from_logits: None cuts off a softmax at the model's end, and tells logits from
-            probabilities by their values where the end is not a layer that it knows.  True: the
-            model gives logits.  False: it gives probabilities.
-        loss: "cross_entropy", or "margin", the largest other logit minus the label's.
+            probabilities by their values where the end is not a layer that it knows (one output
+            cannot be told so).  True: the model gives logits.  False: it gives probabilities.
+        loss: "cross_entropy", "margin", the largest other logit minus the label's, or "dlr" (see
+            `step.objective`). None for "cross_entropy", "margin" of "square".
         clip: (low, high), the range of valid inputs, or None.
         seed: integer of at least 0 for the random starts.
 
@@ -76,22 +86,24 @@ class Attack:
     restarts: int = 1
     targeted: bool = False
     from_logits: bool | None = None
-    loss: str = "cross_entropy"
+    loss: str | None = None
     clip: tuple[float, float] | None = (0.0, 1.0)
     seed: int = 0
 
     def __post_init__(self):
-        is_pgd = check_choice("name", self.name, NAMES) == "pgd"
+        check_choice("name", self.name, NAMES)
         check_choice("norm", self.norm, NORMS)
-        check_choice("loss", self.loss, LOSSES)
+        loss = "margin" if self.name == "square" else "cross_entropy"
+        self._set("loss", check_choice("loss", loss if self.loss is None else self.loss, LOSSES))
         check_choice("from_logits", self.from_logits, (None, True, False))
-        start = is_pgd if self.random_start is None else self.random_start
+        start = self.name != "fgsm" if self.random_start is None else self.random_start
         self._set("random_start", check_bool("random_start", start))
         check_bool("targeted", self.targeted)
-        steps = (10 if is_pgd else 1) if self.steps is None else self.steps
+        steps = STEPS[self.name] if self.steps is None else self.steps
         self._set("steps", check_positive_int("steps", steps))
-        if not is_pgd and steps != 1:
+        if self.name == "fgsm" and steps != 1:
             raise ValueError(f'`steps` must be 1 for "fgsm". Received: steps={steps}')
+        self._check_own()
         self._set("restarts", check_positive_int("restarts", self.restarts))
         if self.restarts > 1 and not self.random_start:
             raise ValueError(
@@ -102,6 +114,40 @@ class Attack:
         self._set("eps", _size("eps", self.eps, self.norm))
         if self.step_size is not None:
             self._set("step_size", _size("step_size", self.step_size, self.norm, low_open=True))
+
+    def _check_own(self):
+        """Refuse values that an attack has no use for, rather than leave them out."""
+        only = {}
+        if self.name in ("apgd", "square", "strong"):
+            only["step_size"] = (self.step_size, None)
+        if self.name in ("square", "strong"):
+            only["random_start"] = (self.random_start, True)
+        if self.name == "strong":
+            only |= {
+                "restarts": (self.restarts, 1),
+                "targeted": (self.targeted, False),
+                "loss": (self.loss, "cross_entropy"),
+            }
+        for name, (value, expected) in only.items():
+            if value is not expected and (expected is None or value != expected):
+                raise ValueError(
+                    f'`{name}` must be {expected!r} for "{self.name}". '
+                    f"Received: {name}={described(value)}"
+                )
+
+    def members(self, classes: int) -> list["Attack"]:
+        """The attacks whose worst "strong" is, in their order, for that number of classes."""
+        steps = cast(int, self.steps)
+        ratio = "dlr" if classes > 2 else "margin"
+        return [
+            dataclasses.replace(self, name=name, steps=count, loss=loss)
+            for name, count, loss in (
+                ("apgd", steps, "cross_entropy"),
+                ("apgd", steps, ratio),
+                ("square", QUERIES * steps, "margin"),
+                ("pgd", steps, "cross_entropy"),
+            )
+        ]
 
     def _set(self, name, value):
         object.__setattr__(self, name, value)

@@ -98,6 +98,8 @@ def perturb(
 def _check(model, y, attack, seed_generator):
     if not isinstance(attack, Attack):
         raise ValueError(f"`attack` must be None or an Attack. Received: {described(attack)}")
+    if attack.name not in ("fgsm", "pgd"):
+        raise ValueError(f'`attack` must be "fgsm" or "pgd" here. Received: name={attack.name!r}')
     if attack.restarts != 1:
         raise ValueError(f"`attack` must be of one try here. Received: restarts={attack.restarts}")
     if not isinstance(model, keras.Layer) and not callable(model):

@@ -1,7 +1,7 @@
 """One step of an attack: what it makes large, and how images move; compiled once per model."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import keras
 from keras import ops
@@ -30,14 +30,47 @@ def objective(logits: Any, labels: Any, loss: str, targeted: bool) -> Any:
     Args:
         logits: [N, K] float32.
         labels: [N] integers, the true class or with `targeted` the wanted one.
-        loss: "cross_entropy", or "margin" for max_{j != y} z_j - z_y.
+        loss: "cross_entropy"; "margin" for max_{j != y} z_j - z_y; or "dlr" for the margin divided
+            by the difference of the largest and the third largest logit, which no scale of the
+            logits changes (difference of logits ratio, Croce and Hein 2020, equation (6)).
         targeted: whether `labels` are to be reached and not to be left.
     """
     chosen = ops.equal(ops.arange(logits.shape[-1], dtype="int32")[None], labels[:, None])
     own = ops.sum(ops.where(chosen, logits, 0.0), axis=-1)
     others = ops.where(chosen, _NEVER, logits)
-    others = ops.max(others, axis=-1) if loss == "margin" else ops.logsumexp(others, axis=-1)
-    return own - others if targeted else others - own
+    others = ops.logsumexp(others, axis=-1) if loss == "cross_entropy" else ops.max(others, axis=-1)
+    values = own - others if targeted else others - own
+    if loss != "dlr":
+        return values
+    if logits.shape[-1] < 3:
+        raise ValueError(
+            '`loss` must be "cross_entropy" or "margin" for two classes. Received: loss=\'dlr\''
+        )
+    largest = ops.top_k(logits, 3)[0]
+    return values / (largest[:, 0] - largest[:, 2] + 1e-12)
+
+
+def look(logits_of: Callable[[Any], Any], images: Any, labels: Any, attack: Attack) -> tuple:
+    """(sum of the objective, (fooled, objective)) of images as in `compiled_step`."""
+    logits = logits_of(images)
+    predicted = ops.cast(ops.argmax(logits, axis=-1), "int32")
+    wanted = ops.where(labels < 0, predicted, labels)
+    values = objective(logits, wanted, cast(str, attack.loss), attack.targeted)
+    at_label = ops.equal(predicted, wanted)
+    return ops.sum(values), (at_label if attack.targeted else ops.logical_not(at_label), values)
+
+
+def look_with_gradient(
+    logits_of: Callable[[Any], Any], images: Any, labels: Any, attack: Attack
+) -> tuple[Any, Any, Any, Any]:
+    """(gradient of the objective, fooled, objective, stuck) as in `compiled_step`."""
+    gradient, (fooled, values) = input_gradient(
+        lambda x: look(logits_of, x, labels, attack), images, has_aux=True
+    )
+    # A value that is not finite would spread to the image.
+    gradient = ops.where(ops.isfinite(gradient), gradient, ops.zeros_like(gradient))
+    stuck = ops.all(ops.equal(gradient, 0.0), axis=tuple(range(1, len(images.shape))))
+    return gradient, fooled, values, stuck
 
 
 def attack_step(
@@ -49,20 +82,7 @@ def attack_step(
     attack: Attack,
 ) -> tuple[Any, Any, Any, Any]:
     """(moved images, fooled, objective, stuck) as in `compiled_step`; can be traced."""
-
-    def summed(images):
-        logits = logits_of(images)
-        predicted = ops.cast(ops.argmax(logits, axis=-1), "int32")
-        wanted = ops.where(labels < 0, predicted, labels)
-        values = objective(logits, wanted, attack.loss, attack.targeted)
-        at_label = ops.equal(predicted, wanted)
-        fooled = at_label if attack.targeted else ops.logical_not(at_label)
-        return ops.sum(values), (fooled, values)
-
-    gradient, (fooled, values) = input_gradient(summed, images, has_aux=True)
-    # A value that is not finite would spread to the image.
-    gradient = ops.where(ops.isfinite(gradient), gradient, ops.zeros_like(gradient))
-    stuck = ops.all(ops.equal(gradient, 0.0), axis=tuple(range(1, len(images.shape))))
+    gradient, fooled, values, stuck = look_with_gradient(logits_of, images, labels, attack)
     if attack.norm == "inf":
         moved = inf_step(images, gradient, size, *ball)
     else:
@@ -119,3 +139,28 @@ def compiled_step(
     # Radius, length and number of steps are no part of what is compiled.
     traced = attack.norm, attack.loss, attack.targeted, early_stop
     return kept(model, ("step", sample_shape, from_logits, *traced), build)
+
+
+def compiled_look(
+    model: keras.Layer,
+    sample_shape: tuple[int, ...],
+    from_logits: bool | None,
+    attack: Attack,
+    gradient: bool,
+) -> Callable[..., tuple]:
+    """function(images, labels) -> ([gradient,] fooled, objective[, stuck]), see `compiled_step`."""
+
+    def build():
+        logits_of, _ = logits_function(model, from_logits)
+
+        def function(images, labels):
+            if gradient:
+                return look_with_gradient(logits_of, images, labels, attack)
+            return look(logits_of, images, labels, attack)[1]
+
+        count = fixed_batch_size(model)
+        arguments = [("float32", (count, *sample_shape)), ("int32", (count,))]
+        return compiled(function, list(model.variables), arguments)
+
+    key = ("look", sample_shape, from_logits, attack.loss, attack.targeted, gradient)
+    return kept(model, key, build)

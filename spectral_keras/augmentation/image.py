@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 
 from spectral_keras.augmentation._images import Part, as_result, sample
 from spectral_keras.augmentation.affine import resized_crop, rotation, scale, translation
+from spectral_keras.augmentation.spectral import apr_pairs, apr_views, fourier_noise
 from spectral_keras.ops.validation import check_number, check_positive_int
 
 __all__ = [
@@ -30,6 +31,8 @@ __all__ = [
     "TRANSLATION",
     "REFLECTION",
     "VALUE",
+    "WHOLE_BATCH",
+    "WholeBatchAugmentation",
     "adjust_hsv",
     "alternating_flip",
     "build_augmentation",
@@ -436,7 +439,12 @@ ATOMS = {
     "scale": scale,
     "translation": translation,
     "rotation": rotation,
+    "apr_pairs": apr_pairs,
+    "apr_views": apr_views,
+    "fourier_noise": fourier_noise,
 }
+# Those whose images are not changed one by one.
+WHOLE_BATCH = ("apr_pairs",)
 PRESETS = {
     "none": (),
     "crop_flip": ("crop", "flip"),
@@ -456,14 +464,24 @@ class Augmentation:
         self.names = tuple(names)
 
     def __call__(self, images, rng, out=None, part=None, which=None):
+        return self._run(images, rng, out, which, part=part)
+
+    def _run(self, images, rng, out, which, **part):
         result = as_result(images, out)
         for name in self.names:
             more = {"which": which} if name == "alternating_flip" else {}
-            ATOMS[name](result, rng, out=result, part=part, **more)
+            ATOMS[name](result, rng, out=result, **more, **part)
         return result
 
     def __repr__(self):
         return f"Augmentation({', '.join(self.names)})"
+
+
+class WholeBatchAugmentation(Augmentation):
+    """An `Augmentation` of which a part of a batch cannot be computed alone: without `part`."""
+
+    def __call__(self, images, rng, out=None, which=None):
+        return self._run(images, rng, out, which)
 
 
 def build_augmentation(name: str) -> Augmentation | None:
@@ -475,8 +493,9 @@ def build_augmentation(name: str) -> Augmentation | None:
             box, enlarged, and horizontal flip); `"report"` (translation by up to 10 %, horizontal
             flip, HSV perturbation); or steps separated by commas or in a list, in the order of
             their use, out of `"crop"`, `"mirror_crop"`, `"reflect_crop"`, `"translate"`, `"flip"`,
-            `"alternating_flip"`, `"hsv"`, `"cutout"`, `"resized_crop"`, `"scale"`, `"translation"`
-            and `"rotation"`. Presets may stand among the steps.
+            `"alternating_flip"`, `"hsv"`, `"cutout"`, `"resized_crop"`, `"scale"`, `"translation"`,
+            `"rotation"`, `"apr_pairs"`, `"apr_views"` and `"fourier_noise"`. Presets may stand
+            among the steps.
 
     Returns:
         A callable `(images, rng) -> images`, or None if nothing is to be done.
@@ -506,4 +525,6 @@ def build_augmentation(name: str) -> Augmentation | None:
                 f"`name` must be one or more of {choices}, separated by commas. "
                 f"Received: name={name!r}"
             )
+    if any(step in WHOLE_BATCH for step in steps):
+        return WholeBatchAugmentation(steps)
     return Augmentation(steps) if steps else None

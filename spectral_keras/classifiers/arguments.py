@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from spectral_keras.ops.validation import check_number, described
+from spectral_keras.ops.validation import described
 
 
 def as_array(value: Any) -> np.ndarray:
@@ -33,31 +33,24 @@ def check_classifier(model: Any) -> keras.Layer:
 
 
 def check_outputs(outputs: Any) -> Any:
-    """The one tensor [N, K] that a classifier gives, of a tensor or a nest of tensors."""
+    """The one tensor [N, K] that a classifier gives, of a tensor or a nest of tensors.
+
+    K = 1 stands for two classes.
+    """
     shapes = [tuple(getattr(output, "shape", ())) for output in keras.tree.flatten(outputs)]
-    if len(shapes) != 1 or len(shapes[0]) != 2 or (shapes[0][-1] or 0) < 2:
+    if len(shapes) != 1 or len(shapes[0]) != 2 or not shapes[0][-1]:
         found = "no output" if not shapes else f"output of shape {shapes[0]}"
         if len(shapes) > 1:
             found = f"{len(shapes)} outputs, of shape {' and '.join(map(str, shapes))}"
         raise ValueError(
-            "`model` must give one tensor of shape [batch, classes] with at least two classes. "
-            f"Received: {found}"
+            f"`model` must give one tensor of shape [batch, classes]. Received: {found}"
         )
     return keras.tree.flatten(outputs)[0]
 
 
-def check_clip(clip: Any) -> tuple[float, float] | None:
-    """(low, high) as floats, or None."""
-    if clip is None:
-        return None
-    if not isinstance(clip, (tuple, list)) or len(clip) != 2:
-        raise ValueError(
-            f"`clip` must be None or a pair (low, high). Received: clip={described(clip)}"
-        )
-    low, high = (check_number("clip", item) for item in clip)
-    if low >= high:
-        raise ValueError(f"`clip` must be a pair with low < high. Received: clip={clip!r}")
-    return low, high
+def class_count(outputs: Any) -> int:
+    """Number of classes of a classifier's outputs: one column stands for two."""
+    return max(2, check_outputs(outputs).shape[-1])
 
 
 def check_images(

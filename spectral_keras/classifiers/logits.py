@@ -1,4 +1,4 @@
-"""The logits of a classifier, also of one that ends in a softmax."""
+"""The logits of a classifier, also of one that ends in a softmax or has one output."""
 
 import weakref
 from collections.abc import Callable
@@ -8,12 +8,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from spectral_keras.classifiers.arguments import check_outputs
+from spectral_keras.classifiers.arguments import check_outputs, class_count
 from spectral_keras.classifiers.batches import Sizes, batched, fixed_batch_size
 from spectral_keras.classifiers.compiled import compiled, kept
 
 # Smallest normal float32: the logarithm of smaller probabilities is not looked at.
 _TINY = 1.1754944e-38
+# What a model may end in that turns logits into probabilities.
+_PROBABILITIES = ("softmax", "sigmoid")
 
 
 def logits_function(
@@ -21,24 +23,31 @@ def logits_function(
 ) -> tuple[Callable[[Any], Any], str]:
     """(function, ending): tensor of images to [N, K] float32 logits, and how the model ends.
 
+    A model of one output knows two classes: its logit z, the input of its sigmoid, or the logit of
+    the probability that it gives is that of class 1, and class 0 has the logit 0.
+
     A softmax at the model's end is cut off and its input taken as the logits, since the softmax
     rounds: in float32 a probability of 1 has no gradient. Where it cannot be cut (a subclassed
     model) the logits are the logarithms of the probabilities, which carry a gradient until
     the other classes' probabilities underflow, at a difference of logits near 87.
 
     Args:
-        model: Keras model or layer that gives one tensor [N, K].
+        model: Keras model or layer that gives one tensor [N, K], or [N, 1].
         from_logits: True for a model that gives logits, False for one that gives probabilities,
             None to see for oneself.
 
     Returns:
-        A function that calls the model with `training=False`, and "softmax", "linear" or
-        "unknown"; "unknown" output counts as logits unless `from_logits` is False.
+        A function that calls the model with `training=False`, and "softmax", "sigmoid", "linear"
+        or "unknown"; "unknown" output counts as logits unless `from_logits` is False.
+
+    Raises:
+        ValueError: `from_logits` is True for a softmax or a sigmoid, or when the function is called
+            None for one output of a model whose end is unknown.
     """
     ending, without_softmax = kept(model, "logits without a softmax", lambda: _cut(model))
-    if from_logits and ending == "softmax":
+    if from_logits and ending in _PROBABILITIES:
         raise ValueError(
-            "`from_logits` must be None or False for a model that ends in a softmax. "
+            f"`from_logits` must be None or False for a model that ends in a {ending}. "
             "Received: from_logits=True"
         )
     if without_softmax is not None:
@@ -47,9 +56,30 @@ def logits_function(
 
     def logits(x):
         outputs = ops.cast(check_outputs(reference()(x, training=False)), "float32")
-        return log_of(outputs) if from_logits is False else outputs
+        if outputs.shape[-1] == 1 and ending == "unknown" and from_logits is None:
+            raise ValueError(
+                "`from_logits` must be True or False for a model of one output whose last layer is "
+                "not known. Received: from_logits=None"
+            )
+        return class_logits(outputs, probabilities=from_logits is False)
 
     return logits, ending
+
+
+def class_logits(outputs: Any, probabilities: bool) -> Any:
+    """Logits [N, K] of logits or probabilities [N, K], or of one column for two classes.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from spectral_keras.classifiers.logits import class_logits
+    >>> np.array(class_logits(np.array([[0.5], [-1.0]], "float32"), probabilities=False)).tolist()
+    [[0.0, 0.5], [0.0, -1.0]]
+    """
+    if outputs.shape[-1] == 1:
+        other = 1 - outputs if probabilities else ops.zeros_like(outputs)
+        outputs = ops.concatenate([other, outputs], axis=-1)
+    return log_of(outputs) if probabilities else outputs
 
 
 def log_of(probabilities: Any) -> Any:
@@ -84,16 +114,16 @@ def read_ending(
         sizes: what `batches.batch_sizes` gives.
 
     Returns:
-        `from_logits` is None for a softmax that is cut off, else True or False.
+        `from_logits` is None for a softmax or sigmoid that is cut off, else True or False.
     """
     _, ending = logits_function(model, from_logits)
     outputs = getattr(model, "outputs", None)
-    classes = check_outputs(outputs).shape[-1] if outputs else None
-    if ending == "softmax":
+    classes = class_count(outputs) if outputs else None
+    if ending in _PROBABILITIES:
         return None, classes
     if ending == "unknown" and (from_logits is None or classes is None):
         # Each time: assigned weights may change what the outputs look like.
-        values = batched(compiled_logits(model, x.shape[1:], True), x[: sizes[-1]], sizes)
+        values = batched(compiled_logits(model, x.shape[1:], from_logits), x[: sizes[-1]], sizes)
         classes = values.shape[-1]
         if from_logits is None:
             from_logits = not looks_like_probabilities(values)
@@ -112,21 +142,24 @@ def _cut(model):
     operation, inputs = _last_operation(model)
     if operation is None:
         return "unknown", None
-    if _is_softmax(operation, len(model.outputs[0].shape)):
+    one = model.outputs[0].shape[-1] == 1
+    name = _activation(operation, len(model.outputs[0].shape))
+    if name == ("sigmoid" if one else "softmax"):
         inner = _identity
     elif _plain_call(operation, keras.layers.Dense) and operation.quantization_mode is None:
         if operation.activation is keras.activations.linear:
             return "linear", None
-        if operation.activation is not keras.activations.softmax:
+        name = "sigmoid" if one else "softmax"
+        if operation.activation is not getattr(keras.activations, name):
             return "unknown", None
 
         def inner(x):
             return _dense_logits(operation, x)
     elif isinstance(operation, keras.Model):
         # The model is a wrapper, for instance a normalisation before a whole classifier.
-        ending, inner = _cut(operation)
+        name, inner = _cut(operation)
         if inner is None:
-            return ending, None
+            return name, None
     elif (
         hasattr(operation, "kernel")
         and getattr(operation, "activation", None) is keras.activations.linear
@@ -140,9 +173,10 @@ def _cut(model):
         return "unknown", None
 
     def logits(x):
-        return check_outputs(ops.cast(inner(before(x, training=False)), "float32"))
+        outputs = check_outputs(ops.cast(inner(before(x, training=False)), "float32"))
+        return class_logits(outputs, probabilities=False)
 
-    return "softmax", logits
+    return name, logits
 
 
 def _identity(x):
@@ -175,12 +209,14 @@ def _plain_call(operation, cls):
     return isinstance(operation, cls) and type(operation).call is cls.call
 
 
-def _is_softmax(operation, rank):
+def _activation(operation, rank):
+    """ "softmax" over the last axis or "sigmoid" if the operation is that alone, else None."""
     if _plain_call(operation, keras.layers.Activation):
-        return operation.activation is keras.activations.softmax
+        return getattr(operation.activation, "__name__", None)
     # The layer, and the operation `keras.ops.softmax` in a functional model.
-    is_softmax = type(operation).__name__ == "Softmax"
-    return is_softmax and getattr(operation, "axis", None) in (-1, rank - 1)
+    name = type(operation).__name__.lower()
+    last = name != "softmax" or getattr(operation, "axis", None) in (-1, rank - 1)
+    return name if name in _PROBABILITIES and last else None
 
 
 def _dense_logits(layer, x):

@@ -10,13 +10,17 @@ from spectral_keras.classifiers.logits import compiled_logits
 from spectral_keras.ops.validation import check_positive_int
 
 
-def predict_classes(model: keras.Layer, x: ArrayLike, *, batch_size: int = 128) -> np.ndarray:
+def predict_classes(
+    model: keras.Layer, x: ArrayLike, *, batch_size: int = 128, from_logits: bool | None = None
+) -> np.ndarray:
     """The class of the largest output for each image, with what the attacks compiled.
 
     Args:
         model: Keras classifier with one input and one output [N, K]: logits or probabilities.
         x: images [N, ...] as the model takes them, numpy array or tensor of floats.
         batch_size: images at a time.
+        from_logits: what the output of a model of one output is, where its last layer does not say
+            it (see `Attack`); of several outputs the largest counts either way.
 
     Returns:
         Int32 numpy array [N].
@@ -36,7 +40,7 @@ def predict_classes(model: keras.Layer, x: ArrayLike, *, batch_size: int = 128) 
     build_for(model, x)
     if not len(x):
         return np.zeros(0, np.int32)
-    # Logits or probabilities, the largest is the same.
-    logits_of = compiled_logits(model, x.shape[1:], None)
+    # Of several logits or probabilities the largest is the same.
+    logits_of = compiled_logits(model, x.shape[1:], from_logits)
     sizes = batch_sizes(model, check_positive_int("batch_size", batch_size), len(x))
     return batched(logits_of, x, sizes).argmax(axis=1).astype(np.int32)

@@ -1,6 +1,7 @@
 """What became of each image under an attack, over a range of eps."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from spectral_keras.classifiers.arguments import (
     check_classifier,
     check_images,
     check_labels,
+    class_count,
 )
 from spectral_keras.classifiers.predictions import predict_classes
 from spectral_keras.ops.validation import (
@@ -55,7 +57,7 @@ def attack_outcomes(
 ) -> Iterator[Outcome]:
     """Attack the images at each eps, the smallest first.
 
-    The ball of a smaller eps lies in that of a larger one. So an image that PGD has fooled counts
+    The ball of a smaller eps lies in that of a larger one. So an image that is fooled counts
     as fooled, with the class it then had, at every larger eps too, and is not attacked again: the
     share of fooled images never falls as eps grows, and an image that is misclassified from the
     start costs nothing. FGSM is one step of length eps and is taken anew at each eps; it may
@@ -69,8 +71,8 @@ def attack_outcomes(
         model: Keras classifier with one input and one output [N, K]: logits, or probabilities.
         x: images [N, ...] as the model takes them, floats in the attack's `clip`.
         y: the true classes: integers [N] or [N, 1], or one-hot rows [N, K].
-        attack: an untargeted `Attack`, whose radius does not count, or "fgsm" or "pgd" for one with
-            the default values.
+        attack: an untargeted `Attack`, whose radius does not count, or the name of one with the
+            default values.
         eps: radii of at least 0, in the units of `x`.
         labels: "given" to attack with the true classes, "predicted" with what the model says of
             the unattacked images, so that the attack knows nothing of the truth.
@@ -102,11 +104,15 @@ def attack_outcomes(
     x = check_images(x, check_classifier(model), attack.clip)
     y = check_classes(y, model, x)
     batch_size = check_positive_int("batch_size", batch_size)
+    predict = functools.partial(
+        predict_classes, model, batch_size=batch_size, from_logits=attack.from_logits
+    )
     if clean is None:
-        clean = predict_classes(model, x, batch_size=batch_size)
+        clean = predict(x)
     start = y if labels == "given" else clean
     untouched = Outcome(0.0, clean == y, clean != start)
 
+    nested = attack.name != "fgsm"
     earlier_calls = {outcome.eps: outcome for outcome in known}
     earlier = untouched
     for radius in sorted({*radii, *earlier_calls}):
@@ -115,8 +121,7 @@ def attack_outcomes(
         elif radius == 0:
             outcome = untouched
         else:
-            is_pgd = attack.name == "pgd"
-            todo = np.flatnonzero(~earlier.fooled) if is_pgd else np.arange(len(x))
+            todo = np.flatnonzero(~earlier.fooled) if nested else np.arange(len(x))
             attacked = run_attack(
                 model,
                 x[todo],
@@ -126,11 +131,11 @@ def attack_outcomes(
                 index=todo,
                 progress=_part(progress, radius, len(todo), len(x)),
             )
-            found = predict_classes(model, attacked, batch_size=batch_size)
+            found = predict(attacked)
             correct, fooled = earlier.correct.copy(), earlier.fooled.copy()
             correct[todo], fooled[todo] = found == y[todo], found != start[todo]
             outcome = Outcome(radius, correct, fooled)
-        if attack.name == "pgd":
+        if nested:
             outcome = earlier = _carried(earlier, outcome)
         if radius not in earlier_calls:
             yield outcome
@@ -152,7 +157,7 @@ def carry_over(attack: str, outcomes: Iterable[Outcome]) -> list[Outcome]:
     """The outcomes in ascending order of eps, each with what smaller eps have found.
 
     Args:
-        attack: "fgsm" (nothing is carried over) or "pgd".
+        attack: name of the attack; of "fgsm" nothing is carried over.
         outcomes: iterable of `Outcome`, of calls of `attack_outcomes` with the same arguments.
 
     Returns:
@@ -168,7 +173,7 @@ def carry_over(attack: str, outcomes: Iterable[Outcome]) -> list[Outcome]:
     """
     check_choice("attack", attack, NAMES)
     outcomes = sorted(outcomes, key=lambda outcome: outcome.eps)
-    if attack == "pgd":
+    if attack != "fgsm":
         for place in range(1, len(outcomes)):
             outcomes[place] = _carried(outcomes[place - 1], outcomes[place])
     return outcomes
@@ -202,7 +207,7 @@ def check_classes(y: Any, model: keras.Layer, images: np.ndarray, name: str = "x
         raise ValueError("`y` must be the true classes. Received: y=None")
     # A model that was never built does not know yet.
     outputs = getattr(model, "outputs", None)
-    classes = outputs[0].shape[-1] if outputs else None
+    classes = class_count(outputs) if outputs else None
     if classes is None:
         y = as_array(y)
         classes = y.shape[1] if y.ndim == 2 and y.shape[1] > 1 else 2**31 - 1

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spectral_keras.attacks import NAMES, RADII, Attack
+from spectral_keras.attacks import RADII, Attack
 from spectral_keras.classifiers.arguments import check_classifier, check_images, check_progress
 from spectral_keras.classifiers.intervals import wilson_interval
 from spectral_keras.classifiers.predictions import predict_classes
@@ -27,7 +27,7 @@ def accuracy_under_attack(
     model: keras.Layer,
     x: ArrayLike,
     y: ArrayLike,
-    attacks: str | Attack | Sequence[str | Attack] = NAMES,
+    attacks: str | Attack | Sequence[str | Attack] = ("fgsm", "pgd"),
     eps: float | Iterable[float] | None = None,
     *,
     labels: str = "given",
@@ -36,15 +36,15 @@ def accuracy_under_attack(
 ) -> dict[str, Any]:
     """The share of attacked images that the model classifies correctly, for each attack and eps.
 
-    Under PGD an image that a smaller eps fools counts as fooled at every larger one (the balls are
-    nested, see `attack_outcomes`): with given labels the accuracy never rises with eps. Under
-    FGSM, one step of length eps, it may.
+    An image that a smaller eps fools counts as fooled at every larger one (the balls are nested,
+    see `attack_outcomes`): with given labels the accuracy never rises with eps. Under FGSM, one
+    step of length eps, it may.
 
     Args:
         model: Keras classifier with one input and one output [N, K]: logits, or probabilities.
         x: images [N, ...] as the model takes them, numpy array or tensor of floats in `clip`.
         y: the true classes: integers [N] or [N, 1], or one-hot rows [N, K].
-        attacks: "fgsm", "pgd" (with the default values) or an untargeted `Attack`, whose radius
+        attacks: name of an attack (with the default values) or an untargeted `Attack`, whose radius
             does not count; or several of them, of one norm and range, no name twice.
         eps: a radius of at least 0 or several, in the units of `x`. None for 0, 1, 2, 4, 8 and 16
             steps of 1/255; with norm "l2" for 0, 1/8, 1/4, 1/2 and 1.
@@ -84,7 +84,7 @@ def accuracy_under_attack(
     batch_size = check_positive_int("batch_size", batch_size)
     x = check_images(x, check_classifier(model), chosen[0].clip)
     y = check_classes(y, model, x)
-    clean = predict_classes(model, x, batch_size=batch_size)
+    clean = predict_classes(model, x, batch_size=batch_size, from_logits=chosen[0].from_logits)
     points = {}
     for attack in chosen:
         outcomes = attack_outcomes(
@@ -132,7 +132,7 @@ def accuracy_points(attack: str, outcomes: Iterable[Outcome]) -> list[dict[str, 
     """Accuracy at each eps, in ascending order, from what became of each image.
 
     Args:
-        attack: "fgsm" or "pgd"; under PGD what smaller radii have found is carried over.
+        attack: name of the attack; but for "fgsm" what smaller radii have found is carried over.
         outcomes: `Outcome`s of `attack_outcomes`, of one call or of several that add radii.
 
     Returns:

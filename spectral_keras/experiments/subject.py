@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from spectral_keras.classifiers.arguments import class_count
 from spectral_keras.data.files import open_regular
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.folder import dataset_label
@@ -160,10 +161,10 @@ class Subject:
                 f"{self.path} is no classifier of images: it takes {_shown(inputs)}, expected one "
                 "input [images, height, width, channels]"
             )
-        if len(outputs) != 1 or len(outputs[0]) != 2 or (outputs[0][1] or 0) < 2:
+        if len(outputs) != 1 or len(outputs[0]) != 2 or not outputs[0][1]:
             raise CommandError(
                 f"{self.path} is no classifier: it gives {_shown(outputs)}, expected one output "
-                "[images, classes] with two classes at least"
+                "[images, classes]"
             )
         return model
 
@@ -180,7 +181,7 @@ class Subject:
                 f"{self.path} takes images of shape {wanted}, but those of {dataset} are "
                 f"{shape}{hint}"
             )
-        classes = model.outputs[0].shape[-1]
+        classes = class_count(model.outputs)
         if y.max() >= classes:
             raise CommandError(
                 f"{dataset} has the class {y.max()} ({names[y.max()]}), but {self.path} knows only "

@@ -1,5 +1,6 @@
 """Keras layers of the frequency domain."""
 
+from spectral_keras.layers.amplitude_phase_recombination import AmplitudePhaseRecombination
 from spectral_keras.layers.batch_normalization import BatchNormalization
 from spectral_keras.layers.channel_gate import ChannelGate
 from spectral_keras.layers.conv2d import Conv2D
@@ -7,6 +8,8 @@ from spectral_keras.layers.diff_stride import DiffStride
 from spectral_keras.layers.fft2d import FFT2D
 from spectral_keras.layers.fft_conv2d import FFTConv2D
 from spectral_keras.layers.fft_conv_pool2d import FFTConvPool2D
+from spectral_keras.layers.fmix import FMix
+from spectral_keras.layers.fourier_basis_noise import FourierBasisNoise
 from spectral_keras.layers.fourier_mask import FourierMask
 from spectral_keras.layers.frequency_dropout import FrequencyDropout
 from spectral_keras.layers.frequency_noise import FrequencyNoise
@@ -19,6 +22,7 @@ from spectral_keras.layers.spectral_mixing2d import SpectralMixing2D
 from spectral_keras.layers.spectral_pool import SpectralPool
 
 __all__ = [
+    "AmplitudePhaseRecombination",
     "BatchNormalization",
     "ChannelGate",
     "Conv2D",
@@ -26,6 +30,8 @@ __all__ = [
     "FFT2D",
     "FFTConv2D",
     "FFTConvPool2D",
+    "FMix",
+    "FourierBasisNoise",
     "FourierMask",
     "FrequencyDropout",
     "FrequencyNoise",

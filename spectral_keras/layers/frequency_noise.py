@@ -22,6 +22,7 @@ from spectral_keras.ops.spectral_noise import (
 )
 from spectral_keras.ops.validation import (
     check_bool,
+    check_channels,
     check_choice,
     check_data_format,
     check_float_images,
@@ -146,12 +147,7 @@ class FrequencyNoise(NamedChoices, keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        spatial_shape(input_shape, self._data_format, "FrequencyNoise")
-        if input_shape[3 if self._data_format == "channels_last" else 1] is None:
-            raise ValueError(
-                "FrequencyNoise needs a known number of channels. "
-                f"Received: input shape {tuple(input_shape)}"
-            )
+        check_channels(input_shape, self._data_format, "FrequencyNoise")
         self.built = True
 
     def call(self, inputs: Any, training: bool = False) -> Any:

@@ -12,7 +12,9 @@ import keras
 
 __all__ = [
     "check_bool",
+    "check_channels",
     "check_choice",
+    "check_clip",
     "check_data_format",
     "check_float_images",
     "check_number",
@@ -116,6 +118,20 @@ def check_bool(name: str, value: Any) -> bool:
     return value
 
 
+def check_clip(clip: Any) -> tuple[float, float] | None:
+    """(low, high) as floats, or None."""
+    if clip is None:
+        return None
+    if not isinstance(clip, (tuple, list)) or len(clip) != 2:
+        raise ValueError(
+            f"`clip` must be None or a pair (low, high). Received: clip={described(clip)}"
+        )
+    low, high = (check_number("clip", item) for item in clip)
+    if low >= high:
+        raise ValueError(f"`clip` must be a pair with low < high. Received: clip={clip!r}")
+    return low, high
+
+
 def check_float_images(images: Any, name: str) -> None:
     """ValueError for integer images: what is computed of them would be integers again."""
     dtype = keras.backend.standardize_dtype(images.dtype)
@@ -139,6 +155,15 @@ def spatial_shape(
         )
     height, width = (None if size is None else int(size) for size in spatial)
     return height, width
+
+
+def check_channels(shape: Sequence[int | None], data_format: str | None, layer_name: str) -> None:
+    """ValueError for a rank-4 image shape of an unknown number of channels."""
+    spatial_shape(shape, data_format, layer_name)
+    if tuple(shape)[3 if data_format == "channels_last" else 1] is None:
+        raise ValueError(
+            f"{layer_name} needs a known number of channels. Received: input shape {tuple(shape)}"
+        )
 
 
 def static_spatial_shape(

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from spectral_keras.attacks import LABELS, Attack, perturb
-from spectral_keras.classifiers.logits import log_of, logits_function
+from spectral_keras.classifiers.logits import class_logits, logits_function
 from spectral_keras.ops.validation import check_bool, check_choice, check_number, described
 from spectral_keras.training.replicas import global_sum, own_share
 
@@ -162,17 +162,16 @@ class AdversarialExamples:
     def _attack_in_training_mode(self, model, x, y):
         from_logits = self.attack.from_logits
         _, ending = logits_function(model, from_logits)
-        probabilities = ending == "softmax" or from_logits is False
+        probabilities = ending in ("softmax", "sigmoid") or from_logits is False
 
         def outputs_of(images):
             return ops.cast(model(images, training=True), "float32")
 
         def logits_of(images):
-            outputs = outputs_of(images)
-            return log_of(outputs) if probabilities else outputs
+            return class_logits(outputs_of(images), probabilities)
 
         if y is None:
-            y = ops.cast(ops.argmax(ops.stop_gradient(outputs_of(x)), axis=-1), "int32")
+            y = ops.cast(ops.argmax(ops.stop_gradient(logits_of(x)), axis=-1), "int32")
         if keras.backend.backend() != "jax":
             return perturb(logits_of, x, y, self.attack)
         # Updates of variables cannot leave the trace of a gradient: they are dropped there, and

@@ -100,7 +100,6 @@ def test_models_that_are_no_classifiers():
     with pytest.raises(ValueError, match="`model` must have one input"):
         fgsm(two, images, None, 0.1)
     for outputs in (
-        keras.layers.Dense(1)(x),
         [keras.layers.Dense(2)(x), keras.layers.Dense(2)(x)],
         keras.layers.Reshape((3, 1))(x),
     ):
@@ -126,7 +125,7 @@ def test_an_attack_checks_its_values_and_cannot_change():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"name": "cw"}, "`name` must be one of 'fgsm', 'pgd'. Received: name='cw'"),
+        ({"name": "cw"}, "`name` must be one of 'fgsm', 'pgd', .* Received: name='cw'"),
         ({"name": np.zeros((3, 4))}, r"Received: name=an array of shape \(3, 4\) and type float64"),
         ({"name": "fgsm", "steps": 2}, '`steps` must be 1 for "fgsm"'),
         ({"name": "fgsm", "restarts": 2}, "`restarts` must be 1 without a random start"),

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from spectral_keras.attacks import fgsm, loop, pgd
+from spectral_keras.attacks import fgsm, pgd, plain_run
 from tests.attacks.nets import (
     classes,
     conv_net,
@@ -155,13 +155,13 @@ def test_early_stop_takes_the_first_image_that_fools(trained):
 def test_early_stop_saves_steps(trained, monkeypatch):
     """Images that are done leave their slots, so fewer batches are computed."""
     model, x, y = trained
-    compiled_step, calls = loop.compiled_step, []
+    compiled_step, calls = plain_run.compiled_step, []
 
     def counted(*args, **kwargs):
         step = compiled_step(*args, **kwargs)
         return lambda *tensors: calls.append(1) or step(*tensors)
 
-    monkeypatch.setattr(loop, "compiled_step", counted)
+    monkeypatch.setattr(plain_run, "compiled_step", counted)
     count, log = {}, {}
     for early_stop in (False, True):
         calls.clear()

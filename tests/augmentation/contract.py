@@ -7,6 +7,9 @@ import pytest
 class AugmentationContract:
     """Tests of the fixture `step`; `images` is the test file's function of that name."""
 
+    # A backend's kernels may round an image by its place in the batch.
+    rounding = 0.0
+
     @pytest.mark.parametrize("shape", [(5, 8, 10, 3), (4, 7, 5, 1), (2, 1, 1, 4), (0, 8, 8, 3)])
     def test_new_float32_images_of_the_same_shape(self, step, shape):
         original = np.random.default_rng(1).random(shape).astype(np.float32)
@@ -28,7 +31,7 @@ class AugmentationContract:
         batch, whole, alone = self.images(16), np.random.default_rng(3), np.random.default_rng(3)
         expected = step(batch, whole)[rows]
         part = step(batch[rows].copy(), alone, part=(16, rows))
-        np.testing.assert_array_equal(part, expected)
+        np.testing.assert_allclose(part, expected, rtol=0, atol=self.rounding)
         # The next step draws the same too.
         assert alone.bit_generator.state == whole.bit_generator.state
 

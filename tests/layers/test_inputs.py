@@ -29,6 +29,10 @@ ANY_SIZE = [
     ("SpectralMixing2D", {"filters": 4, "modes": (3, 4), "output_size": (7, 4)}),
     ("PowerSuppression", {}),
     ("FrequencyNoise", {}),
+    ("AmplitudePhaseRecombination", {}),
+    ("AmplitudePhaseRecombination", {"mode": "views"}),
+    ("FourierBasisNoise", {}),
+    ("FMix", {}),
     ("ChannelGate", {"hidden": 5}),
 ]
 ALL = [

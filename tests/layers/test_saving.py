@@ -99,6 +99,13 @@ LAYERS = {
         {},
         {"sigma": 2, "alpha_r": [0, 0.5, 1, 1, 0], "variant": "printed", "per_channel": False},
     ],
+    "AmplitudePhaseRecombination": [
+        {},
+        {"mode": "views", "probability": 0.25, "clip": None},
+        {"mode": "views", "views": keras.layers.RandomFlip(seed=1)},
+    ],
+    "FourierBasisNoise": [{}, {"strength": 2.0, "frequencies": [1, 4], "clip": [-1.0, 1.0]}],
+    "FMix": [{}, {"alpha": 0.5, "decay": 2.0, "seed": 1}],
     "ChannelGate": [{}, {"hidden": 5, "extended": True, "gap_activation": None}],
 }
 CASES = [(name, arguments) for name, rows in LAYERS.items() for arguments in rows]

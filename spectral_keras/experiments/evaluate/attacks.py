@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from spectral_keras.attacks import NAMES, NORMS, Attack
+from spectral_keras.attacks import NAMES, NORMS, STEPS, Attack
 from spectral_keras.classifiers import predict_classes
 from spectral_keras.evaluation import Outcome, accuracy_point, accuracy_points, attack_outcomes
 from spectral_keras.experiments.command import CommandError, program
@@ -19,6 +19,14 @@ from spectral_keras.experiments.progress import Progress
 from spectral_keras.experiments.provenance import commit, data_hash, versions
 
 OUTCOMES = "attacks.json"
+# Attack -> the options that are for it.
+OWN = {
+    "fgsm": (),
+    "pgd": ("steps", "step_size", "restarts", "seed"),
+    "apgd": ("steps", "restarts", "seed"),
+    "square": ("steps", "restarts", "seed"),
+    "strong": ("steps", "seed"),
+}
 
 
 class Entries:
@@ -96,10 +104,14 @@ def settings_of(attack: str, options: EvaluateOptions) -> dict[str, Any]:
     """What an attack's numbers depend on, besides eps; FGSM has no steps and draws nothing."""
     # By the names that the files have always had.
     settings = {"norm": options.norm, "labels": options.labels, "limit": options.images}
-    if attack == "pgd":
-        names = ("steps", "step_size", "restarts", "seed")
-        settings |= {name: getattr(options, name) for name in names}
-    return {"attack": attack} | settings
+    return {"attack": attack} | settings | _own_settings(attack, options)
+
+
+def _own_settings(attack, options):
+    return {
+        name: STEPS[attack] if name == "steps" and options.steps is None else getattr(options, name)
+        for name in OWN[attack]
+    }
 
 
 def run_attacks(
@@ -140,15 +152,11 @@ def run_attacks(
 
 def _run_attack(name, entry, missing, options, model, x, y, clean, save):
     bars = []
-    values = {"norm": options.norm}
-    if name == "pgd":
-        keys = ("steps", "step_size", "restarts", "seed")
-        values |= {key: getattr(options, key) for key in keys}
     outcomes = attack_outcomes(
         model,
         x,
         y,
-        Attack(name, **values),
+        Attack(name, norm=options.norm, **_own_settings(name, options)),
         options.radii,
         labels=options.labels,
         batch_size=options.batch_size,

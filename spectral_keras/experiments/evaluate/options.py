@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any, Self
 
-from spectral_keras.attacks import LABELS, NAMES, NORMS, RADII
+from spectral_keras.attacks import LABELS, NAMES, NORMS, RADII, STEPS
 from spectral_keras.experiments.command import CommandError, OneLineParser, program
 from spectral_keras.experiments.corruption_names import CORRUPTIONS, expanded
 from spectral_keras.experiments.evaluate.plot import eps_text
@@ -27,6 +27,7 @@ preset; then the folder MODEL-evaluated gets a result.json of its own.  Images a
 eps is in these units: one grey level of an 8-bit image is 1/255.  An eps is a number or a fraction:
 
     python -m models.evaluate runs/resnet18-cifar10 --attack fgsm pgd --eps 0 2/255 8/255
+    python -m models.evaluate runs/resnet18-cifar10 --attack strong --eps 8/255 --images 1000
     python -m models.evaluate mine.keras --dataset photos --attack pgd --pixel-range 0 255
 
     python -m models.evaluate runs/resnet18-cifar10 --corruptions cifar10c --baseline runs/other
@@ -34,7 +35,8 @@ eps is in these units: one grey level of an 8-bit image is 1/255.  An eps is a n
 
 robustness.png and corruptions.png show the accuracies, attacks.json keeps what became of each
 image.  Interrupted or killed, the same command continues after the last finished eps; another call
-with other eps adds to what is there.  An image that PGD fools counts as fooled at larger eps too.
+with other eps adds to what is there.  But for fgsm an image that is fooled counts as fooled at
+larger eps too.
 """
 _ATTACKS, _CORRUPTIONS = "attacks", "corruptions"
 _RADII = "; with ".join(
@@ -86,7 +88,7 @@ class EvaluateOptions(SubjectOptions):
 
     attack: list[str] | None = option(
         None,
-        "one or more of: " + ", ".join(NAMES),
+        f"one or more of: {', '.join(NAMES)} (the worst of apgd with two losses, square and pgd)",
         kind=several(one_of(NAMES)),
         nargs="+",
         metavar="NAME",
@@ -107,9 +109,11 @@ class EvaluateOptions(SubjectOptions):
         choices=NORMS,
         group=_ATTACKS,
     )
-    steps: int = option(
-        10, "of pgd", kind=number(int, 1, high=10_000, high_open=False), group=_ATTACKS
-    )
+    steps: int | None = option(
+        None, "of pgd, apgd and strong; of square the calls of the model",
+        kind=number(int, 1, high=10_000, high_open=False), group=_ATTACKS,
+        shown=", ".join(f"{STEPS[name]} of {name}" for name in NAMES[1:]),
+    )  # fmt: skip
     step_size: float | None = option(
         None,
         "of pgd, a number or a fraction (default 2.5 * eps / steps)",
@@ -118,8 +122,8 @@ class EvaluateOptions(SubjectOptions):
         group=_ATTACKS,
     )
     restarts: int = option(
-        1, "random starts of pgd", kind=number(int, 1, high=10_000, high_open=False),
-        group=_ATTACKS,
+        1, "random starts of pgd, apgd and square",
+        kind=number(int, 1, high=10_000, high_open=False), group=_ATTACKS,
     )  # fmt: skip
     labels: str = option(
         "given",
@@ -130,7 +134,7 @@ class EvaluateOptions(SubjectOptions):
     )
     seed: int = option(
         0,
-        "of the random starts of pgd and of the corruptions",
+        "of the random numbers of attacks and of the corruptions",
         kind=number(int, 0, high=SEEDS),
         group=_ATTACKS,
     )
@@ -165,7 +169,7 @@ class EvaluateOptions(SubjectOptions):
         super().__post_init__()
         if not self.attack and self.corruptions is None:
             raise CommandError(
-                f"nothing to evaluate: give --attack {' '.join(NAMES)}, --corruptions, or both"
+                "nothing to evaluate: give --attack fgsm pgd, --corruptions, or both"
             )
         for name in ("baseline", "corruption_source"):
             if getattr(self, name) is not None and self.corruptions is None:

@@ -23,11 +23,11 @@ def eps_text(eps: float, norm: str) -> str:
 def label(entry: dict[str, Any]) -> str:
     """An attack and those of its settings that are not the usual ones."""
     text = entry["attack"].upper()
-    if entry["attack"] == "pgd":
+    if "steps" in entry:
         text += f"-{entry['steps']}"
-        if entry["restarts"] > 1:
+        if entry.get("restarts", 1) > 1:
             text += f", {entry['restarts']} starts"
-        if entry["step_size"] is not None:
+        if entry.get("step_size") is not None:
             text += f", steps of {eps_text(entry['step_size'], entry['norm'])}"
         if entry["seed"]:
             text += f", seed {entry['seed']}"

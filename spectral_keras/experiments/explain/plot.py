@@ -8,6 +8,7 @@ import numpy as np
 
 from spectral_keras.experiments.evaluate.plot import COLOURS
 from spectral_keras.experiments.pictures import drawable, write_picture
+from spectral_keras.plots import plain, plot_energies, plot_heat_map, plot_mask
 
 _BLUE, _ORANGE, _GREEN, _GREY = *COLOURS[:3], "0.55"
 _TEXT, _TITLE = 15, 16
@@ -53,38 +54,15 @@ def draw_page(path: str | os.PathLike, report: dict[str, Any], found: dict[str, 
         write_picture(path, figure, dpi=100)
 
 
-def _frequency_image(axis, values, labels=True, **options):
-    """A spectrum in unshifted order, centred, on axes of cycles per image."""
-    height, width = values.shape
-    top, left = -(height // 2) - 0.5, -(width // 2) - 0.5
-    picture = axis.imshow(
-        np.fft.fftshift(values),
-        extent=(left, left + width, top + height, top),
-        interpolation="nearest",
-        **options,
-    )
-    if labels:
-        axis.set_xlabel("horizontal, cycles/image")
-        axis.set_ylabel("vertical, cycles/image")
-    else:
-        axis.set_xticks([])
-        axis.set_yticks([])
-    return picture
-
-
 def _draw_top(part, report, found):
     panels = 2 if found["heat"] is None else 3
     axes = part.subplots(1, panels)
     mask = report["mask"]
-    picture = _frequency_image(axes[0], found["mask"], cmap="gray", vmin=0, vmax=1)
+    plot_mask(found["mask"], axes[0], colorbar="kept amplitude")
     axes[0].set_title(f"mask M, {1 - mask['zero_share']:.0%} kept")
-    part.colorbar(picture, ax=axes[0], label="kept amplitude")
     _draw_accuracies(axes[1], report)
     if found["heat"] is not None:
-        picture = _frequency_image(axes[2], 100 * found["heat"], cmap="viridis", vmin=0, vmax=100)
-        axes[2].set_title("Fourier heat map")
-        axes[2].set_ylabel("")
-        part.colorbar(picture, ax=axes[2], label="error, %")
+        plot_heat_map(found["heat"], axes[2]).set(title="Fourier heat map", ylabel="")
 
 
 def _draw_accuracies(axis, report):
@@ -112,7 +90,7 @@ def _draw_accuracies(axis, report):
     if len(bars) > 1:
         axis.set_ylim(0, 145)  # room for the legend
         axis.legend(loc="upper right", fontsize=_TEXT - 2)
-    _plain(axis)
+    plain(axis)
 
 
 def _draw_energies(part, found):
@@ -122,16 +100,10 @@ def _draw_energies(part, found):
         (found["angular"], "angular energy of M", "direction of the frequency, degrees"),
     )
     for axis, (table, title, label) in zip(axes, panels, strict=True):
-        edges = [*table["low"], table["high"][-1]]
-        axis.stairs(table["mask"], edges, fill=True, color=_BLUE, alpha=0.75, label="mask M")
-        axis.stairs(table["ones"], edges, color=_ORANGE, linewidth=2.5, label="mask of ones")
-        axis.set_xlim(0, edges[-1])
-        axis.set_ylim(bottom=0, top=1.35 * max(*table["mask"], *table["ones"]))
-        axis.set_title(title)
-        axis.set_xlabel(label)
-        axis.legend(loc="upper right", ncols=2, fontsize=_TEXT - 2, columnspacing=1)
-        _plain(axis)
-    axes[0].set_ylabel("energy")
+        edges, names = [*table["low"], table["high"][-1]], ("mask M", "mask of ones")
+        plot_energies(table["mask"], axis, edges=edges, reference=table["ones"], labels=names)
+        axis.set(title=title, xlabel=label)
+    axes[1].set_ylabel("")
     axes[1].set_xticks(range(0, 361, 90))
 
 
@@ -142,7 +114,7 @@ def _draw_classes(part, masks, start, report, names):
             axis.axis("off")
             continue
         entry = report["classes"][place]
-        _frequency_image(axis, masks[place], labels=False, cmap="gray", vmin=0, vmax=1)
+        plot_mask(masks[place], axis, ticks=False)
         name = textwrap.shorten(str(names[entry["class"]]), 16, placeholder="...")
         axis.set_title(drawable(name))
         axis.set_xlabel(_kept(masks[place]), fontsize=_TEXT - 1)
@@ -182,7 +154,7 @@ def _draw_examples(part, row, found, pixel_range, first):
             axis.set_title(titles[key])
         if key == "single_mask":
             mask = found["singles"][i]
-            _frequency_image(axis, mask, labels=False, cmap="gray", vmin=0, vmax=1)
+            plot_mask(mask, axis, ticks=False)
             axis.set_xlabel(_kept(mask), fontsize=_TEXT - 1)
             continue
         axis.imshow(
@@ -204,13 +176,6 @@ def _visible(image, original, pixel_range):
     low, high = pixel_range
     shown = np.clip((image - image.mean((0, 1)) + original.mean((0, 1)) - low) / (high - low), 0, 1)
     return shown[..., 0] if shown.shape[-1] == 1 else shown[..., :3]
-
-
-def _plain(axis):
-    axis.grid(alpha=0.3, axis="y")
-    axis.set_axisbelow(True)
-    for side in ("top", "right"):
-        axis.spines[side].set_visible(False)
 
 
 def _caption(report, rows):

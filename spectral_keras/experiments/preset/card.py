@@ -131,10 +131,11 @@ def _accuracies(metadata):
 
 def _attack(attack):
     how = [f"L{attack['norm'].removeprefix('l')} eps {eps_text(attack['eps'], attack['norm'])}"]
-    if attack["attack"] == "pgd":
-        step = attack["step_size"]
-        how += [f"{attack['steps']} steps of {'2.5 eps / steps' if step is None else f'{step:g}'}"]
-        how += [f"{attack['restarts']} random start(s)", f"seed {attack['seed']}"]
+    if "steps" in attack:
+        steps, step = f"{attack['steps']} steps", attack.get("step_size")
+        if attack["attack"] == "pgd":
+            steps += f" of {'2.5 eps / steps' if step is None else f'{step:g}'}"
+        how += [steps, f"{attack.get('restarts', 1)} random start(s)", f"seed {attack['seed']}"]
     return (
         f"{_measured(attack)} of {attack['images']:,} images; {', '.join(how)}; {attack['weights']}"
     )

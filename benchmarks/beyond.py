@@ -1,0 +1,203 @@
+"""Speed of windows, plain crops, filters, modes and pairs by FFT: `python -m benchmarks.beyond`.
+
+The layers of docs/guides/beyond.md, but for learned strides, which are a case of
+`benchmarks.layers`, against what one writes with TensorFlow's FFTs.  Steps are forward and
+backward, compiled, float32.
+"""
+
+if __name__ == "__main__":
+    from models import command
+
+    command("benchmarks.beyond")
+
+import numpy as np
+
+from benchmarks.harness import Case, random_input, training_step
+from benchmarks.layers import layer_step, run_cases, shape_text, usual_spectral_pool
+
+SHAPE, LARGE = (64, 32, 32, 64), (4, 224, 224, 16)
+MODES = 8
+
+
+def main(arguments=None):
+    return run_cases("beyond", __doc__, cases, arguments)
+
+
+def cases():
+    """Pooling, filters, modes and pairs, on small and large maps."""
+    return [
+        *(function(shape) for shape in (SHAPE, LARGE) for function in (_pooling, _filter, _modes)),
+        _pairs(SHAPE),
+    ]
+
+
+# Each usual way takes and returns images with the channels last.
+
+
+def _planes(x):
+    import tensorflow as tf
+
+    return tf.transpose(x, (0, 3, 1, 2))
+
+
+def _images(planes):
+    import tensorflow as tf
+
+    return tf.transpose(planes, (0, 2, 3, 1))
+
+
+def usual_windowed_pool(size):
+    """ASAP: shift, times the root of a Hamming window, crop, real part."""
+    import tensorflow as tf
+
+    def pool(x):
+        height, width = x.shape[1:3]
+        window = np.sqrt(np.outer(np.hamming(height), np.hamming(width)))
+        z = tf.signal.fftshift(tf.signal.fft2d(tf.cast(_planes(x), tf.complex64)), axes=(2, 3))
+        z = z * tf.constant(window, tf.complex64)
+        top, left = height // 2 - size // 2, width // 2 - size // 2
+        z = tf.signal.ifftshift(z[:, :, top : top + size, left : left + size], axes=(2, 3))
+        return _images(tf.math.real(tf.signal.ifft2d(z))) * (size * size / (height * width))
+
+    return pool
+
+
+def usual_hartley_pool(size):
+    """Real part less imaginary part, crop, and the same transform back."""
+    import tensorflow as tf
+
+    def hartley(planes):
+        z = tf.signal.fft2d(tf.cast(planes, tf.complex64))
+        return tf.math.real(z) - tf.math.imag(z)
+
+    def pool(x):
+        height, width = x.shape[1:3]
+        top, left = height // 2 - size // 2, width // 2 - size // 2
+        z = tf.signal.fftshift(hartley(_planes(x)), axes=(2, 3))
+        z = tf.signal.ifftshift(z[:, :, top : top + size, left : left + size], axes=(2, 3))
+        return _images(hartley(z)) / (height * width)
+
+    return pool
+
+
+def usual_filter(real, imaginary):
+    """GFNet: half the spectrum times a complex filter."""
+    import tensorflow as tf
+
+    def function(x):
+        z = tf.signal.rfft2d(_planes(x)) * tf.complex(real, imaginary)
+        return _images(tf.signal.irfft2d(z, x.shape[1:3]))
+
+    return function
+
+
+def usual_modes(real, imaginary, filters):
+    """A Fourier neural operator: half the spectrum, the lowest rows and columns times R, back."""
+    import tensorflow as tf
+
+    rows = MODES - 1
+
+    def function(x):
+        height, width = x.shape[1:3]
+        kernel = tf.complex(real, imaginary)
+        z = tf.signal.rfft2d(_planes(x))[..., :MODES]
+        z = tf.concat([z[:, :, :MODES], z[:, :, height - rows :]], axis=2)
+        z = tf.einsum("nchw,hwcd->ndhw", z, kernel)
+        gap = tf.zeros((x.shape[0], filters, height - 2 * MODES + 1, MODES), tf.complex64)
+        z = tf.concat([z[:, :, :MODES], gap, z[:, :, MODES:]], axis=2)
+        z = tf.pad(z, [(0, 0), (0, 0), (0, 0), (0, width // 2 + 1 - MODES)])
+        return _images(tf.signal.irfft2d(z, (height, width)))
+
+    return function
+
+
+def _pooling(shape):
+    from spectral_keras.layers import HartleySpectralPool, SpectralPool
+
+    size = shape[1] // 2
+    functions = {
+        "usual way, plain crop": usual_spectral_pool(size),
+        'SpectralPool(nyquist="crop")': SpectralPool(size, nyquist="crop"),
+        "usual way, Hamming window": usual_windowed_pool(size),
+        'SpectralPool(window="hamming")': SpectralPool(size, window="hamming"),
+        "usual way, Hartley": usual_hartley_pool(size),
+        "HartleySpectralPool": HartleySpectralPool(size),
+        "SpectralPool": SpectralPool(size),
+    }
+    ways = {
+        label: lambda function=function: training_step(function, random_input(shape))
+        for label, function in functions.items()
+    }
+    name = f"windows and crops {shape[1]}->{size}"
+    return Case(name, shape_text(shape, size), "usual way, plain crop", ways)
+
+
+def _usual_with_weights(shape, sizes, usual, *arguments):
+    """A factory of a step with a real and an imaginary variable of these sizes."""
+
+    def factory():
+        import keras
+
+        parts = [keras.Variable(0.02 * random_input(sizes, seed)) for seed in (1, 2)]
+
+        def function(x):
+            return usual(*(part.value for part in parts), *arguments)(x)
+
+        return training_step(function, random_input(shape), variables=parts)
+
+    return factory
+
+
+def _filter(shape):
+    from spectral_keras.layers import GlobalFilter2D
+
+    _, height, width, channels = shape
+    usual = "usual way (rfft2d, multiply, irfft2d)"
+    ways = {
+        usual: _usual_with_weights(shape, (channels, height, width // 2 + 1), usual_filter),
+        **{
+            f"GlobalFilter2D {name}": lambda name=name: layer_step(
+                GlobalFilter2D(implementation=name), shape, training_step
+            )
+            for name in ("auto", "fft", "matmul")
+        },
+    }
+    return Case(f"global filter {height}", shape_text(shape), usual, ways)
+
+
+def _modes(shape):
+    from spectral_keras.layers import SpectralMixing2D
+
+    channels = shape[3]
+    usual = "usual way (rfft2d, lowest modes, irfft2d)"
+    sizes = (2 * MODES - 1, MODES, channels, channels)
+    ways = {
+        usual: _usual_with_weights(shape, sizes, usual_modes, channels),
+        "SpectralMixing2D": lambda: layer_step(
+            SpectralMixing2D(channels, MODES), shape, training_step
+        ),
+    }
+    return Case(f"lowest {MODES} modes {shape[1]}", shape_text(shape), usual, ways)
+
+
+def _pairs(shape):
+    """There and back, real and imaginary part apart."""
+    import tensorflow as tf
+
+    from spectral_keras.layers import FFT2D, InverseFFT2D
+
+    def usual(x):
+        z = tf.signal.fft2d(tf.cast(_planes(x), tf.complex64))
+        real, imaginary = _images(tf.math.real(z)), _images(tf.math.imag(z))
+        z = tf.signal.ifft2d(tf.complex(_planes(real), _planes(imaginary)))
+        return _images(tf.math.real(z))
+
+    def pair(implementation):
+        there = FFT2D(implementation=implementation)
+        back = InverseFFT2D(real=True, implementation=implementation)
+        return lambda: training_step(lambda x: back(there(x)), random_input(shape))
+
+    reference = "usual way (fft2d, ifft2d)"
+    ways = {reference: lambda: training_step(usual, random_input(shape))}
+    ways |= {f"FFT2D, InverseFFT2D {name}": pair(name) for name in ("auto", "matmul")}
+    return Case(f"spectrum and back {shape[1]}", shape_text(shape), reference, ways)
