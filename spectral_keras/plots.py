@@ -182,8 +182,8 @@ def plot_pooling(
     for height, width in pairs:
         # Centred on frequency 0: of an even side, half of both Nyquist lines is inside.
         corner = (-width / 2, -height / 2)
-        frame = {"fill": False, "edgecolor": _AMBER, "linewidth": 1.5}
-        ax.add_patch(Rectangle(corner, width, height, **frame))
+        frame = Rectangle(corner, width, height, fill=False, edgecolor=_AMBER, linewidth=1.5)
+        ax.add_patch(frame)
     return ax
 
 

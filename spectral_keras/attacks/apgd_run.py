@@ -23,7 +23,7 @@ def checkpoints(steps: int) -> dict[int, int]:
     [22, 41, 57, 70, 80, 87, 93, 99]
     """
     period, shorter, least = (max(int(share * steps), 1) for share in (0.22, 0.03, 0.06))
-    found: dict[int, int] = {}
+    found = {}
     done = period
     while done <= steps:
         found[done] = period

@@ -71,7 +71,7 @@ def run_attack(
     x = check_images(x, model, attack.clip)
     attack.check_shape(x.shape[1:])
     attack.check_labels(y)
-    index = _check_index(index, len(x))
+    numbers = _check_index(index, len(x))
     check_progress(progress)
     early_stop = check_bool(
         "early_stop", attack.name != "fgsm" if early_stop is None else early_stop
@@ -97,7 +97,7 @@ def run_attack(
             done = (predicted == y) if attack.targeted else (predicted != y)
     if y is None:  # a single step takes its prediction from its own forward pass
         y = np.full(len(x), -1, np.int32)
-    problem = Problem(model, x, y, done, sizes, from_logits, attack, early_stop, index, progress)
+    problem = Problem(model, x, y, done, sizes, from_logits, attack, early_stop, numbers, progress)
     if attack.name == "strong":
         return _run_members(problem, attack.members(cast(int, classes)))
     return _RUNS[attack.name](problem).result()

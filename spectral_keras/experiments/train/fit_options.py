@@ -17,7 +17,7 @@ __all__ = ["FitOptions"]
 DATA, TRAINING = "data", "training"
 AUGMENT = (
     "none, crop_flip, mirror_crop_flip, report (translation, reflection, HSV), or a list such as "
-    "translate,flip,hsv,cutout or reflect_crop,alternating_flip"
+    "translate,flip,hsv,cutout or crop_flip,apr_views"
 )
 
 
