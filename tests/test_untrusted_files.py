@@ -18,7 +18,7 @@ import pytest
 from spectral_keras.data import DataError, load, load_corrupted
 from spectral_keras.data.errors import DataWarning
 from spectral_keras.experiments import saved_models as _files
-from spectral_keras.experiments.command import CommandError
+from spectral_keras.experiments.command import CommandError, NotFiniteError, report_end
 from spectral_keras.experiments.corrupt import command as corrupt
 from spectral_keras.experiments.evaluate import command as evaluate
 from spectral_keras.experiments.explain import command as explain
@@ -301,8 +301,9 @@ class TestKerasFiles:
         kernel[3, 1] = value
         model.set_weights([kernel, bias])
         model.save(tmp_path / "best.keras")
-        with pytest.raises(CommandError, match=r"its weight dense.*/kernel is not finite"):
+        with pytest.raises(NotFiniteError, match=r"its weight dense.*/kernel is not finite") as e:
             _files.load_model(tmp_path / "best.keras")
+        assert report_end("models.evaluate", e.value) == 1
 
     @pytest.mark.parametrize("lost", ["layers/dense", "layers/dense/vars/1"])
     def test_missing_weights(self, tmp_path, good, lost):

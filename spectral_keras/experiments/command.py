@@ -51,6 +51,10 @@ class CommandError(Exception):
     """Something that the user has to change; the command prints it as one line."""
 
 
+class NotFiniteError(CommandError):
+    """Weights that are not numbers: what a training left that diverged, not what was asked for."""
+
+
 class Stopped(Exception):
     """Work that ended before its end and keeps what it has; the message says why, in one line."""
 
@@ -245,7 +249,7 @@ def report_end(prog: str, error: BaseException, advice: str = "") -> int:
         print(f"{prog}: stopped: {line}", file=sys.stderr)
         return STOPPED
     print(f"{prog}: error: {line}{tail if isinstance(error, OSError) else ''}", file=sys.stderr)
-    return BAD_INPUT
+    return STOPPED if isinstance(error, NotFiniteError) else BAD_INPUT
 
 
 @contextlib.contextmanager

@@ -14,11 +14,11 @@ import keras
 import numpy as np
 
 from spectral_keras.data.files import open_regular, temporary_name
-from spectral_keras.experiments.command import CommandError
+from spectral_keras.experiments.command import CommandError, NotFiniteError
 from spectral_keras.experiments.folder import read_json
 from spectral_keras.models.preset import Preset
 
-__all__ = ["find_preset", "load_any_model", "load_model", "no_model", "save_model"]
+__all__ = ["find_preset", "load_any_model", "load_model", "no_model", "of_weights", "save_model"]
 
 _LARGEST = 2**34
 
@@ -53,6 +53,14 @@ def find_preset(name_or_folder: str | os.PathLike) -> Preset | None:
         return preset.Preset(name_or_folder)
     except ValueError as error:
         raise CommandError(str(error)) from error
+
+
+def of_weights(error: Exception, text: str = "") -> CommandError:
+    """The error of a command for what `spectral_keras.models.weights` says of weights."""
+    from spectral_keras.models import weights
+
+    kind = NotFiniteError if isinstance(error, weights.NotFiniteError) else CommandError
+    return kind(f"{text}{error}")
 
 
 def no_model(path: str | os.PathLike) -> CommandError:
@@ -113,7 +121,7 @@ def load_any_model(path: str | os.PathLike) -> keras.Model:
     for weight in getattr(model, "weights", ()):
         values = keras.ops.convert_to_numpy(weight.value)
         if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
-            raise CommandError(
+            raise NotFiniteError(
                 f"{path} cannot be used: its weight {weight.path} is not finite (training diverged)"
             )
     return model

@@ -13,7 +13,12 @@ from spectral_keras.data.files import open_regular
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.folder import dataset_label
 from spectral_keras.experiments.options import Options, number, option, path
-from spectral_keras.experiments.saved_models import find_preset, load_any_model, no_model
+from spectral_keras.experiments.saved_models import (
+    find_preset,
+    load_any_model,
+    no_model,
+    of_weights,
+)
 from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.experiments.train.run import RunFolder
 from spectral_keras.models import presets
@@ -203,7 +208,7 @@ def build_preset(preset: Any, num_classes: int | None = None) -> Any:
     try:
         return preset.build(num_classes)
     except (ValueError, MemoryError) as error:
-        raise CommandError(str(error)) from error
+        raise of_weights(error) from error
 
 
 def _check_file(path):

@@ -16,7 +16,7 @@ from spectral_keras.data.checksums import without_checksum
 from spectral_keras.data.files import read_regular
 from spectral_keras.models import registry
 from spectral_keras.models.weight_limit import weights_within
-from spectral_keras.models.weights import assign_weights, read_weights
+from spectral_keras.models.weights import NotFiniteError, assign_weights, read_weights
 from spectral_keras.ops.validation import described
 
 __all__ = ["PRESETS", "Preset", "from_preset", "presets"]
@@ -142,7 +142,8 @@ class Preset:
             raise
         except Exception as error:  # whatever an option of the wrong kind leads to
             text = " ".join(str(error).split())
-            raise ValueError(f"preset {self.name}: {text}") from error
+            kind = NotFiniteError if isinstance(error, NotFiniteError) else ValueError
+            raise kind(f"preset {self.name}: {text}") from error
 
     def _within(self, arrays, classes):
         """Stops the building of a network that has more weights than there are."""

@@ -20,7 +20,12 @@ import numpy as np
 
 from spectral_keras.data.files import read_regular
 
-__all__ = ["assign_weights", "named_weights", "pack_weights", "read_weights"]
+__all__ = ["NotFiniteError", "assign_weights", "named_weights", "pack_weights", "read_weights"]
+
+
+class NotFiniteError(ValueError):
+    """Weights that are not finite; the message is one line that names the first of them."""
+
 
 # No network that this library builds has a larger file.
 _LARGEST = 2**31
@@ -95,10 +100,10 @@ def read_weights(
     except Exception as error:  # whatever the first bad byte leads to
         raise ValueError(f"{path} is no file of weights: {error}") from error
     for name, array in arrays.items():
-        if array.dtype.kind not in "fiub" or not np.isfinite(array).all():
-            raise ValueError(
-                f"{path} is no file of weights: {name} holds other than finite numbers"
-            )
+        if array.dtype.kind not in "fiub":
+            raise ValueError(f"{path} is no file of weights: {name} holds other than numbers")
+        if not np.isfinite(array).all():
+            raise NotFiniteError(f"{path} cannot be used: its weight {name} is not finite")
     return arrays
 
 
@@ -169,7 +174,7 @@ def _converted(name: str, array: Any, weight: Any) -> np.ndarray:
     with np.errstate(over="ignore"):
         value = np.asarray(array).astype(dtype)
     if not np.isfinite(value).all():
-        raise ValueError(f"the weight {name} is not finite in {dtype}")
+        raise NotFiniteError(f"the weight {name} is not finite in {dtype}")
     return value
 
 

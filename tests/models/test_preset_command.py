@@ -137,15 +137,29 @@ class TestMake:
         assert status == 2 and match in err and err.count("\n") == 1
         assert not (tmp_path / "p").exists() and "float16 costs" not in out
 
-    @pytest.mark.parametrize(("value", "match"), [(np.nan, "not finite"), (1e5, "float16")])
-    def test_refuses_weights_that_are_not_finite(self, preset, run, tmp_path, value, match):
+    @pytest.mark.parametrize(
+        ("value", "match", "expected"), [(np.nan, "not finite", 1), (1e5, "float16", 2)]
+    )
+    def test_refuses_weights_that_are_not_finite(
+        self, preset, run, tmp_path, value, match, expected
+    ):
         model = keras.saving.load_model(run / "best.keras")
         weights = model.get_weights()
         weights[0].flat[0] = value
         model.set_weights(weights)
         model.save(run / "best.keras")
         status, _, err = preset(run, "--name", "bright", "--output", tmp_path / "p")
-        assert status == 2 and match in err and not (tmp_path / "p").exists()
+        assert status == expected and match in err and not (tmp_path / "p").exists()
+
+    def test_a_place_that_cannot_be_written_is_found_before_anything_is_measured(
+        self, preset, run, tmp_path, monkeypatch
+    ):
+        def refuse(*_, **__):
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(pathlib.Path, "mkdir", refuse)
+        status, out, err = preset(run, "--name", "bright", "--output", tmp_path / "p")
+        assert (status, out) == (2, "") and "p cannot be written: Permission denied" in err
 
     def test_refuses_what_is_too_large_or_loses_too_much(self, preset, run, tmp_path, monkeypatch):
         arguments = (run, "--name", "bright", "--output", tmp_path / "p")

@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 from spectral_keras import models
+from spectral_keras.experiments.command import CommandError, report_end
 from spectral_keras.experiments.preset.card import card, csv_text
+from spectral_keras.experiments.subject import build_preset
 from spectral_keras.models.macs import count_macs
 from spectral_keras.models.preset import PRESETS, Preset
 from spectral_keras.models.weights import (
@@ -181,6 +183,21 @@ class TestFromPreset:
         with pytest.raises(ValueError, match=r"no preset 'xxx.*\.\.\., nor a folder"):
             models.from_preset("x" * 5000)
 
+    @pytest.mark.parametrize(("value", "status"), [(np.nan, 1), (1e300, 1), (None, 2)])
+    def test_the_status_of_commands_says_that_weights_are_not_finite(self, folder, value, status):
+        arrays = dict(Preset(folder).weights())
+        name, array = next(iter(arrays.items()))
+        arrays[name] = np.full(array.shape if value else (1,), value or 0.0)
+        file = io.BytesIO()
+        np.savez(file, **arrays)
+        (folder / "model.weights.npz").write_bytes(file.getvalue())
+        weights = json.loads((folder / "config.json").read_text())["weights"]
+        weights["sha256"] = hashlib.sha256(file.getvalue()).hexdigest()
+        change(folder / "config.json", weights=weights)
+        with pytest.raises(CommandError) as caught:
+            build_preset(Preset(folder))
+        assert report_end("models.evaluate", caught.value) == status
+
     def test_a_damaged_config(self, folder):
         path = folder / "config.json"
         path.write_text(path.read_text().replace("0.15", "0.16"))
@@ -229,11 +246,14 @@ class TestWeightsFile:
         with pytest.raises(ValueError, match="no file of weights"):
             read_weights(*self.write(tmp_path / "w.npz", file.getvalue()))
 
-    @pytest.mark.parametrize("array", [np.array([np.nan]), np.array(["text"])])
-    def test_other_than_finite_numbers_are_refused(self, tmp_path, array):
+    @pytest.mark.parametrize(
+        ("array", "match"),
+        [(np.array([np.nan]), "weight x is not finite"), (np.array(["t"]), "other than numbers")],
+    )
+    def test_other_than_finite_numbers_are_refused(self, tmp_path, array, match):
         file = io.BytesIO()
         np.savez(file, x=array)
-        with pytest.raises(ValueError, match="finite numbers"):
+        with pytest.raises(ValueError, match=match):
             read_weights(*self.write(tmp_path / "w.npz", file.getvalue()))
 
     @pytest.mark.parametrize(

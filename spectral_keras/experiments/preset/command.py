@@ -1,5 +1,6 @@
 """The command `python -m models.preset`: a preset with its model card from a finished run."""
 
+import contextlib
 import hashlib
 import os
 import pathlib
@@ -53,6 +54,12 @@ class PresetFolder(WorkFolder):
         if content.get("what") != files.WHAT:
             raise CommandError(f"{self.path / self.mark} is not of a preset")
 
+    def close(self) -> None:
+        """Give the lock back, which is no file of a preset."""
+        if self._lock is not None and self.begun:
+            (self.path / self.lock).unlink(missing_ok=True)
+        super().close()
+
 
 def main(argv: list[str] | None = None) -> NoReturn:
     """Run the command and exit with its status: 0, 2 (bad input), 130 or 143."""
@@ -95,6 +102,11 @@ def make_preset(options: PresetOptions) -> dict[str, Any]:
     """
     folder = PresetFolder(options.folder)
     folder.check(resume=False, overwrite=options.overwrite)
+    with contextlib.closing(folder):
+        return _make_preset(options, folder)
+
+
+def _make_preset(options, folder):
     run = FinishedRun(options.run)
     arrays = named_weights(load_model(run.folder / "best.keras"))
     try:
@@ -108,6 +120,7 @@ def make_preset(options: PresetOptions) -> dict[str, Any]:
         )
     digest = hashlib.sha256(content).hexdigest()
     evaluations = _evaluations(options, run, digest)
+    folder.open()  # whether it can be written is known before anything is measured
     config, measured = _measure(options, run, arrays)
     config["weights"] = {"file": files.WEIGHTS, "dtype": "float16", "sha256": digest}
     measured["size"]["bytes"] = len(content)
@@ -216,7 +229,6 @@ def _clean(options, run, found, y):
 
 def _write(folder, content, config, metadata):
     """The files; config.json, which says that there is a preset, is the last."""
-    folder.mkdir(parents=True, exist_ok=True)
     write_file(folder / files.WEIGHTS, lambda file: file.write(content))
     write_json(folder / files.METADATA, metadata)
     write_text(folder / files.CARD, card(metadata, config["class_names"]))

@@ -9,7 +9,12 @@ import keras
 
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.folder import WorkFolder, file_hash
-from spectral_keras.experiments.saved_models import find_preset, load_model, no_model
+from spectral_keras.experiments.saved_models import (
+    find_preset,
+    load_model,
+    no_model,
+    of_weights,
+)
 
 __all__ = ["StartingWeights", "freeze"]
 
@@ -57,7 +62,7 @@ class StartingWeights:
             classes = (before, classifier.outputs[0].shape[-1])
             self.head = assign_weights(classifier, arrays, classes)
         except ValueError as error:
-            raise CommandError(f"--weights {self.given}: {error}") from error
+            raise of_weights(error, f"--weights {self.given}: ") from error
 
     def __str__(self):
         """In a line, for people."""
