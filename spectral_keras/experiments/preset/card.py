@@ -93,8 +93,13 @@ def _table(title, rows):
 
 
 def _options(options):
-    shown = [f"{name} {value}" for name, value in options.items()]
+    shown = [f"{name} {_as_typed(value)}" for name, value in options.items()]
     return ", ".join(shown) or "none"
+
+
+def _as_typed(value):
+    """As on the command line; a tuple comes back from JSON as a list."""
+    return ",".join(map(str, value)) if isinstance(value, (tuple, list)) else value
 
 
 def _shape(shape):
