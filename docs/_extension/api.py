@@ -25,6 +25,7 @@ PACKAGES = [
         "data",
         "export",
         "folding",
+        "plots",
         "initializers",
         "constraints",
         "regularizers",
