@@ -657,7 +657,6 @@ BENCHMARKS = [
     ("corruptions", ("--outputs", "x.json"), "--outputs", "did you mean --output?"),
     ("responses", ("--output", "x"), "--output", "'x'"),
     ("devices", ("--seconds", "-1"), "--seconds", "'-1'"),
-    ("beyond", ("--only", "no such case"), "--only", "no such case"),
     ("devices", ("--output", "x.csv"), "--output", "'x.csv'"),
     ("devices", ("--only", "no such case"), "--only", "no such case"),
     ("devices", ("--second", "1"), "--second", "did you mean --seconds?"),
