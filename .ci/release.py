@@ -118,7 +118,7 @@ def try_wheel(wheel, version, end, folder):
     run(interpreter(version), "-m", "venv", folder)
     inside = folder / "bin" / "python"
     wanted = [f"{wheel}[tensorflow]", *(oldest(requirements(), version) if end == "oldest" else ())]
-    run(inside, "-m", "pip", "install", "--quiet", "--no-cache-dir", *wanted)
+    run(inside, "-m", "pip", "install", "--quiet", *wanted)
     run(inside, "-m", "pip", "check")
     lines = run(inside, "-c", PROGRAM, cwd=folder).splitlines()
     return lines[-1]

@@ -75,6 +75,7 @@ class Browser:
         service = webdriver.ChromeService(executable_path=driver)
         self.driver = webdriver.Chrome(options=options, service=service)
         self.driver.set_page_load_timeout(60)
+        self.open("about:blank")  # and forget what the browser's own first page asked for
 
     def open(self, url):
         """Open a page; returns (lines of the console, addresses that were asked for)."""
