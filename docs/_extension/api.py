@@ -22,6 +22,7 @@ PACKAGES = [
         "analysis.masks",
         "evaluation",
         "training",
+        "plots",
         "data",
         "export",
         "folding",

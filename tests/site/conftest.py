@@ -66,7 +66,7 @@ class Browser:
 
         program = next(filter(None, map(shutil.which, BROWSERS)), None)
         driver = shutil.which("chromedriver")
-        assert program and driver, "the check needs Chromium and chromedriver (see .ci/run)"
+        assert program and driver, "the check needs Chromium and chromedriver"
         options = webdriver.ChromeOptions()
         options.binary_location = program
         for flag in (*FLAGS, f"--user-data-dir={folder}"):

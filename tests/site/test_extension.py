@@ -2,7 +2,8 @@
 
 import pytest
 
-from docs._extension import docstrings, links, zoo
+import spectral_keras
+from docs._extension import api, docstrings, links, zoo
 from spectral_keras import models
 
 
@@ -112,3 +113,10 @@ def test_the_zoo_has_a_page_of_every_network_and_preset(tmp_path):
     for name, metadata in models.presets().items():
         assert f"\n## {name}\n" in pages
         assert f"{100 * metadata['clean']['accuracy']:.2f} %" in index
+
+
+def test_every_part_of_the_library_has_a_page():
+    parts = {f"spectral_keras.{part}" for part in spectral_keras._PARTS} - {
+        "spectral_keras.experiments"  # which has its functions in its commands
+    }
+    assert parts <= set(api.PACKAGES)
