@@ -435,7 +435,7 @@ EVALUATE = [
     (("run",), "nothing to evaluate: give --attack fgsm pgd, --corruptions", "or both"),
     (("run", "--attack"), "--attack", "expected at least one argument"),
     (("run", "--attak", "pgd"), "--attak", "did you mean --attack?"),
-    (("run", "--attack", "cw"), "--attack: expected fgsm or pgd, received", "'cw'"),
+    (("run", "--attack", "cw"), "--attack: expected fgsm, pgd", "'cw'"),
     (("run", *ATTACK, "--limit", "9"), "unknown option --limit", "did you mean --images?"),
     (("run", "--attack", "pgd", "--eps", "0,1,8"), "--eps", "8 grey levels are 8/255"),
     (("run", "--attack", "pgd", "--eps", "nan"), "--eps: expected a number or a fraction", "'nan'"),

@@ -34,7 +34,8 @@ from spectral_keras.experiments.train.run import RunFolder
 from tests.models.runs import by_hand, write_tiny
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-FAST = ("--images", "21", "--steps", "2")
+FEW = ("--images", "21")
+FAST = (*FEW, "--steps", "2")
 
 
 def train(name, folder, *arguments):
@@ -195,12 +196,12 @@ def test_numbers_of_other_conditions_are_said(capsys):
 
 
 def test_other_weights_are_attacked_again(run, command):
-    assert command(run, "--attack", "fgsm", *FAST, "--eps", "0.1")[0] == 0
+    assert command(run, "--attack", "fgsm", *FEW, "--eps", "0.1")[0] == 0
     first = numbers(run)
     model = keras.saving.load_model(run / "best.keras")
     model.set_weights([-weight for weight in model.get_weights()])
     model.save(run / "best.keras")
-    status, _, err = command(run, "--attack", "fgsm", *FAST, "--eps", "0.05")
+    status, _, err = command(run, "--attack", "fgsm", *FEW, "--eps", "0.05")
     assert status == 0 and "of other weights" in err
     (entry,) = numbers(run)
     assert [point["eps"] for point in entry["points"]] == [0.05]
@@ -262,7 +263,7 @@ def test_hidden_gradients_are_reported_in_one_line(run, command):
     inputs = keras.Input((8, 8, 3))
     x = keras.layers.Flatten()(keras.ops.sign(inputs) * 0.0)
     keras.Model(inputs, keras.layers.Dense(3)(x)).save(run / "best.keras")
-    status, _, err = command(run, "--attack", "fgsm", *FAST, "--eps", "0.1")
+    status, _, err = command(run, "--attack", "fgsm", *FEW, "--eps", "0.1")
     assert status == 0
     assert err.count("\n") == 1 and "models.evaluate: warning: The gradient was zero" in err
 
@@ -306,18 +307,18 @@ class TestBadInput:
     def test_folder(self, run, command, spoil, message):
         spoil(run)
         before = snapshot(run)
-        status, out, err = command(run, "--attack", "fgsm", *FAST)
+        status, out, err = command(run, "--attack", "fgsm", *FEW)
         assert (status, out) == (2, "")
         assert message in err and err.count("\n") == 1
         assert snapshot(run) == before
 
     def test_damaged_outcomes(self, run, command):
-        assert command(run, "--attack", "fgsm", *FAST, "--eps", "0.1")[0] == 0
+        assert command(run, "--attack", "fgsm", *FEW, "--eps", "0.1")[0] == 0
         content = json.loads((run / "attacks.json").read_text())
         content["entries"][0]["outcomes"][0]["correct"] = "f0"
         (run / "attacks.json").write_text(by_hand(content))
         before = snapshot(run)
-        status, _, err = command(run, "--attack", "fgsm", *FAST, "--eps", "0.1")
+        status, _, err = command(run, "--attack", "fgsm", *FEW, "--eps", "0.1")
         assert status == 2 and "attacks.json is damaged: delete it" in err
         assert snapshot(run) == before
 
@@ -329,7 +330,7 @@ class TestBadInput:
     def test_folder_in_use(self, run, command):
         other = RunFolder(run)
         other.open(overwrite=False)
-        status, _, err = command(run, "--attack", "fgsm", *FAST)
+        status, _, err = command(run, "--attack", "fgsm", *FEW)
         other.close()
         assert status == 2 and "in use by another process" in err
 
@@ -410,7 +411,7 @@ class TestCorruptions:
 
     def test_resume_of_the_training_keeps_the_evaluations(self, run, command, capsys):
         command(run, *self.TWO)
-        command(run, "--attack", "fgsm", *FAST, "--eps", "0.1")
+        command(run, "--attack", "fgsm", *FEW, "--eps", "0.1")
         before = stored(run)
         finished = SimpleNamespace(options=SimpleNamespace(model="run"), folder=RunFolder(run))
         kept = _run.Run._evaluations(finished)

@@ -376,7 +376,7 @@ BAD_OPTIONS = [
     (("MODEL", "--dataset", "COLOUR", "--image-size", "4"), "(4, 4, 3)"),
     (("MODEL", "--dataset", "LABELS"), "has the class 3 (3), but"),
     (("MODEL", "--split", "validation", "--validation-fraction", "0"), "--split validation needs"),
-    (("REGRESSION",), "REGRESSION.keras is no classifier: it gives (None, 1)"),
+    (("REGRESSION",), "REGRESSION.keras gives one number for two classes: masks need"),
     (("VECTOR",), "VECTOR.keras is no classifier of images: it takes (None, 5)"),
     (("CUSTOM",), "needs the custom object 'Unregistered', which is neither Keras' nor"),
     (("LAMBDA",), "holds Python code (a Lambda layer), which Keras' safe mode does not run"),

@@ -94,6 +94,10 @@ def _explain(options, folder):
     subject = Subject(options)
     configure(options.seed)
     model = subject.load_model()
+    if model.outputs[0].shape[1] == 1:
+        raise CommandError(
+            f"{subject.path} gives one number for two classes: masks need an output a class"
+        )
     images = Images(subject)
     classes = np.concatenate([images.y, images.held_y])
     subject.check_fit(model, images.x.shape[1:], classes, images.class_names)
