@@ -26,7 +26,6 @@ PACKAGES = [
         "data",
         "export",
         "folding",
-        "plots",
         "initializers",
         "constraints",
         "regularizers",
