@@ -122,6 +122,7 @@ def test_docstring(text, module, tmp_path, monkeypatch):
 @on_tensorflow
 @pytest.mark.parametrize("page", [page for page in PAGES if fenced(_read(page), {"python"})])
 def test_page(page, tmp_path, monkeypatch):
+    """Its blocks run one after the other; `run_page` lets through what any of them raises."""
     monkeypatch.chdir(tmp_path)
     run_page(_read(page), page)
 
