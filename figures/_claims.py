@@ -12,6 +12,8 @@ PAPERS = {
     "auxiliary_fourier_task": "Fourier transform as an auxiliary task",
     "frequency_interpretation": "Frequency interpretation",
     "fourier_masks": "Fourier masks",
+    # No paper of this project; its page says what was taken from whom.
+    "poolings": "Poolings beyond the four papers (Riad et al. 2022, Grabinski et al. 2022)",
 }
 
 

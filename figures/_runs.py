@@ -15,8 +15,8 @@ from spectral_keras.experiments.train.command import load_data, train
 from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.experiments.train.run import RunFolder
 
-# Where a run is kept changes nothing of it.
-_PLACE = ("output", "data_dir", "resume", "overwrite")
+# Where a run is kept, and whether its logs are, changes nothing of it.
+_PLACE = ("output", "data_dir", "resume", "overwrite", "tensorboard")
 
 
 def trained(experiment, key, model, arguments, *, evaluate=True, training_error=False):

@@ -18,14 +18,11 @@ if __name__ == "__main__":
 
     command("figures._figure", "corruption_tables")
 
-import contextlib
-import shutil
-
 import numpy as np
 
 from figures._claims import claim, count_verdicts, over_seeds, run_words
+from figures._corrupted import corrupted_images, measure_corruptions
 from figures._figure import Figure
-from figures._runs import load_best
 from figures._style import BLUE, GREY, ORANGE, caption, hide_unused, paper_handle, paper_mark
 from figures._suppression_runs import (
     CONFIGURATIONS,
@@ -88,12 +85,13 @@ PAPER = {
 
 def run(experiment):
     settings = experiment.settings
-    with _corrupted_images(experiment) as images_of:
+    with corrupted_images(experiment) as images_of:
         for network, arm, seed in trainings(settings):
-            _run_one(experiment, network, arm, seed, images_of)
+            key, record = train_arm(experiment, network, arm, seed)
+            measure_corruptions(experiment, key, record, images_of)
             pilot = settings.get("pilot", {"arms": []})
             if arm == "natural" and network == pilot.get("network"):
-                _check_pilot(experiment, pilot, run_key(network, arm, seed))
+                _check_pilot(experiment, pilot, key)
 
 
 def derive(stored):
@@ -117,67 +115,6 @@ def _check_pilot(experiment, pilot, key):
             f"{key} has {100 * accuracy:.2f} % of the clean test images right, the pilot asks for "
             f"{100 * pilot['least']:g} %: the tables are not run"
         )
-
-
-def _run_one(experiment, network, arm, seed, images_of):
-    from spectral_keras.evaluation import accuracy_on_corrupted
-
-    key, record = train_arm(experiment, network, arm, seed)
-    wanted = {"images": experiment.settings["test_images"], "seed": 0}
-    if record.get("corruption", {}).get("settings") != wanted:
-        import keras
-
-        model, options = load_best(experiment, key)
-        corrupted, clean = images_of(options)
-        found = accuracy_on_corrupted(model, corrupted, "benchmark", clean=clean, batch_size=250)
-        record["corruption"] = {
-            "settings": wanted,
-            "clean": found["clean"]["accuracy"],
-            "corruptions": {
-                name: [point["accuracy"] for point in points]
-                for name, points in found["corruptions"].items()
-            },
-            "mean_accuracy": found["mean_accuracy"],
-        }
-        experiment.save()
-        keras.backend.clear_session()
-    found = record["corruption"]
-    experiment.say(
-        f"{key}: clean {100 * found['clean']:.2f} %, corrupted {100 * found['mean_accuracy']:.2f} %"
-    )
-
-
-@contextlib.contextmanager
-def _corrupted_images(experiment):
-    """Function from a run's options to its corrupted and its clean test images, made once."""
-    from spectral_keras.corruptions import BENCHMARK, corrupt
-    from spectral_keras.data import load_corrupted
-    from spectral_keras.experiments.folder import write_arrays
-    from spectral_keras.experiments.train.command import load_data
-
-    count = experiment.settings["test_images"]
-    folder = experiment.folder / f"corrupted-{count}"
-    kept = {}
-
-    def images_of(options):
-        if kept:
-            return kept["corrupted"], kept["clean"]
-        data, _ = load_data(options)
-        x, y = data.x_test[:count], data.y_test[:count]
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in BENCHMARK:
-            if not (folder / f"{name}.npy").exists():
-                experiment.say(f"corrupting {count} images: {name}")
-                pieces = [corrupt(x, name, severity, seed=0) for severity in range(1, 6)]
-                write_arrays(folder / f"{name}.npy", np.concatenate(pieces))
-        write_arrays(folder / "labels.npy", np.tile(y, 5))
-        kept.update(corrupted=load_corrupted(str(folder)), clean=(x, y))
-        return kept["corrupted"], kept["clean"]
-
-    yield images_of
-    kept.clear()
-    # As large as the runs themselves, and made again in a minute.
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def make_table(runs, table, network, settings):

@@ -28,7 +28,8 @@ from figures._style import BLUE, GREEN, GREY, ORANGE, caption
 # Error in percent of Rippel et al. (2015), section 5.2.
 RIPPEL = {"cifar10": 8.6, "cifar100": 31.6}
 
-_SGD = {
+# Also of `figures.poolings`, which shares the runs.
+SGD = {
     "precision": "bfloat16",
     "optimizer": "sgd",
     "learning_rate": 0.2,
@@ -87,9 +88,9 @@ PRESETS = {
     # One seed of every arm first, then more.
     "cpu": {
         "arms": [
-            *_resnets(0.25, "cifar10", _SGD, [0, 1, 2]),
-            *_resnets(0.5, "cifar10", _SGD, [0, 1, 2]),
-            *_resnets(0.25, "cifar100", _SGD, [0, 1, 2]),
+            *_resnets(0.25, "cifar10", SGD, [0, 1, 2]),
+            *_resnets(0.5, "cifar10", SGD, [0, 1, 2]),
+            *_resnets(0.25, "cifar100", SGD, [0, 1, 2]),
             *[
                 _arm(f"eq. (5), {name}, width 0.5", "spectral_pool_cnn", "cifar10",
                      {"width": 0.5, **network}, _ORIGINAL, [0])
@@ -99,8 +100,8 @@ PRESETS = {
     },
     "paper": {
         "arms": [
-            *_resnets(1.0, "cifar10", _SGD, [0, 1, 2]),
-            *_resnets(1.0, "cifar100", _SGD, [0, 1, 2]),
+            *_resnets(1.0, "cifar10", SGD, [0, 1, 2]),
+            *_resnets(1.0, "cifar100", SGD, [0, 1, 2]),
             *[
                 _arm(f"eq. (5), {name}", "spectral_pool_cnn", dataset, network,
                      _ORIGINAL | {"epochs": 150}, [0, 1, 2])

@@ -33,6 +33,7 @@ from spectral_keras.models.macs import count_macs
 # The most valuable first: what a claim of a paper hangs on, and what can be known soonest.
 ORDER = (
     "flagship",
+    "poolings",
     "auxiliary_protocols",
     "auxiliary_tasks",
     "convergence_rates",

@@ -1,5 +1,7 @@
 """Every claim, table and figure of the four papers: what was run, what was found, the verdict.
 
+The comparison of poolings, of two more papers, has a page beside theirs.
+
 Collects the claims in `figures/results/*.json`, adds what nobody has run, and writes
 `figures/results/scorecard.json`, `docs/papers/scorecard.md` and one page of results a paper.
 Nothing is trained; run it after any figure.
@@ -40,6 +42,7 @@ FIGURES = (
     "blue_shift",
     "fourier_masks",
     "planted_masks",
+    "poolings",
 )
 _FULL = "--preset paper"
 # Modules whose JSON may be missing: a row says that they were not run.
@@ -58,6 +61,10 @@ PENDING = {
         "spectral_representations", "Section 5.1",
         "under 8.6 % error on CIFAR-10 with spectral pooling, by whatever means",
         "--preset cpu: resnet18, 45,000 images", 8.6,
+    ),
+    "poolings": (
+        "poolings", "DiffStride, Table 1", "spectral pooling is better than strides",
+        "--preset cpu: quick_spectral, and resnet18 x 0.25", 2.43,
     ),
 }  # fmt: skip
 

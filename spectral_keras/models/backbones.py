@@ -12,13 +12,14 @@ takes every bias out again: those start at zero.
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import keras
 from keras import KerasTensor, layers, ops
 
-from spectral_keras.layers import BatchNormalization, SpectralPool
-from spectral_keras.models.blocks import convolution, dropout, logits_dtype, normalize, spatial_size
+from spectral_keras.layers import BatchNormalization
+from spectral_keras.models.blocks import convolution, dropout, logits_dtype, normalize
+from spectral_keras.models.poolings import Pooling, pool
 from spectral_keras.models.recipe import Recipe
 from spectral_keras.ops.validation import check_choice
 
@@ -106,7 +107,7 @@ def builder(
 ) -> Block:
     """`conv_bn` with the choices that hold for a whole network."""
     check_choice("conv", conv, ("spatial", "spectral", "hermitian"))
-    check_choice("pooling", pooling, ("strided", "spectral", "max", "average"))
+    check_choice("pooling", pooling, get_args(Pooling))
     return functools.partial(
         conv_bn, conv=conv, pooling=pooling, use_bias=use_bias, activation=activation
     )
@@ -134,8 +135,8 @@ def conv_bn(
         name: start of the layers' names.
         conv: "spatial", "spectral" or "hermitian" parametrisation of dense and grouped kernels;
             1x1 kernels, whose DFT they are themselves, and depthwise ones are always spatial.
-        pooling: "strided", or stride 1 and a pooling (`name_pool`) to the same size: "spectral",
-            or "max" or "average" of windows as wide as the stride.
+        pooling: "strided", or stride 1 and a pooling (`name_pool`) to the same size: "max" or one
+            of `poolings.Linear` (but "diffstride" is larger).
         use_bias: whether the convolution has a bias.
         activation: name of the activation, None for none.
         stride, groups: of the convolution.
@@ -154,9 +155,9 @@ def conv_bn(
         x = layer(_padded(x, kernel_size, name), strides=stride, padding="valid")
     elif kernel_size == 1:
         # A linear pooling and the convolution commute, and it is cheaper on the smaller maps.
-        x = layer(_pool(x, stride, pooling, f"{name}_pool"))
+        x = layer(pool(x, pooling, f"{name}_pool", stride=stride))
     else:
-        x = _pool(layer(x), stride, pooling, f"{name}_pool")
+        x = pool(layer(x), pooling, f"{name}_pool", stride=stride)
     x = BatchNormalization(axis=channel_axis(), momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
     return activate(x, activation, name)
 
@@ -185,22 +186,8 @@ def max_pool(x: KerasTensor, *, pooling: str, name: str) -> KerasTensor:
     """3x3/2 max pooling of maps that are nowhere negative, or spectral pooling to that size."""
     check_choice("pooling", pooling, ("max", "spectral"))
     if pooling == "spectral":
-        return spectral_pool(x, 2, name)
+        return pool(x, pooling, name)
     return layers.MaxPooling2D(3, 2, padding="valid", name=name)(_padded(x, 3, name))
-
-
-def _pool(x: KerasTensor, stride: int, pooling: str, name: str) -> KerasTensor:
-    """Pooling to the size that a convolution of this stride leaves."""
-    if pooling == "spectral":
-        return spectral_pool(x, stride, name)
-    kind = {"max": layers.MaxPooling2D, "average": layers.AveragePooling2D}[pooling]
-    # "same": of an odd side the last window is the smaller one, as the strided convolution's.
-    return kind(stride, padding="same", name=name)(x)
-
-
-def spectral_pool(x: KerasTensor, stride: int, name: str) -> KerasTensor:
-    """Spectral pooling to the size that a convolution of this stride leaves."""
-    return SpectralPool(tuple(-(-side // stride) for side in spatial_size(x)), name=name)(x)
 
 
 def bottleneck(

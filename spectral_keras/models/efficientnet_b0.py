@@ -9,7 +9,6 @@ with a shortcut.  3 598 598 trainable parameters with ten classes: the paper's c
 """
 
 from collections.abc import Sequence
-from typing import Literal
 
 import keras
 
@@ -23,6 +22,7 @@ from spectral_keras.models.backbones import (
     recipe,
 )
 from spectral_keras.models.blocks import dropout, scaled
+from spectral_keras.models.poolings import Pooling
 from spectral_keras.ops.validation import check_number
 
 RECIPE = recipe("C32, 16 inverted bottlenecks of 16 to 320 filters with channel gates, GA FC")
@@ -48,7 +48,7 @@ def build(
     *,
     dropout_rate: float = 0.2,
     drop_connect: float = 0.2,
-    pooling: Literal["strided", "spectral", "max", "average"] = "strided",
+    pooling: Pooling = "strided",
     width: float = 1.0,
 ) -> keras.Model:
     """EfficientNet-B0, images in [0, 1] to logits.
@@ -63,7 +63,7 @@ def build(
             drop_connect * b / 16 of the samples of a training step, and is scaled up for the rest.
             In the network's own code b stays 0 by a slip, and so do all rates: 0 is that network.
         pooling: "strided" for depthwise convolutions of stride 2, as in the paper, or stride 1 and
-            "spectral", "max" or "average" pooling to the same sizes.
+            a pooling to the same sizes: see `spectral_keras.models.poolings`.
         width: factor on the numbers of filters.
 
     Returns:

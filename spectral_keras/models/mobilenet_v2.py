@@ -8,7 +8,6 @@ plain ReLU, not ReLU6.  2 296 922 trainable parameters with ten classes.
 """
 
 from collections.abc import Sequence
-from typing import Literal
 
 import keras
 
@@ -22,6 +21,7 @@ from spectral_keras.models.backbones import (
     recipe,
 )
 from spectral_keras.models.blocks import scaled
+from spectral_keras.models.poolings import Pooling
 
 RECIPE = recipe("C32, 17 inverted bottlenecks of 16 to 320 filters, C1280(1x1) GA FC")
 
@@ -41,7 +41,7 @@ def build(
     input_shape: Sequence[int] = (32, 32, 3),
     num_classes: int = 10,
     *,
-    pooling: Literal["strided", "spectral", "max", "average"] = "strided",
+    pooling: Pooling = "strided",
     width: float = 1.0,
 ) -> keras.Model:
     """MobileNetV2, images in [0, 1] to logits.
@@ -52,7 +52,7 @@ def build(
         input_shape: (height, width, channels).
         num_classes: number of logits.
         pooling: "strided" for depthwise convolutions of stride 2, as in the paper, or stride 1 and
-            "spectral", "max" or "average" pooling to the same sizes.
+            a pooling to the same sizes: see `spectral_keras.models.poolings`.
         width: factor on the numbers of filters, the last 1280 too.
 
     Returns:

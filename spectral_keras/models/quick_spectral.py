@@ -17,16 +17,18 @@ half as much computation again, 84.0 %.  The activation: SiLU, which costs less 
 exact GELU on a CPU.  The whitening convolution has no bias.
 """
 
+import functools
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import keras
 from keras import layers
 
 from spectral_keras.initializers import DiracInitializer
-from spectral_keras.layers import BatchNormalization, SpectralPool
+from spectral_keras.layers import BatchNormalization
 from spectral_keras.models.backbones import TAP, begin, channel_axis
 from spectral_keras.models.blocks import convolution, logits_dtype, scaled, spatial_size
+from spectral_keras.models.poolings import LINEAR, Pooling, pool
 from spectral_keras.models.recipe import Recipe
 from spectral_keras.models.whitening import IMAGES, whitening_kernel
 from spectral_keras.ops.validation import check_choice, described
@@ -37,6 +39,9 @@ PATCH, HALF = 2, 2
 
 # Learning rate and decay of the paper, 11.5 and 0.0153 for 1024 images and the sum of their losses,
 # are here those of the mean loss of a batch of 512 and of Keras' decay of the weights themselves.
+# The maximum at every position, and then a linear pooling.
+MaxPooling = Literal["max_spectral", "max_blur", "max_windowed", "max_learned", "max_diffstride"]
+
 RECIPE = Recipe(
     summary="W24 (C M SP C)x3 of 64, 256, 256 GM FC; BN and SiLU after each C",
     paper="Jordan 2024, arXiv 2404.00498",
@@ -59,7 +64,7 @@ def build(
     input_shape: Sequence[int] = (32, 32, 3),
     num_classes: int = 10,
     *,
-    pooling: Literal["max_spectral", "spectral", "max", "average", "strided"] = "max_spectral",
+    pooling: Literal[MaxPooling, Pooling] = "max_spectral",
     conv: Literal["spatial", "spectral", "hermitian"] = "spatial",
     activation: Literal["silu", "gelu", "relu"] = "silu",
     sizes: tuple[int, ...] = (),
@@ -72,13 +77,15 @@ def build(
     Args:
         input_shape: (height, width, channels), at least 9 pixels a side.
         num_classes: number of logits.
-        pooling: "max_spectral", the maximum over 2x2 at every position, then spectral pooling;
-            "max" (2x2/2) as in the paper, both before the first normalisation of a group;
-            "spectral" or "average", after its first activation; or "strided", first convolutions of
-            stride 2, which rounds the sides up: 16, 8 and 4.
+        pooling: "max_spectral", the maximum over 2x2 at every position, then spectral pooling, or
+            with another pooling in its place: "max_blur", "max_windowed", "max_learned",
+            "max_diffstride"; "max" (2x2/2) as in the paper; all these before the first
+            normalisation of a group.  One of `spectral_keras.models.poolings.Linear`, after its
+            first activation.  "strided", first convolutions of stride 2, which rounds the sides
+            up: 16, 8 and 4.
         conv: "spatial", "spectral" or "hermitian" parametrisation of the 3x3 kernels.
         activation: after each normalisation; "gelu" is the paper's.
-        sizes: of the two with spectral pooling, the side of the maps after each of the three
+        sizes: of those with spectral pooling, the side of the maps after each of the three
             poolings (of images that are not square: of the shorter side); empty for half the
             side each time, rounded down: 15, 7 and 3 for images of 32 pixels.
         width: factor on the numbers of filters.
@@ -92,7 +99,7 @@ def build(
         ValueError: for a bad option, `sizes` that do not shrink or are not for spectral pooling, or
             images of fewer than 9 pixels a side.
     """
-    check_choice("pooling", pooling, ("max_spectral", "spectral", "max", "average", "strided"))
+    check_choice("pooling", pooling, get_args(MaxPooling) + get_args(Pooling))
     check_choice("activation", activation, ("silu", "gelu", "relu"))
     inputs, x = begin(input_shape)
     if min(spatial_size(inputs)) < HALF ** len(FILTERS) + PATCH - 1:
@@ -144,7 +151,7 @@ def _sizes(size, sizes, pooling):
             size = tuple(side // HALF for side in size)
             halves.append(size)
         return halves
-    if pooling not in ("max_spectral", "spectral"):
+    if pooling.removeprefix("max_") not in ("spectral", "windowed", "learned"):
         raise ValueError(
             "`sizes` must be empty: only spectral pooling takes them. "
             f"Received: sizes={sizes}, pooling={pooling!r}"
@@ -161,18 +168,17 @@ def _sizes(size, sizes, pooling):
 
 def _group(x, filters, size, name, *, pooling, conv, activation):
     """Convolution, pooling, normalisation, activation and once more without the pooling."""
-    stride = HALF if pooling == "strided" else 1
-    x = _convolution(x, filters, conv, f"{name}_conv1", stride)
-    if pooling == "max":
-        x = layers.MaxPooling2D(HALF, name=f"{name}_pool")(x)
-    elif pooling == "max_spectral":
+    linear = pooling.removeprefix("max_")
+    half = functools.partial(pool, stride=HALF, padding="valid", size=size, name=f"{name}_pool")
+    x = _convolution(x, filters, conv, f"{name}_conv1", HALF if pooling == "strided" else 1)
+    if pooling != linear:
         x = layers.MaxPooling2D(HALF, 1, padding="same", name=f"{name}_max")(x)
-        x = SpectralPool(size, name=f"{name}_pool")(x)
+        x = half(x, linear)
+    elif pooling == "max":
+        x = half(x, "max")
     x = _normalize_activate(x, activation, name, 1)
-    if pooling == "spectral":
-        x = SpectralPool(size, name=f"{name}_pool")(x)
-    elif pooling == "average":
-        x = layers.AveragePooling2D(HALF, name=f"{name}_pool")(x)
+    if pooling in LINEAR:
+        x = half(x, pooling)
     x = _convolution(x, filters, conv, f"{name}_conv2")
     return _normalize_activate(x, activation, name, 2)
 

@@ -22,6 +22,7 @@ from spectral_keras.models.backbones import (
     recipe,
 )
 from spectral_keras.models.blocks import scaled
+from spectral_keras.models.poolings import Pooling
 
 RECIPE = recipe("C64(1x1) (C(1x1) C(3x3, 2 groups) C(1x1) +)x3 each of 256, 512, 1024; GA FC")
 
@@ -36,7 +37,7 @@ def build(
     input_shape: Sequence[int] = (32, 32, 3),
     num_classes: int = 10,
     *,
-    pooling: Literal["strided", "spectral", "max", "average"] = "strided",
+    pooling: Pooling = "strided",
     conv: Literal["spatial", "spectral", "hermitian"] = "spatial",
     width: float = 1.0,
 ) -> keras.Model:
@@ -46,7 +47,7 @@ def build(
         input_shape: (height, width, channels).
         num_classes: number of logits.
         pooling: "strided" for convolutions of stride 2, as in the paper, or stride 1 and
-            "spectral", "max" or "average" pooling to the same sizes.
+            a pooling to the same sizes: see `spectral_keras.models.poolings`.
         conv: "spatial", "spectral" or "hermitian" parametrisation of the 3x3 kernels.
         width: factor on the numbers of filters of the first layer and of a group.
 

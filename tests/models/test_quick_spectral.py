@@ -88,7 +88,11 @@ class TestNetwork:
         assert not model.get_layer("whiten").trainable_weights
         assert model.get_layer("features").output.shape == (None, 3, 3, 256)
 
-    @pytest.mark.parametrize("pooling", ["max_spectral", "spectral", "max", "average", "strided"])
+    @pytest.mark.parametrize(
+        "pooling",
+        ["max_spectral", "max_blur", "max_windowed", "max_learned", "max", "strided", "spectral"]
+        + ["average", "blur", "windowed", "learned"],
+    )
     def test_sides_are_halved_whatever_halves_them(self, pooling):
         model = registry.build("quick_spectral", (32, 20, 3), pooling=pooling, **SMALL)
         sides = [model.get_layer(f"group{i}_conv2").output.shape[1:3] for i in (1, 2, 3)]

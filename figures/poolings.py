@@ -1,0 +1,326 @@
+"""What halves the maps: strides, maxima, means, blur, spectra, windows and learned strides.
+
+The question of Riad et al. (2022, "DiffStride", arXiv 2202.01653, Table 1): is spectral pooling
+worth 2.4 points over strided convolution in a residual network, learned strides another .7, and
+more with poor strides?  DiffStride leaves about 8 values a side more than the stride asks for, so
+its arm computes more; the arm "learned" has the same window at the stride's own size.  And that of
+Grabinski et al. (2022, "FLC", arXiv 2204.00491): does pooling without aliasing keep the training on
+single-step FGSM examples from failing under a stronger attack?
+
+Rule, written before the runs.  Differences of test accuracy in points, paired by seed, with a t
+interval against 0; under attack, of the accuracy under PGD with 10 steps.  With one seed of an arm
+a difference is undecided.  Every arm of a group has the recipe of the group and the same number of
+epochs; "equal cost" is an arm of its own.
+
+Command: python -m figures.poolings --preset cpu
+"""
+
+if __name__ == "__main__":
+    from models import command
+
+    command("figures._figure", "poolings")
+
+import numpy as np
+
+from figures._claims import claim, count_verdicts, over_seeds
+from figures._corrupted import corrupted_images, measure_corruptions
+from figures._figure import Figure
+from figures._runs import load_best, trained
+from figures._style import BLUE, GREY, ORANGE, caption, hide_unused, paper_handle, paper_mark
+from figures.flagship import SGD
+
+# Accuracy in percent of Riad et al., Table 1 (pre-activation ResNet-18, 400 epochs, three runs).
+PAPER = {
+    "resnet18 cifar10": {"strided": 91.06, "spectral": 93.49, "diffstride": 94.20},
+    "resnet18 cifar10, poor strides": {"strided": 89.21, "spectral": 92.00, "diffstride": 94.19},
+    "resnet18 cifar100": {"strided": 65.75, "spectral": 72.86, "diffstride": 76.08},
+    "resnet18 cifar100, poor strides": {"strided": 60.82, "spectral": 67.74, "diffstride": 76.09},
+}
+_POOLINGS = [
+    "strided", "spectral", "max", "average", "blur", "windowed", "learned", "diffstride",
+]  # fmt: skip
+_POOR = {"strides": [1, 3, 2, 3]}
+_FGSM = {"adversarial": "fgsm", "adversarial_eps": "8/255", "adversarial_share": 1.0}
+_QUICK = {"dataset": "cifar10", "precision": "bfloat16", "validation_fraction": 0, "epochs": 16}
+
+
+def _resnet18(dataset, name="", width=0.25, **options):
+    # Names of the runs are those of `figures.flagship`.
+    return {
+        "model": "resnet18",
+        "key": f"{dataset} resnet18 {{}}, width {width:g}{name}",
+        "options": {"dataset": dataset, "width": width} | SGD | options,
+        "poolings": _POOLINGS,
+        "seeds": [0, 1, 2],
+    }
+
+
+# Group -> network, options, arms, seeds; arms are poolings, or [pooling, further options].
+PRESETS = {
+    "smoke": {
+        "groups": {
+            f"quick_spectral digits{name}": {
+                "model": "quick_spectral",
+                "key": f"digits quick_spectral {{}}{name}",
+                "options": {"dataset": "digits", "limit": 40, "epochs": 1, "width": 0.02} | more,
+                "poolings": ["max_spectral", "max"] if not more else ["strided", "windowed"],
+                "seeds": [0],
+            }
+            for name, more in (("", {}), (", FGSM", _FGSM))
+        },
+        "test_images": 6,
+    },
+    "cpu": {
+        "groups": {
+            "quick_spectral cifar10": {
+                "model": "quick_spectral",
+                "key": "cifar10 quick_spectral {}",
+                "options": _QUICK,
+                "poolings": [
+                    "max_spectral", "max", "strided", ["strided", {"epochs": 24}], "spectral",
+                    "average", "max_blur", "max_windowed", "max_learned",
+                ],
+                "seeds": [0, 1, 2],
+            },
+            "resnet18 cifar10": _resnet18("cifar10"),
+            "resnet18 cifar10, poor strides": _resnet18("cifar10", ", poor strides", **_POOR),
+            "resnet18 cifar10, FGSM": _resnet18("cifar10", ", FGSM", **_FGSM)
+            | {"poolings": ["strided", "spectral", "windowed", "max"]},
+            "resnet18 cifar100": _resnet18("cifar100"),
+            "resnet18 cifar100, poor strides": _resnet18("cifar100", ", poor strides", **_POOR),
+        },
+        "test_images": 1000,
+    },
+    "paper": {
+        "groups": {
+            f"resnet18 {dataset}{name}": _resnet18(dataset, name, 1.0, epochs=200, **more)
+            for dataset in ("cifar10", "cifar100")
+            for name, more in (("", {}), (", poor strides", _POOR))
+        },
+        "test_images": 10_000,
+    },
+}  # fmt: skip
+
+
+def _arms(group):
+    """Name of an arm -> its options."""
+    found = {}
+    for arm in group["poolings"]:
+        pooling, more = arm if isinstance(arm, list) else (arm, {})
+        name = " ".join([pooling, *(f"{value} {key}" for key, value in more.items())])
+        found[name] = {"pooling": pooling} | more
+    return found
+
+
+def _key(group, arm, seed):
+    return f"{group['key'].format(arm)} seed {seed}".replace(" ", "-").replace(",", "")
+
+
+def runs(settings):
+    """The trainings of a preset, one seed of every arm first: key -> (network, options)."""
+    groups = settings["groups"].values()
+    rounds = max(len(group["seeds"]) for group in groups)
+    return {
+        _key(group, arm, group["seeds"][index]): (
+            group["model"],
+            {**group["options"], **options, "seed": group["seeds"][index]},
+        )
+        for index in range(rounds)
+        for group in groups
+        for arm, options in _arms(group).items()
+        if index < len(group["seeds"])
+    }
+
+
+def run(experiment):
+    with corrupted_images(experiment) as images_of:
+        for key, (model, options) in runs(experiment.settings).items():
+            record = trained(experiment, key, model, options)
+            if "adversarial" in options:
+                _measure_attack(experiment, key, record)
+            # The corruptions of one data set are at hand.
+            elif options["dataset"] != "cifar100":
+                measure_corruptions(experiment, key, record, images_of)
+
+
+# Steps of the attack on networks that were trained on FGSM.
+STEPS = 10
+
+
+def _measure_attack(experiment, key, record):
+    """Fills `record["attack"]`, unless it is there: clean accuracy, and under PGD."""
+    from spectral_keras.attacks import Attack
+    from spectral_keras.evaluation import accuracy_under_attack
+    from spectral_keras.experiments.train.command import load_data
+
+    wanted = {"images": experiment.settings["test_images"], "steps": STEPS, "seed": 0}
+    if record.get("attack", {}).get("settings") == wanted:
+        return
+    model, options = load_best(experiment, key)
+    data, _ = load_data(options)
+    count = wanted["images"]
+    attack = Attack("pgd", 8 / 255, steps=STEPS, random_start=True)
+    x, y = data.x_test[:count].astype("float32") / 255, data.y_test[:count]
+    found = accuracy_under_attack(model, x, y, attack, 8 / 255)["attacks"]["pgd"]
+    record["attack"] = {"settings": wanted, "accuracy": found[-1]["accuracy"]}
+    experiment.save()
+
+
+def derive(stored):
+    """Fills `table` and `claims` from the runs that are there."""
+    content, settings = stored["content"], stored["settings"]
+    done = content.get("runs", {})
+    content["table"] = {
+        name: {
+            arm: row
+            for arm in _arms(group)
+            if (row := _row(done, group, arm, PAPER.get(name, {}).get(arm)))["seeds"]
+        }
+        for name, group in settings["groups"].items()
+    }
+    content["claims"] = claims(content["table"])
+
+
+def _row(done, group, arm, printed):
+    keys = {seed: _key(group, arm, seed) for seed in group["seeds"]}
+    records = {seed: done[key] for seed, key in keys.items() if key in done}
+    one = next(iter(records.values()), {"result": {}})["result"]
+    row = {
+        "seeds": list(records),
+        "accuracy": [100 * record["result"]["test_accuracy"] for record in records.values()],
+        "parameters": one.get("parameters"),
+        "seconds": one.get("seconds"),
+        "epochs": one.get("epochs"),
+        "paper": printed,
+    }
+    for part, entry in (("corruption", "mean_accuracy"), ("attack", "accuracy")):
+        values = [100 * record[part][entry] for record in records.values() if part in record]
+        if values and len(values) == len(records):
+            row[part] = values
+    return row
+
+
+# (arm, the arm that it is compared with, what is claimed, quantity), each where both were run.
+_COMPARED = (
+    ("spectral", "strided", "spectral pooling is better than strides", "accuracy"),
+    ("diffstride", "spectral", "learned strides are better than spectral pooling", "accuracy"),
+    ("learned", "spectral", "learned windows are better than none, at equal cost", "accuracy"),
+    ("max_spectral", "max", "spectral pooling of maxima is better than max pooling", "accuracy"),
+    ("max_spectral", "strided 24 epochs", "spectral pooling is better than strides at equal cost",
+     "accuracy"),
+    ("max_spectral", "max", "spectral pooling of maxima is better under corruptions", "corruption"),
+    ("spectral", "strided", "spectral pooling is better under corruptions", "corruption"),
+    ("spectral", "strided", "trained on FGSM, spectral pooling is better under PGD", "attack"),
+    ("windowed", "strided", "trained on FGSM, windowed pooling is better under PGD", "attack"),
+)  # fmt: skip
+
+
+def claims(table):
+    """The rule of this module's first lines, for each pair of arms that were run."""
+    found = []
+    for name, rows in table.items():
+        for arm, other, text, quantity in _COMPARED:
+            # Trained on FGSM, what counts is the attack.
+            if not (arm in rows and other in rows) or ("FGSM" in name) != (quantity == "attack"):
+                continue
+            first, second = (
+                dict(zip(rows[one]["seeds"], rows[one].get(quantity, ()), strict=False))
+                for one in (arm, other)
+            )
+            gains = [first[seed] - second[seed] for seed in first if seed in second]
+            if not gains:
+                continue
+            printed = [rows[one]["paper"] for one in (arm, other)]
+            found.append(
+                claim(
+                    "poolings",
+                    _where(name, printed),
+                    f"{name}: {text}",
+                    f"{name}, {rows[arm]['epochs']} epochs, {len(gains)} seeds",
+                    printed=None if None in printed else round(printed[0] - printed[1], 2),
+                    **over_seeds(gains),
+                )
+            )  # fmt: skip
+    return found
+
+
+def _where(group, printed):
+    if None not in printed:
+        return "DiffStride, Table 1"
+    return "FLC" if "FGSM" in group else "a control"
+
+
+_SHOWN = {"accuracy": ("clean", BLUE, "o"), "corruption": ("under corruptions", ORANGE, "s"),
+          "attack": ("under PGD", ORANGE, "^")}  # fmt: skip
+
+
+def draw(stored):
+    from matplotlib import pyplot
+    from matplotlib.lines import Line2D
+
+    table = {name: rows for name, rows in stored["content"]["table"].items() if rows}
+    columns = min(2, len(table))
+    lines = -(-len(table) // columns)
+    most = max(len(rows) for rows in table.values())
+    figure, panels = pyplot.subplots(
+        lines, columns, figsize=(8 * columns, 2.6 + lines * (1.2 + 0.5 * most)),
+        layout="constrained", squeeze=False,
+    )  # fmt: skip
+    for panel, (name, rows) in zip(hide_unused(panels, len(table)), table.items(), strict=False):
+        _panel(panel, name, rows)
+    used = {part for rows in table.values() for row in rows.values() for part in row}
+    handles = [
+        Line2D([], [], color=color, marker=marker, linestyle="", label=label)
+        for part, (label, color, marker) in _SHOWN.items()
+        if part in used
+    ]
+    if any(row["paper"] for rows in table.values() for row in rows.values()):
+        handles.append(paper_handle(16))
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    caption(figure, _text(stored, table), 13)
+    return figure
+
+
+def _panel(panel, name, rows):
+    names = list(reversed(rows))
+    for place, arm in enumerate(names):
+        row = rows[arm]
+        for part, (_, color, marker) in _SHOWN.items():
+            values = row.get(part, [])
+            panel.plot(values, [place] * len(values), marker, color=color, markersize=9)
+        panel.annotate(
+            f"{np.mean(row['accuracy']):.2f}", (max(row["accuracy"]), place), xytext=(12, 0),
+            textcoords="offset points", va="center", fontsize=13,
+        )  # fmt: skip
+        if row["paper"]:
+            panel.plot(row["paper"], place, **paper_mark(marker="|", markersize=18))
+    panel.set_yticks(range(len(names)), names)
+    panel.set_ylim(-0.6, len(names) - 0.4)
+    panel.margins(x=0.12)
+    panel.set_xlabel("accuracy, %")
+    panel.set_title(name, loc="left")
+    panel.grid(axis="x", alpha=0.3, color=GREY)
+
+
+def _text(stored, table):
+    rows = [row for group in table.values() for row in group.values()]
+    seconds = sum((row["seconds"] or 0) * len(row["seeds"]) for row in rows)
+    return (
+        f"Preset {stored['preset']}: markers are seeds, figures the mean clean accuracy on all "
+        f"test images, {stored['settings']['test_images']:,} of them under corruptions or PGD; "
+        f"{seconds / 3600:.1f} hours of training.  Claims: "
+        f"{count_verdicts(stored['content']['claims']) or 'none'}."
+    )
+
+
+FIGURE = Figure(
+    name="poolings",
+    description="What halves the maps, in two networks, beside DiffStride's table.",
+    presets=PRESETS,
+    run=run,
+    draw=draw,
+    derive=derive,
+    font_size=14,
+    runs_of="flagship",
+    runs=runs,
+)
