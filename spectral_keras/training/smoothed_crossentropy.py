@@ -1,4 +1,4 @@
-"""Cross-entropy with smoothed labels, of integer labels."""
+"""Cross-entropy with smoothed labels, of integer labels or rows."""
 
 from typing import Any
 
@@ -14,8 +14,9 @@ __all__ = ["SmoothedCrossentropy"]
 class SmoothedCrossentropy(keras.losses.Loss):
     """Keras' `CategoricalCrossentropy` of logits with `label_smoothing`, for integer labels.
 
-    With K classes the target of class k is (1 - s) [k = label] + s / K (Szegedy et al. 2016,
-    "Rethinking the inception architecture", section 7).
+    Labels may also be rows of shares, of mixed images.  With K classes the target of class k is
+    (1 - s) [k = label] + s / K (Szegedy et al. 2016, "Rethinking the inception architecture",
+    section 7).
 
     Args:
         label_smoothing: the share s in [0, 1) of a label that is spread over all classes.
@@ -40,10 +41,11 @@ class SmoothedCrossentropy(keras.losses.Loss):
         )
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        classes = y_pred.shape[-1]
-        labels = ops.reshape(ops.cast(y_true, "int32"), ops.shape(y_pred)[:-1])
+        if tuple(y_true.shape[1:]) != tuple(y_pred.shape[1:]):
+            labels = ops.reshape(ops.cast(y_true, "int32"), ops.shape(y_pred)[:-1])
+            y_true = ops.one_hot(labels, y_pred.shape[-1])
         return keras.losses.categorical_crossentropy(
-            ops.one_hot(labels, classes, dtype=y_pred.dtype),
+            ops.cast(y_true, y_pred.dtype),
             y_pred,
             from_logits=True,
             label_smoothing=self.label_smoothing,

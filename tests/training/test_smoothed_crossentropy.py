@@ -10,7 +10,9 @@ LABELS = np.array([0, 4, 2, 2, 1, 3])
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2, 0.9])
-@pytest.mark.parametrize("labels", [LABELS, LABELS[:, np.newaxis], LABELS.astype("float32")])
+@pytest.mark.parametrize(
+    "labels", [LABELS, LABELS[:, np.newaxis], LABELS.astype("float32"), np.eye(5)[LABELS]]
+)
 def test_closed_form(smoothing, labels):
     log = LOGITS - np.log(np.exp(LOGITS.astype("float64")).sum(axis=1, keepdims=True))
     target = (1 - smoothing) * np.eye(5)[LABELS] + smoothing / 5

@@ -21,7 +21,7 @@ from spectral_keras.experiments.saved_models import load_model
 from spectral_keras.experiments.train import devices as device_plans
 from spectral_keras.experiments.train.attended import insert_gate
 from spectral_keras.experiments.train.fit_options import FitOptions
-from spectral_keras.experiments.train.objectives import training_model
+from spectral_keras.experiments.train.objectives import split_augment, training_model
 from spectral_keras.experiments.train.options import VIEWS, TrainOptions
 from spectral_keras.experiments.train.run import Run, RunFolder, free_options
 from spectral_keras.experiments.train.start import StartingWeights, freeze
@@ -338,7 +338,7 @@ def make_batches(data: Dataset, options: FitOptions) -> dict[str, Any]:
 
     size = options.batch_size
     try:
-        augment = build_augmentation(options.augment)
+        augment = build_augmentation(split_augment(options.augment)[0])
     except ValueError as error:
         raise CommandError(f"--augment: {error}") from error
     train = Batches(
@@ -394,7 +394,7 @@ def compile_model(
     if options.optimizer == "adamw" and arguments["weight_decay"] is None:
         arguments["weight_decay"] = 0.0
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    if options.label_smoothing:
+    if options.label_smoothing or split_augment(options.augment)[1]:
         loss = SmoothedCrossentropy(options.label_smoothing)
     model.compile(
         optimizer=optimizer(**arguments),

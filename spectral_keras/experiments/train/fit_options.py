@@ -17,7 +17,8 @@ __all__ = ["FitOptions"]
 DATA, TRAINING = "data", "training"
 AUGMENT = (
     "none, crop_flip, mirror_crop_flip, report (translation, reflection, HSV), or a list such as "
-    "translate,flip,hsv,cutout or crop_flip,apr_views"
+    "translate,flip,hsv,cutout or crop_flip,apr_views; the last step can be mixup, cutmix, fmix or "
+    "afa (Fourier noise with batch normalisations of its own)"
 )
 
 

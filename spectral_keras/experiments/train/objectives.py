@@ -1,4 +1,7 @@
-"""What else a network of the zoo can be trained for: an auxiliary task, adversarial examples."""
+"""What else a network of the zoo can be trained for, or on.
+
+An auxiliary task, adversarial examples, mixed images.
+"""
 
 import keras
 
@@ -15,6 +18,9 @@ def training_model(classifier: keras.Model, options: TrainOptions) -> keras.Mode
         CommandError: if the options do not fit the network.
     """
     attended = _attended.wrapper(options)
+    _, mixing = split_augment(options.augment)
+    if mixing is not None:
+        return _mixing_model(classifier, mixing, options, attended)
     if attended is None and options.aux == "none" and options.adversarial == "none":
         return classifier
     from spectral_keras.training import AdversarialModel, AuxiliaryModel, FourierTarget
@@ -43,6 +49,48 @@ def training_model(classifier: keras.Model, options: TrainOptions) -> keras.Mode
         )
     except ValueError as error:
         raise CommandError(_as_options(str(error))) from error
+
+
+# Steps of `--augment` that need the labels, or the classifier, and are a part of the training step.
+MIXING = ("mixup", "cutmix", "fmix", "afa")
+
+
+def split_augment(names: str) -> tuple[str, str | None]:
+    """The steps of `--augment` that change images alone, and the one of `MIXING` or None.
+
+    Raises:
+        CommandError: if there are two of them, or one is not the last step.
+    """
+    steps = [step.strip() for step in names.split(",")]
+    mixing = [step for step in steps if step in MIXING]
+    if not mixing:
+        return names, None
+    if len(mixing) > 1 or steps[-1] != mixing[0]:
+        raise CommandError(
+            f"--augment: one of {', '.join(MIXING)} can be the last step, received {names!r}"
+        )
+    return ",".join(steps[:-1]) or "none", mixing[0]
+
+
+def _mixing_model(classifier, name, options, attended):
+    if attended is not None or options.aux != "none" or options.adversarial != "none":
+        raise CommandError(
+            f"--augment {name} excludes --aux, --adversarial, --suppression and --noise"
+        )
+    from keras import layers
+
+    from spectral_keras.layers import FMix, FourierBasisNoise
+    from spectral_keras.training import MixingModel, ParallelAugmentationModel
+
+    # What is done to the images is not done in half precision.
+    others = {
+        "seed": options.seed,
+        "dtype": "float64" if options.precision == "float64" else "float32",
+    }
+    if name == "afa":
+        return ParallelAugmentationModel(classifier, FourierBasisNoise(**others))
+    layer = {"mixup": layers.MixUp, "cutmix": layers.CutMix, "fmix": FMix}[name]
+    return MixingModel(classifier, layer(**others))
 
 
 def _check_published(options):
