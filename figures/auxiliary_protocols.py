@@ -59,8 +59,9 @@ _CLEAN = {"dataset": "cifar10", "precision": "bfloat16", "aux_weight": 0.01}
 _FGSM = {"adversarial": "fgsm", "adversarial_eps": EPS}
 
 PRESETS = {
+    # A network that compiles in seconds.
     "smoke": {
-        "backbones": {"resnet18": {"width": 0.05}},
+        "backbones": {"quick_spectral": {"width": 0.05}},
         "tasks": ["none", "fourier"],
         "seeds": {"clean": [0], "adversarial": [0]},
         "training": _CLEAN

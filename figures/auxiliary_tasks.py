@@ -70,12 +70,13 @@ EPS = 0.075
 _COMMON = {"dataset": "cifar10", "precision": "float32", "aux_weight": 0.01}
 
 PRESETS = {
+    # A network that compiles in seconds.
     "smoke": {
-        "backbones": ["resnet18"],
+        "backbones": ["quick_spectral"],
         "seeds": [0],
         "eps": EPS,
         "training": _COMMON | {"dataset": "digits", "limit": 64, "epochs": 1, "batch_size": 32},
-        "widths": {"resnet18": 0.05},
+        "widths": {"quick_spectral": 0.05},
         "test": {"images": 20, "steps": 2, "step_size": EPS / 2},
     },
     # One backbone with an eighth of its filters; any other is one word more.

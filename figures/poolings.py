@@ -72,6 +72,7 @@ PRESETS = {
     },
     "cpu": {
         "groups": {
+            "resnet18 cifar10": _resnet18("cifar10"),
             "quick_spectral cifar10": {
                 "model": "quick_spectral",
                 "key": "cifar10 quick_spectral {}",
@@ -82,7 +83,6 @@ PRESETS = {
                 ],
                 "seeds": [0, 1, 2],
             },
-            "resnet18 cifar10": _resnet18("cifar10"),
             "resnet18 cifar10, poor strides": _resnet18("cifar10", ", poor strides", **_POOR),
             "resnet18 cifar10, FGSM": _resnet18("cifar10", ", FGSM", **_FGSM)
             | {"poolings": ["strided", "spectral", "windowed", "max"]},

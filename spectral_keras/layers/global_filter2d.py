@@ -41,7 +41,7 @@ class GlobalFilter2D(NamedChoices, keras.layers.Layer):
         kernel_regularizer: of the filter.
         kernel_constraint: of the filter.
         implementation: "fft", in float32 at least; "matmul", in the compute dtype and without
-            complex numbers, for ONNX and LiteRT; or "auto", the faster for the size.
+            complex numbers, for ONNX and LiteRT; or "auto", the faster one, "fft".
         data_format: "channels_last", "channels_first" or None for Keras' global setting.
         **kwargs: `name`, `dtype`, `trainable`.
 

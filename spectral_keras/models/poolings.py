@@ -62,7 +62,8 @@ def pool(
         return DiffStride(stride, output_size="initial", smoothness=SMOOTHNESS, name=name)(x)
     if size is None:
         up = stride - 1 if padding == "same" else 0
-        size = tuple(max(1, (side + up) // stride) for side in sides)
+        height, width = (max(1, (side + up) // stride) for side in sides)
+        size = (height, width)
     if pooling == "learned":
         return _learned(sides, size, name)(x)
     return SpectralPool(size, window="hamming" if pooling == "windowed" else None, name=name)(x)

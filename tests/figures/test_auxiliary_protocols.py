@@ -33,7 +33,10 @@ def test_the_plan():
 def done(tmp_path_factory):
     """Two of the trainings of the smoke preset, tested, and the figure."""
     folder, patch = tmp_path_factory.mktemp("protocols"), pytest.MonkeyPatch()
-    kept = ("resnet18-published-adversarial-fourier-0", "resnet18-given-training-none-0")
+    kept = (
+        "quick_spectral-published-adversarial-fourier-0",
+        "quick_spectral-given-training-none-0",
+    )
     planned = {key: one for key, one in runs(SMOKE).items() if key in kept}
     with patch.context() as context:
         context.setattr(auxiliary_protocols, "runs", lambda settings: planned)

@@ -45,7 +45,7 @@ def test_table_is_of_the_saved_networks(smoke):
     from spectral_keras.classifiers import input_gradient
     from spectral_keras.data import load
 
-    key = "resnet18-clean-fourier-0"
+    key = "quick_spectral-clean-fourier-0"
     data = load("digits", limit=64, validation_fraction=0.1, seed=0)
     x, y = data.x_test[:20].astype("float32") / 255, data.y_test[:20]
     model = keras.saving.load_model(smoke / f"runs/smoke/{key}/best.keras")
@@ -65,7 +65,7 @@ def test_table_is_of_the_saved_networks(smoke):
         bits = np.unpackbits(np.frombuffer(bytes.fromhex(found["right"][test]), "uint8"))
         right = model.predict(images, verbose=0).argmax(axis=1) == y
         assert bits[:20].tolist() == right.astype(int).tolist() and not bits[20:].any()
-    row = content(smoke)["table"]["resnet18"]["clean"]["fourier"]["fgsm"]
+    row = content(smoke)["table"]["quick_spectral"]["clean"]["fourier"]["fgsm"]
     assert row["mean"] == pytest.approx(100 * found["fgsm"])
 
 
