@@ -69,6 +69,7 @@ def test_a_run_of_seconds(tmp_path, monkeypatch):
     assert stopped.value.code == 0
     stored = json.loads((tmp_path / "results" / "poolings.json").read_text())
     assert stored["finished"] and (tmp_path / "results" / "poolings.png").exists()
+    assert (tmp_path / "results" / "poolings_minutes.png").exists()
     table = stored["content"]["table"]
     assert list(table) == ["quick_spectral digits", "quick_spectral digits, FGSM"]
     for name, rows in table.items():
