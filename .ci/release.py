@@ -2,14 +2,17 @@
 
     make release-check
 
-For every Python from 3.11 to 3.13 that is found on the path the wheel is installed twice, with the
-newest dependencies that pip finds and with the oldest that setup.cfg allows, and a small program
-runs in each.  A combination for which there are no packages is an error, unless
-`--only 3.12,newest` names another.
+For Python 3.11 to 3.13 the wheel is installed with the newest dependencies that pip finds and with
+the oldest that setup.cfg allows, and a small program runs in each environment; for the backends
+JAX and PyTorch the oldest dependencies on the oldest Python and the newest on the newest.  All are
+tried, and one that fails, or whose Python is not on the path, makes the check fail.  With pyenv:
+
+    PYENV_VERSION=3.11.7:3.12.1:3.13.0 make release-check
 """
 
 import argparse
 import configparser
+import os
 import pathlib
 import re
 import shutil
@@ -20,7 +23,11 @@ import zipfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PYTHONS = ("3.11", "3.12", "3.13")
-ENDS = ("newest", "oldest")
+# Python, end of the dependencies' range, extra.
+COMBINATIONS = (
+    *(f"{python},{end},tensorflow" for python in PYTHONS for end in ("oldest", "newest")),
+    *(f"{place},{extra}" for extra in ("jax", "torch") for place in ("3.11,oldest", "3.13,newest")),
+)
 
 # What has to work right after `pip install 'spectral_keras[tensorflow]'`.
 PROGRAM = """
@@ -44,11 +51,11 @@ path = pathlib.Path(tempfile.mkdtemp()) / "own.keras"
 own.save(path)
 again = keras.models.load_model(path)
 assert np.allclose(again(images[:, :16, :16]), own(images[:, :16, :16]), atol=1e-6)
-print("works with keras", keras.__version__, "numpy", np.__version__)
+print("works with keras", keras.__version__, "numpy", np.__version__, keras.backend.backend())
 """
 
 
-def requirements(extra="tensorflow"):
+def requirements(extra):
     """What setup.cfg asks for: the core, and one extra."""
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
@@ -59,32 +66,32 @@ def requirements(extra="tensorflow"):
 
 # What has no wheels for a Python in the oldest version: the first one that has.
 FIRST = {
+    "3.12": {"pillow": "10.1.0"},
     "3.13": {
-        "numpy": "2.1",
-        "scipy": "1.15",
-        "scikit-learn": "1.6",
-        "pillow": "11",
-        "matplotlib": "3.10",
-    }
+        "numpy": "2.1.0",
+        "scipy": "1.14.1",
+        "scikit-learn": "1.5.2",
+        "pillow": "11.0.0",
+        "matplotlib": "3.9.2",
+    },
 }
 
 
 def oldest(lines, python):
-    """Pins of the lower bounds, to any of their patches; what has no bound is left to pip."""
-    pins = []
-    for line in lines:
-        name, _, version = line.partition(">=")
-        version = FIRST.get(python, {}).get(name, version)
-        if version:
-            pins.append(f"{name}=={version}" if version.count(".") == 2 else f"{name}=={version}.*")
-    return pins
+    """Pins of the lower bounds; what has no bound is left to pip."""
+    bounds = dict(line.split(">=") for line in lines if ">=" in line) | FIRST.get(python, {})
+    return [f"{name}=={version}" for name, version in bounds.items()]
+
+
+class Failed(Exception):
+    """A command ended with an error; the message is what it printed."""
 
 
 def run(*command, **options):
-    """Run a command; what it printed is shown when it fails."""
+    """What a command prints."""
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, **options)
     if done.returncode:
-        raise SystemExit(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
+        raise Failed(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
     return done.stdout
 
 
@@ -113,37 +120,41 @@ def interpreter(version):
     return None
 
 
-def try_wheel(wheel, version, end, folder):
-    """Install the wheel into a fresh environment and run the program there."""
-    run(interpreter(version), "-m", "venv", folder)
+def try_wheel(wheel, combination, folder):
+    """Install the wheel into a fresh environment and run the program there; its last line."""
+    version, end, extra = combination.split(",")
+    python = interpreter(version)
+    if python is None:
+        raise Failed(f"no python{version} on the path")
+    run(python, "-m", "venv", folder)
     inside = folder / "bin" / "python"
-    wanted = [f"{wheel}[tensorflow]", *(oldest(requirements(), version) if end == "oldest" else ())]
-    run(inside, "-m", "pip", "install", "--quiet", *wanted)
+    pins = oldest(requirements(extra), version) if end == "oldest" else []
+    run(inside, "-m", "pip", "install", "--quiet", f"{wheel}[{extra}]", *pins)
     run(inside, "-m", "pip", "check")
-    lines = run(inside, "-c", PROGRAM, cwd=folder).splitlines()
-    return lines[-1]
+    return run(inside, "-c", PROGRAM, cwd=folder, env=os.environ | {"KERAS_BACKEND": extra})
 
 
 def main():
     """Every combination, or those that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", action="append", metavar="PYTHON,END", help="such as 3.11,oldest")
-    chosen = parser.parse_args().only or [f"{p},{end}" for p in PYTHONS for end in ENDS]
+    parser.add_argument("--only", action="append", metavar="P,E,X", help="3.11,oldest,tensorflow")
+    failed = []
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
+        chosen = parser.parse_args().only or COMBINATIONS
         wheel = build(scratch)
-        tried = 0
         for combination in chosen:
-            version, end = combination.split(",")
-            if interpreter(version) is None:
-                print(f"{combination}: no python{version} here")
-                continue
             folder = scratch / combination.replace(",", "-")
-            print(f"{combination}: {try_wheel(wheel, version, end, folder)}", flush=True)
-            shutil.rmtree(folder)
-            tried += 1
-    if not tried:
-        raise SystemExit(f"none of Python {', '.join(PYTHONS)} was found")
+            try:
+                last = try_wheel(wheel, combination, folder).splitlines()[-1]
+            except Failed as error:
+                failed.append(combination)
+                last = f"FAILED\n{error}"
+            print(f"{combination}: {last}", flush=True)
+            shutil.rmtree(folder, ignore_errors=True)
+    if failed:
+        raise SystemExit(f"failed: {' '.join(failed)}")
+    print(f"{wheel.name}: {len(chosen)} environments, all work")
 
 
 if __name__ == "__main__":
