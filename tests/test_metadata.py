@@ -17,7 +17,7 @@ def _extra(name):
     return config["options.extras_require"][name]
 
 
-def test_citation_and_changelog_know_the_version():
+def test_all_files_know_the_version():
     citation = (ROOT / "CITATION.cff").read_text()
     changes = (ROOT / "CHANGELOG.md").read_text()
     version, released = re.search(
@@ -26,6 +26,12 @@ def test_citation_and_changelog_know_the_version():
     assert version == spectral_keras.__version__
     assert f"version: {version}\n" in citation
     assert f"date-released: {released}\n" in citation
+    readme = (ROOT / "README.md").read_text()
+    assert f"version = {{{version}}},\n  year = {{{released[:4]}}}," in readme
+    assert re.findall(r"^## .*", changes, re.MULTILINE)[0] == "## Unreleased"
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    assert config["metadata"]["version"] == "attr: spectral_keras.__version__"
 
 
 @pytest.mark.parametrize("tool", ["ruff", "mypy"])

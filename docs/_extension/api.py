@@ -91,16 +91,42 @@ def _uses():
     return pages
 
 
+@functools.cache
+def _named():
+    """Full name of everything that has a page -> the words between backticks in its docstring."""
+    found = {}
+    for package in PACKAGES:
+        module = importlib.import_module(package)
+        for name in _own(package, module):
+            spans = re.findall(r"`([^`]+)`", inspect.getdoc(getattr(module, name)))
+            found[f"{package}.{name}"] = set(re.findall(r"\w+", " ".join(spans)))
+    return found
+
+
+def related(full):
+    """Full names of what a docstring names, and of what names it in its own."""
+    named, (package, _, name) = _named(), full.rpartition(".")
+    lasts = [other.rpartition(".")[2] for other in named]
+    result = []
+    for other, last in zip(named, lasts, strict=True):
+        # A short name is a word of the language; one of two packages is meant in its own.
+        clear = len(last) > 4 and (other.startswith(f"{package}.") or lasts.count(last) == 1)
+        back = lasts.count(name) == 1 or other.startswith(f"{package}.")
+        if last != name and (clear and last in named[full] or back and name in named[other]):
+            result.append(other)
+    return result
+
+
 def _object_page(package, name, thing, uses):
     kind = "autoclass" if inspect.isclass(thing) else "autofunction"
     lines = [_title(name), f".. currentmodule:: {package}", "", f".. {kind}:: {name}"]
     if kind == "autoclass":
         lines += ["   :members:"]
+    names = [f":py:obj:`~{full}`" for full in related(f"{package}.{name}")]
     word = re.compile(rf"\b{name}\b")
-    if len(name) > 4:  # A shorter one is a word of the language, such as `get`.
-        links = [link for _, link, text in uses if word.search(text)]
-        if links:
-            lines += ["", f"Used in: {', '.join(links)}."]
+    # A shorter one is a word of the language, such as `get`.
+    links = [link for _, link, text in uses if len(name) > 4 and word.search(text)]
+    lines += ["", ".. seealso::", "", f"   {', '.join([*names, *links, f':doc:`{package}`'])}"]
     return "\n".join(lines) + "\n"
 
 

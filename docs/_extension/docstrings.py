@@ -171,7 +171,7 @@ def signature(app, what, name, obj, options, text, returns):
         return _short(text), _short(returns or "")
     arguments = node.args
     arguments.args = [one for one in arguments.args if one.arg != "self"]
-    result = ast.unparse(node.returns) if node.returns else ""
+    result = ast.unparse(node.returns) if node.returns and not inspect.isclass(obj) else ""
     return f"({ast.unparse(arguments)})", result
 
 

@@ -120,3 +120,13 @@ def test_every_part_of_the_library_has_a_page():
         "spectral_keras.experiments"  # which has its functions in its commands
     }
     assert parts <= set(api.PACKAGES)
+
+
+def test_see_also_has_what_is_named_on_either_side():
+    pooling = api.related("spectral_keras.layers.SpectralPool")
+    assert "spectral_keras.layers.HartleySpectralPool" in pooling
+    assert "spectral_keras.layers.SpectralPool" in api.related(pooling[0])
+    # `names` is there twice; the corruptions' is not the models'.
+    corrupting = api.related("spectral_keras.corruptions.corrupt")
+    assert "spectral_keras.corruptions.names" in corrupting
+    assert "spectral_keras.models.names" not in corrupting

@@ -136,16 +136,13 @@ def test_example_has_pictures_and_a_notebook(name, site, pages):
     assert lines <= written
 
 
-def test_a_notebook_runs(site, pages, tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_notebook_runs(name, site, pages, tmp_path, monkeypatch):
     nbclient = pytest.importorskip("nbclient")
     import nbformat
 
     monkeypatch.chdir(tmp_path)
-    (link,) = (
-        link
-        for link in pages["examples/plot_frequency_dropout.html"].links
-        if link.endswith(".ipynb")
-    )
+    (link,) = (link for link in pages[f"examples/{name}.html"].links if link.endswith(".ipynb"))
     notebook = nbformat.read((site / "examples" / link).resolve(), as_version=4)
     nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]

@@ -144,11 +144,10 @@ def _train(options, folder, evaluate, command, devices):
         + f"{folder.path}",
         flush=True,
     )
-    if weights:
-        say(f"{name}: {weights}", flush=True)
-    how = describe_stream(data, options)
-    if how:
-        say(f"{name}: {how}", flush=True)
+    attacked = run.validation_images == "adversarial"
+    note = "the epochs' accuracies are those on attacked images" if attacked else None
+    for line in filter(None, (weights, describe_stream(data, options), note)):
+        say(f"{name}: {line}", flush=True)
     if run.progress.epochs_done:
         done = run.progress.epochs_done
         say(f"{name}: continuing after epoch {done} of {options.epochs}", flush=True)
