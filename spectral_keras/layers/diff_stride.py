@@ -4,13 +4,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from spectral_keras.constraints import AtLeast
 from spectral_keras.layers.choices import NamedChoices
 from spectral_keras.layers.spectral_pool import SpectralPool
-from spectral_keras.ops.learned_stride import learned_size, passband, pool_with_passbands
+from spectral_keras.ops.learned_stride import (
+    initial_size,
+    learned_size,
+    passband,
+    pool_with_passbands,
+)
 from spectral_keras.ops.resize import NORMS
 from spectral_keras.ops.unknown_size import sizes_of
 from spectral_keras.ops.validation import (
@@ -21,13 +25,10 @@ from spectral_keras.ops.validation import (
     check_number,
     check_size_pair,
     spatial_shape,
-    static_spatial_shape,
 )
 from spectral_keras.windows import Ramp
 
 __all__ = ["DiffStride"]
-
-_WHY = ' for output_size="initial", which follows from it: give a number, a pair or None'
 
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
@@ -50,7 +51,8 @@ class DiffStride(NamedChoices, keras.layers.Layer):
             TensorFlow, also in graphs but not under XLA, on PyTorch and in eager JAX.  An integer,
             a pair, or "initial" for the size that `strides` give, crops to this size whatever the
             strides become; they change the window only, and the layer compiles and exports
-            everywhere.
+            everywhere.  For images of unknown size "initial" is what the initial strides give for
+            the size of each.
         smoothness: R > 0.
         shared: whether one stride serves both axes.
         regularizer: of the strides; `spectral_keras.regularizers.InverseStride` is the paper's.
@@ -122,11 +124,10 @@ class DiffStride(NamedChoices, keras.layers.Layer):
         self.supports_jit = output_size is not None
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        if self.output_size == "initial":
-            size = static_spatial_shape(input_shape, self.data_format, "DiffStride", _WHY)
-            self._output_size = self._learned_size(np.asarray(self._initial, "float32"), size)
-        self._sizes(input_shape)
         self._input_size = spatial_shape(input_shape, self.data_format, "DiffStride")
+        if self.output_size == "initial":
+            self._output_size = self._initial_size(self._input_size)
+        self._sizes(input_shape)
         initial = self._initial[: 1 if self.shared else 2]
         self.strides = self.add_weight(
             name="strides",
@@ -165,11 +166,21 @@ class DiffStride(NamedChoices, keras.layers.Layer):
             learned_size(c, n, self.smoothness) for c, n in zip(passbands, size, strict=True)
         )
 
+    def _initial_size(self, size):
+        """What the initial strides give, None where the size is."""
+        return tuple(
+            n if n is None else initial_size(stride, n, self.smoothness)
+            for stride, n in zip(self._initial, size, strict=True)
+        )
+
     def call(self, inputs: Any) -> Any:
         check_float_images(inputs, "DiffStride")
         output_size = self._sizes(inputs.shape)
         size = sizes_of(inputs, self.data_format)
-        if None in output_size:
+        if self.output_size == "initial":
+            known = zip(output_size, self._initial_size(size), strict=True)
+            output_size = tuple(new if old is None else old for old, new in known)
+        elif None in output_size:
             output_size = self._learned_size(self.strides, size)
         return pool_with_passbands(
             inputs,
@@ -218,8 +229,9 @@ class DiffStride(NamedChoices, keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
         if self.output_size == "initial" and self._output_size is None:
-            size = static_spatial_shape(input_shape, self.data_format, "DiffStride", _WHY)
-            output_size = self._learned_size(np.asarray(self._initial, "float32"), size)
+            output_size = self._initial_size(
+                spatial_shape(input_shape, self.data_format, "DiffStride")
+            )
         else:
             output_size = self._sizes(input_shape)
         if self.data_format == "channels_last":

@@ -9,17 +9,20 @@ from spectral_keras.layers.choices import NamedChoices
 from spectral_keras.ops.global_filter import apply_filter
 from spectral_keras.ops.masking import IMPLEMENTATIONS
 from spectral_keras.ops.transfer import transfer
+from spectral_keras.ops.unknown_size import sizes_of
 from spectral_keras.ops.validation import (
     check_choice,
     check_data_format,
     check_float_images,
     check_size_pair,
+    spatial_shape,
     static_spatial_shape,
 )
 
 __all__ = ["GlobalFilter2D"]
 
-_WHY = ": the filter has a weight for each frequency, and which there are depends on it"
+_WHY = ": the filter has a weight for each frequency. Give `size`, for which it has them"
+_FIXED = ' for implementation="matmul", matrices made for one size; "auto" and "fft" take any'
 
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
@@ -51,7 +54,8 @@ class GlobalFilter2D(NamedChoices, keras.layers.Layer):
 
     Input shape:
         (batch, height, width, channels), or (batch, channels, height, width) with
-        `data_format="channels_first"`; all but the batch known.
+        `data_format="channels_first"`; height and width may be unknown with a `size`, but not for
+        "matmul".
 
     Output shape:
         The input shape.
@@ -96,7 +100,7 @@ class GlobalFilter2D(NamedChoices, keras.layers.Layer):
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         axis = 3 if self.data_format == "channels_last" else 1
-        size = static_spatial_shape(input_shape, self.data_format, "GlobalFilter2D", _WHY)
+        size = self._check_size(input_shape)
         channels = input_shape[axis]
         if channels is None:
             raise ValueError(
@@ -114,9 +118,16 @@ class GlobalFilter2D(NamedChoices, keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=4, axes={axis: channels})
         self.built = True
 
+    def _check_size(self, shape):
+        known = self._size is None or self.implementation == "matmul"
+        check = static_spatial_shape if known else spatial_shape
+        why = (_WHY if self._size is None else _FIXED,) if known else ()
+        return check(shape, self.data_format, "GlobalFilter2D", *why)
+
     def call(self, inputs: Any) -> Any:
         check_float_images(inputs, "GlobalFilter2D")
-        size = static_spatial_shape(inputs.shape, self.data_format, "GlobalFilter2D", _WHY)
+        self._check_size(inputs.shape)
+        size = sizes_of(inputs, self.data_format)
         kernel = transfer(keras.ops.convert_to_tensor(self.kernel), self._size, size, half=True)
         return apply_filter(inputs, kernel, self.implementation, self.data_format)
 

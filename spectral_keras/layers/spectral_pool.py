@@ -27,7 +27,6 @@ from spectral_keras.ops.validation import (
     check_number,
     check_size_pair,
     spatial_shape,
-    static_spatial_shape,
 )
 
 __all__ = ["SpectralPool"]
@@ -171,12 +170,7 @@ class SpectralPool(NamedChoices, keras.layers.Layer):
 
     def _sizes(self, input_shape):
         """(height, width) of input and output, checked."""
-        name = type(self).__name__
-        if self.nyquist in CROP_RULES:
-            why = f' for nyquist="{self.nyquist}", a plain crop by matrices made for one size'
-            size = static_spatial_shape(input_shape, self.data_format, name, why)
-        else:
-            size = spatial_shape(input_shape, self.data_format, name)
+        size = spatial_shape(input_shape, self.data_format, type(self).__name__)
         output_size = self._output_size or tuple(
             None if n is None else floor_of_fraction(self.scale, n) for n in size
         )

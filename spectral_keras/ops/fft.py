@@ -123,6 +123,8 @@ def _plane(x):
 
 
 def _check_width(z, width):
+    if ops.is_tensor(width):
+        return width
     width = check_positive_int("width", width)
     if z.shape[-1] not in (None, width // 2 + 1):
         raise ValueError(
@@ -297,13 +299,14 @@ def rfft2_last(x: Any, *, fft_length: Sequence[int] | None = None, norm: str = "
 
 
 def irfft2_last(
-    z: Any, width: int, *, norm: str = "backward", assume_hermitian: bool = False
+    z: Any, width: Any, *, norm: str = "backward", assume_hermitian: bool = False
 ) -> Any:
     """Inverse of `rfft2_last`: NumPy's `irfft2` for any z.
 
     Args:
         z: complex tensor of shape (..., height, width//2 + 1).
-        width: width of the image, which the half spectrum leaves open (even or odd).
+        width: width of the image, which the half spectrum leaves open (even or odd); a scalar
+            tensor where it is unknown.
         norm: "backward", "ortho" or "forward".
         assume_hermitian: True skips the symmetrisation of the DC and Nyquist columns.  Right for
             a z that is `rfft2_last` of something real times another such spectrum or times a real

@@ -7,6 +7,7 @@ from keras import ops
 
 from spectral_keras.ops.fft import irfft2_last, rfft2_last, to_complex
 from spectral_keras.ops.masking import filter_by_matmul
+from spectral_keras.ops.unknown_size import sizes_of
 
 __all__ = ["apply_filter"]
 
@@ -18,7 +19,7 @@ def apply_filter(x: Any, kernel: Any, implementation: str, data_format: str) -> 
     Nyquist frequency of an even width, the Hermitian part of K counts, as in `numpy.fft.irfft2`.
 
     Args:
-        x: batch of real images, of known height and width.
+        x: batch of real images, for "matmul" of known height and width.
         kernel: real tensor of shape (height, width//2 + 1, channels, 2), real and imaginary parts.
         implementation: "fft", in float32 at least; "matmul", in x's dtype; or "auto", "fft": a
             complex factor costs the matrices as much again, and from 8x8 to 64x64 maps of 4 to 256
@@ -30,7 +31,7 @@ def apply_filter(x: Any, kernel: Any, implementation: str, data_format: str) -> 
     """
     real, imag = kernel[..., 0], kernel[..., 1]
     channels_last = data_format == "channels_last"
-    width = x.shape[2 if channels_last else 3]
+    width = sizes_of(x, data_format)[1]
     if implementation == "matmul" and channels_last:
         return filter_by_matmul(x, real, data_format, imag)
     real, imag = (ops.transpose(part, (2, 0, 1)) for part in (real, imag))

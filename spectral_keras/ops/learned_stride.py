@@ -19,7 +19,7 @@ from spectral_keras.ops.resize import nyquist_weight
 from spectral_keras.ops.separable import apply_separable
 from spectral_keras.ops.unknown_size import apply_matrices, resampling_matrix_of, sizes_of
 
-__all__ = ["learned_size", "passband", "pool_with_passbands", "ramp"]
+__all__ = ["initial_size", "learned_size", "passband", "pool_with_passbands", "ramp"]
 
 
 def passband(stride: Any, n: Any, bins: float) -> Any:
@@ -71,6 +71,22 @@ def learned_size(passband: Any, n: Any, bins: float) -> Any:
                 "JAX cannot have: give `output_size`, an integer, a pair or 'initial'."
             )
     return int(size)
+
+
+def initial_size(stride: float, n: Any, bins: float) -> Any:
+    """`learned_size` of a stride that is a number: an integer where n is one, in graphs too.
+
+    >>> from spectral_keras.ops.learned_stride import initial_size
+    >>> initial_size(2.0, 32, 4.0)
+    23
+    """
+    if not isinstance(n, int):
+        return learned_size(passband(ops.convert_to_tensor(stride, "float32"), n, bins), n, bins)
+    # In float32, as the weights are.
+    high = max(n / 2, 1)
+    limits = np.float32(min(n / max(n - bins, 1), high)), np.float32(high)
+    half = np.float32(n) / (2 * np.clip(np.float32(stride), *limits))
+    return min(2 * min(math.ceil(half + np.float32(bins)) - 1, n // 2) + 1, n)
 
 
 def ramp(frequency: Any, passband: Any, bins: float) -> Any:

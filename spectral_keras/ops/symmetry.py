@@ -56,7 +56,7 @@ def hermitian_symmetrize(z: Any, axes: Sequence[int] = (-2, -1)) -> Any:
     return 0.5 * (z + ops.conj(negate_frequencies(z, axes)))
 
 
-def symmetrize_half_spectrum(z: Any, width: int) -> Any:
+def symmetrize_half_spectrum(z: Any, width: Any) -> Any:
     """Makes the columns of a half spectrum Hermitian that have to be, and keeps the others.
 
     A half spectrum (the layout of `rfft2`) holds the columns 0 ... width//2.  Column 0, and
@@ -67,12 +67,16 @@ def symmetrize_half_spectrum(z: Any, width: int) -> Any:
 
     Args:
         z: complex tensor of shape (..., height, width//2 + 1).
-        width: width of the image.
+        width: width of the image, an integer or a scalar tensor.
 
     Returns:
         Tensor of the same shape and dtype.
     """
     z = ops.convert_to_tensor(z)
+    if ops.is_tensor(width):
+        column = ops.arange(width // 2 + 1, dtype="int32")
+        alone = ops.logical_or(column == 0, 2 * column == width)
+        return ops.where(alone, hermitian_symmetrize(z, axes=(-2,)), z)
     columns = [hermitian_symmetrize(z[..., :1], axes=(-2,))]
     if width % 2 == 0:
         columns.append(z[..., 1 : width // 2])

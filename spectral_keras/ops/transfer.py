@@ -61,12 +61,15 @@ def transfer(weights: Any, size: Any, new_size: Any, half: bool = False) -> Any:
     Args:
         weights: tensor of shape (height, width, ...) in unshifted order, or (height,
             width//2 + 1, ...) for a half spectrum.
-        size, new_size: pairs (height, width) of the images.
+        size, new_size: pairs (height, width) of the images; the new ones may be scalar tensors.
         half: whether the width is that of a half spectrum.
 
     Returns:
         Tensor of the weights' dtype.
     """
+    if not all(isinstance(n, int) for n in new_size):
+        weights = _transfer_axis(weights, 0, size[0], new_size[0])
+        return _transfer_axis(weights, 1, size[1], new_size[1], half)
     if tuple(size) == tuple(new_size):
         return weights
     matrix_h = transfer_matrix(size[0], new_size[0])
@@ -79,3 +82,17 @@ def transfer(weights: Any, size: Any, new_size: Any, half: bool = False) -> Any:
     flat = ops.reshape(flat, (new_size[0], matrix_w.shape[1], -1))
     flat = ops.convert_to_tensor(matrix_w, dtype=dtype) @ flat
     return ops.reshape(flat, (new_size[0], matrix_w.shape[0], *rest))
+
+
+def _transfer_axis(weights, axis, n_in, n_out, half=False):
+    """`transfer_matrix` times an axis of weights, by indices that are made in the graph."""
+    last = n_in // 2
+    if half:
+        rows = ops.minimum(ops.arange(n_out // 2 + 1, dtype="int32"), last)
+        return ops.take(weights, rows, axis=axis)
+    index = ops.arange(n_out, dtype="int32")
+    k = ops.where(index < (n_out + 1) // 2, index, index - n_out)
+    # The other frequency of the Nyquist bin of an even size.
+    other = ops.where(ops.logical_and(2 * k == -n_out, n_out < n_in), -k, k)
+    parts = [ops.take(weights, ops.clip(one, -last, last) % n_in, axis=axis) for one in (k, other)]
+    return (parts[0] + parts[1]) / 2

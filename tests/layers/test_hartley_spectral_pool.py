@@ -1,6 +1,5 @@
 """HartleySpectralPool: the layers' contract and numpy's Hartley transform."""
 
-import keras
 import numpy as np
 import pytest
 
@@ -34,8 +33,3 @@ def test_equals_numpys_transform(size, output_size):
     odd = all(n % 2 or n == m for n, m in zip(output_size, size, strict=True))
     plain = to_numpy(SpectralPool(output_size, dtype=dtype)(x))
     assert np.allclose(y, plain, atol=3e-6) == odd
-
-
-def test_an_unknown_size_is_an_error():
-    with pytest.raises(ValueError, match='known height and width for nyquist="hartley"'):
-        HartleySpectralPool(4)(keras.Input((None, None, 3)))
