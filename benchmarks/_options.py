@@ -72,8 +72,8 @@ def json_file(text):
     return text
 
 
-def integer(low, high=math.inf):
-    """An argparse type: an integer from `low` to `high`."""
+def integer(low, high=10**6):
+    """An argparse type: an integer from `low` to `high`, by default what no machine would end."""
     return _between(int, "an integer", low, high, low_open=False)
 
 
@@ -84,7 +84,6 @@ def number(low, high, low_open=False):
 
 def _between(kind, word, low, high, low_open):
     lower = f"above {low}" if low_open else f"of at least {low}"
-    upper = "" if high == math.inf else f" and at most {high}"
 
     def parse(text):
         try:
@@ -92,7 +91,9 @@ def _between(kind, word, low, high, low_open):
         except ValueError:
             value = math.nan
         if not low <= value <= high or (low_open and value == low):
-            raise argparse.ArgumentTypeError(f"{word} {lower}{upper} is needed, not {text!r}")
+            raise argparse.ArgumentTypeError(
+                f"{word} {lower} and at most {high} is needed, not {text!r}"
+            )
         return value
 
     return parse

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-__all__ = ["all_layers", "fastest_precision", "in_float32", "rebuild"]
+__all__ = ["all_layers", "fastest_precision", "has_accelerator", "in_float32", "rebuild"]
 
 # Linux says here what a processor can do.
 _PROCESSORS = pathlib.Path("/proc/cpuinfo")
@@ -40,6 +40,16 @@ def fastest_precision() -> str:
         oldest = min(capabilities)
         return "bfloat16" if oldest >= (8, 0) else "float16" if oldest >= (7, 0) else "float32"
     return "bfloat16" if backend != "jax" and _processor_has_bfloat16(backend) else "float32"
+
+
+def has_accelerator() -> bool:
+    """Whether the backend has a GPU or a TPU.
+
+    >>> from spectral_keras.precision import has_accelerator
+    >>> has_accelerator() in (True, False)
+    True
+    """
+    return bool(_accelerators(keras.backend.backend()))
 
 
 def _accelerators(backend):

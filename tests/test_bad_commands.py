@@ -15,6 +15,7 @@ from spectral_keras.experiments.evaluate import command as evaluate
 from spectral_keras.experiments.explain import command as explain
 from spectral_keras.experiments.train import command as _train
 from spectral_keras.experiments.train import run as _run
+from spectral_keras.models import activation_limit
 from tests.models.runs import write_tiny
 
 pytestmark = pytest.mark.skipif(
@@ -344,6 +345,17 @@ def test_a_network_that_does_not_fit_into_memory(here, capsys, monkeypatch):
     assert_refused(
         here, capsys, main, (*DATA, "--output", "new"), "memory", "cannot allocate 3 TiB"
     )
+
+
+def test_a_batch_that_does_not_fit_into_memory(here, capsys, monkeypatch):
+    monkeypatch.setattr(activation_limit, "available_memory", lambda: 2**20)
+    monkeypatch.setattr(activation_limit, "has_accelerator", lambda: False)
+
+    def main(argv):
+        _train.main("spectral_pool_cnn", argv)
+
+    words = ("--output", "new", "--width", "0.1", "--image-size", "64")
+    assert_refused(here, capsys, main, (*DATA, *words), "memory", "a smaller --batch-size", "maps")
 
 
 # Data set, what the line names, what it shows of what came.

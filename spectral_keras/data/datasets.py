@@ -1,6 +1,7 @@
 """`load`: an image classification data set by name, file or folder, split and checked."""
 
 import dataclasses
+import math
 import numbers
 import os
 import warnings
@@ -152,7 +153,8 @@ def load(
             # What Pillow cannot read is an error; of what it can, it warns of sizes and of EXIF.
             warnings.filterwarnings("ignore", module=r"PIL\.")
             parts = _read(name, data_dir, limit, limit_test, image_size, grayscale, streaming)
-        parts = _limit_and_convert(parts, limit, limit_test, image_size, grayscale)
+        copies = 2 if validation_fraction else 1
+        parts = _limit_and_convert(parts, limit, limit_test, image_size, grayscale, copies)
     except MemoryError as error:
         raise DataError(
             f"{name!r} does not fit into memory: give a limit or a smaller image size"
@@ -224,7 +226,8 @@ def _read(name, data_dir, limit, limit_test, image_size, grayscale, streaming):
     return load_tfds(name, data_dir, limit, limit_test, image_size, **streaming)
 
 
-def _limit_and_convert(parts, limit, limit_test, image_size, grayscale):
+def _limit_and_convert(parts, limit, limit_test, image_size, grayscale, copies):
+    """`copies` of the training images are in memory when they are split."""
     for part, count in (("train", limit), ("test", limit_test)):
         images, labels = parts[f"x_{part}"], parts[f"y_{part}"]
         if isinstance(images, StreamedImages):  # chosen and resized already
@@ -235,10 +238,20 @@ def _limit_and_convert(parts, limit, limit_test, image_size, grayscale):
             images, labels = images[chosen], labels[chosen]
         if grayscale:
             images = arrays.to_grayscale(images)
-        if image_size is not None:
-            images = arrays.resize(images, image_size)
         parts[f"x_{part}"], parts[f"y_{part}"] = images, labels
+    if image_size is not None:
+        _resize(parts, image_size, copies)
     return parts
+
+
+def _resize(parts, size, copies):
+    names = [x for x in ("x_train", "x_test") if not isinstance(parts[x], StreamedImages)]
+    counts = [len(parts[x]) * (copies if x == "x_train" else 1) for x in names]
+    needed = sum(n * parts[x].shape[-1] for n, x in zip(counts, names, strict=True))
+    what = f"images of {size[0]}x{size[1]}"
+    arrays.check_fits(math.prod(size) * needed, what, "a smaller image size or a limit")
+    for x in names:
+        parts[x] = arrays.resize(parts[x], size)
 
 
 def _split(name, parts, limit, limit_test, fraction, seed):

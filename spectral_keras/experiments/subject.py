@@ -22,6 +22,7 @@ from spectral_keras.experiments.saved_models import (
 from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.experiments.train.run import RunFolder
 from spectral_keras.models import presets
+from spectral_keras.models.activation_limit import check_batch
 
 __all__ = ["DATA", "Subject", "SubjectOptions", "beside", "build_preset"]
 
@@ -173,8 +174,13 @@ class Subject:
             )
         return model
 
-    def check_fit(self, model: Any, shape: tuple[int, ...], y: np.ndarray, names: list) -> None:
-        """A `CommandError` unless images of this shape, of classes `y`, are what `model` takes."""
+    def check_fit(
+        self, model: Any, shape: tuple[int, ...], y: np.ndarray, names: list, batch_size: int = 1
+    ) -> None:
+        """A `CommandError` unless images of this shape, of classes `y`, are what `model` takes.
+
+        And unless a batch of so many of them fits into memory.
+        """
         wanted, dataset = tuple(model.inputs[0].shape[1:]), self.options.dataset
         if any(size not in (None, have) for size, have in zip(wanted, shape, strict=True)):
             hint = ""
@@ -192,6 +198,10 @@ class Subject:
                 f"{dataset} has the class {y.max()} ({names[y.max()]}), but {self.path} knows only "
                 f"the classes 0 to {classes - 1}"
             )
+        try:
+            check_batch(model, min(batch_size, len(y)))
+        except MemoryError as error:
+            raise CommandError(f"{self.path}: {error}") from error
 
 
 def beside(model: str, ending: str) -> pathlib.Path:

@@ -7,6 +7,7 @@ import shlex
 import pytest
 
 from spectral_keras.experiments.command import CommandError
+from spectral_keras.experiments.corrupt import CorruptOptions
 from spectral_keras.experiments.evaluate import EvaluateOptions
 from spectral_keras.experiments.explain import ExplainOptions
 from spectral_keras.experiments.options import (
@@ -188,6 +189,7 @@ def test_a_path_is_not_empty():
             path(bad)
 
 
+IN_A_FOLDER = "a --dataset of TFDS, or NAME of NAME.npz in it"
 # Options that change nothing beside the others, and what they need.
 USELESS = [
     (TrainOptions, {}, "--momentum", "0.5", "--optimizer sgd"),
@@ -224,8 +226,23 @@ USELESS = [
         for name, value in (("eps", "1/255"), ("norm", "l2"), ("labels", "predicted"))
     ],
     *[
-        (EvaluateOptions, {"attack": "fgsm"}, f"--{name}", value, "--attack pgd")
-        for name, value in (("steps", "3"), ("step-size", "1/255"), ("restarts", "2"))
+        (EvaluateOptions, {"attack": attack}, f"--{name}", value, f"--attack {needed}")
+        for attack, name, value, needed in (
+            ("fgsm", "steps", "3", "pgd, apgd, square or strong"),
+            ("apgd", "step-size", "1/255", "pgd"),
+            ("strong", "restarts", "2", "pgd, apgd or square"),
+            ("fgsm", "seed", "1", "pgd, apgd, square or strong, or generated --corruptions"),
+        )
+    ],
+    *[
+        (cls, {"output": "o", "dataset": data}, "--data-dir", "here", IN_A_FOLDER)
+        for cls in (TrainOptions, CorruptOptions, ExplainOptions)
+        for data in ("digits", "a.NPZ")
+    ],
+    (EvaluateOptions, {"attack": "fgsm", "dataset": "digits"}, "--data-dir", "h", IN_A_FOLDER),
+    *[
+        (ExplainOptions, {}, f"--{name}", value, "--split validation or train")
+        for name, value in (("limit", "5"), ("validation-fraction", "0.2"), ("split-seed", "1"))
     ],
     (ExplainOptions, {}, "--heat-map-images", "5", "--heat-map"),
     (ExplainOptions, {}, "--heat-map-norm", "5", "--heat-map"),
@@ -241,7 +258,7 @@ USELESS = [
 
 
 def _words(cls, others):
-    words = ["deep_spectral" if cls is TrainOptions else "x"]
+    words = {TrainOptions: ["deep_spectral"], CorruptOptions: []}.get(cls, ["x"])
     for name, value in others.items():
         words += [f"--{name}"] if value is None else [f"--{name}", value]
     return words
@@ -251,7 +268,7 @@ class TestOptionsThatChangeNothing:
     @pytest.mark.parametrize(
         ("cls", "others", "name", "value", "needed"),
         USELESS,
-        ids=[f"{row[0].__name__}{row[2]}" for row in USELESS],
+        ids=[f"{row[0].__name__}{row[2]}-{number}" for number, row in enumerate(USELESS)],
     )
     def test_are_refused(self, capsys, cls, others, name, value, needed):
         words = [*_words(cls, others), name, *([] if value is None else [value])]
@@ -261,7 +278,9 @@ class TestOptionsThatChangeNothing:
         assert ended.value.code == 2
         assert err.endswith(f"error: argument {name}: it needs {needed}\n") and err.count("\n") == 1
 
-    @pytest.mark.parametrize("cls", [TrainOptions, EvaluateOptions, ExplainOptions, PresetOptions])
+    @pytest.mark.parametrize(
+        "cls", [TrainOptions, EvaluateOptions, ExplainOptions, CorruptOptions, PresetOptions]
+    )
     def test_all_of_them_are_tested(self, cls):
         tested = {row[2].removeprefix("--").replace("-", "_") for row in USELESS if row[0] is cls}
         assert tested == cls.needs.keys() <= cls.specs().keys()
@@ -270,6 +289,11 @@ class TestOptionsThatChangeNothing:
         made = Tea("blue", sugar=0.5)
         assert made.arguments() == ["blue"]
         assert Tea("blue", milk=True, sugar=0.5).arguments() == ["blue", "--milk", "--sugar", "0.5"]
+
+    @pytest.mark.parametrize("attack", ["pgd", "apgd", "square", "strong"])
+    def test_steps_are_for_each_attack_that_has_them(self, attack):
+        made = EvaluateOptions.of_command(["x", "--attack", "fgsm", attack, "--steps", "3"])
+        assert (made.steps, made.attacks) == (3, ["fgsm", attack])
 
     def test_with_what_they_need(self):
         made = TrainOptions.of_command(

@@ -9,6 +9,7 @@ from spectral_keras.corruptions import names as corruption_names
 from spectral_keras.experiments.command import OneLineParser, program
 from spectral_keras.experiments.corruption_names import CORRUPTIONS, expanded
 from spectral_keras.experiments.options import SEEDS, Options, number, option, path, several
+from spectral_keras.experiments.train.fit_options import DATA_NEEDS
 
 __all__ = ["CorruptOptions"]
 
@@ -47,6 +48,8 @@ class CorruptOptions(Options):
     >>> options.format, options.corruption_names[0]
     ('npz', 'speckle_noise')
     """
+
+    needs = DATA_NEEDS
 
     output: str = option(
         dataclasses.MISSING, "a folder, or a file that ends in .npz",

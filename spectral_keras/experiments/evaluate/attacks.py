@@ -12,21 +12,13 @@ from spectral_keras.attacks import NAMES, NORMS, STEPS, Attack
 from spectral_keras.classifiers import predict_classes
 from spectral_keras.evaluation import Outcome, accuracy_point, accuracy_points, attack_outcomes
 from spectral_keras.experiments.command import CommandError, program
-from spectral_keras.experiments.evaluate.options import EvaluateOptions
+from spectral_keras.experiments.evaluate.options import OWN, EvaluateOptions
 from spectral_keras.experiments.evaluate.plot import eps_text
 from spectral_keras.experiments.folder import changes, file_hash, read_json, write_json
 from spectral_keras.experiments.progress import Progress
 from spectral_keras.experiments.provenance import commit, data_hash, versions
 
 OUTCOMES = "attacks.json"
-# Attack -> the options that are for it.
-OWN = {
-    "fgsm": (),
-    "pgd": ("steps", "step_size", "restarts", "seed"),
-    "apgd": ("steps", "restarts", "seed"),
-    "square": ("steps", "restarts", "seed"),
-    "strong": ("steps", "seed"),
-}
 
 
 class Entries:

@@ -157,7 +157,8 @@ class _Evaluation:
         )
         images, y = np.asarray(data.x_test), data.y_test
         model = subject.load_model()
-        subject.check_fit(model, images.shape[1:], y, data.class_names)
+        size = self.options.batch_size
+        subject.check_fit(model, images.shape[1:], y, data.class_names, size)
         return _of_unit_images(model, *self.options.pixel_range), images, y
 
     def save(self, **parts):

@@ -17,8 +17,9 @@ from spectral_keras.experiments.options import (
     several,
 )
 from spectral_keras.experiments.subject import SubjectOptions
+from spectral_keras.experiments.train.fit_options import DATA_NEEDS
 
-__all__ = ["EvaluateOptions"]
+__all__ = ["OWN", "EvaluateOptions"]
 
 DESCRIPTION = "Accuracy of a saved classifier under attack and under common corruptions."
 EPILOG = """\
@@ -43,13 +44,37 @@ _RADII = "; with ".join(
     f"{norm} " + " ".join(eps_text(eps, norm) for eps in radii) for norm, radii in RADII.items()
 )
 
+# Attack -> the options that are for it.
+OWN = {
+    "fgsm": (),
+    "pgd": ("steps", "step_size", "restarts", "seed"),
+    "apgd": ("steps", "restarts", "seed"),
+    "square": ("steps", "restarts", "seed"),
+    "strong": ("steps", "seed"),
+}
+
+
+def _for_attacks(name, more="", otherwise=lambda options: False):
+    *words, last = (attack for attack, own in OWN.items() if name in own)
+    attacks = f"--attack {' or '.join(filter(None, [', '.join(words), last]))}{more}"
+    return (
+        attacks,
+        lambda options: (
+            any(name in OWN[attack] for attack in options.attack or ()) or otherwise(options)
+        ),
+    )
+
+
+def _generates(options):
+    return options.corruptions is not None and options.corruption_source in (None, "generated")
+
+
 # See `Options.needs`.
 _NEEDS = {
+    **DATA_NEEDS,
     **dict.fromkeys(("eps", "norm", "labels"), ("--attack", lambda options: options.attack)),
-    **dict.fromkeys(
-        ("steps", "step_size", "restarts"),
-        ("--attack pgd", lambda options: "pgd" in (options.attack or ())),
-    ),
+    **{name: _for_attacks(name) for name in ("steps", "step_size", "restarts")},
+    "seed": _for_attacks("seed", ", or generated --corruptions", _generates),
 }
 
 

@@ -100,8 +100,8 @@ def _explain(options, folder):
         )
     images = Images(subject)
     classes = np.concatenate([images.y, images.held_y])
-    subject.check_fit(model, images.x.shape[1:], classes, images.class_names)
     size = batch_size(model, options.batch_size, len(images.y))
+    subject.check_fit(model, images.x.shape[1:], classes, images.class_names, size)
     options = dataclasses.replace(subject.options, batch_size=size)
     settings = {
         "model": str(subject.path),

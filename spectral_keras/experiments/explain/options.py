@@ -6,6 +6,7 @@ from typing import Any, Self
 from spectral_keras.experiments.command import CommandError, OneLineParser, program
 from spectral_keras.experiments.options import SEEDS, number, option, path
 from spectral_keras.experiments.subject import DATA, SubjectOptions
+from spectral_keras.experiments.train.fit_options import DATA_NEEDS
 
 __all__ = ["ExplainOptions"]
 
@@ -36,8 +37,13 @@ SPLITS = ("test", "validation", "train")
 _MASKS, _HEAT_MAP, _OUTPUT = "masks", "Fourier heat map", "output"
 # See `Options.needs`.
 _NEEDS = {
+    **DATA_NEEDS,
     **dict.fromkeys(
         ("heat_map_images", "heat_map_norm"), ("--heat-map", lambda options: options.heat_map)
+    ),
+    **dict.fromkeys(
+        ("limit", "validation_fraction", "split_seed"),
+        ("--split validation or train", lambda options: options.split != "test"),
     ),
     "single_penalty": ("--single above 0", lambda options: options.single > 0),
 }

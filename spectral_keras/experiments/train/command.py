@@ -26,6 +26,7 @@ from spectral_keras.experiments.train.options import VIEWS, TrainOptions
 from spectral_keras.experiments.train.run import Run, RunFolder, free_options
 from spectral_keras.experiments.train.start import StartingWeights, freeze
 from spectral_keras.models import registry
+from spectral_keras.models.activation_limit import check_batch
 from spectral_keras.models.weight_limit import fits_memory
 from spectral_keras.precision import fastest_precision
 
@@ -174,9 +175,10 @@ def _prepare(options, devices, weights):
         raise
     except Exception as error:
         if is_out_of_memory(error):
+            reason = str(error).rpartition("}} ")[2][:100]
             raise CommandError(
                 "the network and the data do not fit into memory: give smaller options of the "
-                f"network or a --limit ({str(error).rpartition('}} ')[2][:100]})"
+                f"network, a smaller --batch-size or a --limit ({reason})"
             ) from error
         if devices.lost(error):
             raise
@@ -272,6 +274,8 @@ def build_model(
         classifier = registry.build(
             options.model, data.input_shape, data.num_classes, **options.network
         )
+    check_batch(classifier, min(options.batch_size, len(data.x_train)), training=True)
+    check_batch(classifier, min(evaluation_batch(options.batch_size), len(data.x_test)))
     registry.adapt(options.model, classifier, data.x_train)
     if options.weights:
         weights = weights or StartingWeights(options.weights)
@@ -330,6 +334,11 @@ def describe_stream(data: Dataset, options: FitOptions) -> str | None:
     )
 
 
+def evaluation_batch(batch_size: int) -> int:
+    """Images at a time where no gradient is needed."""
+    return max(batch_size, 250)
+
+
 def make_batches(data: Dataset, options: FitOptions) -> dict[str, Any]:
     """Batches of the three splits; only the training batches are shuffled and augmented."""
     from spectral_keras.augmentation.image import build_augmentation
@@ -350,7 +359,7 @@ def make_batches(data: Dataset, options: FitOptions) -> dict[str, Any]:
         workers=options.workers,
         shuffle_buffer=options.shuffle_buffer,
     )
-    evaluation = max(size, 250)
+    evaluation = evaluation_batch(size)
     workers = options.workers if train.streamed else 1
     validation = None
     if len(data.y_validation):

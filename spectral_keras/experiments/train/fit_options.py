@@ -12,9 +12,20 @@ from spectral_keras.experiments.options import (
     true_false_auto,
 )
 
-__all__ = ["FitOptions"]
+__all__ = ["DATA_NEEDS", "FitOptions"]
 
 DATA, TRAINING = "data", "training"
+# Data sets that come from no folder of data sets, and files.
+_WITHOUT_FOLDER = ("digits", "planted", "planted_oriented")
+
+
+def _in_a_folder(options):
+    name = options.dataset
+    return name is None or not (name in _WITHOUT_FOLDER or name.lower().endswith(".npz"))
+
+
+# See `Options.needs`.
+DATA_NEEDS = {"data_dir": ("a --dataset of TFDS, or NAME of NAME.npz in it", _in_a_folder)}
 AUGMENT = (
     "none, crop_flip, mirror_crop_flip, report (translation, reflection, HSV), or a list such as "
     "translate,flip,hsv,cutout or crop_flip,apr_views; the last step can be mixup, cutmix, fmix or "
@@ -38,6 +49,8 @@ class FitOptions(Options):
     >>> FitOptions(dataset="cifar10", epochs=5).batch_size
     128
     """
+
+    needs = DATA_NEEDS
 
     dataset: str = option(
         "digits",

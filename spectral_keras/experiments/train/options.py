@@ -19,7 +19,13 @@ from spectral_keras.experiments.options import (
     path,
     to_text,
 )
-from spectral_keras.experiments.train.fit_options import AUGMENT, DATA, TRAINING, FitOptions
+from spectral_keras.experiments.train.fit_options import (
+    AUGMENT,
+    DATA,
+    DATA_NEEDS,
+    TRAINING,
+    FitOptions,
+)
 from spectral_keras.models import registry
 
 __all__ = ["VIEWS", "TrainOptions"]
@@ -44,6 +50,7 @@ def _one_of(name, *values):
 
 # See `Options.needs`.
 _NEEDS = {
+    **DATA_NEEDS,
     "momentum": _one_of("optimizer", "sgd"),
     "warmup_epochs": _one_of("schedule", "cosine", "onecycle", "triangle"),
     **dict.fromkeys(("aux_weight", "aux_tap"), _one_of("aux", "reconstruction", "fourier")),
