@@ -20,6 +20,9 @@ from spectral_keras.experiments.options import (
     true_false_auto,
 )
 from spectral_keras.experiments.preset import PresetOptions
+from spectral_keras.experiments.search import retrain
+from spectral_keras.experiments.search.options import SearchOptions
+from spectral_keras.experiments.search.retrain_options import RetrainOptions
 from spectral_keras.experiments.train import TrainOptions
 from spectral_keras.models import registry
 
@@ -301,3 +304,35 @@ class TestOptionsThatChangeNothing:
         )
         assert made.adversarial_eps == 1 / 255
         assert PresetOptions.of_command(["run", "--name", "abc", "--limits", "x"]).limits == "x"
+
+    @pytest.mark.parametrize(
+        ("words", "line"),
+        [
+            (
+                ("--model", "generic_cnn", "--adversarial-eps", "1/255"),
+                "--adversarial-eps: it needs",
+            ),
+            (("--model", "generic_cnn", "--fix", "momentum=0.5"), "--momentum: it needs"),
+            (("--model", "vgg16", "--data-dir", "x"), f"--data-dir: it needs {IN_A_FOLDER}"),
+            (("--build", "a.b:c", "--data-dir", "x"), f"--data-dir: it needs {IN_A_FOLDER}"),
+        ],
+    )
+    def test_of_a_search(self, capsys, words, line):
+        with pytest.raises(SystemExit) as ended:
+            SearchOptions.of_command([*words], "", "")
+        assert ended.value.code == 2 and f"error: argument {line}" in capsys.readouterr().err
+
+    def test_of_a_search_that_sets_what_they_need(self):
+        words = ["--model", "spectral_pool_cnn", "--fix", "momentum=0.5"]
+        assert SearchOptions.of_command(words, "", "").fix == {"momentum": "0.5"}
+
+    def test_of_a_retraining(self, monkeypatch):
+        config = {"model": "generic_cnn", "options": {}}
+        trial = {"number": 1, "score": 0.5, "point": {"pooling": "max"}}
+        monkeypatch.setattr(retrain, "read_results", lambda folder: (config, {"trials": []}))
+        monkeypatch.setattr(retrain, "ranked", lambda trials: [trial])
+        options = RetrainOptions("folder", training={"noise_probability": 0.5})
+        with pytest.raises(CommandError, match="--noise-probability: it needs --noise above 0"):
+            retrain.retrain(options, train=pytest.fail)
+        options = RetrainOptions("folder", training={"noise": 1.0, "noise_probability": 0.5})
+        assert retrain.retrain(options, train=lambda training: training.noise) == 1.0

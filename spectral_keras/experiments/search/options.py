@@ -16,7 +16,7 @@ from spectral_keras.experiments.options import (
     to_text,
     words_of,
 )
-from spectral_keras.experiments.search.spaces import SPACES
+from spectral_keras.experiments.search.spaces import SPACES, Space
 from spectral_keras.experiments.train.fit_options import FitOptions
 from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.models import registry
@@ -170,9 +170,18 @@ class SearchOptions(Options):
         try:
             if len(vars(given).keys() & {"model", "build"}) == 1:
                 given.training = parse_training(parser, getattr(given, "model", None), rest)
-            return cls(**vars(given))
+            options = cls(**vars(given))
+            options.check_training()
+            return options
         except CommandError as error:
             parser.error(str(error))
+
+    def check_training(self) -> None:
+        """Refuse options of training that were given and change nothing in any trial."""
+        trial = self.trial
+        if isinstance(trial, TrainOptions):
+            trial = trial.replaced(**Space(trial.model, self.fixed, self.range).constants)
+        trial.check_use([*self.training, *self.fix])
 
     def arguments(self, *, without: tuple[str, ...] = ()) -> list[str]:
         # What is given is fixed, even where it is the default.

@@ -70,6 +70,7 @@ def retrain(options: RetrainOptions, *, train: Callable = _train.train) -> dict[
     own = {name: getattr(options, name) for name in ("output", "resume", "overwrite")}
     if config.get("model"):
         training = training_options(config, trial["point"], options.training | own)
+        training.check_use(options.training)
         words = training.arguments(without=("resume", "overwrite"))
         print(command_line(f"models.{training.model}", words), flush=True)
         return train(training)
@@ -87,6 +88,7 @@ def _train_build(options, config, trial):
 
     training = {k: v for k, v in config["options"].items() if k in FitOptions.specs()}
     training = FitOptions(**training | options.training)
+    training.check_use(options.training)
     if training.precision == "auto":
         training = dataclasses.replace(training, precision=fastest_precision())
     hp = _hyperparameters(options.search, trial["number"])
