@@ -238,7 +238,13 @@ def _known_input(model_or_layer):
             "`model_or_layer` must have one input. "
             f"Received: {model_or_layer.name!r} with {len(inputs)} inputs"
         )
-    return tuple(inputs[0].shape), keras.backend.standardize_dtype(inputs[0].dtype)
+    dtype = keras.backend.standardize_dtype(inputs[0].dtype)
+    if dtype == "string":
+        raise ValueError(
+            "`model_or_layer` must take numbers. "
+            f"Received: {model_or_layer.name!r}, which takes texts"
+        )
+    return tuple(inputs[0].shape), dtype
 
 
 def _check_input_shape(input_shape):

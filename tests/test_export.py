@@ -394,6 +394,12 @@ class TestArguments:
 
     @on_tensorflow
     @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names in UTF-8 only")
+    def test_a_model_of_texts(self, tmp_path):
+        lookup = keras.layers.StringLookup(vocabulary=["a", "b"])
+        model = keras.Sequential([keras.Input((1,), dtype="string"), lookup], name="words")
+        with pytest.raises(ValueError, match="must take numbers. Received: 'words', which takes"):
+            export(model, tmp_path / "words.onnx", "onnx")
+
     def test_a_name_that_tensorflow_does_not_take(self, tmp_path):
         with pytest.raises(ExportError, match="in UTF-8 only"):
             export(network(), tmp_path / "\udcff", "saved_model")

@@ -70,7 +70,8 @@ class TestMake:
     def test_a_preset_has_the_runs_network(self, preset, run, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         names = ("dark", "mid", "light")
-        status, out, err = preset("run", "--name", "bright", "--class-names", *names)
+        texts = ("--licence", "CC0-1.0", "--intended-use", "Tests.", "--limits", "All of them.")
+        status, out, err = preset("run", "--name", "bright", *texts, "--class-names", *names)
         assert (status, err) == (0, "") and "float16 costs 0.00 points" in out
         folder = tmp_path / "presets" / "bright"
         made, result = Preset(folder), json.loads((run / "result.json").read_text())
@@ -85,6 +86,7 @@ class TestMake:
         assert metadata["training"]["seeds"] == [0] and metadata["size"]["images_per_second"] > 0
         assert metadata["size"]["parameters"] == result["parameters"]
         card = (folder / "README.md").read_text()
+        assert "license: cc0-1.0" in card and "## Use\n\nTests.\n\nLimits: All of them." in card
         assert f"clean | {100 * result['test_accuracy']:.2f} %" in card
         assert "| under corruptions | not measured |\n| under PGD | not measured |" in card
         # What is there is replaced only if that is asked for.
