@@ -43,7 +43,7 @@ MAY_IMPORT = {
     "export": _BLOCKS | {"precision", "logs"},
     "folding": _BLOCKS,
     # Files of a preset are opened and checked as all files that someone else may have made.
-    "models": _OBJECTS | {"layers", "augmentation", "data"},
+    "models": _OBJECTS | {"layers", "augmentation", "data", "precision"},
 }
 _LIBRARY_PARTS = set(MAY_IMPORT)
 # The outermost part, and the library's own front page, which shows any part of it.

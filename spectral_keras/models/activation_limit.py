@@ -38,9 +38,10 @@ def least_bytes(model: keras.Model, batch_size: int, *, training: bool = False) 
     >>> least_bytes(keras.Sequential([keras.Input((8, 8, 1)), layer]), 10)  # 64 and 256 floats
     12800
     """
-    largest, kept = 0, {}
+    largest = 0
+    kept: dict[int, int] = {}
     for operation, inputs, outputs in _calls(model):
-        width = _BYTES.get(getattr(operation, "compute_dtype", None), 4)
+        width = _BYTES.get(getattr(operation, "compute_dtype", ""), 4)
         read, written = (
             [width * math.prod(n or 1 for n in tensor.shape[1:]) for tensor in tensors]
             for tensors in (inputs, outputs)

@@ -51,16 +51,16 @@ def plain_crop(
     """
     size = sizes_of(x, data_format)
     axes = list(zip(size, output_size, windows, strict=True))
-    if all(isinstance(n, int) for n in (*size, *output_size)):
+    known = all(isinstance(n, int) for n in (*size, *output_size))
+    if known:
         y = resize(x, output_size, "average", norm, implementation, data_format, windows)
         (mirrored_h, nyquist_h), (mirrored_w, nyquist_w) = (_matrices(*axis, norm) for axis in axes)
-        multiply = apply_separable
     else:
         (average_h, mirrored_h, nyquist_h), (average_w, mirrored_w, nyquist_w) = (
             _matrices_of(*axis, norm) for axis in axes
         )
         y = apply_matrices(x, average_h, average_w, data_format)
-        multiply = apply_matrices
+    multiply = apply_separable if known else apply_matrices
     terms = [(nyquist_h, nyquist_w)]
     if rule == "hartley":
         both = mirrored_w if nyquist_w is None else mirrored_w + nyquist_w
