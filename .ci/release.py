@@ -71,6 +71,7 @@ FIRST = {
         "numpy": "2.1.0",
         "scipy": "1.14.1",
         "scikit-learn": "1.5.2",
+        "threadpoolctl": "3.1.0",  # which scikit-learn 1.5 asks for
         "pillow": "11.0.0",
         "matplotlib": "3.9.2",
     },
