@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import importlib.util
 import pathlib
 import types
 
@@ -300,15 +301,24 @@ def test_training(files, name):
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="formats of TensorFlow")
-def test_exports_and_logs(files, tmp_path):
+def test_exports_and_logs(files, tmp_path, capsys):
     words = ["--dataset", str(files / "tiny.npz"), "--epochs", "1", "--output", str(tmp_path / "r")]
-    for more, there in (("--no-tensorboard", False), ("--export saved_model --tensorboard", True)):
+    logs = importlib.util.find_spec("tensorboard") is not None
+    for more, status, there in (
+        ("--no-tensorboard", 0, ()),
+        ("--no-tensorboard --export saved_model", 0, ("saved_model",)),
+        ("--tensorboard", 0 if logs else 2, ("tensorboard",) if logs else ()),
+    ):
         with pytest.raises(SystemExit) as ended:
-            words = [*TINY, "--width", "0.1", *words]
-            train.main("spectral_pool_cnn", [*words, "--overwrite", *more.split()])
-        assert ended.value.code == 0
-        for name in ("saved_model", "tensorboard"):
-            assert (tmp_path / "r" / name).is_dir() == there
+            train.main(
+                "spectral_pool_cnn",
+                [*TINY, "--width", "0.1", *words, "--overwrite", *more.split()],
+            )
+        assert ended.value.code == status
+        assert ("pip install tensorboard" in capsys.readouterr().err) == (status == 2)
+        if status == 0:
+            for name in ("saved_model", "tensorboard"):
+                assert (tmp_path / "r" / name).is_dir() == (name in there)
 
 
 class Seen(Exception):

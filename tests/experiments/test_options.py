@@ -124,7 +124,9 @@ class TestTraining:
         options = TrainOptions("resnet18", {"width": 0.25}, epochs=3)
         recipe = registry.recipe("resnet18")
         assert (options.epochs, options.optimizer) == (3, recipe.optimizer)
-        assert options.network == {"conv": "spatial", "pooling": "strided", "width": 0.25}
+        assert options.network == {
+            "conv": "spatial", "pooling": "strided", "strides": (1, 2, 2, 2), "width": 0.25,
+        }  # fmt: skip
         assert options.arguments() == ["--epochs", "3", "--width", "0.25"]
         assert options.to_json()["width"] == 0.25
 

@@ -28,8 +28,7 @@ def _in_a_folder(options):
 DATA_NEEDS = {"data_dir": ("a --dataset of TFDS, or NAME of NAME.npz in it", _in_a_folder)}
 AUGMENT = (
     "none, crop_flip, mirror_crop_flip, report (translation, reflection, HSV), or a list such as "
-    "translate,flip,hsv,cutout or crop_flip,apr_views; the last step can be mixup, cutmix, fmix or "
-    "afa (Fourier noise with batch normalisations of its own)"
+    "translate,flip,hsv,cutout or crop_flip,apr_views; at the end also mixup, cutmix, fmix or afa"
 )
 
 
