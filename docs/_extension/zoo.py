@@ -95,6 +95,7 @@ def _percent(number):
 
 
 def _index(families, weights):
+    from spectral_keras.experiments.zoo import LEGEND
     from spectral_keras.models import presets, recipe
 
     lines = ["# The zoo", ""]
@@ -111,7 +112,7 @@ def _index(families, weights):
             one = recipe(name)
             link = f"[`{name}`]({family}.md)"
             lines += [f"| {link} | {one.summary} | {one.paper} | {weights[name]} |"]
-    lines += ["", "## Weights by name", ""]
+    lines += ["", LEGEND, "", "## Weights by name", ""]
     lines += [
         "`models.from_preset(NAME)` loads them. How each number came about stands on the network's",
         "page; brackets are 95 % intervals over the test images.",

@@ -5,6 +5,12 @@ import sys
 from spectral_keras.experiments.preset.card import COLUMNS, csv_text, row
 from spectral_keras.models import presets, registry
 
+# What the letters of a network's layers stand for.
+LEGEND = """\
+C96: a convolution with 96 filters; M, MP: max pooling; SP: spectral pooling; GA, GM: global
+average, maximum; FC: a dense layer (of fourier_cnn FC and FCP: FFTConv2D, FFTConvPool2D);
+W: whitening; I: inception; +: residual sum; BN: batch normalisation."""
+
 
 def main(argv: list[str] | None = None) -> int:
     """Print the networks of the zoo and the presets; returns the exit status."""
@@ -27,6 +33,7 @@ def main(argv: list[str] | None = None) -> int:
         parameters = registry.build(name).count_params()
         print(f"{name:<20}{parameters:>12,}  {recipe.paper}")
         print(f"{'':<34}{recipe.summary}")
+    print(f"\n{LEGEND}")
     print("\nparameters: at 32x32x3 and ten classes; a full spectral kernel counts its real and")
     print("imaginary table.  Train one: python -m models.NAME --dataset cifar10; options: --help\n")
     _print_presets()

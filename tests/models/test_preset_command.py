@@ -252,7 +252,7 @@ class TestByName:
         monkeypatch.setattr(zoo, "registry", types.SimpleNamespace(names=list))
         assert zoo.main([]) == 0
         out = capsys.readouterr().out
-        (line,) = [line for line in out.splitlines() if line.startswith(DIGITS)]
+        (line,) = [line for line in out.splitlines() if line.startswith(f"{DIGITS} ")]
         clean = models.presets()[DIGITS]["clean"]["accuracy"]
         assert f"{100 * clean:.2f}" in line.split()
         assert zoo.main(["--csv"]) == 0
