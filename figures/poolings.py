@@ -178,7 +178,8 @@ def derive(stored):
         }
         for name, group in settings["groups"].items()
     }
-    content["claims"] = claims(content["table"])
+    arms = {name: list(_arms(group)) for name, group in settings["groups"].items()}
+    content["claims"] = claims(content["table"], arms)
 
 
 def _row(done, group, arm, printed):
@@ -200,7 +201,7 @@ def _row(done, group, arm, printed):
     return row
 
 
-# (arm, the arm that it is compared with, what is claimed, quantity), each where both were run.
+# (arm, the arm that it is compared with, what is claimed, quantity)
 _COMPARED = (
     ("spectral", "strided", "spectral pooling is better than strides", "accuracy"),
     ("diffstride", "spectral", "learned strides are better than spectral pooling", "accuracy"),
@@ -215,32 +216,41 @@ _COMPARED = (
 )  # fmt: skip
 
 
-def claims(table):
-    """The rule of this module's first lines, for each pair of arms that were run."""
+def claims(table, arms):
+    """The rule of this module's first lines, for each pair of arms of a group.
+
+    Args:
+        table: group -> arm -> row of the runs that are there.
+        arms: group -> names of all arms.
+    """
     found = []
-    for name, rows in table.items():
+    for name, names in arms.items():
         for arm, other, text, quantity in _COMPARED:
-            # Trained on FGSM, what counts is the attack.
-            if not (arm in rows and other in rows) or ("FGSM" in name) != (quantity == "attack"):
+            # Trained on FGSM, what counts is the attack; no corruptions of CIFAR-100 are made.
+            wanted = {"attack"} if "FGSM" in name else {"accuracy", "corruption"}
+            if quantity not in wanted or (quantity == "corruption" and "cifar100" in name):
+                continue
+            if not {arm, other} <= set(names):
                 continue
             first, second = (
-                dict(zip(rows[one]["seeds"], rows[one].get(quantity, ()), strict=False))
-                for one in (arm, other)
+                dict(zip(row["seeds"], row.get(quantity, ()), strict=False))
+                for row in (table.get(name, {}).get(one, {"seeds": []}) for one in (arm, other))
             )
             gains = [first[seed] - second[seed] for seed in first if seed in second]
-            if not gains:
-                continue
-            printed = [rows[one]["paper"] for one in (arm, other)]
+            printed = [PAPER.get(name, {}).get(one) for one in (arm, other)]
+            if quantity != "accuracy":
+                printed = [None]
+            measured = over_seeds(gains) if gains else {"effect": None}
             found.append(
                 claim(
                     "poolings",
                     _where(name, printed),
                     f"{name}: {text}",
-                    f"{name}, {rows[arm]['epochs']} epochs, {len(gains)} seeds",
+                    f"{name}, {len(gains)} seeds",
                     printed=None if None in printed else round(printed[0] - printed[1], 2),
-                    **over_seeds(gains),
+                    **measured,
                 )
-            )  # fmt: skip
+            )
     return found
 
 
