@@ -16,7 +16,7 @@ from tests.oracles import random_images
 
 class Data:
     input_shape, num_classes = (32, 32, 3), 10
-    x_train = random_images((8, 32, 32, 3))
+    x_train = x_test = random_images((8, 32, 32, 3))
 
 
 def corner(space, high):

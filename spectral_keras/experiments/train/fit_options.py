@@ -21,7 +21,9 @@ _WITHOUT_FOLDER = ("digits", "planted", "planted_oriented")
 
 def _in_a_folder(options):
     name = options.dataset
-    return name is None or not (name in _WITHOUT_FOLDER or name.lower().endswith(".npz"))
+    # A damaged config.json may hold anything: what is no text is another check's.
+    plain = isinstance(name, str)
+    return not plain or not (name in _WITHOUT_FOLDER or name.lower().endswith(".npz"))
 
 
 # See `Options.needs`.
