@@ -28,6 +28,8 @@ from figures._figure import Figure
 from figures._runs import load_best, trained
 from figures._style import BLUE, GREY, ORANGE, caption, hide_unused, paper_handle, paper_mark
 from figures.flagship import SGD
+from figures.run import operations
+from spectral_keras.experiments.train.options import TrainOptions
 
 # Accuracy in percent of Riad et al., Table 1 (pre-activation ResNet-18, 400 epochs, three runs).
 PAPER = {
@@ -192,6 +194,7 @@ def _row(done, group, arm, printed):
         "parameters": one.get("parameters"),
         "seconds": one.get("seconds"),
         "epochs": one.get("epochs"),
+        "images": one.get("images", {}).get("training"),
         "paper": printed,
     }
     for part, entry in (("corruption", "mean_accuracy"), ("attack", "accuracy")):
@@ -246,12 +249,21 @@ def claims(table, arms):
                     "poolings",
                     _where(name, printed),
                     f"{name}: {text}",
-                    f"{name}, {len(gains)} seeds",
+                    _run_text(name, table.get(name, {}).get(arm), len(gains)),
                     printed=None if None in printed else round(printed[0] - printed[1], 2),
                     **measured,
                 )
             )
     return found
+
+
+def _run_text(group, row, seeds):
+    if not seeds:
+        return f"{group}: no pair of runs"
+    return (
+        f"{group}: {row['images']:,} training images, {row['epochs']} epochs, "
+        f"{seeds} seed{'s' if seeds > 1 else ''}"
+    )
 
 
 def _where(group, printed):
@@ -288,33 +300,40 @@ def draw(stored):
         handles.append(paper_handle(16))
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     caption(figure, _text(stored, table), 13)
-    return {"": figure, "_minutes": _draw_minutes(stored, table)}
+    return {"": figure, "_work": _draw_work(stored, table)}
 
 
-def _draw_minutes(stored, table):
-    """Accuracy against the minutes of training, first seed of each arm."""
+def _draw_work(stored, table):
+    """Accuracy against the work of the training, first seed of each arm.
+
+    Not against minutes: those of runs beside other work, or of other versions, do not compare.
+    """
     from matplotlib import pyplot
 
-    runs_, groups = stored["content"]["runs"], stored["settings"]["groups"]
+    planned, done = runs(stored["settings"]), stored["content"]["runs"]
     figure, panels = pyplot.subplots(
         1, len(table), figsize=(1.5 + 6.5 * len(table), 6.4), layout="constrained", squeeze=False
     )
     for panel, (name, rows) in zip(panels[0], table.items(), strict=True):
         for number, (arm, row) in enumerate(rows.items()):
-            history = runs_[_key(groups[name], arm, row["seeds"][0])]["history"]
-            # At the pace of the fastest epoch: other work on the machine is no property of an arm.
-            minutes = np.arange(1, len(history["seconds"]) + 1) * min(history["seconds"]) / 60
+            key = _key(stored["settings"]["groups"][name], arm, row["seeds"][0])
+            history = done[key]["history"]
+            model, options = planned[key]
+            work = operations(TrainOptions.of_values(model, options | {"epochs": 1}))
+            epochs = np.arange(1, len(history["seconds"]) + 1)
             measured = "val_accuracy" if "val_accuracy" in history else "accuracy"
-            accuracy = 100 * np.asarray(history[measured])
-            panel.plot(minutes, accuracy, color=f"C{number}", linewidth=2.2, label=arm)
+            panel.plot(
+                epochs * (work / 1e15 if work else 1), 100 * np.asarray(history[measured]),
+                color=f"C{number}", linewidth=2.2, label=arm,
+            )  # fmt: skip
         kind = "validation" if measured == "val_accuracy" else "training"
-        panel.set(xlabel="minutes", ylabel=f"{kind} accuracy, %")
+        panel.set(xlabel="PFLOP" if work else "epochs", ylabel=f"{kind} accuracy, %")
         panel.set_title(name, loc="left")
         panel.grid(alpha=0.3)
         panel.legend(loc="lower right")
     text = (
-        f"Preset {stored['preset']}: first seed of each arm; minutes on two cores at the pace of "
-        "the fastest epoch."
+        f"Preset {stored['preset']}: first seed of each arm; operations of convolutions and dense "
+        "layers, three passes a step."
     )
     caption(figure, text, 13)
     return figure
@@ -328,7 +347,8 @@ def _panel(panel, name, rows):
             values = row.get(part, [])
             panel.plot(values, [place] * len(values), marker, color=color, markersize=9)
         panel.annotate(
-            f"{np.mean(row['accuracy']):.2f}", (max(row["accuracy"]), place), xytext=(12, 0),
+            f"{np.mean(row['accuracy']):.2f}",
+            (max([*row["accuracy"], row["paper"] or 0]), place), xytext=(12, 0),
             textcoords="offset points", va="center", fontsize=13,
         )  # fmt: skip
         if row["paper"]:

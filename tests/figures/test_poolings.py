@@ -29,8 +29,10 @@ def test_one_seed_of_every_arm_comes_first():
 
 
 def row(values, paper=None, **more):
-    return {"seeds": list(range(len(values))), "accuracy": values, "epochs": 20, "paper": paper,
-            **more}  # fmt: skip
+    return {
+        "seeds": list(range(len(values))), "accuracy": values, "epochs": 20, "images": 45_000,
+        "paper": paper, **more,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -72,7 +74,7 @@ def test_a_run_of_seconds(tmp_path, monkeypatch):
     assert stopped.value.code == 0
     stored = json.loads((tmp_path / "results" / "poolings.json").read_text())
     assert stored["finished"] and (tmp_path / "results" / "poolings.png").exists()
-    assert (tmp_path / "results" / "poolings_minutes.png").exists()
+    assert (tmp_path / "results" / "poolings_work.png").exists()
     table = stored["content"]["table"]
     assert list(table) == ["quick_spectral digits", "quick_spectral digits, FGSM"]
     for name, rows in table.items():
