@@ -62,7 +62,9 @@ def _fit(model):
     """What `classify_masks` needs of Keras, on a linear classifier of the same size."""
     model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(3)])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile("adam", loss, jit_compile=False)
+    # A warm-up is a condition, whose two branches are graphs too.
+    schedule = keras.optimizers.schedules.CosineDecay(1e-3, 6, warmup_target=0.1, warmup_steps=2)
+    model.compile(keras.optimizers.Adam(schedule), loss, jit_compile=False)
     model.fit(MASKS.reshape(12, 64), np.arange(12) % 3, epochs=2, batch_size=4, verbose=0)
 
 
