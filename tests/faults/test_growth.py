@@ -68,7 +68,8 @@ def _fit(model):
     model.compile(keras.optimizers.Adam(schedule), loss, jit_compile=False)
     batch = MASKS[:4].reshape(4, 64), np.arange(4) % 3
     for _ in range(2):
-        model.fit(itertools.repeat(batch), epochs=2, steps_per_epoch=3, verbose=0)
+        batches = (batch for _ in itertools.count())
+        model.fit(batches, epochs=2, steps_per_epoch=3, verbose=0)
 
 
 def _classify_masks(model):
