@@ -44,6 +44,10 @@ _POOLINGS = [
 _POOR = {"strides": [1, 3, 2, 3]}
 _FGSM = {"adversarial": "fgsm", "adversarial_eps": "8/255", "adversarial_share": 1.0}
 _QUICK = {"dataset": "cifar10", "precision": "bfloat16", "validation_fraction": 0, "epochs": 16}
+# Of the runs before Lookahead.
+_PLAIN = {"activation": "silu", "learning_rate": 0.75, "weight_decay": 0.0089, "lookahead": 0}
+# Larger maps cost more: as much as 16 epochs with maps of half the side each time.
+_LARGE = ["max_spectral", {"sizes": [18, 9, 4], "epochs": 11}, "max_spectral 18, 9, 4"]
 
 
 def _resnet18(dataset, name="", width=0.25, **options):
@@ -57,7 +61,7 @@ def _resnet18(dataset, name="", width=0.25, **options):
     }
 
 
-# Group -> network, options, arms, seeds; arms are poolings, or [pooling, further options].
+# Group -> network, options, arms, seeds; arms are poolings, or [pooling, further options, name].
 PRESETS = {
     "smoke": {
         "groups": {
@@ -77,13 +81,21 @@ PRESETS = {
             "resnet18 cifar10": _resnet18("cifar10"),
             "quick_spectral cifar10": {
                 "model": "quick_spectral",
-                "key": "cifar10 quick_spectral {}",
+                "key": "cifar10 quick {}",
                 "options": _QUICK,
                 "poolings": [
-                    "max_spectral", "max", "strided", ["strided", {"epochs": 24}], "spectral",
-                    "average", "max_blur", "max_windowed", "max_learned",
+                    _LARGE, "max", "max_spectral", "strided",
+                    ["strided", {"epochs": 24}, "strided 24 epochs"], "spectral", "average",
+                    "max_blur", "max_windowed", "max_learned",
                 ],
                 "seeds": [0, 1, 2],
+            },
+            "quick_spectral cifar10, no Lookahead": {
+                "model": "quick_spectral",
+                "key": "cifar10 quick_spectral {}",
+                "options": _QUICK | _PLAIN,
+                "poolings": ["max_spectral", "max"],
+                "seeds": [0],
             },
             "resnet18 cifar10, poor strides": _resnet18("cifar10", ", poor strides", **_POOR),
             "resnet18 cifar10, FGSM": _resnet18("cifar10", ", FGSM", **_FGSM)
@@ -108,8 +120,7 @@ def _arms(group):
     """Name of an arm -> its options."""
     found = {}
     for arm in group["poolings"]:
-        pooling, more = arm if isinstance(arm, list) else (arm, {})
-        name = " ".join([pooling, *(f"{value} {key}" for key, value in more.items())])
+        pooling, more, name = arm if isinstance(arm, list) else (arm, {}, arm)
         found[name] = {"pooling": pooling} | more
     return found
 
@@ -210,6 +221,8 @@ _COMPARED = (
     ("diffstride", "spectral", "learned strides are better than spectral pooling", "accuracy"),
     ("learned", "spectral", "learned windows are better than none, at equal cost", "accuracy"),
     ("max_spectral", "max", "spectral pooling of maxima is better than max pooling", "accuracy"),
+    ("max_spectral 18, 9, 4", "max", "spectral pooling of maxima to larger maps is better than max "
+     "pooling, at equal cost", "accuracy"),
     ("max_spectral", "strided 24 epochs", "spectral pooling is better than strides at equal cost",
      "accuracy"),
     ("max_spectral", "max", "spectral pooling of maxima is better under corruptions", "corruption"),

@@ -12,6 +12,7 @@ import sys
 __version__ = "0.2.0"
 
 _PARTS = (
+    "activations",
     "analysis",
     "attacks",
     "augmentation",
@@ -67,7 +68,10 @@ def _register():
             "KERAS_BACKEND (tensorflow, jax or torch)",
             name=backend,
         ) from None
-    for part in ("layers", "initializers", "constraints", "regularizers", "windows", "training"):
+    for part in (
+        "layers", "activations", "initializers", "constraints", "regularizers", "windows",
+        "training",
+    ):  # fmt: skip
         importlib.import_module(f"{__name__}.{part}")
 
 

@@ -230,6 +230,7 @@ TRAIN = [
     (("--nesterov", "--optimizer", "adam"), "--nesterov", "needs --optimizer sgd"),
     (("--nesterov", "--optimizer", "sgd", "--momentum", "0"), "--nesterov", "needs a --momentum"),
     (("--ema", "1"), "--ema: expected a value < 1", "'1'"),
+    (("--ema", "0.5", "--lookahead", "5"), "--ema and --lookahead both", "the value 0"),
     (("--tta", "flip"), "--tta: invalid choice", "'flip'"),
     (("--warmup-epochs", "-1"), "--warmup-epochs", "'-1'"),
     (("--early-stopping", "-1"), "--early-stopping", "'-1'"),

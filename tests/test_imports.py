@@ -23,6 +23,7 @@ _SOURCES = {"classifiers", "attacks", "corruptions", "data"}
 _USES = _BLOCKS | _SOURCES
 MAY_IMPORT = {
     "ops": set(),
+    "activations": _BASE,
     "initializers": _BASE,
     "constraints": _BASE,
     "regularizers": _BASE,
@@ -43,7 +44,7 @@ MAY_IMPORT = {
     "export": _BLOCKS | {"precision", "logs"},
     "folding": _BLOCKS,
     # Files of a preset are opened and checked as all files that someone else may have made.
-    "models": _OBJECTS | {"layers", "augmentation", "data", "precision"},
+    "models": _OBJECTS | {"activations", "layers", "augmentation", "data", "precision"},
 }
 _LIBRARY_PARTS = set(MAY_IMPORT)
 # The outermost part, and the library's own front page, which shows any part of it.

@@ -13,8 +13,11 @@ but that of the maximum, and can leave maps of any size.  A linear pooling alone
 activation, since between two convolutions it would be a strided convolution and no more.  In two
 epochs with half of the filters, one seed, on 5 000 held-out images of CIFAR-10: 82.2 % with both,
 80.8 % with spectral pooling alone, 82.4 % with max pooling; with both to 18, 9 and 4 pixels, for
-half as much computation again, 84.0 %.  The activation: SiLU, which costs less than half of the
-exact GELU on a CPU.  The whitening convolution has no bias.
+half as much computation again, 84.0 %.  The activation: x sigmoid(1.702 x), a third of the cost of
+the exact GELU on a CPU.  The learning rate: 1.4 times the paper's at half its batch (the weights
+decay as fast).  Four epochs with half of the filters, one seed, on 10 000 held-out images: 88.0 %,
+at twice the paper's rate 87.9 %, with SiLU 88.1 %, without Lookahead 86.7 %, without any of the
+three 87.0 %.  The whitening convolution has no bias.
 """
 
 import functools
@@ -24,6 +27,7 @@ from typing import Any, Literal, get_args
 import keras
 from keras import layers
 
+from spectral_keras.activations import quick_gelu
 from spectral_keras.initializers import DiracInitializer
 from spectral_keras.layers import BatchNormalization
 from spectral_keras.models.backbones import TAP, begin, channel_axis
@@ -38,22 +42,24 @@ FILTERS = (64, 256, 256)
 PATCH, HALF = 2, 2
 
 # Learning rate and decay of the paper, 11.5 and 0.0153 for 1024 images and the sum of their losses,
-# are here those of the mean loss of a batch of 512 and of Keras' decay of the weights themselves.
+# would here be 0.75 and 0.0089: for the mean loss of a batch of 512 and Keras' decay of the weights
+# themselves, by the product of both.  Higher rates by 1.4 and 2 were as good in a short run.
 # The maximum at every position, and then a linear pooling.
 MaxPooling = Literal["max_spectral", "max_blur", "max_windowed", "max_learned", "max_diffstride"]
 
 RECIPE = Recipe(
-    summary="W24 (C M SP C)x3 of 64, 256, 256 GM FC; BN and SiLU after each C",
+    summary="W24 (C M SP C)x3 of 64, 256, 256 GM FC; BN and QuickGELU after each C",
     paper="Jordan 2024, arXiv 2404.00498",
     epochs=10,
     batch_size=512,
     optimizer="sgd",
-    learning_rate=0.75,
+    learning_rate=1.05,
     momentum=0.85,
     nesterov=True,
-    weight_decay=0.0089,
+    weight_decay=0.00636,
     bias_rate=64.0,
     schedule="triangle",
+    lookahead=5,
     label_smoothing=0.2,
     augment="reflect_crop,alternating_flip",
     tta="mirror_translate",
@@ -66,7 +72,7 @@ def build(
     *,
     pooling: Literal[MaxPooling, Pooling] = "max_spectral",
     conv: Literal["spatial", "spectral", "hermitian"] = "spatial",
-    activation: Literal["silu", "gelu", "relu"] = "silu",
+    activation: Literal["quick_gelu", "gelu", "silu", "relu"] = "quick_gelu",
     sizes: tuple[int, ...] = (),
     width: float = 1.0,
 ) -> keras.Model:
@@ -100,7 +106,7 @@ def build(
             images of fewer than 9 pixels a side.
     """
     check_choice("pooling", pooling, get_args(MaxPooling) + get_args(Pooling))
-    check_choice("activation", activation, ("silu", "gelu", "relu"))
+    check_choice("activation", activation, ("quick_gelu", "gelu", "silu", "relu"))
     inputs, x = begin(input_shape)
     if min(spatial_size(inputs)) < HALF ** len(FILTERS) + PATCH - 1:
         raise ValueError(
@@ -111,7 +117,7 @@ def build(
     x = layers.Conv2D(
         2 * PATCH * PATCH * channels, PATCH, use_bias=False, trainable=False, name="whiten"
     )(x)
-    x = layers.Activation(activation, name="whiten_act")(x)
+    x = _activate(x, activation, "whiten_act")
     targets = _sizes(spatial_size(x), sizes, pooling)
     choices = {"pooling": pooling, "conv": conv, "activation": activation}
     for number, (filters, size) in enumerate(
@@ -203,4 +209,8 @@ def _normalize_activate(x, activation, name, number):
     x = BatchNormalization(
         axis=channel_axis(), scale=False, momentum=0.6, epsilon=1e-5, name=f"{name}_bn{number}"
     )(x)
-    return layers.Activation(activation, name=f"{name}_act{number}")(x)
+    return _activate(x, activation, f"{name}_act{number}")
+
+
+def _activate(x, activation, name):
+    return layers.Activation(quick_gelu if activation == "quick_gelu" else activation, name=name)(x)

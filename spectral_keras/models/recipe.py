@@ -21,6 +21,7 @@ class Recipe:
         augment: see `spectral_keras.augmentation.image.build_augmentation`.
         ema: decay of the moving average of the weights that replaces them at the end of each epoch,
             0 for none.
+        lookahead: steps between two moves of the weights towards those before, 0 for none.
         label_smoothing: share of the label that is spread over all classes.
         tta: other views of a test image whose logits are averaged: "none", "mirror" or
             "mirror_translate".
@@ -42,6 +43,7 @@ class Recipe:
     warmup_epochs: float = 0.0
     augment: str = "crop_flip"
     ema: float = 0.0
+    lookahead: int = 0
     label_smoothing: float = 0.0
     tta: str = "none"
     early_stopping: int = 0
@@ -61,6 +63,8 @@ class Recipe:
         text += f", {self.epochs} epochs, batches of {self.batch_size}, augmentation {self.augment}"
         if self.ema:
             text += f", weights averaged with decay {self.ema:g}"
+        if self.lookahead:
+            text += f", Lookahead every {self.lookahead} steps"
         if self.label_smoothing:
             text += f", label smoothing {self.label_smoothing:g}"
         if self.tta != "none":

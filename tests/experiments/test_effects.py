@@ -12,6 +12,7 @@ import pytest
 
 from figures import run as queue
 from figures.run import RunOptions
+from spectral_keras import training
 from spectral_keras.analysis import masks
 from spectral_keras.experiments.corrupt import CorruptOptions
 from spectral_keras.experiments.corrupt import command as corrupt
@@ -140,6 +141,7 @@ _SEARCH, _QUEUE = "tuning/test_search.py", "figures/test_flagship.py"
 _HERE = "experiments/test_effects.py"
 _DATA = {name: f"{_HERE}::test_training" for name in TRAINED}
 _RUN = {
+    "lookahead": f"{_HERE}::test_lookahead",
     "epochs": f"{_COMMAND}::test_more_epochs_where_the_schedule_allows_it",
     "precision": f"{_COMMAND}::test_mixed_precision",
     "jit": f"{_COMMAND}::test_jit_compiles_with_xla",
@@ -323,6 +325,19 @@ def test_exports_and_logs(files, tmp_path, capsys):
 
 class Seen(Exception):
     """Ends a command where what it was given is known."""
+
+
+def test_lookahead(files, tmp_path, monkeypatch):
+    """Four steps an epoch; how the weights move: tests/training/test_lookahead.py."""
+    seen, words = {}, [*TINY, "--width", "0.1", "--dataset", str(files / "tiny.npz")]
+    _see(monkeypatch, training, "Lookahead", seen)
+    for more in ([], ["--lookahead", "3"]):
+        with pytest.raises(SystemExit if not more else Seen):
+            train.main(
+                "spectral_pool_cnn",
+                [*words, "--epochs", "2", *more, "--output", str(tmp_path / "run"), "--overwrite"],
+            )
+        assert seen.get("arguments") == ((8, 3) if more else None)
 
 
 def _see(monkeypatch, module, name, seen):

@@ -179,6 +179,13 @@ def network():
     return model
 
 
+@pytest.fixture(scope="module")
+def frozen():
+    """What is there before is not looked through each time."""
+    gc.collect()
+    gc.freeze()
+
+
 def _collect():
     for _ in range(3):  # the first pass only runs the finalizers of TensorFlow's functions
         gc.collect()
@@ -193,7 +200,7 @@ def _graphs():
 
 # TensorFlow keeps the graphs of Keras' `fit`, which `classify_masks` trains with.
 @pytest.mark.parametrize("name", [name for name in FUNCTIONS if name != "classify_masks"])
-def test_models_and_graphs_go(name):
+def test_models_and_graphs_go(name, frozen):
     references = []
 
     def run(times):

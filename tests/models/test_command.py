@@ -230,12 +230,12 @@ class TestRun:
 class TestResume:
     OPTIONS = (
         *TINY[:-1], "crop_flip", "--epochs", "5", "--schedule", "plateau", "--early-stopping", "4",
-        "--learning-rate", "1e-3",
+        "--learning-rate", "1e-3", "--ema", "0.5",
     )  # fmt: skip
     QUICK = (
         *TINY[:-1], "reflect_crop,alternating_flip", "--epochs", "5", "--schedule", "triangle",
         "--optimizer", "sgd", "--learning-rate", "1e-2", "--nesterov", "--bias-rate", "8",
-        "--label-smoothing", "0.2", "--ema", "0.5", "--validation-fraction", "0",
+        "--label-smoothing", "0.2", "--lookahead", "3", "--validation-fraction", "0",
     )  # fmt: skip
 
     @pytest.mark.parametrize("options", [OPTIONS, QUICK])

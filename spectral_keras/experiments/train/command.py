@@ -414,6 +414,10 @@ def compile_model(
 
 def _check_optimizer(options):
     """Refuse options of sgd that another optimizer, or none of its momentum, leaves without use."""
+    if options.ema and options.lookahead:
+        raise CommandError(
+            "--ema and --lookahead both average the weights: give one of them the value 0"
+        )
     recipe = registry.recipe(options.model)
     for name, none in (("nesterov", False), ("bias_rate", 1)):
         # A recipe's own value is no wish: who takes another optimizer gets it as it is.

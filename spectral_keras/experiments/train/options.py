@@ -148,6 +148,12 @@ class TrainOptions(FitOptions):
         kind=number(float, 0, high=1),
         group=TRAINING,
     )
+    lookahead: int = option(
+        **_FROM_RECIPE,
+        help="every N steps the weights move back towards those of N steps before, 0: never",
+        kind=number(int, 0),
+        group=TRAINING,
+    )
     label_smoothing: float = option(
         **_FROM_RECIPE,
         help="share of a label that is spread over all classes",

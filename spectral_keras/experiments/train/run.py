@@ -180,9 +180,13 @@ class Run:
         """
 
         from spectral_keras.memory import is_out_of_memory
+        from spectral_keras.training import Lookahead
         from spectral_keras.training.non_finite import NonFiniteLossError
 
         extra = self.devices.callbacks(keras)
+        if self.options.lookahead:
+            total = self.options.epochs * len(batches["train"])
+            extra.insert(0, Lookahead(total, self.options.lookahead))
         if tensorboard:
             extra.append(
                 keras.callbacks.TensorBoard(self.folder / "tensorboard", write_graph=False)
@@ -277,7 +281,9 @@ class Run:
 
 def free_options(options: TrainOptions) -> set[str]:
     """Names of the options that may differ between a run and its continuation."""
-    return options.free() | ({"epochs"} if options.schedule in _OPEN_ENDED else set())
+    # The share of the old weights in Lookahead follows the length of the training.
+    open_ended = options.schedule in _OPEN_ENDED and not options.lookahead
+    return options.free() | ({"epochs"} if open_ended else set())
 
 
 def _data_error(batches):

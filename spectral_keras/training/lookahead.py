@@ -1,0 +1,67 @@
+"""Weights that are pulled back, every few steps, towards where they were."""
+
+from typing import Any
+
+import keras
+
+from spectral_keras.ops.validation import check_number, check_positive_int
+
+__all__ = ["Lookahead"]
+
+
+class Lookahead(keras.callbacks.Callback):
+    """Every `every` steps the weights move back towards those of the last such move.
+
+    With the slow weights s, those after the last move, and the weights w of now, both become
+    d s + (1 - d) w, d = decay^every (t / T)^3 after t of the T steps of the training: Lookahead
+    (Zhang et al. 2019, arXiv 1907.08610, algorithm 1) with the rising share of Jordan 2024 (arXiv
+    2404.00498, section 3.4), which averages most where the training ends.  The optimizer's own
+    state stays as it is; running averages of normalisations move too.
+
+    The last move of an epoch is at its end, after which both are the same: a training that is
+    continued after an epoch needs no further state, and ends with the averaged weights.
+
+    Args:
+        total_steps: T, steps of the whole training.
+        every: steps between two moves.
+        decay: of a step at the end of the training, in [0, 1).
+
+    Raises:
+        ValueError: for an argument out of its range.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> from spectral_keras.training import Lookahead
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> history = model.fit(
+    ...     np.ones((8, 2)), np.ones(8), batch_size=1, verbose=0, callbacks=[Lookahead(8, every=4)]
+    ... )
+    """
+
+    def __init__(self, total_steps: int, every: int = 5, decay: float = 0.95) -> None:
+        super().__init__()
+        self.total_steps = check_positive_int("total_steps", total_steps)
+        self.every = check_positive_int("every", every)
+        self.decay = check_number("decay", decay, 0, 1, high_open=True)
+        self._step, self._slow = 0, []
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._step = int(self.model.optimizer.iterations)
+        self._slow = [keras.ops.copy(weight.value) for weight in self._weights()]
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        last = batch + 1 == (self.params or {}).get("steps")
+        if (batch + 1) % self.every and not last:
+            return
+        share = min((self._step + batch + 1) / self.total_steps, 1.0)
+        kept = self.decay**self.every * share**3
+        for index, weight in enumerate(self._weights()):
+            slow = kept * self._slow[index] + (1 - kept) * weight.value
+            weight.assign(slow)
+            # JAX may reuse the memory of what a variable holds.
+            self._slow[index] = keras.ops.copy(slow)
+
+    def _weights(self):
+        return [w for w in self.model.weights if keras.backend.is_float_dtype(w.dtype)]
