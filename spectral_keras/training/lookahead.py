@@ -45,7 +45,8 @@ class Lookahead(keras.callbacks.Callback):
         self.total_steps = check_positive_int("total_steps", total_steps)
         self.every = check_positive_int("every", every)
         self.decay = check_number("decay", decay, 0, 1, high_open=True)
-        self._step, self._slow = 0, []
+        self._step = 0
+        self._slow: list[Any] = []
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._step = int(self.model.optimizer.iterations)
