@@ -25,7 +25,14 @@ import warnings
 import numpy as np
 
 from benchmarks import harness
-from benchmarks._options import add_numbers, benchmark_parser, integer, number
+from benchmarks._options import (
+    add_numbers,
+    add_only,
+    benchmark_parser,
+    choose,
+    integer,
+    number,
+)
 
 IMAGES = 10_000  # of each corruption and severity, that the totals are extrapolated to
 LIBRARY = "imagecorruptions"
@@ -48,7 +55,7 @@ _images = None  # of a worker
 
 def main(arguments=None):
     parser = benchmark_parser("corruptions", __doc__)
-    parser.add_argument("--only", metavar="TEXT", default="", help="corruptions with TEXT in them")
+    add_only(parser, "corruptions")
     rows = [
         ("--images", integer(2, IMAGES), 1000, "images of a repeat, ours; theirs are fewer"),
         (
@@ -64,13 +71,10 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     if options.processes > options.images:
         parser.error(f"--images must be at least --processes: {options.images}")
+    parser.check_use(options, {"seconds": (installed(), f"{LIBRARY}, which is not installed")})
     from spectral_keras.corruptions import SEVERITIES, names
 
-    chosen = [name for name in names("all") if options.only in name]
-    if not chosen:
-        parser.error(
-            f"--only {options.only!r} is in no corruption's name: {', '.join(names('all'))}"
-        )
+    chosen = choose(parser, options.only, names("all"), str)
     ways = list(TABLES)
     if installed():
         ways.insert(1, LIBRARY)

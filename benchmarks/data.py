@@ -24,12 +24,21 @@ import time
 import numpy as np
 
 from benchmarks import harness
-from benchmarks._options import add_numbers, benchmark_parser, integer, parse_and_keep_memory
+from benchmarks._options import (
+    add_numbers,
+    add_only,
+    benchmark_parser,
+    choose,
+    integer,
+    parse_and_keep_memory,
+)
 from benchmarks.harness import Case
 
 SIDE = 256  # pixels of the images of the memory measurement
 BATCH = 16
 CLASSES = 10
+STEP = "training step"  # how the names of cases without files begin
+MEMORY = "memory"  # the case of the memory measurement
 NAME = "generated_images"  # of the TFDS set that `write_tfds` prepares
 
 
@@ -43,15 +52,16 @@ def main(arguments=None):
         ("--bound-mib", integer(1, 10**6), 200, "memory that its epoch may take"),
     ]  # fmt: skip
     add_numbers(parser, rows)
-    only = "cases with TEXT in their name: JPEG, PNG, memory, ..."
-    parser.add_argument("--only", metavar="TEXT", default="", help=only)
+    add_only(parser, f"cases (JPEG, PNG, training step, {MEMORY})")
     options, kept = parse_and_keep_memory(parser, arguments)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for name, build in cases(folder, options.images).items():
-            if options.only not in name:
+        built = cases(folder, options.images)
+        chosen = _choose(parser, options, built)
+        for name in chosen:
+            if name == MEMORY:
                 continue
-            case, images = build()
+            case, images = built[name]()
             measured = harness.measure(case, repeats=options.repeats, warmup=1)
             print(harness.format_rows(measured), flush=True)
             for row in measured:
@@ -59,9 +69,7 @@ def main(arguments=None):
                 rows.append(dataclasses.asdict(row) | {"images_per_second": speed})
                 rows[-1]["images_per_cpu_second"] = 1e3 * images / row.cpu_milliseconds
                 print(f"  {row.way}: {speed:,.0f} images/s", flush=True)
-        memory = None
-        if options.memory_mib and options.only in "memory":
-            memory = _memory(folder, options)
+        memory = _memory(folder, options) if MEMORY in chosen else None
     if options.output:
         content = {
             "unit": "milliseconds an epoch of the pipelines and a training step, median of "
@@ -72,6 +80,24 @@ def main(arguments=None):
         known = {"freed_memory_kept": kept}
         harness.write_results(options.output, "data", arguments, content, known)
     return 1 if memory and memory["increase_mib"] > options.bound_mib else 0
+
+
+def _choose(parser, options, names):
+    """The cases that are measured, as --only has them; the other options must be of use to them."""
+    names = [*names, *([MEMORY] if options.memory_mib else [])]
+    chosen = choose(parser, options.only, names, str)
+    timed = [name for name in chosen if name != MEMORY]
+    read = [name for name in timed if not name.startswith(STEP)]
+    parser.check_use(
+        options,
+        {
+            "repeats": (timed, f"another case than {MEMORY}"),
+            "images": (read, "a case of JPEGs or PNGs"),
+            "memory_mib": (MEMORY in chosen or not options.memory_mib, f"the case {MEMORY}"),
+            "bound_mib": (MEMORY in chosen, f"the case {MEMORY}"),
+        },
+    )
+    return chosen
 
 
 def _memory(folder, options):
@@ -452,7 +478,7 @@ def cases(folder, count=512):
     another way was being timed would flatter it.
     """
     large, jpeg, png = "JPEG 375 to 224 pixels", "JPEG 160 to 128 pixels", "PNG 32 pixels"
-    steps = {name: f"training step after {name}" for name in (large, jpeg, png)}
+    steps = {name: f"{STEP} after {name}" for name in (large, jpeg, png)}
     half = -(-count // 2)
     return {
         large: lambda: (_case(large, folder, "JPEG", 375, 224, 32, half, "crop_flip"), half),

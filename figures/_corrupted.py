@@ -62,7 +62,7 @@ def corrupted_images(experiment):
         x, y = data.x_test[:count], data.y_test[:count]
         folder.mkdir(parents=True, exist_ok=True)
         for name in BENCHMARK:
-            if not (folder / f"{name}.npy").exists():
+            if experiment.overwrite or not (folder / f"{name}.npy").exists():
                 experiment.say(f"corrupting {count} images: {name}")
                 pieces = [corrupt(x, name, severity, seed=0) for severity in range(1, 6)]
                 write_arrays(folder / f"{name}.npy", np.concatenate(pieces))

@@ -19,6 +19,8 @@ from spectral_keras.experiments.pictures import write_picture
 from spectral_keras.experiments.provenance import commit, versions
 
 PRESETS = ("smoke", "cpu", "paper")
+# The data of the smoke presets are those of the library.
+DATA_DIR_NEEDS = "--preset cpu or paper"
 RESULTS = pathlib.Path(__file__).resolve().parent / "results"
 
 
@@ -37,6 +39,7 @@ class Figure:
             follow from others (tables, claims), after a run and before a drawing, so that a
             better evaluation needs no new run.
         font_size: of what sets none of its own, in points; 18 can be read at half the size.
+        uses: which of "runs" and "data_dir" the run works with; others are no options.
         runs_of: name of the figure whose training runs it uses too, by default its own.
         runs: None, or a function from settings to the trainings, key -> (network, options), the
             most valuable first; `figures.run` counts with it.
@@ -49,6 +52,7 @@ class Figure:
     draw: Callable
     derive: Callable | None = None
     font_size: float = 10
+    uses: tuple[str, ...] = ("runs", "data_dir")
     runs_of: str = ""
     runs: Callable | None = None
 
@@ -158,9 +162,8 @@ def main(figure, argv=None):
     options = _parse(figure, argv)
     results = ResultsFolder(options.results, figure.name)
     prog = f"figures.{figure.name}"
-    sys.exit(
-        work_in(results, prog, lambda: make(figure, options, results), "the same command continues")
-    )
+    advice = f"the same command {'starts again' if options.overwrite else 'continues'}"
+    sys.exit(work_in(results, prog, lambda: make(figure, options, results), advice))
 
 
 def make(figure, options, results=None):
@@ -168,7 +171,8 @@ def make(figure, options, results=None):
     results = results or ResultsFolder(options.results, figure.name)
     check_output(options.results, "--results")
     if options.preset:
-        check_output(options.runs, "--runs")
+        if "runs" in figure.uses:
+            check_output(options.runs, "--runs")
         _run(figure, options, results)
     elif not results.begun:
         raise CommandError(f"{results.file} does not exist: --preset smoke, cpu or paper makes it")
@@ -184,16 +188,23 @@ def _parse(figure, argv):
         "(the paper's own settings, for a GPU); without it the figure is plotted again",
     )
     parser.add_argument("--results", default=str(RESULTS), help="folder of the JSON and the PNG")
-    parser.add_argument(
-        "--runs",
-        default=f"runs/figures/{figure.runs_of or figure.name}",
-        help="folder of the training runs",
-    )
-    parser.add_argument(
-        "--data-dir", help="folder of the TFDS data sets (default: TFDS' own), or of NAME.npz files"
-    )
+    places = {
+        "runs": (f"runs/figures/{figure.runs_of or figure.name}", "folder of the training runs"),
+        "data_dir": (
+            None, "folder of the TFDS data sets (default: TFDS' own), or of NAME.npz files"
+        ),
+    }  # fmt: skip
+    for name, (default, text) in places.items():
+        if name in figure.uses:
+            parser.add_argument(f"--{name.replace('_', '-')}", default=default, help=text)
+        else:
+            parser.set_defaults(**{name: default})
     parser.add_argument("--overwrite", action="store_true", help="discard earlier results first")
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    needs = dict.fromkeys(("runs", "overwrite"), (options.preset, "--preset"))
+    needs["data_dir"] = (options.preset in ("cpu", "paper"), DATA_DIR_NEEDS)
+    parser.check_use(options, needs)
+    return options
 
 
 def _run(figure, options, results):

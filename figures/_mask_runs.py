@@ -160,7 +160,7 @@ def prepare_images(experiment):
     # Another choice of images has another name, so that no run is taken for one on others.
     name = "-".join(str(part).replace("/", "-") for part in parts if part is not None)
     path = experiment.folder / f"{name}.npz"
-    if not path.exists():
+    if experiment.overwrite or not path.exists():
         experiment.say(f"images of {len(settings['classes'])} classes of {settings['source']}")
         try:
             data = load(

@@ -147,9 +147,11 @@ def searched(experiment, dataset):
     experiment.say(f"search: {command}")
     # A search with other settings that went by this name is of no use any more; one with fewer or
     # more trials is.
-    stale = (path / "config.json").exists() and _but_for_trials(
-        read_json(path / "config.json").get("command", "")
-    ) != _but_for_trials(command)
+    stale = (path / "config.json").exists() and (
+        experiment.overwrite
+        or _but_for_trials(read_json(path / "config.json").get("command", ""))
+        != _but_for_trials(command)
+    )
     options = dataclasses.replace(options, resume=not stale, overwrite=stale)
     try:
         results = search(options, command=command)

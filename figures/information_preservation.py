@@ -352,4 +352,5 @@ FIGURE = Figure(
     draw=draw,
     derive=derive,
     font_size=18,
+    uses=("data_dir",),
 )

@@ -247,4 +247,5 @@ FIGURE = Figure(
     draw=draw,
     derive=derive,
     font_size=18,
+    uses=("runs",),
 )

@@ -335,4 +335,5 @@ FIGURE = Figure(
     draw=draw,
     derive=derive,
     font_size=18,
+    uses=(),
 )

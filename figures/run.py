@@ -56,9 +56,19 @@ class TimeIsOver(KeyboardInterrupt):
     """The hours of the queue have passed: treated as Ctrl-C is, which loses nothing."""
 
 
+# See `Options.needs`.
+_NEEDS = dict.fromkeys(("hours", "runs"), ("no --list", lambda options: not options.list))
+_NEEDS["data_dir"] = (
+    f"{_figure.DATA_DIR_NEEDS}, and no --list",
+    lambda options: not options.list and options.preset != "smoke",
+)
+
+
 @dataclasses.dataclass
 class RunOptions(Options):
     """Options of `python -m figures.run`."""
+
+    needs = _NEEDS
 
     preset: str = option("cpu", "which preset", choices=_figure.PRESETS)
     hours: float | None = option(None, "stop after so long", kind=number(float, 0, True, 1e4))

@@ -692,7 +692,7 @@ def test_list_of_the_zoo(here, capsys, monkeypatch):
 
     monkeypatch.setattr("sys.argv", ["models", "resnet18"])
     assert_refused(
-        here, capsys, lambda argv: exit_with(zoo.main()), (), "unexpected argument", "'resnet18'"
+        here, capsys, lambda argv: exit_with(zoo.main()), (), "unknown option", "resnet18"
     )
 
 

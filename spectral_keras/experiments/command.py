@@ -84,6 +84,17 @@ class OneLineParser(argparse.ArgumentParser):
         print(f"{self.prog}: error: {message}", file=sys.stderr)
         sys.exit(BAD_INPUT)
 
+    def check_use(self, options: argparse.Namespace, needs: dict[str, tuple[object, str]]) -> None:
+        """Refuse options that were given and change nothing beside the others.
+
+        Args:
+            options: of `parse_args`.
+            needs: option -> (whether the others give it a use, what it needs, as text).
+        """
+        for name, (useful, what) in needs.items():
+            if not useful and getattr(options, name) != self.get_default(name):
+                self.error(f"argument --{name.replace('_', '-')}: it needs {what}")
+
 
 def launch(
     module: str, *arguments: Any, name: str | None = None, installed: bool = False

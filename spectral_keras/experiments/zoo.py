@@ -1,7 +1,6 @@
 """The command `python -m models`: list the zoo and the presets."""
 
-import sys
-
+from spectral_keras.experiments.command import OneLineParser, program
 from spectral_keras.experiments.preset.card import COLUMNS, csv_text, row
 from spectral_keras.models import presets, registry
 
@@ -14,19 +13,15 @@ W: whitening; I: inception; +: residual sum; BN: batch normalisation."""
 
 def main(argv: list[str] | None = None) -> int:
     """Print the networks of the zoo and the presets; returns the exit status."""
-    argv = sys.argv[1:] if argv is None else argv
-    if argv == ["--csv"]:
+    parser = OneLineParser(
+        prog=program("models"),
+        description="List the zoo and the presets.",
+        epilog="Train a network of the zoo: python -m models.NAME --help",
+    )
+    parser.add_argument("--csv", action="store_true", help="the presets alone, as results.csv")
+    if parser.parse_args(argv).csv:
         print(csv_text(presets()), end="")
         return 0
-    if argv:
-        if argv in (["-h"], ["--help"]):
-            print(
-                "python -m models: list the zoo and the presets; python -m models --csv: the\n"
-                "presets as results.csv; python -m models.NAME --help: train a network of the zoo"
-            )
-            return 0
-        print(f"models: error: unexpected argument {argv[0]!r}", file=sys.stderr)
-        return 2
     print(f"{'name':<20}{'parameters':>12}  paper")
     for name in registry.names():
         recipe = registry.recipe(name)

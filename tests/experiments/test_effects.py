@@ -1,4 +1,8 @@
-"""Every option of every command changes what it names: here, or in the test that its row names."""
+"""Every option of every command changes what it names: here, or in the test that its row names.
+
+The commands whose options are no dataclass have their rows beside them: tests/figures and
+tests/benchmarks.
+"""
 
 import ast
 import functools
@@ -14,6 +18,8 @@ from figures import run as queue
 from figures.run import RunOptions
 from spectral_keras import training
 from spectral_keras.analysis import masks
+from spectral_keras.experiments import zoo
+from spectral_keras.experiments.__main__ import _MODULES as installed_modules
 from spectral_keras.experiments.corrupt import CorruptOptions
 from spectral_keras.experiments.corrupt import command as corrupt
 from spectral_keras.experiments.evaluate import EvaluateOptions, attacks
@@ -27,6 +33,7 @@ from spectral_keras.experiments.search.retrain_options import RetrainOptions
 from spectral_keras.experiments.train import TrainOptions
 from spectral_keras.experiments.train import command as train
 from spectral_keras.experiments.train.fit_options import FitOptions
+from tests.experiments.effects import options_of
 from tests.models.runs import TINY, write_tiny
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -253,6 +260,50 @@ EFFECTS = {
         "hours": f"{_QUEUE}::test_the_time_of_the_queue_ends",
     },
 }  # fmt: skip
+
+
+# Module of a command -> its options, or the tests of its effects.
+COMMANDS = {
+    "spectral_keras.experiments.train.command": TrainOptions,
+    "spectral_keras.experiments.evaluate.command": EvaluateOptions,
+    "spectral_keras.experiments.explain.command": ExplainOptions,
+    "spectral_keras.experiments.corrupt.command": CorruptOptions,
+    "spectral_keras.experiments.preset.command": PresetOptions,
+    "spectral_keras.experiments.search.command": SearchOptions,
+    "spectral_keras.experiments.search.retrain": RetrainOptions,
+    "spectral_keras.experiments.zoo": f"{_PRESET}::test_the_list",
+    "figures.run": RunOptions,
+    "figures._figure": "figures/test_effects.py::test_every_option_has_a_test",
+    "figures.scorecard": "figures/test_effects.py::test_scorecard",
+    "benchmarks": "benchmarks/test_effects.py::test_every_option_has_a_row",
+}
+
+
+def _started():
+    """Modules of the commands that files of the top-level folders start."""
+    for folder in ("models", "tuning", "figures", "benchmarks"):
+        for path in (ROOT / folder).glob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+                if called and node.func.id == "command" and isinstance(node.args[0], ast.Constant):
+                    module = node.args[0].value
+                    yield "benchmarks" if module.startswith("benchmarks.") else module
+
+
+def test_every_command_is_here():
+    assert set(_started()) == set(COMMANDS)
+    installed = {f"spectral_keras.experiments.{name}" for name in installed_modules.values()}
+    assert installed <= set(COMMANDS)
+    for covered in COMMANDS.values():
+        if isinstance(covered, str):
+            path, _, test = covered.partition("::")
+            assert test in _tests(path)[0], covered
+        else:
+            assert covered in EFFECTS
+
+
+def test_the_list_of_the_zoo(monkeypatch):
+    assert options_of(monkeypatch, zoo.main) == {"csv"}
 
 
 @functools.cache

@@ -83,10 +83,13 @@ class Job:
         self.main, self.arguments, self.output = main, tuple(arguments.split()), output
         self.resume, self.eager = resume, eager
 
-    def argv(self, resume=False):
-        place = ("--output", self.output)
-        if "figure" in self.main or "noise" in self.main:
-            place = ("--results", self.output, "--runs", f"{self.output}/runs")
+    def argv(self, resume=False, output=None):
+        output = output or self.output
+        place = ("--output", output)
+        if "noise" in self.main:
+            place = ("--results", output)
+        elif "figure" in self.main:
+            place = ("--results", output, "--runs", f"{output}/runs")
         return [*self.arguments, *place, *(self.resume if resume else ())]
 
 

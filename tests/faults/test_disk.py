@@ -88,10 +88,7 @@ def test_small_disk(
     job, whole = JOBS[name], wholes(name)
     size = sum(path.stat().st_size for path in whole.path.rglob("*") if path.is_file())
     disk = small_disk(max(4, int(share * size / 1024)))
-    failed = forker.run(
-        job.main, [*job.argv()[:-2 if len(job.resume) else -4], *_place(job, disk)], inputs,
-        eager=job.eager,
-    )  # fmt: skip
+    failed = forker.run(job.main, job.argv(output=str(disk / job.output)), inputs, eager=job.eager)
     assert_one_line(failed, "No space left on device")
     folder = copied(inputs, tmp_path / "freed")
     if (disk / job.output).exists():
@@ -100,12 +97,6 @@ def test_small_disk(
     assert finished.status == 0, finished.err
     assert outcome(folder / job.output) == whole.outcome
     record_property("faults: small disk", 1)
-
-
-def _place(job, disk):
-    if job.resume:
-        return ["--output", disk / job.output]
-    return ["--results", disk / job.output, "--runs", disk / job.output / "runs"]
 
 
 @pytest.mark.parametrize("name", ["training", "search", "masks", "corrupt", "figure"])

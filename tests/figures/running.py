@@ -20,7 +20,9 @@ def run_figure(name, folder, *arguments):
         `returncode`, `stdout` and `stderr`, as of a process.
     """
     figure = importlib.import_module(f"figures.{name}").FIGURE
-    places = ["--results", str(folder), "--runs", str(folder / "runs")]
+    places = ["--results", str(folder)]
+    if "--preset" in arguments and "runs" in figure.uses:
+        places += ["--runs", str(folder / "runs")]
     out, err = io.StringIO(), io.StringIO()
     with (
         contextlib.redirect_stdout(out),
@@ -31,10 +33,9 @@ def run_figure(name, folder, *arguments):
     return SimpleNamespace(returncode=left.value.code, stdout=out.getvalue(), stderr=err.getvalue())
 
 
-def start_figure(name, folder, *arguments):
-    """The same in a process of its own, as a user starts it."""
+def start_figure(name, folder):
+    """`python -m figures.NAME` in a process of its own, as a user starts it."""
     command = [sys.executable, "-m", f"figures.{name}", "--results", str(folder)]
-    command += ["--runs", str(folder / "runs"), *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)
 
 
