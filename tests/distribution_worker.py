@@ -31,6 +31,7 @@ from spectral_keras.training import (
     AdversarialModel,
     AttendedSuppressionModel,
     AuxiliaryModel,
+    Lookahead,
     insert_channel_gate,
 )
 
@@ -119,7 +120,8 @@ def train(devices, make):
         def on_epoch_begin(self, epoch, logs=None):
             batches["train"].epoch = epoch
 
-    callbacks = [*devices.callbacks(keras), Epoch()]
+    steps = EPOCHS * len(batches["train"])
+    callbacks = [Lookahead(steps, every=2), *devices.callbacks(keras), Epoch()]
     with devices.fitting():
         fed = devices.feed(model, batches, 0)
         history = model.fit(**fed, epochs=EPOCHS, shuffle=False, verbose=0, callbacks=callbacks)

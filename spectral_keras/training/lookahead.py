@@ -49,7 +49,7 @@ class Lookahead(keras.callbacks.Callback):
         self._slow: list[Any] = []
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._step = int(self.model.optimizer.iterations)
+        self._step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
         self._slow = [keras.ops.copy(weight.value) for weight in self._weights()]
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
