@@ -57,9 +57,11 @@ class TimeIsOver(KeyboardInterrupt):
 
 
 # See `Options.needs`.
-_NEEDS = dict.fromkeys(("hours", "runs"), ("no --list", lambda options: not options.list))
+_NEEDS = dict.fromkeys(
+    ("hours", "runs"), ("a run, without --list", lambda options: not options.list)
+)
 _NEEDS["data_dir"] = (
-    f"{_figure.DATA_DIR_NEEDS}, and no --list",
+    f"{_figure.DATA_DIR_NEEDS}, without --list",
     lambda options: not options.list and options.preset != "smoke",
 )
 

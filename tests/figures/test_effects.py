@@ -250,9 +250,9 @@ class TestOverwrite:
         ("blue_shift", "--preset cpu --data-dir d", "unknown option --data-dir"),
         ("power_suppression", "--preset cpu --runs r", "unknown option --runs"),
         ("planted_masks", "--preset cpu --data-dir d", "unknown option --data-dir"),
-        ("run", "--list --hours 2", "argument --hours: it needs no --list"),
-        ("run", "--list --runs r", "argument --runs: it needs no --list"),
-        ("run", "--list --data-dir d", "argument --data-dir: it needs --preset cpu or paper, and"),
+        ("run", "--list --hours 2", "argument --hours: it needs a run, without --list"),
+        ("run", "--list --runs r", "argument --runs: it needs a run, without --list"),
+        ("run", "--list --data-dir d", "argument --data-dir: it needs --preset cpu or paper, with"),
         ("run", "--preset smoke --data-dir d", "argument --data-dir: it needs --preset cpu or"),
     ],
 )  # fmt: skip
