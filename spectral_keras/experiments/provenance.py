@@ -9,14 +9,17 @@ from typing import Any
 
 import numpy as np
 
+import spectral_keras
+
 __all__ = ["commit", "conditions", "data_hash", "device_kind", "versions"]
 
-_PACKAGES = ("spectral_keras", "keras", "tensorflow", "jax", "torch", "numpy")
+_PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy")
 
 
 def versions() -> dict[str, str]:
     """Versions of what a result depends on."""
-    found = {"python": platform.python_version()}
+    # The code that runs; the metadata of an installed checkout may be of an older one.
+    found = {"python": platform.python_version(), "spectral_keras": spectral_keras.__version__}
     for package in _PACKAGES:
         try:
             found[package] = metadata.version(package)

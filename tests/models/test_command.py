@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 
+import spectral_keras
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.fit import ResumableFit
 from spectral_keras.experiments.train import command as _train
@@ -50,6 +51,7 @@ class TestRun:
         config = json.loads((folder / "config.json").read_text())
         assert config["options"]["epochs"] == 12 and config["options"]["gamma"] == 0.85
         assert config["versions"]["keras"] == keras.__version__
+        assert config["versions"]["spectral_keras"] == spectral_keras.__version__
         assert not list(folder.glob(".tmp*")) and not list(folder.rglob("*.tmp"))
 
     @pytest.mark.parametrize("views", ["mirror", "mirror_translate"])
