@@ -52,6 +52,8 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
     "show_memory": False,
     "show_signature": False,
+    # The time on a busy machine says nothing of an example.
+    "min_reported_time": 1e9,
     # Its page would load scripts from elsewhere.
     "write_computation_times": False,
     "download_all_examples": False,

@@ -120,7 +120,7 @@ def export(
     check_number("tolerance", tolerance, 0, low_open=True)
     check_bool("overwrite", overwrite)
     target = _check_target(path, format, overwrite)
-    _check_environment(format)
+    check_environment(format)
     try:
         os.fspath(target).encode()
     except UnicodeEncodeError:
@@ -179,7 +179,8 @@ def _check_target(path, format, overwrite):
     return target
 
 
-def _check_environment(format):
+def check_environment(format: str) -> None:
+    """Raise the ExportError of a format that cannot be written on this backend, or here."""
     label, _, _, packages = _FORMATS[format]
     if keras.backend.backend() != "tensorflow":
         raise ExportError(

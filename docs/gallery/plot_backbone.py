@@ -53,14 +53,14 @@ shifted = np.concatenate([np.roll(image, shift, axis=2) for shift in shifts])
 
 def changes(model, name):
     """Relative change of the amplitudes of a layer's maps for each shift."""
-    part = keras.Model(model.inputs, model.get_layer(name).output)
+    part = keras.Model(model.input, model.get_layer(name).output)
     amplitudes = np.abs(np.fft.fft2(part(shifted), axes=(1, 2)))
     return np.linalg.norm((amplitudes - amplitudes[:1]).reshape(9, -1), axis=1) / np.linalg.norm(
         amplitudes[0]
     )
 
 
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained", sharey=True)
+figure, axes = plt.subplots(1, 2, figsize=(6.4, 3.2), layout="constrained", sharey=True)
 for axis, name in zip(axes, ("block1_pool", "block3_pool"), strict=True):
     axis.plot(shifts, changes(backbone, name), marker="s", label="max pooling")
     axis.plot(shifts, changes(spectral, name), marker="o", label="SpectralPool")

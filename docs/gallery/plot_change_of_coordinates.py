@@ -62,7 +62,7 @@ for name, optimizer in optimizers.items():
         )
         losses[name, kind] = history.history["loss"]
 
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained", sharey=True)
+figure, axes = plt.subplots(1, 2, figsize=(6.4, 3.2), layout="constrained", sharey=True)
 for axis, name in zip(axes, optimizers, strict=True):
     epochs = range(1, 9)
     axis.semilogy(epochs, losses[name, "Conv2D"], linewidth=5, alpha=0.4, label="Conv2D")

@@ -23,7 +23,7 @@ from spectral_keras.evaluation import accuracy_under_corruption, mean_corruption
 photograph = load_sample_image("flower.jpg")[64:384, 200:520]
 images = photograph.reshape(32, 10, 32, 10, 3).mean((1, 3)).round().astype("uint8")[None]
 
-figure, axes = plt.subplots(4, 4, figsize=(8, 8.6), layout="constrained")
+figure, axes = plt.subplots(4, 4, figsize=(6.4, 7), layout="constrained")
 panels = {"image": images[0]}
 panels |= {name: corrupt(images, name, severity=4, seed=0)[0] for name in names("benchmark")}
 for axis, (name, panel) in zip(axes.ravel(), panels.items(), strict=True):
@@ -35,7 +35,7 @@ plt.show()
 # Severity
 # --------
 
-figure, axes = plt.subplots(2, 6, figsize=(10, 3.7), layout="constrained")
+figure, axes = plt.subplots(2, 6, figsize=(7, 2.8), layout="constrained")
 for row, name in enumerate(("gaussian_noise", "contrast")):
     axes[row, 0].imshow(images[0])
     axes[row, 0].set_ylabel(name.replace("_", " "))
@@ -62,13 +62,13 @@ results = {
     for name in ("deep_spectral_digits", "deep_spectral_digits_robust")
 }
 
-figure, axis = plt.subplots(figsize=(8, 3.6), layout="constrained")
+figure, axis = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
 for offset, (name, result) in zip((-0.2, 0.2), results.items(), strict=True):
     means = [np.mean([p["accuracy"] for p in result["corruptions"][c]]) for c in chosen]
     axis.bar(np.arange(len(chosen)) + offset, means, width=0.38, label=name)
 axis.set_xticks(range(len(chosen)), [name.replace("_", "\n") for name in chosen])
 axis.set(ylabel="mean accuracy", ylim=(0, 1.02))
-axis.legend(loc="lower right")
+axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
 plt.show()
 
 # %%
@@ -77,7 +77,8 @@ plt.show()
 
 robust, baseline = results["deep_spectral_digits_robust"], results["deep_spectral_digits"]
 error = mean_corruption_error(robust, baseline)
-print({name: round(value) for name, value in error["corruption_errors"].items()})
+for name, value in error["corruption_errors"].items():
+    print(f"{name:15} {value:3.0f}")
 print(f"mCE {error['mce']:.0f}")
 
 # %%

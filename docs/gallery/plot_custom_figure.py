@@ -54,7 +54,7 @@ def shares(change):
 width = np.hypot(16, 16) / 16  # of a ring, in periods an image
 radii = (np.arange(16) + 0.5) * width
 figure, (left, right) = plt.subplots(
-    1, 2, figsize=(10, 4), layout="constrained", width_ratios=[3, 2]
+    1, 2, figsize=(7, 3.2), layout="constrained", width_ratios=[3, 2]
 )
 left.plot(radii, shares(images - images.mean()), color="0.6", linewidth=3, label="the images")
 for (name, change), marker in zip(changes.items(), "os^v", strict=True):

@@ -36,7 +36,7 @@ for name, images in attacked.items():
 fooled = np.flatnonzero(
     (predict_classes(model, x) == y) & (predict_classes(model, attacked["PGD"]) != y)
 )[:5]
-figure, axes = plt.subplots(3, len(fooled), figsize=(9, 5.4), layout="constrained")
+figure, axes = plt.subplots(3, len(fooled), figsize=(6.4, 4.2), layout="constrained")
 for column, index in enumerate(fooled):
     change = attacked["PGD"][index] - x[index]
     for row, image in enumerate((x[index], attacked["PGD"][index])):
@@ -89,7 +89,7 @@ attacked = pgd(robust, x, y, eps=eps)
 fooled = np.flatnonzero(
     (predict_classes(robust, x) == y) & (predict_classes(robust, attacked) != y)
 )
-figure, axes = plt.subplots(3, 5, figsize=(9, 5.4), layout="constrained")
+figure, axes = plt.subplots(3, 5, figsize=(6.4, 4.2), layout="constrained")
 for column, index in enumerate(fooled[:5]):
     for row, image in enumerate((x[index], attacked[index])):
         axes[row, column].imshow(image[..., 0], cmap="gray", vmin=0, vmax=1)

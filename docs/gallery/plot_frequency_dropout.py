@@ -25,7 +25,7 @@ layer = FrequencyDropout(min_fraction=0.05, per_sample=True, seed=4)
 batch = np.repeat(images, 5, axis=0)
 dropped = np.asarray(layer(batch, training=True))
 
-figure, axes = plt.subplots(2, 6, figsize=(11, 4), layout="constrained")
+figure, axes = plt.subplots(2, 6, figsize=(7, 2.8), layout="constrained")
 for column, image in enumerate([images[0], *dropped]):
     axes[0, column].imshow(image.clip(0, 1))
     spectrum = np.fft.fftshift(np.abs(np.fft.fft2(image.mean(-1))))

@@ -60,7 +60,7 @@ in_keras = np.asarray(model(image))
 print(on_phone.shape, f"largest difference {np.abs(on_phone - in_keras).max():.1e}")
 assert np.allclose(on_phone, in_keras, atol=1e-4)
 
-figure, axes = plt.subplots(2, 5, figsize=(10, 4.2), layout="constrained")
+figure, axes = plt.subplots(2, 5, figsize=(7, 3), layout="constrained")
 axes[0, 0].imshow(image[0].clip(0, 1))
 axes[0, 0].set_title("image")
 axes[1, 0].set_axis_off()

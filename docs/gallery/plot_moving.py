@@ -40,7 +40,7 @@ ours = np.asarray(SpectralPool(scale=0.5, nyquist="crop")(maps))
 print(f"real part: largest difference {np.abs(theirs.real - ours).max():.1e}")
 assert np.allclose(theirs.real, ours, atol=1e-4)
 
-figure, axes = plt.subplots(1, 3, figsize=(9, 3.3), layout="constrained")
+figure, axes = plt.subplots(1, 3, figsize=(6.4, 2.6), layout="constrained")
 limit = np.abs(maps).max()
 panels = {"map": maps, "published: magnitude": np.abs(theirs), "here: real part": ours}
 for axis, (name, panel) in zip(axes, panels.items(), strict=True):
@@ -74,7 +74,7 @@ print(np.abs(attacked - x).max() * 255)
 # One mask for each image, all learned at once instead of in a loop over images.
 
 masks = learn_masks(model, x[:6]).masks
-figure, axes = plt.subplots(1, 6, figsize=(10, 1.9), layout="constrained")
+figure, axes = plt.subplots(1, 6, figsize=(7, 1.6), layout="constrained")
 for axis, mask in zip(axes, masks, strict=True):
     axis.imshow(np.fft.fftshift(mask.squeeze()), cmap="gray_r", vmin=0, vmax=1)
     axis.set(xticks=[], yticks=[])

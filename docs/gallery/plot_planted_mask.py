@@ -23,7 +23,7 @@ data = load("planted", limit=1500, limit_test=300)
 x_train, x_test = (x.astype("float32") / 255 for x in (data.x_train, data.x_test))
 bands, together = planted_bands(32)  # for each class, and of all classes
 
-figure, axes = plt.subplots(2, data.num_classes, figsize=(8.4, 4.4), layout="constrained")
+figure, axes = plt.subplots(2, data.num_classes, figsize=(6.4, 3.6), layout="constrained")
 for label in range(data.num_classes):
     axes[0, label].imshow(x_test[data.y_test == label][0, :, :, 0], cmap="gray")
     axes[0, label].set_title(f"class {label}")
@@ -66,7 +66,7 @@ mask = found.masks if found.masks.ndim == 2 else found.masks[0]
 score = band_recovery(mask, together)
 print(f"average precision {score['average_precision']:.2f}, guessing gives {score['chance']:.2f}")
 
-figure, axes = plt.subplots(1, 2, figsize=(8, 4), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(6.4, 3.4), layout="constrained")
 axes[0].imshow(np.fft.fftshift(together), cmap="gray_r")
 axes[0].set_title("planted, all classes")
 axes[1].imshow(np.fft.fftshift(mask), cmap="gray_r", vmin=0, vmax=1)

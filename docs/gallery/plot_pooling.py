@@ -77,7 +77,7 @@ def pool(side):
 
 
 sides = (128, 64, 32)
-figure, axes = plt.subplots(3, 3, figsize=(9, 9.4), layout="constrained")
+figure, axes = plt.subplots(3, 3, figsize=(6.4, 6.9), layout="constrained")
 for column, side in enumerate(sides):
     for row, (name, left) in enumerate(pool(side).items()):
         axis = axes[row, column]

@@ -56,7 +56,7 @@ heat = fourier_heat_map(model, images[:100], labels[:100], norm=6.0, max_radius=
 side = slice(16 - 8, 16 + 9)
 centred = np.fft.fftshift(heat)[side, side]
 
-figure, axes = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(6.8, 3.2), layout="constrained")
 shown = axes[0].imshow(centred, cmap="viridis", vmin=0, extent=(-8.5, 8.5, 8.5, -8.5))
 axes[0].set(title="error under a wave of norm 6", xlabel="l", ylabel="k")
 figure.colorbar(shown, ax=axes[0], shrink=0.85)

@@ -126,7 +126,7 @@ def architecture():
                 name,
                 ha="center",
                 va="center",
-                fontsize=14,
+                fontsize=14 if len(names) < 4 else 11.5,
                 family="monospace",
             )
         axis.text(7.15, y + 0.36, note, va="center", fontsize=12, color="0.3")

@@ -214,7 +214,7 @@ def _read(name, data_dir, limit, limit_test, image_size, grayscale, streaming):
     if name.lower().endswith(".npz"):
         return load_npz(name)
     path = os.path.expanduser(name)
-    looks_like_path = name.startswith((".", "~")) or os.path.isabs(path)
+    looks_like_path = name.startswith((".", "~")) or name.endswith(os.sep) or os.path.isabs(path)
     if os.path.isdir(path) and (looks_like_path or is_class_folder(path)):
         return load_folder(name, limit, limit_test, image_size, grayscale, **streaming)
     if os.path.isfile(path):

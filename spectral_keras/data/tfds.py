@@ -194,8 +194,10 @@ def _unusable_name(tfds, name, error):
     known = sorted(tfds.list_builders(with_community_datasets=False))
     base, _, config = name.split(":")[0].partition("/")
     if base not in known:
+        folder = " (the folder of that name holds no class folders with images)"
         return DataError(
-            f"unknown data set {shown(name)}: {_did_you_mean(base.lower(), ['digits', *known])}"
+            f"unknown data set {shown(name)}{folder if os.path.isdir(name) else ''}: "
+            f"{_did_you_mean(base.lower(), ['digits', *known])}"
             f"give 'digits', an image classification set of TensorFlow Datasets by name "
             f"(cifar10, cifar100, ...), an .npz file or a folder"
         )
@@ -213,7 +215,7 @@ def _unusable_name(tfds, name, error):
 
 
 def _did_you_mean(word, choices):
-    near = difflib.get_close_matches(word, choices, n=3, cutoff=0.6)
+    near = difflib.get_close_matches(word, choices, n=3, cutoff=0.7)
     return f"did you mean {' or '.join(map(repr, near))}? " if near else ""
 
 

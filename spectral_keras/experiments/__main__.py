@@ -1,5 +1,6 @@
 """The console script `spectral-keras`: the commands of an installed library."""
 
+import difflib
 import sys
 
 from spectral_keras.experiments.command import (
@@ -54,10 +55,11 @@ def _main():
         print("spectral-keras train NAME --help lists the options of a network; " + text[30:])
         return 0
     if name not in _MODULES:
-        known = ", ".join(["train", *_MODULES])
-        return report_end(
-            "spectral-keras", CommandError(f"expected one of {known}; received {name!r}")
-        )
+        known = ["train", *_MODULES]
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        text = f"expected one of {', '.join(known)}; received {name!r}{hint}"
+        return report_end("spectral-keras", CommandError(text))
     launch(f"{__package__}.{_MODULES[name]}", rest, installed=True)
 
 

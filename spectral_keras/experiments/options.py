@@ -185,6 +185,11 @@ class Options:
             prog=prog,
             usage=f"{prog} "
             + "".join(f"{s.metavar or n} " for n, s in cls.specs().items() if s.positional)
+            + "".join(
+                f"{flag(n)} {s.metavar} "
+                for n, s in cls.specs().items()
+                if cls.default_of(n) is dataclasses.MISSING and not s.positional
+            )
             + "[--option VALUE ...]",
             description=description,
             epilog=epilog,

@@ -45,7 +45,12 @@ class SubjectOptions(Options):
         shown="digits",
     )
     data_dir: str | None = option(
-        None, "folder of the TFDS data sets", kind=path, group=DATA, shown="TFDS' own", free=True
+        None,
+        "folder of the TFDS data sets, or of NAME.npz files",
+        kind=path,
+        group=DATA,
+        shown="TFDS' own",
+        free=True,
     )
     image_size: int | None = option(
         None, "resize images to this many pixels a side",

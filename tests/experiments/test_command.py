@@ -8,7 +8,9 @@ import sys
 import keras
 import pytest
 
+from spectral_keras.experiments import __main__ as console
 from spectral_keras.experiments.command import CommandError, Stopped, Terminated, report_end
+from spectral_keras.experiments.train import command as train
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Prints, works after that, and ends as `launch` does.
@@ -90,6 +92,21 @@ def test_every_command_starts_alike():
 def test_the_line_and_the_status_of_an_end(capsys, error, status, line):
     assert report_end("prog", error, "go") == status
     assert capsys.readouterr().err == line
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("deepspectral", "did you mean deep_spectral"), ("x", "spectral-keras models lists them")],
+)
+def test_a_network_that_is_misspelt(name, hint):
+    with pytest.raises(CommandError, match=f"there is no network '{name}': {hint}"):
+        train.main(name, [])
+
+
+def test_a_command_that_is_misspelt(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["spectral-keras", "trian", "resnet18"])
+    assert console._main() == 2
+    assert capsys.readouterr().err.endswith("received 'trian'; did you mean train?\n")
 
 
 # Six compiled functions of one network after the other, as figures train them.

@@ -222,6 +222,7 @@ class TestRun:
             status, out, err = command(*common, folder, *options, 3, "--resume")
             if schedule == "cosine":
                 assert status == 2 and "was started with --epochs 2, not 3" in err
+                assert "own options (python -m models.spectral_pool_cnn " in err
                 continue
             assert (status, err) == (0, "") and "started with --epochs 2" in out
             assert command(*common, tmp_path / "whole", *options, 3)[0] == 0
@@ -302,6 +303,19 @@ class TestBadInput:
         options = TrainOptions("deep_spectral", dataset=str(npz), output=str(output), **option)
         (name,) = option
         with pytest.raises(CommandError, match=f"--{name} takes names in UTF-8 only"):
+            _train.train(options)
+        assert not output.exists()
+
+    @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="of TensorFlow")
+    def test_an_export_that_cannot_be_is_refused_before_the_training(
+        self, npz, tmp_path, monkeypatch
+    ):
+        monkeypatch.setattr("spectral_keras.export.importlib.util.find_spec", lambda name: None)
+        output = tmp_path / "run"
+        options = TrainOptions(
+            "deep_spectral", dataset=str(npz), output=str(output), export="onnx", tensorboard=False
+        )
+        with pytest.raises(CommandError, match="--export onnx: ONNX needs .*tf2onnx"):
             _train.train(options)
         assert not output.exists()
 

@@ -94,7 +94,10 @@ def test_resume_compares_the_weights(command, npz, tmp_path):
         (("--weights", "nothing.keras"), "there is no model nothing.keras"),
         (("--weights", DIGITS, "--freeze", "conv9"), "no such layer; it has conv"),
         (("--weights", DIGITS, "--freeze", "logits"), "nothing is left to train"),
-        (("--weights", DIGITS, "--width", "0.2"), "has the shape"),
+        (
+            ("--weights", DIGITS, "--width", "0.2"),
+            "--padding valid --width 0.15, images of 32x32x1",
+        ),
         (("--weights", DIGITS, "--conv", "spatial"), "of another one"),
     ],
 )

@@ -73,7 +73,12 @@ class CorruptOptions(Options):
         free=True,
     )
     data_dir: str | None = option(
-        None, "folder of the TFDS data sets", kind=path, group=_DATA, shown="TFDS' own", free=True
+        None,
+        "folder of the TFDS data sets, or of NAME.npz files",
+        kind=path,
+        group=_DATA,
+        shown="TFDS' own",
+        free=True,
     )
     split: str = option("test", "which images", choices=("test", "train"), group=_DATA)
     images: int | None = option(

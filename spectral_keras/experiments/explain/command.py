@@ -115,8 +115,9 @@ def _explain(options, folder):
         print(f"{folder.path} is finished; nothing to do", flush=True)
         return read_json(folder / REPORT)
     plain = predictions(model, images.x)
+    shown = subject.preset.name if subject.preset else subject.path
     print(
-        f"{subject.path}: {model.count_params():,} parameters; {len(images.x):,} {options.split} "
+        f"{shown}: {model.count_params():,} parameters; {len(images.x):,} {options.split} "
         f"images of {options.dataset}, accuracy {np.mean(plain == images.y):.4f}; {folder.path}",
         flush=True,
     )

@@ -95,7 +95,11 @@ class PresetOptions(Options):
         None, "folder of the preset", kind=path, shown="presets/NAME", free=True
     )
     data_dir: str | None = option(
-        None, "folder of the TFDS data sets", kind=path, shown="TFDS' own", free=True
+        None,
+        "folder of the TFDS data sets, or of NAME.npz files",
+        kind=path,
+        shown="TFDS' own",
+        free=True,
     )
     evaluations: list[str] = option(
         [], "folders of models.evaluate, of the preset or of the run's best.keras", kind=path,

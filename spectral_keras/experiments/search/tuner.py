@@ -133,7 +133,7 @@ class Tuner(keras_tuner.Tuner):
         best = self.oracle.get_best_trials(1)[0]
         elapsed = time.monotonic() - self._begin
         left = max(self.oracle.max_trials - self._number(trial), 0)
-        to_go = f", about {duration(elapsed / self._ended * left)} to go"
+        to_go = f", about {duration(elapsed / self._ended * left)} to go" if left else ""
         score = "failed" if now.score is None else f"val_accuracy {now.score:.4f}"
         if best.score is not None:
             score += f"; best {best.score:.4f} (trial {self._number(best)})"

@@ -1,6 +1,7 @@
 """The command `python -m models.NAME`: train a network of the zoo and evaluate it."""
 
 import contextlib
+import difflib
 import importlib.util
 import types
 from typing import Any, NoReturn
@@ -33,6 +34,10 @@ from spectral_keras.precision import fastest_precision
 
 def main(name: str, argv: list[str] | None = None) -> NoReturn:
     """Run the command and exit with its status: 0, 1 (stopped), 2 (bad input), 130 or 143."""
+    if name not in registry.names():
+        near = difflib.get_close_matches(name, registry.names(), n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else "spectral-keras models lists them"
+        raise CommandError(f"there is no network {name!r}: {hint}")
     run(TrainOptions.of_command(name, argv))
 
 
@@ -116,6 +121,8 @@ def _train(options, folder, evaluate, command, devices):
         _check_folder(folder, options)
     keras = configure(options.seed, options.precision, deterministic=not options.jit)
     devices = devices.connect(keras, options)
+    if options.export:
+        _check_export(folder, options.export)
     if devices.workers > 1:
         devices.together(_check_folder, folder, options, chief_only=True)
         free = options.free()
@@ -124,8 +131,6 @@ def _train(options, folder, evaluate, command, devices):
     weights = StartingWeights(options.weights) if options.weights else None
     data, batches, model = _prepare(options, devices, weights)
     use_tensorboard = _use_tensorboard(keras, options.tensorboard, folder.path)
-    if options.export:
-        check_utf8(folder.path, "--export")
     run = Run(options, folder, model, data, devices, command, weights)
     devices.together(_open_folder, folder, options, chief_only=True)
     resumed, say = False, print if devices.chief else _say_nothing
@@ -428,6 +433,17 @@ def _check_optimizer(options):
             raise CommandError(f"{flag(name)} needs --optimizer sgd, received {options.optimizer}")
         if name == "nesterov" and not options.momentum:
             raise CommandError("--nesterov needs a --momentum above 0")
+
+
+def _check_export(folder, form):
+    """Refuse before the training what would be refused after it."""
+    from spectral_keras.export import ExportError, check_environment
+
+    check_utf8(folder.path, "--export")
+    try:
+        check_environment(form)
+    except ExportError as error:
+        raise CommandError(f"--export {form}: {error}") from error
 
 
 def _export(folder, form):

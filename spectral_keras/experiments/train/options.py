@@ -441,12 +441,18 @@ class TrainOptions(FitOptions):
         return super().to_json() | network
 
     def arguments(self, *, without: tuple[str, ...] = ()) -> list[str]:
-        words = super().arguments(without=without)
-        recipe, known = registry.recipe(self.model), registry.options(self.model)
-        for name, value in self.network.items():
-            if name not in without and value != recipe.options.get(name, known[name][1]):
-                words += [flag(name), to_text(value)]
-        return words
+        network = {n: value for n, value in self.network.items() if n not in without}
+        return super().arguments(without=without) + network_arguments(self.model, network)
+
+
+def network_arguments(model: str, options: dict[str, Any]) -> list[str]:
+    """The words of a command line that give a network its options: those that are no default."""
+    recipe, known = registry.recipe(model), registry.options(model)
+    words: list[str] = []
+    for name, value in options.items():
+        if value != recipe.options.get(name, known[name][1]):
+            words += [flag(name), to_text(value)]
+    return words
 
 
 def recipe_values(model: str) -> dict[str, Any]:

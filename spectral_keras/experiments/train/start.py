@@ -15,6 +15,7 @@ from spectral_keras.experiments.saved_models import (
     no_model,
     of_weights,
 )
+from spectral_keras.experiments.train.options import network_arguments
 
 __all__ = ["StartingWeights", "freeze"]
 
@@ -62,7 +63,16 @@ class StartingWeights:
             classes = (before, classifier.outputs[0].shape[-1])
             self.head = assign_weights(classifier, arrays, classes)
         except ValueError as error:
-            raise of_weights(error, f"--weights {self.given}: ") from error
+            raise of_weights(error, f"--weights {self.given}{self._network()}: ") from error
+
+    def _network(self) -> str:
+        """The network that a preset is of, for an error."""
+        if self._preset is None:
+            return ""
+        words = [self._preset.network]
+        words += network_arguments(self._preset.network, self._preset.options)
+        size = "x".join(map(str, self._preset.input_shape))
+        return f" (of {' '.join(words)}, images of {size})"
 
     def __str__(self):
         """In a line, for people."""
