@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 
 from figures._runs import load_best
+from spectral_keras.memory import clear_session
 
 
 def measure_corruptions(experiment, key, record, images_of):
@@ -17,8 +18,6 @@ def measure_corruptions(experiment, key, record, images_of):
         record: of `figures._runs.trained`.
         images_of: what `corrupted_images` yields.
     """
-    import keras
-
     from spectral_keras.evaluation import accuracy_on_corrupted
 
     wanted = {"images": experiment.settings["test_images"], "seed": 0}
@@ -36,7 +35,7 @@ def measure_corruptions(experiment, key, record, images_of):
             "mean_accuracy": found["mean_accuracy"],
         }
         experiment.save()
-        keras.backend.clear_session()
+        clear_session()
     found = record["corruption"]
     experiment.say(
         f"{key}: clean {100 * found['clean']:.2f} %, corrupted {100 * found['mean_accuracy']:.2f} %"

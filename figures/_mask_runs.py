@@ -12,6 +12,7 @@ import pathlib
 import numpy as np
 
 from figures._runs import trained
+from spectral_keras.data.files import open_regular
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.folder import write_arrays
 from spectral_keras.experiments.saved_models import load_model
@@ -141,7 +142,7 @@ class Images:
         from spectral_keras.data.arrays import balanced_prefix
 
         self.path = prepare_images(experiment)
-        with np.load(self.path, allow_pickle=False) as stored:
+        with open_regular(self.path) as file, np.load(file, allow_pickle=False) as stored:
             self.x = stored["x_test"].astype("float32") / np.float32(255)
             self.y = stored["y_test"].astype("int32")
         count = experiment.settings["mask_images"] or len(self.y)

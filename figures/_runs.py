@@ -14,6 +14,7 @@ from spectral_keras.experiments.saved_models import load_model
 from spectral_keras.experiments.train.command import load_data, train
 from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.experiments.train.run import RunFolder
+from spectral_keras.memory import clear_session
 
 # Where a run is kept, and whether its logs are, changes nothing of it.
 _PLACE = ("output", "data_dir", "resume", "overwrite", "tensorboard")
@@ -39,8 +40,6 @@ def trained(experiment, key, model, arguments, *, evaluate=True, training_error=
         dict: `command`, `history` (column -> list over epochs) and, with `evaluate`, `result`:
         the content of result.json and `train_error_percent`.
     """
-    import keras
-
     options = TrainOptions.of_values(model, arguments)
     command = command_line(f"models.{model}", options.arguments())
     runs = experiment.content.setdefault("runs", {})
@@ -80,7 +79,7 @@ def trained(experiment, key, model, arguments, *, evaluate=True, training_error=
         ) from error
     finally:
         folder.close()
-        keras.backend.clear_session()
+        clear_session()
         gc.collect()
     record = {"command": command, "history": read_history(folder / "history.csv")}
     if evaluate:

@@ -26,6 +26,7 @@ from figures._style import BLACK, BLUE, GREY, ORANGE, caption, hide_unused
 from spectral_keras.evaluation import wilson_interval
 from spectral_keras.experiments.command import CommandError, command_line
 from spectral_keras.experiments.folder import read_json
+from spectral_keras.memory import clear_session
 
 MODEL = "spectral_pool_cnn"
 
@@ -125,8 +126,6 @@ def _summary(result):
 
 def searched(experiment, dataset):
     """The search on one data set: made, continued, or taken from the results."""
-    import keras
-
     from spectral_keras.experiments.search.command import search
     from spectral_keras.experiments.search.options import SearchOptions
 
@@ -156,7 +155,7 @@ def searched(experiment, dataset):
     try:
         results = search(options, command=command)
     finally:
-        keras.backend.clear_session()
+        clear_session()
         gc.collect()
     if results["best"] is None:
         raise CommandError(f"{dataset}: no trial of the search was completed, see {path}")

@@ -25,6 +25,7 @@ from figures._figure import Figure
 from figures._runs import load_best
 from figures._style import BLUE, GREEN, ORANGE, caption, hide_unused
 from figures._suppression_runs import CONFIGURATIONS, PRESETS, run_key, train_arm
+from spectral_keras.memory import clear_session
 
 ARMS = ("natural", "suppression+attention", *(f"LMH={name}" for name in CONFIGURATIONS))
 BANDS = ("low", "medium", "high")
@@ -95,8 +96,6 @@ def claims(content, settings):
 
 def _measured(experiment, key):
     """Histogram (unshifted order) and band shares of the first layer of a run's best weights."""
-    import keras
-
     from spectral_keras.analysis import frequency_response, response_histogram, vote_shares
     from spectral_keras.training import first_semantic_layer
 
@@ -104,7 +103,7 @@ def _measured(experiment, key):
     layer = first_semantic_layer(model)
     responses = frequency_response(model, layer, readout="rms")
     votes = response_histogram(responses)
-    keras.backend.clear_session()
+    clear_session()
     maps = responses.shape[0] * responses.shape[1]
     return {
         "layer": layer,

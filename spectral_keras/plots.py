@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spectral_keras.ops.validation import check_size_pair
+from spectral_keras.ops.validation import check_size_pair, described
 
 __all__ = [
     "log_spectrum",
@@ -63,11 +63,9 @@ def plot_spectrum(
         **options: of `imshow`.
 
     Raises:
-        ValueError: for an array of another rank.
+        ValueError: for an array of another rank, of complex numbers, or without any.
     """
-    values = np.asarray(values)
-    if values.ndim != 2:
-        raise ValueError(f"`values` must have shape [H, W]. Received: shape {values.shape}")
+    values = _real("values", values, "[H, W]", 2)
     ax = _axis(ax)
     height, width = values.shape
     top, left = -(height // 2) - 0.5, -(width // 2) - 0.5
@@ -118,7 +116,8 @@ def plot_response(response: ArrayLike, ax: Any = None, **options: Any) -> Any:
         ax: the axis.
         **options: of `plot_spectrum`.
     """
-    response = np.asarray(response, np.float64)
+    response = np.asarray(response)
+    response = _real("response", response, "[..., H, W]", max(response.ndim, 2)).astype(np.float64)
     if response.ndim > 2:
         maps = response.reshape(-1, *response.shape[-2:])
         response = np.sqrt(np.mean(np.square(maps), axis=0))
@@ -141,15 +140,27 @@ def plot_energies(
         edges: [bands + 1], where the bands begin and end; None for 0, 1, 2, ...
         reference: [bands] of another mask, such as that of ones.
         labels: of both, for the legend.
+
+    Raises:
+        ValueError: for arrays of another rank or length.
     """
-    ax, energies = _axis(ax), np.asarray(energies)
-    edges = np.arange(len(energies) + 1) if edges is None else np.asarray(edges)
-    highest = float(np.max(energies))
+    energies = _real("energies", energies, "[bands]", 1)
+    edges = np.arange(len(energies) + 1) if edges is None else _real("edges", edges, "[bands]", 1)
+    heights = [energies]
+    if reference is not None:
+        heights.append(_real("reference", reference, "[bands]", 1))
+    if any(len(edges) != len(each) + 1 for each in heights):
+        raise ValueError(
+            "`energies` and `reference` must be of as many bands, and `edges` one more. Received: "
+            f"{[len(each) for each in heights]} bands and {len(edges)} edges"
+        )
+    ax = _axis(ax)
     ax.stairs(energies, edges, fill=True, color=_BLUE, alpha=0.75, label=labels[0])
     if reference is not None:
-        ax.stairs(reference, edges, color=_ORANGE, linewidth=2.5, label=labels[1])
-        highest = max(highest, float(np.max(reference)))
-    ax.set(xlim=(edges[0], edges[-1]), ylim=(0, 1.35 * highest), ylabel="energy")
+        ax.stairs(heights[1], edges, color=_ORANGE, linewidth=2.5, label=labels[1])
+    highest = max(np.max(each, initial=0, where=np.isfinite(each)) for each in heights)
+    # Of a mask that lets nothing through all bands are zero.
+    ax.set(xlim=(edges[0], edges[-1]), ylim=(0, 1.35 * highest or 1), ylabel="energy")
     ax.legend(loc="upper right", ncols=2, fontsize="small", columnspacing=1)
     plain(ax)
     return ax
@@ -166,6 +177,9 @@ def plot_pooling(
         ax: the axis.
         dim: whether what the first size leaves out is darkened.
         ticks: whether the axis has ticks and labels.
+
+    Raises:
+        ValueError: for an array of another rank, or sizes that are none.
     """
     image = np.asarray(image)
     spectrum = image if image.ndim == 2 else log_spectrum(image)
@@ -196,6 +210,9 @@ def log_spectrum(image: ArrayLike) -> np.ndarray:
     Returns:
         [H, W] in unshifted order.
 
+    Raises:
+        ValueError: for an array of another rank, of complex numbers, or without any.
+
     Example:
 
     >>> import numpy as np
@@ -204,7 +221,8 @@ def log_spectrum(image: ArrayLike) -> np.ndarray:
     >>> values.shape, float(values[0, 0])
     ((8, 6), 1.0)
     """
-    values = np.log(np.abs(np.fft.fft2(np.asarray(image), axes=(0, 1))) + 1e-3).mean(-1)
+    image = _real("image", image, "[H, W, channels]", 3)
+    values = np.log(np.abs(np.fft.fft2(image, axes=(0, 1))) + 1e-3).mean(-1)
     # The few smallest values would take up most of the grey levels.
     low, high = np.percentile(values, 1), values.max()
     return np.clip((values - low) / max(high - low, 1e-6), 0, 1)
@@ -225,14 +243,13 @@ def plot_power(
         color: of the line.
 
     Raises:
-        ValueError: for an array of another rank, or no images.
+        ValueError: for an array of another rank, no images, or images of one pixel, which have no
+            frequency but 0.
     """
-    images = np.asarray(images, np.float64)
-    if images.ndim != 4 or not images.size:
-        raise ValueError(
-            f"`images` must have shape [N, H, W, channels]. Received: shape {images.shape}"
-        )
+    images = _real("images", images, "[N, H, W, channels]", 4).astype(np.float64)
     height, width = images.shape[1:3]
+    if height * width == 1:
+        raise ValueError(f"`images` must be of more than one pixel. Received: shape {images.shape}")
     power = np.mean(np.abs(np.fft.fft2(images, axes=(1, 2))) ** 2, axis=-1) / (height * width)
     radius = np.hypot(np.fft.fftfreq(height, 1 / height)[:, None], np.fft.fftfreq(width, 1 / width))
     ring = np.rint(radius).astype(int)
@@ -242,11 +259,23 @@ def plot_power(
     ax.plot(radii, rings.mean(axis=1), color=color, label=label)
     low, high = np.percentile(rings, (10, 90), axis=1)
     ax.fill_between(radii, low, high, color=color, alpha=0.2, linewidth=0)
-    ax.set(xscale="log", yscale="log", xlabel="frequency, cycles/image", ylabel="power")
+    # A logarithm of 0 is nowhere: images without any structure leave the axis as it is.
+    scale = "log" if rings.max() > 0 else ax.get_yscale()
+    ax.set(xscale="log", yscale=scale, xlabel="frequency, cycles/image", ylabel="power")
     if label is not None:
         ax.legend()
     plain(ax)
     return ax
+
+
+def _real(name, values, shape, rank):
+    """`values` as an array of real numbers, one at least."""
+    values = np.asarray(values)
+    if values.ndim != rank or not values.size or values.dtype.kind not in "biuf":
+        raise ValueError(
+            f"`{name}` must be real numbers of shape {shape}. Received: {name}={described(values)}"
+        )
+    return values
 
 
 def _axis(ax):

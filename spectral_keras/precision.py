@@ -1,5 +1,6 @@
 """The precision that a model computes in, and the same model in float32."""
 
+import contextlib
 import os
 import pathlib
 from collections.abc import Callable, Iterator
@@ -8,7 +9,14 @@ from typing import Any
 import keras
 import numpy as np
 
-__all__ = ["all_layers", "fastest_precision", "has_accelerator", "in_float32", "rebuild"]
+__all__ = [
+    "all_layers",
+    "fastest_precision",
+    "has_accelerator",
+    "in_float32",
+    "policy_kept",
+    "rebuild",
+]
 
 # Linux says here what a processor can do.
 _PROCESSORS = pathlib.Path("/proc/cpuinfo")
@@ -113,17 +121,34 @@ def in_float32(model: keras.Model) -> keras.Model:
     if policies <= {"float32"} and not other_input:
         return model
 
-    default = keras.config.dtype_policy()
-    # Layers that a layer makes for itself take the global policy.
-    keras.config.set_dtype_policy("float32")
-    try:
+    with policy_kept():
+        # Layers that a layer makes for itself take the global policy.
+        keras.config.set_dtype_policy("float32")
         copy = rebuild(model, _with_float32)
         if other_input:
             image = keras.Input(model.inputs[0].shape[1:], dtype="float32", name="input")
             copy = keras.Model(image, copy(image), name=model.name)
-    finally:
-        keras.config.set_dtype_policy(default)
     return copy
+
+
+@contextlib.contextmanager
+def policy_kept() -> Iterator[None]:
+    """After this block, or a call of a function that it decorates, Keras' precision is as before.
+
+    Example:
+
+    >>> import keras
+    >>> from spectral_keras.precision import policy_kept
+    >>> with policy_kept():
+    ...     keras.config.set_dtype_policy("mixed_bfloat16")
+    >>> keras.config.dtype_policy().name
+    'float32'
+    """
+    policy = keras.config.dtype_policy()
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)
 
 
 def rebuild(model: keras.Model, change: Callable[[dict[str, Any]], dict[str, Any]]) -> keras.Model:

@@ -104,7 +104,7 @@ def get(window: Any) -> tuple[Any, Any]:
 def _get(window, given):
     if window is None or callable(window):
         return window
-    if window == "hamming":
+    if isinstance(window, str) and window == "hamming":
         return hamming
     if isinstance(window, (int, float)) and not isinstance(window, bool) and 0 < window < np.inf:
         return Ramp(window)

@@ -58,6 +58,8 @@ LAYERS = [
     (layers.FourierMask, (), {"per_channel": "yes"}, "per_channel", "'yes'"),
     (layers.FourierMask, (), {"data_format": "nchw"}, "data_format", "'nchw'"),
     (layers.PowerSuppression, (1.5,), {}, "probability", "1.5"),
+    (layers.DiffStride, (), {"output_size": np.array([4, 4])}, "output_size", "shape (2,)"),
+    (layers.SpectralPool, (4,), {"window": np.ones(9)}, "window", "shape (9,)"),
     (layers.PowerSuppression, (NAN,), {}, "probability", "nan"),
     (layers.FrequencyNoise, (-1.0,), {}, "sigma", "-1.0"),
     (layers.FrequencyNoise, (INFINITE,), {}, "sigma", "inf"),

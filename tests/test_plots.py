@@ -114,8 +114,40 @@ def test_power():
         (plots.plot_mask, np.ones((2, 3, 3))),
         (plots.plot_power, np.ones((3, 3))),
         (plots.plot_power, np.ones((0, 3, 3, 1))),
+        (plots.plot_power, np.ones((2, 1, 1, 3))),
+        (plots.plot_spectrum, np.ones((2, 2), complex)),
+        (plots.plot_mask, np.ones((0, 3))),
+        (plots.plot_response, np.ones((0, 3, 3))),
+        (plots.plot_response, np.ones(3)),
+        (plots.log_spectrum, np.ones((0, 3, 1))),
+        (plots.log_spectrum, np.ones((2, 3, 3, 1))),
+        (plots.plot_energies, np.ones((2, 3))),
+        (plots.plot_energies, []),
+        (lambda value: plots.plot_energies(np.ones(2), reference=value), np.ones(3)),
+        (lambda value: plots.plot_energies(np.ones(2), edges=value), np.ones(2)),
     ],
 )
 def test_errors_show_what_was_received(function, value):
-    with pytest.raises(ValueError, match=r"must have shape \[.*Received: shape \("):
+    with pytest.raises(ValueError, match=r"^`\w+` .*must be .*\. Received: ") as caught:
         function(value)
+    assert not pyplot.get_fignums() and "\n" not in str(caught.value)
+
+
+def test_arrays_of_zeros_warn_nothing():
+    """A mask that lets nothing through, images of one colour, a layer that answers to nothing."""
+    zeros = np.zeros((3, 8, 8))
+    axes = [
+        plots.plot_energies(radial_energies(zeros[0], 4)),
+        plots.plot_power(np.full((2, 8, 8, 3), 0.5)),
+        plots.plot_response(zeros),
+        plots.plot_heat_map(zeros[0]),
+        plots.plot_pooling(np.full((8, 8, 3), 0.5), 4, dim=True),
+    ]
+    for axis in axes:
+        axis.figure.canvas.draw()
+    assert axes[0].get_ylim() == (0, 1)
+
+
+def test_energies_that_are_not_finite_are_left_out():
+    axis = plots.plot_energies([1.0, np.nan, np.inf], reference=[2.0, 1.0, 0.0])
+    assert axis.get_ylim() == (0, 2.7)

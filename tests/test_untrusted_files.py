@@ -24,6 +24,7 @@ from spectral_keras.experiments.evaluate import command as evaluate
 from spectral_keras.experiments.explain import command as explain
 from spectral_keras.experiments.train import command as _train
 from spectral_keras.experiments.train import run as _run
+from spectral_keras.training import checkpoint as _checkpoint
 from spectral_keras.training.checkpoint import (
     CheckpointError,
     newest_checkpoint,
@@ -272,6 +273,32 @@ class TestKerasFiles:
         with pytest.raises(CommandError, match="best.keras cannot be loaded"):
             _files.load_model(path)
 
+    def test_a_small_file_that_unpacks_beyond_the_memory(self, tmp_path, good, monkeypatch):
+        with zipfile.ZipFile(good) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+        members["config.json"] += b" " * 2**24
+        path = tmp_path / "best.keras"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in members.items():
+                archive.writestr(name, content)
+        assert path.stat().st_size < 2**20
+        _files.load_model(path)
+        monkeypatch.setattr(_files, "available_memory", lambda: 2**23)
+        with pytest.raises(
+            CommandError, match="best.keras cannot be loaded: it unpacks to 0.0 GiB"
+        ):
+            _files.load_model(path)
+
+    def test_a_network_that_does_not_fit_into_memory(self, tmp_path, good, monkeypatch):
+        """A config of a few bytes may ask for any number of weights."""
+        with zipfile.ZipFile(good) as archive:
+            config = json.loads(archive.read("config.json"))
+        config["config"]["layers"][-1]["config"]["units"] = 10**12
+        path = with_config(good, tmp_path / "best.keras", config)
+        with pytest.raises(CommandError, match=r"best.keras cannot be loaded: [\d,]+ weights") as e:
+            _files.load_model(path)
+        assert "\n" not in str(e.value)
+
     def test_pickled_weights(self, tmp_path, marker, good):
         def change(members):
             del members["model.weights.h5"]
@@ -370,6 +397,21 @@ class TestCheckpoints:
             "list": saved(**state("[]")),
             "single": b"\x93NUMPY",
         }
+
+    def test_arrays_that_unpack_to_any_size(self, tmp_path):
+        path, packed = tmp_path / "epoch-000001.ckpt", io.BytesIO()
+        np.savez_compressed(packed, **state("{}"), x=np.zeros(10**6))
+        path.write_bytes(sealed(packed.getvalue()))
+        with pytest.raises(CheckpointError, match="ckpt cannot be read .*arrays are compressed"):
+            read_checkpoint(path)
+
+    def test_larger_than_the_memory(self, tmp_path, monkeypatch):
+        path = tmp_path / "epoch-000001.ckpt"
+        path.write_bytes(sealed(saved(**state("{}"))))
+        read_checkpoint(path)
+        monkeypatch.setattr(_checkpoint, "available_memory", lambda: 100)
+        with pytest.raises(CheckpointError, match="ckpt cannot be read: .* is larger than"):
+            read_checkpoint(path)
 
     @pytest.mark.parametrize("kind", list(crafted(None, "x")))
     def test_file(self, tmp_path, marker, kind):

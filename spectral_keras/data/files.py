@@ -10,12 +10,14 @@ import os
 import pathlib
 import secrets
 import stat
+import zipfile
 from collections.abc import Callable
 from typing import IO, Any
 
 __all__ = [
     "UnsafeFileError",
     "open_regular",
+    "read_arrays",
     "read_part",
     "read_regular",
     "temporary_name",
@@ -117,6 +119,29 @@ def read_regular(
     if len(content) > limit:
         raise _too_large(os.fspath(path), limit)
     return content
+
+
+def read_arrays(file: IO[bytes]) -> dict[str, Any]:
+    """The arrays of an `.npz` as `numpy.savez` writes it, no larger than the file.
+
+    Raises:
+        ValueError: if one is compressed (a few bytes may unpack to any size) or holds objects.
+
+    Example:
+
+    >>> import io, numpy as np
+    >>> from spectral_keras.data.files import read_arrays
+    >>> np.savez(file := io.BytesIO(), x=np.arange(3))
+    >>> read_arrays(file)
+    {'x': array([0, 1, 2])}
+    """
+    import numpy as np
+
+    file.seek(0)
+    with np.load(file, allow_pickle=False) as stored:
+        if any(info.compress_type != zipfile.ZIP_STORED for info in stored.zip.infolist()):
+            raise ValueError("its arrays are compressed")
+        return {name: stored[name] for name in stored.files}
 
 
 def read_part(path: str | os.PathLike, offset: int, length: int) -> bytes:

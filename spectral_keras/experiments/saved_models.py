@@ -14,13 +14,17 @@ import keras
 import numpy as np
 
 from spectral_keras.data.files import open_regular, temporary_name
+from spectral_keras.data.streamed import available_memory
 from spectral_keras.experiments.command import CommandError, NotFiniteError
 from spectral_keras.experiments.folder import read_json
 from spectral_keras.models.preset import Preset
+from spectral_keras.models.weight_limit import fits_memory
 
 __all__ = ["find_preset", "load_any_model", "load_model", "no_model", "of_weights", "save_model"]
 
 _LARGEST = 2**34
+# Of weights, in a network of anybody.
+_MOST_ARRAYS = 2**20
 
 
 def save_model(model: keras.Model, path: str | os.PathLike) -> None:
@@ -103,6 +107,7 @@ def load_any_model(path: str | os.PathLike) -> keras.Model:
     try:
         with open_regular(path, limit=_LARGEST) as file, zipfile.ZipFile(file) as archive:
             names = archive.namelist()
+            _check_unpacked(path, archive)
             damaged = archive.testzip()
         for name in names:
             if ".." in pathlib.PurePosixPath(name).parts or name.startswith(("/", "\\")):
@@ -111,10 +116,11 @@ def load_any_model(path: str | os.PathLike) -> keras.Model:
             raise CommandError(f"{path} cannot be loaded: its member {damaged!r} is damaged")
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            model = keras.saving.load_model(path, compile=False, safe_mode=True)
+            with fits_memory(1, arrays=_MOST_ARRAYS):
+                model = keras.saving.load_model(path, compile=False, safe_mode=True)
         if any("freshly-initialized" in str(warning.message) for warning in caught):
             raise CommandError(f"{path} cannot be loaded: weights of it are missing")
-    except (CommandError, MemoryError):
+    except CommandError:
         raise
     except Exception as error:  # whatever the first bad byte leads to
         raise CommandError(f"{path} cannot be loaded: {_reason(error)}") from error
@@ -125,6 +131,16 @@ def load_any_model(path: str | os.PathLike) -> keras.Model:
                 f"{path} cannot be used: its weight {weight.path} is not finite (training diverged)"
             )
     return model
+
+
+def _check_unpacked(path, archive):
+    """A few bytes may unpack to more than there is memory."""
+    unpacked, memory = sum(info.file_size for info in archive.infolist()), available_memory()
+    if memory is not None and unpacked > memory:
+        raise CommandError(
+            f"{path} cannot be loaded: it unpacks to {unpacked / 2**30:,.1f} GiB, "
+            f"{memory / 2**30:,.1f} GiB of memory are free"
+        )
 
 
 def _reason(error):

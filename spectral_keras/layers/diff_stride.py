@@ -114,7 +114,8 @@ class DiffStride(NamedChoices, keras.layers.Layer):
             )
         self.output_size = output_size
         self._output_size = None
-        if output_size not in (None, "initial"):
+        initial = isinstance(output_size, str) and output_size == "initial"
+        if output_size is not None and not initial:
             self._output_size = check_size_pair("output_size", output_size)
         self.smoothness = check_number("smoothness", smoothness, low=0, low_open=True)
         self.regularizer = keras.regularizers.get(regularizer)

@@ -21,29 +21,34 @@ _users = 0
 
 
 class _Bound:
-    def __init__(self, limit, error):
-        self.limit, self.error, self.count, self.arrays = limit, error, 0, 0
+    def __init__(self, limit, error, most_arrays):
+        self.limit, self.error, self.most_arrays = limit, error, most_arrays
+        self.count = self.arrays = 0
 
     def take(self, count):
         self.count += count
         self.arrays += 1
         if self.count > self.limit:
             raise self.error(self.count)
-        if self.arrays > _MOST_ARRAYS:
-            raise ValueError(f"the network has more than {_MOST_ARRAYS:,} arrays of weights")
+        if self.arrays > self.most_arrays:
+            raise ValueError(f"the network has more than {self.most_arrays:,} arrays of weights")
 
 
 @contextlib.contextmanager
-def weights_within(limit: int, error: Callable[[int], Exception]) -> Iterator[None]:
+def weights_within(
+    limit: int, error: Callable[[int], Exception], arrays: int = _MOST_ARRAYS
+) -> Iterator[None]:
     """Layers that are built here have at most `limit` numbers as their weights, together.
 
     Args:
         limit: number of weights.
         error: function of the number that would be reached, to the exception that is raised before
             the memory for it is taken.
+        arrays: number of weights as Keras counts them, arrays; by default more than any network of
+            the zoo has.
 
     Raises:
-        ValueError: for more arrays than any network of the zoo has, however small.
+        ValueError: for more arrays, however small.
 
     Example:
 
@@ -56,7 +61,7 @@ def weights_within(limit: int, error: Callable[[int], Exception]) -> Iterator[No
     """
     global _users
     own = getattr(_bounds, "of_thread", [])
-    bound = _Bound(limit, error)
+    bound = _Bound(limit, error, arrays)
     with _lock:
         if not _users:
             _count_weights()
@@ -88,7 +93,7 @@ def _count_weights():
 
 
 @contextlib.contextmanager
-def fits_memory(copies: int) -> Iterator[None]:
+def fits_memory(copies: int, arrays: int = _MOST_ARRAYS) -> Iterator[None]:
     """Layers that are built here have weights of which the free memory holds `copies`.
 
     Raises:
@@ -105,5 +110,5 @@ def fits_memory(copies: int) -> Iterator[None]:
             f"{count:,} weights and more need {size}, {memory / 2**30:,.1f} GiB are free"
         )
 
-    with weights_within(memory // (_BYTES * copies), error):
+    with weights_within(memory // (_BYTES * copies), error, arrays):
         yield

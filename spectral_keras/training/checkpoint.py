@@ -23,7 +23,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from spectral_keras.data.files import open_regular, write_file
+from spectral_keras.data.files import open_regular, read_arrays, write_file
+from spectral_keras.data.streamed import available_memory
 
 _MAGIC = b"spectral_keras checkpoint 1 "
 _STATE = "state.json"
@@ -102,7 +103,7 @@ def read_checkpoint(path: str | os.PathLike) -> tuple[dict, dict]:
         CheckpointError: if the file is not a checkpoint, is truncated or was changed.
     """
     try:
-        with open_regular(path) as file:
+        with open_regular(path, limit=available_memory()) as file:
             data = file.read()
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
@@ -112,8 +113,7 @@ def read_checkpoint(path: str | os.PathLike) -> tuple[dict, dict]:
     if hashlib.sha256(payload).hexdigest().encode() != head[len(_MAGIC) :]:
         raise CheckpointError(f"{path} is damaged: its checksum does not match")
     try:
-        with np.load(io.BytesIO(payload), allow_pickle=False) as stored:
-            content = {name: stored[name] for name in stored.files}
+        content = read_arrays(io.BytesIO(payload))
         state = json.loads(content.pop(_STATE).tobytes().decode())
     except Exception as error:  # made by somebody else: the checksum is no signature
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]

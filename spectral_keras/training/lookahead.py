@@ -59,7 +59,8 @@ class Lookahead(keras.callbacks.Callback):
         share = min((self._step + batch + 1) / self.total_steps, 1.0)
         kept = self.decay**self.every * share**3
         for index, weight in enumerate(self._weights()):
-            slow = kept * self._slow[index] + (1 - kept) * weight.value
+            # In this order a weight that was not trained keeps its bits.
+            slow = weight.value + kept * (self._slow[index] - weight.value)
             weight.assign(slow)
             # JAX may reuse the memory of what a variable holds.
             self._slow[index] = keras.ops.copy(slow)

@@ -1,18 +1,51 @@
-"""`train` as a function of a program."""
+"""The commands as functions of a program."""
+
+import importlib
+import importlib.util
 
 import keras
 import pytest
 
 from spectral_keras.experiments.command import CommandError
+from spectral_keras.experiments.explain import ExplainOptions, explain
+from spectral_keras.experiments.preset import check_preset
 from spectral_keras.experiments.train import TrainOptions, train
 
+PRESET = "deep_spectral_digits"
 
-def test_the_precision_of_the_program_is_left(tmp_path):
+
+def _train(folder, none):
+    train(TrainOptions("deep_spectral", dataset=none, precision="bfloat16", output=f"{folder}/run"))
+
+
+def _explain(folder, none):
+    explain(ExplainOptions(PRESET, dataset=none, output=f"{folder}/explained"))
+
+
+def _check_preset(folder, none):
+    check_preset(PRESET, data_dir=none)
+
+
+def _search(folder, none):
+    if importlib.util.find_spec("keras_tuner") is None:
+        pytest.skip("a search needs Keras Tuner")
+    from spectral_keras.experiments.search.command import search
+    from spectral_keras.experiments.search.options import SearchOptions
+
+    training = {"dataset": none, "precision": "bfloat16"}
+    search(SearchOptions("generic_cnn", training=training, output=f"{folder}/search"))
+
+
+@pytest.mark.parametrize("call", [_train, _explain, _check_preset, _search])
+def test_the_precision_of_the_program_is_left(call, tmp_path, monkeypatch):
+    def load(*_, **__):
+        changed.append(keras.config.dtype_policy().name)
+        raise ValueError("no data")
+
+    changed = []
+    # What they all import when they get there.
+    monkeypatch.setattr(importlib.import_module("spectral_keras.data"), "load", load)
     keras.config.set_dtype_policy("float64")
-    options = TrainOptions(
-        "deep_spectral", dataset=str(tmp_path / "none.npz"), precision="bfloat16",
-        output=str(tmp_path / "run"),
-    )  # fmt: skip
-    with pytest.raises(CommandError, match=r"none\.npz"):
-        train(options)
-    assert keras.config.dtype_policy().name == "float64"
+    with pytest.raises(CommandError, match="no data"):
+        call(tmp_path, str(tmp_path / "none.npz"))
+    assert keras.config.dtype_policy().name == "float64" != changed[0]

@@ -197,7 +197,8 @@ class TestCheck:
     def test_a_card_that_is_wrong_is_noticed(self, tmp_path):
         folder = shutil.copytree(PRESETS / DIGITS, tmp_path / "mine")
         clean = Preset(folder).metadata["clean"]
-        for values in ({"accuracy": clean["accuracy"] - 0.0011}, {"images": 7}):
+        wrong = clean["accuracy"] - 0.0011
+        for values in ({"accuracy": wrong}, {"accuracy": float("nan")}, {"images": 7}):
             change(pathlib.Path(folder) / "metadata.json", clean=clean | values)
             with pytest.raises(command.CommandError, match="its card says"):
                 check_preset(folder)

@@ -65,6 +65,18 @@ def test_none_of_the_old_weights_is_no_change():
             np.testing.assert_allclose(one, other, rtol=1e-6)
 
 
+def test_weights_that_are_not_trained_keep_their_bits():
+    """0.7 w + 0.3 w is not w in float32."""
+    frozen = keras.layers.Dense(64, trainable=False)
+    model = keras.Sequential([keras.Input((8,)), frozen, keras.layers.Dense(1)])
+    before = [to_numpy(weight) for weight in frozen.weights]
+    model.compile("sgd", "mse")
+    callback = Lookahead(2 * STEPS, 2)
+    model.fit(np.ones((STEPS, 8)), np.ones(STEPS), 1, 2, verbose=0, callbacks=[callback])
+    for weight, value in zip(frozen.weights, before, strict=True):
+        np.testing.assert_array_equal(to_numpy(weight), value)
+
+
 def test_running_averages_move_and_an_epoch_needs_no_state():
     whole = trained([Lookahead(STEPS * EPOCHS, 2)])
     assert all(

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from spectral_keras.data.files import open_regular, write_file
+from spectral_keras.data.files import open_regular, read_arrays, write_file
 
 _KIND = "kind"
 _STATE = "state"
@@ -40,11 +40,8 @@ def read(path: str | os.PathLike, kind: str) -> tuple[dict[str, np.ndarray], dic
         ValueError: if the file is damaged or is of another kind.
     """
     try:
-        with (
-            open_regular(path, limit=_LARGEST) as file,
-            np.load(file, allow_pickle=False) as stored,
-        ):
-            content = {name: stored[name] for name in stored.files}
+        with open_regular(path, limit=_LARGEST) as file:
+            content = read_arrays(file)
         found = content.pop(_KIND).tobytes().decode()
         state = json.loads(content.pop(_STATE).tobytes().decode())
     except FileNotFoundError:

@@ -34,6 +34,7 @@ from spectral_keras.experiments.progress import Progress
 from spectral_keras.experiments.provenance import commit, conditions, data_hash
 from spectral_keras.experiments.subject import Subject, beside
 from spectral_keras.experiments.train.command import configure
+from spectral_keras.precision import policy_kept
 
 # Images in examples.npz where no single masks are asked for.
 _EXAMPLES = 16
@@ -55,8 +56,11 @@ def main(argv: list[str] | None = None) -> NoReturn:
     )
 
 
+@policy_kept()
 def explain(options: ExplainOptions, *, folder: Folder | None = None) -> dict[str, Any]:
     """Learn which frequencies a saved classifier needs, and write them down.
+
+    As `train` does, it seeds Python, NumPy and the backend for the whole process.
 
     Args:
         options: an `ExplainOptions`.

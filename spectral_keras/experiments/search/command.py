@@ -52,7 +52,7 @@ from spectral_keras.experiments.search import cluster as _cluster
 from spectral_keras.experiments.search.folder import SearchFolder
 from spectral_keras.experiments.search.options import SearchOptions
 from spectral_keras.experiments.train import command as _train
-from spectral_keras.precision import fastest_precision
+from spectral_keras.precision import fastest_precision, policy_kept
 
 
 def main(argv: list[str] | None = None) -> NoReturn:
@@ -73,6 +73,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
     sys.exit(status)
 
 
+@policy_kept()
 def search(
     options: SearchOptions, *, folder: SearchFolder | None = None, command: str | None = None
 ) -> dict[str, Any] | None:

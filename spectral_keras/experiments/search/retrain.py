@@ -32,7 +32,7 @@ from spectral_keras.experiments.search.retrain_options import RetrainOptions
 from spectral_keras.experiments.train import command as _train
 from spectral_keras.experiments.train.fit_options import FitOptions
 from spectral_keras.experiments.train.run import RunFolder
-from spectral_keras.precision import fastest_precision
+from spectral_keras.precision import fastest_precision, policy_kept
 from spectral_keras.training.best_weights import BestWeights
 
 
@@ -46,6 +46,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
     sys.exit(status)
 
 
+@policy_kept()
 def retrain(options: RetrainOptions, *, train: Callable = _train.train) -> dict[str, Any]:
     """Train a point of a search in full, or continue to.
 

@@ -29,7 +29,7 @@ from spectral_keras.experiments.train.start import StartingWeights, freeze
 from spectral_keras.models import registry
 from spectral_keras.models.activation_limit import check_batch
 from spectral_keras.models.weight_limit import fits_memory
-from spectral_keras.precision import fastest_precision
+from spectral_keras.precision import fastest_precision, policy_kept
 
 
 def main(name: str, argv: list[str] | None = None) -> NoReturn:
@@ -62,6 +62,7 @@ def run(options: TrainOptions) -> NoReturn:
     devices.leave(status)
 
 
+@policy_kept()
 def train(
     options: TrainOptions,
     *,
@@ -100,12 +101,9 @@ def train(
     print(train(options)["test_accuracy"])
     ```
     """
-    own, policy = contextlib.closing(RunFolder.of(options)), keras.config.dtype_policy()
-    try:
-        with contextlib.nullcontext(folder) if folder else own as used:
-            return _train(options, used, evaluate, command, devices or device_plans.plan(options))
-    finally:
-        keras.config.set_dtype_policy(policy)
+    own = contextlib.closing(RunFolder.of(options))
+    with contextlib.nullcontext(folder) if folder else own as used:
+        return _train(options, used, evaluate, command, devices or device_plans.plan(options))
 
 
 def _train(options, folder, evaluate, command, devices):
