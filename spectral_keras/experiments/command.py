@@ -128,13 +128,21 @@ def launch(
         status = left.code
     except (CommandError, Stopped, OSError, KeyboardInterrupt, ModuleNotFoundError) as error:
         if isinstance(error, ModuleNotFoundError) and "KERAS_BACKEND" not in str(error):
-            raise
+            error = _missing_package(error)
         status = report_end(program(name or module), error)
     status = close_streams(status)
     if _interrupted:
         # Threads of a backend that was interrupted, at its start or in a step, may never end.
         os._exit(int(status or 0))
     sys.exit(status)
+
+
+def _missing_package(error):
+    """The CommandError that names a package to install; other modules are a fault of ours."""
+    package = (error.name or "").partition(".")[0]
+    if not package or (pathlib.Path(__file__).parents[2] / package).exists():
+        raise error
+    return CommandError(f"it needs {package}, which is not installed: pip install {package}")
 
 
 def note_interruption() -> None:

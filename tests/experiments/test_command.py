@@ -179,3 +179,18 @@ def test_an_interrupted_command_waits_for_no_thread():
         timeout=120,
     )
     assert (done.returncode, done.stderr.splitlines()[-1]) == (130, "program: interrupted")
+
+
+@pytest.mark.parametrize("module", ["search.command", "search.retrain"])
+def test_a_package_that_is_not_installed(module):
+    """As where TensorFlow's extra is not: Keras Tuner."""
+    code = (
+        "import sys; sys.modules['keras_tuner'] = None; from models import command; "
+        f"command('spectral_keras.experiments.{module}')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--model", "deep_spectral", "--dataset", "digits"],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    assert "needs keras_tuner, which is not installed: pip install keras_tuner" in done.stderr

@@ -93,7 +93,7 @@ def _table(title, rows):
 
 
 def _options(options):
-    shown = [f"{name} {_as_typed(value)}" for name, value in options.items()]
+    shown = [f"{name} {_as_typed(value)}" for name, value in options.items() if value != []]
     return ", ".join(shown) or "none"
 
 
@@ -111,7 +111,7 @@ def _accuracies(metadata):
     yield "clean", f"{_measured(clean)} of {clean['images']:,} images"
     float32 = _percent(clean["float32_accuracy"])
     cost = f"{clean['float16_cost_points']:.2f} points"
-    changed = f"{clean['float16_changed_predictions']:,} predictions are others"
+    changed = f"classified otherwise: {clean['float16_changed_predictions']:,}"
     yield "with the run's float32 weights", f"{float32}; float16 on disk costs {cost}, {changed}"
     run = metadata["training"]
     yield (
