@@ -48,7 +48,7 @@ def scorecard(rows):
     return "\n".join(lines) + "\n"
 
 
-_HEAD = "| where | claim | here | 95 % interval | over | could see | paper | verdict |"
+_HEAD = "| where | claim | verdict | here | 95 % interval | over | could see | paper |"
 
 
 def _row(row):
@@ -56,8 +56,8 @@ def _row(row):
     if row["interval"]:
         interval = "[{}, {}]".format(*map(number, row["interval"]))
     cells = [
-        row["where"], row["claim"], _measured(row), interval, row["over"],
-        _optional(row["detectable"]), _optional(row["printed"]), f"**{row['verdict']}**",
+        row["where"], row["claim"], f"**{row['verdict']}**", _measured(row), interval, row["over"],
+        _optional(row["detectable"]), _optional(row["printed"]),
     ]  # fmt: skip
     return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
 
