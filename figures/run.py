@@ -148,7 +148,7 @@ def state(one, options):
     file = pathlib.Path(options.results) / f"{one.name}.json"
     stored = read_json(file) if file.exists() else {}
     same = stored.get("preset") == options.preset and stored.get("settings") == wanted
-    records = stored.get("content", {}).get("runs", {})
+    records = _records(file, stored, options.preset)
     found = dict.fromkeys(("done", "left", "work", "seconds"))
     found["finished"] = bool(same and stored.get("finished"))
     if one.runs is None:
@@ -169,6 +169,20 @@ def state(one, options):
             seconds = sum(records[key]["result"]["seconds"] for key in timed)
             found["seconds"] = found["work"] * seconds / sum(work[key] for key in timed)
     return found
+
+
+def _records(file, stored, preset):
+    """The trainings in the JSON of a figure, which anybody may have written."""
+    try:
+        records = stored.get("content", {}).get("runs", {})
+        for record in records.values():
+            record.get("result", {}).get("seconds", 0.0) + 0.0
+        return records
+    except (AttributeError, TypeError):
+        raise CommandError(
+            f"{file} is damaged: python -m figures.{file.stem} --preset {preset} --overwrite makes "
+            "it anew"
+        ) from None
 
 
 # Training images, height, width and channels, and classes, of what the presets name.

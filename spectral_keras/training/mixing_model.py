@@ -49,6 +49,11 @@ class MixingModel(AdversarialModel):
         super().__init__(classifier, None, validate_on="clean", **kwargs)
         if not isinstance(mixing, keras.Layer):
             raise ValueError(f"`mixing` must be a Keras layer. Received: {mixing!r}")
+        if classifier.outputs[0].shape[-1] < 2:  # labels are mixed as rows, one number a class
+            raise ValueError(
+                "`classifier` must have an output for each class. Received: outputs of shape "
+                f"{tuple(classifier.outputs[0].shape)}"
+            )
         self.mixing = mixing
         if not mixing.built:
             images, labels = classifier.inputs[0].shape, classifier.outputs[0].shape

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from figures import run as queue
 from figures._figure import Figure, main
 from figures._style import settings_line
 from tests.models.runs import by_hand
@@ -104,6 +105,22 @@ def test_entries_of_wrong_types_are_one_line(change, tmp_path, capsys):
     assert f"{path} is damaged: --overwrite" in error and error.count("\n") == 1
     assert path.read_bytes() == before
     assert call(make(), tmp_path, "--preset", "smoke", "--overwrite") == 0
+
+
+@pytest.mark.parametrize(
+    "content",
+    [3, [], {"runs": [1]}, {"runs": {"a": "b"}}, {"runs": {"a": {"result": None}}}]
+    + [{"runs": {"a": {"result": {"seconds": "x"}}}}],
+)
+def test_the_queue_names_a_damaged_file(content, tmp_path, capsys):
+    path = tmp_path / "flagship.json"
+    path.write_text(by_hand({"figure": "flagship", "preset": "cpu", "content": content}))
+    arguments = ("--list", "--only", "flagship", "--results", str(tmp_path))
+    with pytest.raises(SystemExit) as stopped:
+        queue.main(arguments)
+    out, err = capsys.readouterr()
+    assert (stopped.value.code, out) == (2, "")
+    assert f"{path} is damaged: python -m figures.flagship" in err and err.count("\n") == 1
 
 
 def test_a_number_that_was_changed_is_noticed(tmp_path, capsys):

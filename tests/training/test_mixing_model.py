@@ -81,6 +81,9 @@ def test_every_step_mixes_anew_and_files_load(layer, tmp_path):
 
 
 def test_errors_show_what_was_received():
+    one = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(1)])
+    with pytest.raises(ValueError, match=r"an output for each class.*\(None, 1\)"):
+        MixingModel(one, FMix())
     with pytest.raises(ValueError, match="`mixing` must be a Keras layer.*'fmix'"):
         MixingModel(conv_net(), "fmix")
 
