@@ -58,6 +58,6 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
             if not keras.backend.is_float_dtype(weight.dtype):
                 continue
             # One number a weight leaves the accelerator; a NaN or an infinity stays in the sum.
-            total = float(keras.ops.sum(weight.value * 0.0))
+            total = float(keras.ops.sum(keras.ops.stop_gradient(weight.value) * 0.0))
             if total != 0:
                 raise NonFiniteLossError(epoch + 1, f"a value of the weight {weight.path}", total)
