@@ -268,7 +268,7 @@ def plot_power(
     return ax
 
 
-def _real(name, values, shape, rank):
+def _real(name: str, values: ArrayLike, shape: str, rank: int) -> np.ndarray:
     """`values` as an array of real numbers, one at least."""
     values = np.asarray(values)
     if values.ndim != rank or not values.size or values.dtype.kind not in "biuf":
