@@ -28,6 +28,8 @@ def _use_full_float32():
 
         torch.set_float32_matmul_precision("highest")
         torch.backends.cudnn.allow_tf32 = False
+        # Each test sees its own warnings, not the first of the process alone.
+        torch.set_warn_always(True)
 
 
 def _leave_determinism_off():

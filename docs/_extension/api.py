@@ -27,6 +27,7 @@ PACKAGES = [
         "export",
         "folding",
         "initializers",
+        "activations",
         "constraints",
         "regularizers",
         "precision",

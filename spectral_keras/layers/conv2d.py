@@ -6,6 +6,7 @@ import keras
 
 from spectral_keras.ops.bias import add_bias
 from spectral_keras.ops.convolution import direct_conv2d
+from spectral_keras.ops.validation import check_float_images
 
 __all__ = ["Conv2D"]
 
@@ -45,6 +46,7 @@ class Conv2D(keras.layers.Conv2D):
     """
 
     def convolution_op(self, inputs: Any, kernel: Any) -> Any:
+        check_float_images(inputs, type(self).__name__)
         if self.groups != 1:
             return super().convolution_op(inputs, kernel)
         return direct_conv2d(

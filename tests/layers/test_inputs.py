@@ -124,7 +124,9 @@ def test_a_list_of_one_is_an_image():
         np.testing.assert_array_equal(to_numpy(one), to_numpy(other))
 
 
-@pytest.mark.parametrize(("name", "arguments"), ALL)
+@pytest.mark.parametrize(
+    ("name", "arguments"), [*ALL, ("Conv2D", {"filters": 2, "kernel_size": 3})]
+)
 def test_integer_images_are_refused_in_one_line(name, arguments):
     with pytest.raises(ValueError, match="expects float images .*dtype uint8") as caught:
         getattr(layers, name)(**arguments)(np.zeros((1, 8, 9, 3), "uint8"))

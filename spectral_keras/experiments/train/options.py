@@ -144,13 +144,13 @@ class TrainOptions(FitOptions):
     )
     ema: float = option(
         **_FROM_RECIPE,
-        help="decay of the moving average that replaces the weights at the end of each epoch",
+        help="decay of the average that the weights become each epoch",
         kind=number(float, 0, high=1),
         group=TRAINING,
     )
     lookahead: int = option(
         **_FROM_RECIPE,
-        help="every N steps the weights move back towards those of N steps before, 0: never",
+        help="steps between pulls back of the weights, 0: never",
         kind=number(int, 0),
         group=TRAINING,
     )
