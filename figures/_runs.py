@@ -6,17 +6,15 @@ import gc
 import io
 import shlex
 import shutil
-import time
 
 from spectral_keras.data.files import read_regular
 from spectral_keras.experiments.command import CommandError, Stopped, command_line
 from spectral_keras.experiments.folder import file_hash, read_json
 from spectral_keras.experiments.saved_models import load_model
-from spectral_keras.experiments.train.command import build_model, configure, load_data, train
+from spectral_keras.experiments.train.command import load_data, train
 from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.experiments.train.run import RunFolder
 from spectral_keras.memory import clear_session
-from spectral_keras.precision import policy_kept
 
 # Where a run is kept, and whether its logs are, changes nothing of it.
 _PLACE = ("output", "data_dir", "resume", "overwrite", "tensorboard")
@@ -92,30 +90,6 @@ def trained(experiment, key, model, arguments, *, evaluate=True, training_error=
     experiment.save()
     _drop_checkpoints(folder.path)
     return record
-
-
-def training_speed(model, arguments, steps):
-    """Images a second of the training steps of a run, of the fastest of `steps`; nothing is kept.
-
-    Args:
-        model: name of a network of the zoo.
-        arguments: dict of option of the training command -> value.
-        steps: how many are timed, after two that are not.
-    """
-    options = TrainOptions.of_values(model, arguments)
-    options = options.replaced(limit=min(options.limit or 10**9, 4 * options.batch_size))
-    with policy_kept():
-        configure(options.seed, options.precision)
-        data, batches = load_data(options)
-        network = build_model(options, data, len(batches["train"]))
-        x, y = batches["train"][0]
-        seconds = []
-        for _ in range(2 + steps):
-            begin = time.perf_counter()
-            network.train_on_batch(x, y)
-            seconds.append(time.perf_counter() - begin)
-    clear_session()
-    return len(y) / min(seconds[2:])
 
 
 def _drop_checkpoints(folder):
