@@ -271,8 +271,11 @@ class WorkFolder:
 
     def started_with(self, before: str, now: str = "") -> CommandError:
         """The error of work that cannot be continued with what is given now."""
-        command = self.manifest().get("command")
-        own = f" ({command})" if isinstance(command, str) else ""
+        try:
+            command = self.manifest().get("command")
+        except (CommandError, OSError):  # it is kept elsewhere, as in a finished .npz
+            command = None
+        own = f" ({' '.join(command.split())})" if isinstance(command, str) else ""
         return CommandError(
             f"{self.shown} was started with {before}{now and f', not {now}'}: resume it with its "
             f"own options{own}, or name another folder with --output"

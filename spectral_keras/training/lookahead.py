@@ -16,7 +16,8 @@ class Lookahead(keras.callbacks.Callback):
     d s + (1 - d) w, d = decay^every (t / T)^3 after t of the T steps of the training: Lookahead
     (Zhang et al. 2019, arXiv 1907.08610, algorithm 1) with the rising share of Jordan 2024 (arXiv
     2404.00498, section 3.4), which averages most where the training ends.  The optimizer's own
-    state stays as it is; running averages of normalisations move too.
+    state stays as it is; running averages of normalisations move too, but for those that each
+    replica of a TensorFlow strategy has of its own.
 
     The last move of an epoch is at its end, after which both are the same: a training that is
     continued after an epoch needs no further state, and ends with the averaged weights.
@@ -66,4 +67,7 @@ class Lookahead(keras.callbacks.Callback):
             self._slow[index] = keras.ops.copy(slow)
 
     def _weights(self):
-        return [w for w in self.model.weights if keras.backend.is_float_dtype(w.dtype)]
+        strategy = getattr(self.model, "distribute_strategy", None)
+        several = strategy is not None and strategy.num_replicas_in_sync > 1
+        weights = self.model.trainable_variables if several else self.model.weights
+        return [w for w in weights if keras.backend.is_float_dtype(w.dtype)]
