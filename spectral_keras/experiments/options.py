@@ -88,6 +88,12 @@ def option(default: Any, help: str, **spec: Any) -> Any:
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def data_dir_option(**spec: Any) -> Any:
+    """`--data-dir`, which is the same for all commands."""
+    text = "folder of the TFDS data sets, or of NAME.npz files"
+    return option(None, text, kind=path, shown="TFDS' own", free=True, **spec)
+
+
 @dataclasses.dataclass
 class Options:
     """Base of the options of a command; subclasses are dataclasses of `option` fields.

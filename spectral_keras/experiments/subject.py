@@ -12,7 +12,7 @@ from spectral_keras.classifiers.arguments import class_count
 from spectral_keras.data.files import open_regular
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.folder import dataset_label
-from spectral_keras.experiments.options import Options, number, option, path
+from spectral_keras.experiments.options import Options, data_dir_option, number, option, path
 from spectral_keras.experiments.saved_models import (
     find_preset,
     load_any_model,
@@ -44,14 +44,7 @@ class SubjectOptions(Options):
         group=DATA,
         shown="digits",
     )
-    data_dir: str | None = option(
-        None,
-        "folder of the TFDS data sets, or of NAME.npz files",
-        kind=path,
-        group=DATA,
-        shown="TFDS' own",
-        free=True,
-    )
+    data_dir: str | None = data_dir_option(group=DATA)
     image_size: int | None = option(
         None, "resize images to this many pixels a side",
         kind=number(int, 4, high=4096, high_open=False), group=DATA,

@@ -8,7 +8,15 @@ from spectral_keras.corruptions import SEVERITIES, TABLES
 from spectral_keras.corruptions import names as corruption_names
 from spectral_keras.experiments.command import OneLineParser, program
 from spectral_keras.experiments.corruption_names import CORRUPTIONS, expanded
-from spectral_keras.experiments.options import SEEDS, Options, number, option, path, several
+from spectral_keras.experiments.options import (
+    SEEDS,
+    Options,
+    data_dir_option,
+    number,
+    option,
+    path,
+    several,
+)
 from spectral_keras.experiments.train.fit_options import DATA_NEEDS
 
 __all__ = ["CorruptOptions"]
@@ -72,14 +80,7 @@ class CorruptOptions(Options):
         group=_DATA,
         free=True,
     )
-    data_dir: str | None = option(
-        None,
-        "folder of the TFDS data sets, or of NAME.npz files",
-        kind=path,
-        group=_DATA,
-        shown="TFDS' own",
-        free=True,
-    )
+    data_dir: str | None = data_dir_option(group=_DATA)
     split: str = option("test", "which images", choices=("test", "train"), group=_DATA)
     images: int | None = option(
         None,

@@ -6,7 +6,7 @@ import re
 from typing import Any, Self
 
 from spectral_keras.experiments.command import CommandError, OneLineParser, program
-from spectral_keras.experiments.options import Options, option, path
+from spectral_keras.experiments.options import Options, data_dir_option, option, path
 
 __all__ = ["PresetOptions"]
 
@@ -94,13 +94,7 @@ class PresetOptions(Options):
     output: str | None = option(
         None, "folder of the preset", kind=path, shown="presets/NAME", free=True
     )
-    data_dir: str | None = option(
-        None,
-        "folder of the TFDS data sets, or of NAME.npz files",
-        kind=path,
-        shown="TFDS' own",
-        free=True,
-    )
+    data_dir: str | None = data_dir_option()
     evaluations: list[str] = option(
         [], "folders of models.evaluate, of the preset or of the run's best.keras", kind=path,
         nargs="+", metavar="FOLDER",

@@ -6,9 +6,9 @@ from typing import Literal
 from spectral_keras.experiments.options import (
     SEEDS,
     Options,
+    data_dir_option,
     number,
     option,
-    path,
     true_false_auto,
 )
 
@@ -59,14 +59,7 @@ class FitOptions(Options):
         "a folder of class folders",
         group=DATA,
     )
-    data_dir: str | None = option(
-        None,
-        "folder of the TFDS data sets, or of NAME.npz files",
-        kind=path,
-        group=DATA,
-        shown="TFDS' own",
-        free=True,
-    )
+    data_dir: str | None = data_dir_option(group=DATA)
     limit: int | None = option(
         None, "train on this many images (validation included)", kind=number(int, 1), group=DATA
     )
