@@ -11,7 +11,7 @@ __all__ = ["add_bias"]
 def add_bias(x: Any, bias: Any, data_format: str | None = None) -> Any:
     """The maps with bias[c] added to all of channel c.
 
-    `keras.ops.add(x, reshaped_bias)` guesses the layout on TensorFlow: of channels-first maps whose
+    `keras.ops.add(x, reshaped_bias)`, and with symbolic maps `x + reshaped_bias`, guesses the layout on TensorFlow: of channels-first maps whose
     width is the number of channels, it takes the width for the channels.
 
     Args:
@@ -36,4 +36,5 @@ def add_bias(x: Any, bias: Any, data_format: str | None = None) -> Any:
     if (data_format or keras.config.image_data_format()) == "channels_last":
         # Here the guess is right, and TensorFlow runs convolution and bias as one.
         return ops.add(x, ops.reshape(bias, (1, 1, 1, -1)))
-    return x + ops.reshape(bias, (1, -1, 1, 1))
+    # Without the guess, for symbolic maps too: in IEEE arithmetic x - (-b) is x + b.
+    return ops.subtract(x, ops.reshape(ops.negative(bias), (1, -1, 1, 1)))

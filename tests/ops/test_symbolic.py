@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from spectral_keras.ops import fft2, ifft2, irfft2, rfft2, spectral_resize
+from spectral_keras.ops.bias import add_bias
 from tests.oracles import random_images, to_numpy
 
 
@@ -54,6 +55,16 @@ def test_resize(size, tmp_path):
     x = random_images((2, 8, 7, 3))
     expected = spectral_resize(spectral_resize(x, (4, 5), nyquist="sum"), 9)
     np.testing.assert_allclose(model.predict(x, verbose=0), to_numpy(expected), atol=1e-5)
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_bias_of_as_many_channels_as_rows_and_columns(data_format):
+    bias = np.arange(4, dtype="float32")
+    inputs = keras.Input((4, 4, 4))
+    model = keras.Model(inputs, add_bias(inputs, bias, data_format))
+    x = random_images((2, 4, 4, 4))
+    wanted = x + (bias if data_format == "channels_last" else bias[:, np.newaxis, np.newaxis])
+    np.testing.assert_array_equal(to_numpy(model(x)), wanted)
 
 
 def test_what_is_refused():
