@@ -250,7 +250,11 @@ class WorkFolder:
             ) from None
 
     def check_same(
-        self, settings: dict[str, Any], free: Iterable[str] = (), part: str = "options"
+        self,
+        settings: dict[str, Any],
+        free: Iterable[str] = (),
+        part: str = "options",
+        before: dict[str, Any] | None = None,
     ) -> None:
         """Refuse to continue the work with settings that would change it.
 
@@ -258,11 +262,12 @@ class WorkFolder:
             settings: JSON-plain dict of the options.
             free: names that may differ.
             part: where the mark has them; all of it if it has no such part.
+            before: what versions did that did not have an option yet; whatever it is now if it is
+                not named.
         """
         stored = self.manifest()
-        stored = stored.get(part, stored)
+        stored = json.loads(json.dumps(before or {})) | stored.get(part, stored)
         for name, value in json.loads(json.dumps(settings)).items():
-            # A version with fewer options began it with what is the default now.
             if name in free or name not in stored or stored[name] == value:
                 continue
             raise self.started_with(

@@ -59,6 +59,9 @@ class TestCheck:
         begun.check_same({"ink": "blue", "desk": 2}, free=("desk",))
         with pytest.raises(CommandError, match="was started with --ink blue, not red"):
             begun.check_same({"ink": "red"})
+        begun.check_same({"ink": "blue", "new": 0}, before={"ink": "red", "new": 0})
+        with pytest.raises(CommandError, match="was started with --new 0, not 1"):
+            begun.check_same({"ink": "blue", "new": 1}, before={"new": 0})
 
     def test_conditions(self, begun):
         now = {"backend": "tensorflow", "device": "CPU A", "versions": {"keras": "3.15.1"}}

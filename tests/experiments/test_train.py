@@ -49,3 +49,12 @@ def test_the_precision_of_the_program_is_left(call, tmp_path, monkeypatch):
     with pytest.raises(CommandError, match="no data"):
         call(tmp_path, str(tmp_path / "none.npz"))
     assert keras.config.dtype_policy().name == "float64" != changed[0]
+
+
+def test_a_run_of_a_version_with_fewer_options():
+    """It did without what a recipe has since; what it says of itself stays."""
+    now = TrainOptions("quick_spectral")
+    config = {"model": now.model, "options": {"epochs": 7, "label_smoothing": 0.1}}
+    before = TrainOptions.of_config(config)
+    assert (before.epochs, before.label_smoothing) == (7, 0.1)
+    assert before.lookahead == before.ema == 0 != now.lookahead

@@ -5,7 +5,7 @@ from typing import Any
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.folder import WorkFolder
 from spectral_keras.experiments.search.options import SearchOptions
-from spectral_keras.experiments.train.options import TrainOptions
+from spectral_keras.experiments.train.options import TrainOptions, values_before
 
 
 class SearchFolder(WorkFolder):
@@ -29,5 +29,6 @@ class SearchFolder(WorkFolder):
                 "another folder with --output"
             )
         free = SearchOptions.free() | TrainOptions.free()
-        for part in ("options", "search"):
-            self.check_same(config[part], free, part)
+        earlier = values_before(config["model"]) if config.get("model") else None
+        self.check_same(config["options"], free, before=earlier)
+        self.check_same(config["search"], free, "search")

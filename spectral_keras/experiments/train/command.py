@@ -23,7 +23,7 @@ from spectral_keras.experiments.train import devices as device_plans
 from spectral_keras.experiments.train.attended import insert_gate
 from spectral_keras.experiments.train.fit_options import FitOptions
 from spectral_keras.experiments.train.objectives import split_augment, training_model
-from spectral_keras.experiments.train.options import VIEWS, TrainOptions
+from spectral_keras.experiments.train.options import VIEWS, TrainOptions, values_before
 from spectral_keras.experiments.train.run import Run, RunFolder, free_options
 from spectral_keras.experiments.train.start import StartingWeights, freeze
 from spectral_keras.models import registry
@@ -192,7 +192,8 @@ def _prepare(options, devices, weights):
 def _check_folder(folder, options):
     folder.check(options.resume, options.overwrite)
     if options.resume and folder.begun:
-        folder.check_same(options.to_json(), free_options(options))
+        before = values_before(options.model)
+        folder.check_same(options.to_json(), free_options(options), before=before)
         if options.weights:
             StartingWeights(options.weights).check_resumed(folder)
 

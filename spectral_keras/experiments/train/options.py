@@ -27,6 +27,7 @@ from spectral_keras.experiments.train.fit_options import (
     FitOptions,
 )
 from spectral_keras.models import registry
+from spectral_keras.models.recipe import Recipe
 
 __all__ = ["VIEWS", "TrainOptions"]
 
@@ -420,7 +421,7 @@ class TrainOptions(FitOptions):
     @classmethod
     def of_config(cls, config: dict[str, Any]) -> Self:
         """The options that config.json of a run has; those of other versions are left out."""
-        model, values = config["model"], dict(config["options"])
+        model, values = config["model"], values_before(config["model"]) | config["options"]
         known = cls.specs().keys() | registry.options(model).keys()
         return cls.of_values(model, {k: v for k, v in values.items() if k in known})
 
@@ -453,6 +454,15 @@ def network_arguments(model: str, options: dict[str, Any]) -> list[str]:
         if value != recipe.options.get(name, known[name][1]):
             words += [flag(name), to_text(value)]
     return words
+
+
+def values_before(model: str) -> dict[str, Any]:
+    """What a version did that did not have an option yet, which a recipe may set by now."""
+    known = registry.options(model)
+    fields = {field.name: field.default for field in dataclasses.fields(Recipe)}
+    return {name: fields[name] for name in recipe_values(model)} | {
+        name: default for name, (_, default) in known.items()
+    }
 
 
 def recipe_values(model: str) -> dict[str, Any]:
