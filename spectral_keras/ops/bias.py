@@ -11,8 +11,9 @@ __all__ = ["add_bias"]
 def add_bias(x: Any, bias: Any, data_format: str | None = None) -> Any:
     """The maps with bias[c] added to all of channel c.
 
-    `keras.ops.add(x, reshaped_bias)`, and with symbolic maps `x + reshaped_bias`, guesses the layout on TensorFlow: of channels-first maps whose
-    width is the number of channels, it takes the width for the channels.
+    `keras.ops.add(x, reshaped_bias)`, and with symbolic maps `x + reshaped_bias`, guesses the
+    layout on TensorFlow: of channels-first maps whose width is the number of channels, it takes the
+    width for the channels.
 
     Args:
         x: float tensor of shape (batch, height, width, channels), or (batch, channels, height,
