@@ -100,9 +100,11 @@ class TestClosedForms:
         outputs = np.fft.ifft2(spectrum[:, None] * np.fft.fft2(taps).conj()).real
         expected = np.maximum(outputs, 0).mean((2, 3)).T
         index = real_frequencies(9)
-        np.testing.assert_allclose(got[:, 0, index[:, 0], index[:, 1]], expected, atol=1e-6)
+        got_there = got[:, 0, index[:, 0], index[:, 1]]
+        np.testing.assert_allclose(got_there, expected, rtol=1e-5, atol=1e-6)
         spread = np.ptp(got.reshape(2, -1)[:, 1:], axis=1)
-        assert spread[0] > 0.01 and spread[1] < 1e-6
+        # Sums of 9 products, then of 81 values: some 16 roundings of float32 in each readout.
+        assert spread[0] > 0.01 and spread[1] < 32 * 2.0**-24 * np.abs(expected[1]).max()
 
     def test_subtract_grey(self):
         model = circular_model((6, 6), kernel_of((3, 3, 2, 3)), [1.0, 2.0, -0.1])
