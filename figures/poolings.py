@@ -44,7 +44,7 @@ _POOLINGS = [
 _POOR = {"strides": [1, 3, 2, 3]}
 _FGSM = {"adversarial": "fgsm", "adversarial_eps": "8/255", "adversarial_share": 1.0}
 _QUICK = {"dataset": "cifar10", "precision": "bfloat16", "validation_fraction": 0, "epochs": 16}
-# Of the runs before Lookahead.
+# The recipe of the runs before Lookahead.
 _PLAIN = {"activation": "silu", "learning_rate": 0.75, "weight_decay": 0.0089, "lookahead": 0}
 # Larger maps cost more: as much as 16 epochs with maps of half the side each time.
 _LARGE = ["max_spectral", {"sizes": [18, 9, 4], "epochs": 11}, "max_spectral 18, 9, 4"]

@@ -54,7 +54,7 @@ class ApgdRun(Run):
             "best_fooled": np.zeros(count, bool),
             "checked_value": never,
             "value": never,
-            # Of a step, in radii.
+            # A step, in radii.
             "length": np.full(count, 2.0, np.float32),
             "rises": np.zeros(count, int),
             "halved": np.ones(count, bool),

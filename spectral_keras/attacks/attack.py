@@ -59,7 +59,7 @@ class Attack:
         targeted: whether to go toward the labels instead of away from them.
         from_logits: None cuts off a softmax at the model's end, and tells logits from
             probabilities by their values where the end is not a layer that it knows (one output
-            cannot be told so).  True: the model gives logits.  False: it gives probabilities.
+            does not show it).  True: the model gives logits.  False: it gives probabilities.
         loss: "cross_entropy", "margin", the largest other logit minus the label's, or "dlr" (see
             `step.objective`). None for "cross_entropy", "margin" of "square".
         clip: (low, high), the range of valid inputs, or None.

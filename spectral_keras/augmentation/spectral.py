@@ -112,7 +112,7 @@ def _uniform(rng, images, part, *more):
 
 
 def _on_processor(result: np.ndarray, function: Callable[[Any], Any]) -> np.ndarray:
-    # Some operations refuse an empty batch: its numbers are drawn for an image of no one.
+    # Some operations refuse an empty batch: its numbers are sampled for one image.
     images = result if len(result) else np.zeros((1, *result.shape[1:]), np.float32)
     with keras.device("cpu:0"):  # not on the device that trains
         changed = keras.ops.convert_to_numpy(function(keras.ops.convert_to_tensor(images)))

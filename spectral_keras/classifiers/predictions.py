@@ -40,7 +40,7 @@ def predict_classes(
     build_for(model, x)
     if not len(x):
         return np.zeros(0, np.int32)
-    # Of several logits or probabilities the largest is the same.
+    # The largest of several logits or probabilities is the same.
     logits_of = compiled_logits(model, x.shape[1:], from_logits)
     sizes = batch_sizes(model, check_positive_int("batch_size", batch_size), len(x))
     return batched(logits_of, x, sizes).argmax(axis=1).astype(np.int32)

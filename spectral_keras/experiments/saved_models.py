@@ -23,7 +23,7 @@ from spectral_keras.models.weight_limit import fits_memory
 __all__ = ["find_preset", "load_any_model", "load_model", "no_model", "of_weights", "save_model"]
 
 _LARGEST = 2**34
-# Of weights, in a network of anybody.
+# Weights, in a network of anybody.
 _MOST_ARRAYS = 2**20
 
 

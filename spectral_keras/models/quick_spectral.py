@@ -38,7 +38,7 @@ from spectral_keras.models.whitening import IMAGES, whitening_kernel
 from spectral_keras.ops.validation import check_choice, described
 
 FILTERS = (64, 256, 256)
-# Of the whitening convolution, and the share of a side that a pooling leaves.
+# The side of the whitening convolution, and the share of a side that a pooling leaves.
 PATCH, HALF = 2, 2
 
 # Learning rate and decay of the paper, 11.5 and 0.0153 for 1024 images and the sum of their losses,

@@ -19,7 +19,7 @@ def numpy_recombine(amplitudes_of, phases_of):
 
 @keras.saving.register_keras_serializable(package="spectral_keras_tests")
 class Shift(keras.layers.Layer):
-    """A view that can be told: one pixel to the right in training."""
+    """A view that shows: one pixel to the right in training."""
 
     def call(self, inputs, training=False):
         return keras.ops.roll(inputs, 1, axis=2) if training else inputs
