@@ -240,7 +240,20 @@ def _planted(content):
     return _table(head, rows)
 
 
+def _flagship(content):
+    """Test errors in percent of each seed, of the arms that have one."""
+    rows = [
+        [row["arm"], row["dataset"], f"{row['images']['training']:,}", row["epochs"],
+         ", ".join(f"{error:.2f}" for error in row["errors"]), f"{row['mean']:.2f}"]
+        for row in content["rows"]
+        if row["errors"]
+    ]  # fmt: skip
+    head = ["network", "data", "training images", "epochs", "test error of each seed, %", "mean, %"]
+    return _table(head, rows)
+
+
 _TABLES = {
+    "flagship": _flagship,
     "auxiliary_protocols": _protocols,
     "auxiliary_tasks": _auxiliary,
     "corruption_tables": _corruptions,

@@ -5,9 +5,11 @@ with batch normalisation and augmentation, its halvings done by spectral pooling
 equal weights and cost that halve by strides and by maxima?  And does the original's own network,
 eq. (5), without batch normalisation and without augmentation, reach them: the only rows that
 reproduce the paper?  Errors are those of the weights that are best on 5,000 images held out from
-the training set, on the 10,000 test images, once.
+the training set, on the 10,000 test images, once.  `quick_spectral`, made for minutes, trains on
+all 50,000 images with a fixed schedule: its last weights count; one view of each image.
 
-Rule, written before the runs.  "Under 8.6 %" (31.6 %): confirmed if the whole t interval over the
+Rule, written before the runs (the arms of `quick_spectral`, whose runs `figures.poolings` made,
+came to this table after them).  "Under 8.6 %" (31.6 %): confirmed if the whole t interval over the
 seeds lies below; contradicted if it lies above; otherwise undecided, as with fewer than two seeds.
 
 Command: python -m figures.flagship --preset cpu
@@ -25,7 +27,7 @@ from figures._figure import Figure
 from figures._runs import trained
 from figures._style import BLUE, GREEN, GREY, ORANGE, caption
 
-# Error in percent of Rippel et al. (2015), section 5.2.
+# Error in percent of Rippel et al. (2015), section 5.1.
 RIPPEL = {"cifar10": 8.6, "cifar100": 31.6}
 
 # Also of `figures.poolings`, which shares the runs.
@@ -54,11 +56,14 @@ _ORIGINAL = {
     "early_stopping": 0,
 }
 _PLAIN = {"alpha": 1.0, "beta": 1.0}
+# All images, its own recipe; larger maps cost as much as more epochs.
+_QUICK = {"precision": "bfloat16", "validation_fraction": 0}
 
 
-def _arm(name, model, dataset, network, training, seeds):
+def _arm(name, model, dataset, network, training, seeds, key=None):
     return {
         "name": name,
+        "key": key or name,
         "model": model,
         "dataset": dataset,
         "network": network,
@@ -96,6 +101,15 @@ PRESETS = {
                      {"width": 0.5, **network}, _ORIGINAL, [0])
                 for name, network in (("frequency dropout", {}), ("no dropout", _PLAIN))
             ],
+            *[
+                _arm(f"quick_spectral {name}", "quick_spectral", "cifar10",
+                     {"pooling": pooling} | network, _QUICK | {"epochs": epochs}, [0, 1, 2],
+                     key=f"quick {name}")
+                for name, pooling, network, epochs in (
+                    ("max_spectral 18, 9, 4", "max_spectral", {"sizes": [18, 9, 4]}, 11),
+                    ("max", "max", {}, 16),
+                )
+            ],
         ],
     },
     "paper": {
@@ -125,7 +139,7 @@ def runs(settings):
 
 
 def _key(arm, seed):
-    return f"{arm['dataset']} {arm['name']} seed {seed}".replace(" ", "-").replace(",", "")
+    return f"{arm['dataset']} {arm['key']} seed {seed}".replace(" ", "-").replace(",", "")
 
 
 def _options(arm, seed):
@@ -154,6 +168,8 @@ def derive(stored):
         content["rows"].append(
             {
                 "arm": arm["name"],
+                # The network of eq. (5) has no other pooling.
+                "spectral": "spectral" in arm["network"].get("pooling", "spectral"),
                 "dataset": arm["dataset"],
                 "seeds": list(results),
                 "errors": errors,
@@ -172,7 +188,7 @@ def claims(rows):
     """The rule of this module's first lines, for each arm with spectral pooling."""
     found = []
     for row in rows:
-        if row["rippel"] is None or not ("spectral" in row["arm"] or "eq. (5)" in row["arm"]):
+        if row["rippel"] is None or not row["spectral"]:
             continue
         own = "eq. (5)" in row["arm"]
         means = "its own network" if own else "batch normalisation and augmentation"
@@ -180,9 +196,9 @@ def claims(rows):
         found.append(
             claim(
                 "spectral_representations",
-                "section 5.2",
+                "Section 5.1",
                 f"under {row['rippel']} % error on {row['dataset']} with {means} ({row['arm']})",
-                f"{row['arm']}, {row['epochs']} epochs, {len(row['errors'])} seeds",
+                f"{row['arm']}, {row['dataset']}, {row['epochs']} epochs, {_seeds(row['errors'])}",
                 unit="% error",
                 printed=row["rippel"],
                 bound=row["rippel"],
@@ -191,6 +207,10 @@ def claims(rows):
             )
         )
     return found
+
+
+def _seeds(errors):
+    return "1 seed" if len(errors) == 1 else f"{len(errors)} seeds"
 
 
 def draw(stored):
@@ -212,8 +232,7 @@ def draw(stored):
 
 def _panel(panel, dataset, rows):
     for place, row in enumerate(reversed(rows)):
-        spectral = "spectral" in row["arm"] or "eq. (5)" in row["arm"]
-        color = BLUE if spectral else ORANGE if "strided" in row["arm"] else GREEN
+        color = BLUE if row["spectral"] else ORANGE if "strided" in row["arm"] else GREEN
         panel.plot(row["errors"], [place] * len(row["errors"]), "o", color=color, markersize=8)
         panel.plot(row["mean"], place, "|", color=color, markersize=24, markeredgewidth=2)
         panel.annotate(
@@ -237,14 +256,18 @@ def _panel(panel, dataset, rows):
 
 def _text(stored):
     rows = [row for row in stored["content"]["rows"] if row["errors"]]
-    images = rows[0]["images"]
     hours = sum((row["seconds"] or 0) * len(row["errors"]) for row in rows) / 3600
     return (
-        f"Preset {stored['preset']}: {images['training']:,} training images, dots: one seed each, "
-        f"10,000 test images once a run, {hours:.1f} hours.  resnet18 has batch normalisation, "
-        "augmentation (crop and flip) and no part in the original paper; only eq. (5) reproduces "
+        f"Preset {stored['preset']}: {_images(rows)} training images, dots: one seed each, "
+        f"10,000 test images once a run, {hours:.1f} hours.  resnet18 and quick_spectral have batch "
+        "normalisation, augmentation and no part in the original paper; only eq. (5) reproduces "
         f"it.  Claims: {count_verdicts(stored['content']['claims']) or 'none'}."
     )
+
+
+def _images(rows):
+    counts = sorted({row["images"]["training"] for row in rows})
+    return " or ".join(f"{count:,}" for count in counts)
 
 
 FIGURE = Figure(
