@@ -260,8 +260,8 @@ def _text(stored):
     return (
         f"Preset {stored['preset']}: {_images(rows)} training images, dots: one seed each, "
         f"10,000 test images once a run, {hours:.1f} hours.  resnet18 and quick_spectral have "
-        "batch normalisation, augmentation and no part in the original paper; only eq. (5) reproduces "
-        f"it.  Claims: {count_verdicts(stored['content']['claims']) or 'none'}."
+        "batch normalisation, augmentation and no part in the original paper; only eq. (5) "
+        f"reproduces it.  Claims: {count_verdicts(stored['content']['claims']) or 'none'}."
     )
 
 
