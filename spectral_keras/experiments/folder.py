@@ -266,13 +266,18 @@ class WorkFolder:
                 not named.
         """
         stored = self.manifest()
-        stored = json.loads(json.dumps(before or {})) | stored.get(part, stored)
+        stored = stored.get(part, stored)
+        before = json.loads(json.dumps(before or {}))
         for name, value in json.loads(json.dumps(settings)).items():
-            if name in free or name not in stored or stored[name] == value:
+            if name in free or (before | stored).get(name, value) == value:
                 continue
-            raise self.started_with(
-                f"--{name.replace('_', '-')} {_words(stored[name])}", _words(value)
-            )
+            option = f"--{name.replace('_', '-')}"
+            if name not in stored:
+                raise CommandError(
+                    f"{self.shown} was started by a version without {option}, which is now "
+                    f"{_words(value)}: add {option} {_words(before[name])}"
+                )
+            raise self.started_with(f"{option} {_words(stored[name])}", _words(value))
 
     def started_with(self, before: str, now: str = "") -> CommandError:
         """The error of work that cannot be continued with what is given now."""

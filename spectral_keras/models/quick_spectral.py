@@ -41,12 +41,12 @@ FILTERS = (64, 256, 256)
 # The side of the whitening convolution, and the share of a side that a pooling leaves.
 PATCH, HALF = 2, 2
 
-# Learning rate and decay of the paper, 11.5 and 0.0153 for 1024 images and the sum of their losses,
-# would here be 0.75 and 0.0089: for the mean loss of a batch of 512 and Keras' decay of the weights
-# themselves, by the product of both.  Higher rates by 1.4 and 2 were as good in a short run.
 # The maximum at every position, and then a linear pooling.
 MaxPooling = Literal["max_spectral", "max_blur", "max_windowed", "max_learned", "max_diffstride"]
 
+# Learning rate and decay of the paper, 11.5 and 0.0153 for 1024 images and the sum of their losses,
+# would here be 0.75 and 0.0089: for the mean loss of a batch of 512 and Keras' decay of the weights
+# themselves, by the product of both.  Higher rates by 1.4 and 2 were as good in a short run.
 RECIPE = Recipe(
     summary="W24 (C M SP C)x3 of 64, 256, 256 GM FC; BN and QuickGELU after each C",
     paper="Jordan 2024, arXiv 2404.00498",

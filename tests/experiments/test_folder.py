@@ -60,7 +60,7 @@ class TestCheck:
         with pytest.raises(CommandError, match="was started with --ink blue, not red"):
             begun.check_same({"ink": "red"})
         begun.check_same({"ink": "blue", "new": 0}, before={"ink": "red", "new": 0})
-        with pytest.raises(CommandError, match="was started with --new 0, not 1"):
+        with pytest.raises(CommandError, match="a version without --new, .* now 1: add --new 0"):
             begun.check_same({"ink": "blue", "new": 1}, before={"new": 0})
 
     def test_conditions(self, begun):
