@@ -58,6 +58,7 @@ _ORIGINAL = {
 _PLAIN = {"alpha": 1.0, "beta": 1.0}
 # All images, its own recipe; larger maps cost as much as more epochs.
 _QUICK = {"precision": "bfloat16", "validation_fraction": 0}
+_LARGE = {"sizes": [18, 9, 4]}
 
 
 def _arm(name, model, dataset, network, training, seeds, key=None):
@@ -102,12 +103,15 @@ PRESETS = {
                 for name, network in (("frequency dropout", {}), ("no dropout", _PLAIN))
             ],
             *[
-                _arm(f"quick_spectral {name}", "quick_spectral", "cifar10",
+                _arm(f"quick_spectral {name}", "quick_spectral", dataset,
                      {"pooling": pooling} | network, _QUICK | {"epochs": epochs}, [0, 1, 2],
                      key=f"quick {name}")
-                for name, pooling, network, epochs in (
-                    ("max_spectral 18, 9, 4", "max_spectral", {"sizes": [18, 9, 4]}, 11),
-                    ("max", "max", {}, 16),
+                for name, dataset, pooling, network, epochs in (
+                    ("max_spectral 18, 9, 4", "cifar10", "max_spectral", _LARGE, 11),
+                    ("max", "cifar10", "max", {}, 16),
+                    ("max_spectral 18, 9, 4", "cifar100", "max_spectral", _LARGE, 11),
+                    ("max_spectral 18, 9, 4, width 1.5", "cifar10", "max_spectral",
+                     _LARGE | {"width": 1.5}, 14),
                 )
             ],
         ],
