@@ -9,7 +9,8 @@ import numpy as np
 from figures._mask_basics import masked_images, predict, shuffled_in_rings
 from figures._mask_runs import SEED
 
-# Splits into training and test masks, and the permutation of labels that comes with each.
+# Splits into training and test masks, and the permutation of labels that comes with each, where a
+# preset does not say another number.
 SPLITS = 10
 
 
@@ -99,8 +100,10 @@ def spectra(x):
     }
 
 
-def classify_splits(features, labels, settings, splits=SPLITS):
+def classify_splits(features, labels, settings):
     """Test accuracies of the linear classifier over random splits, with labels and permuted ones.
+
+    `settings` are those of a preset: "classifier" and, unless `SPLITS`, "splits".
 
     Returns:
         dict: "test_masks", "train_masks", and two lists with one accuracy a split, "labels" and
@@ -109,8 +112,8 @@ def classify_splits(features, labels, settings, splits=SPLITS):
     from spectral_keras.analysis import classify_masks
 
     found = {"labels": [], "permuted": []}
-    for seed in range(splits):
-        report = classify_masks(features, labels, seed=seed, **settings).report
+    for seed in range(settings.get("splits", SPLITS)):
+        report = classify_masks(features, labels, seed=seed, **settings["classifier"]).report
         found["labels"].append(report["labels"]["test_accuracy"])
         found["permuted"].append(report["control"]["test_accuracy"])
     return found | {key: report[key] for key in ("train_masks", "test_masks")}
@@ -118,14 +121,14 @@ def classify_splits(features, labels, settings, splits=SPLITS):
 
 def measure_spectra(experiment, images):
     """Fills `class_null`: how well the images' own spectra tell the classes apart."""
-    content, settings = experiment.content, experiment.settings["classifier"]
+    content = experiment.content
     if "class_null" in content:
         return
     x = images.x[content["selection"]["index"]]
     labels = content["figure8"]["labels"]
     content["class_null"] = {}
     for name, features in spectra(x).items():
-        found = classify_splits(features, labels, settings)
+        found = classify_splits(features, labels, experiment.settings)
         content["class_null"][name] = found
         experiment.say(f"class from the image's own {name}: {np.mean(found['labels']):.3f}")
     experiment.save()

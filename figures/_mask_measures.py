@@ -189,7 +189,7 @@ def measure_single(experiment, images):
     experiment.save()
     labels = learned["N"].labels
     content["table3"], content["figure8"] = _classify(experiment, masks["N"], labels)
-    content["mask_splits"] = classify_splits(masks["N"], labels, experiment.settings["classifier"])
+    content["mask_splits"] = classify_splits(masks["N"], labels, experiment.settings)
     content["examples"] = _examples(pairs, masks)
     experiment.save()
 

@@ -48,6 +48,7 @@ PRESETS = {
         "single_mask": {"schedule": "fast", "penalty": 0.07},
         "single_images": 20,
         "classifier": {"epochs": 20, "balanced": False},
+        "splits": 2,
         "embedding": "pca",
     },
     # Half of the filters, rings of the paper's width sqrt(2), steeper and shorter schedules.

@@ -1,6 +1,7 @@
 """Pages of the zoo, one a family of networks, from the registry and the model cards."""
 
 import inspect
+import pathlib
 import re
 
 from docs._extension.files import ROOT, write_folder
@@ -123,8 +124,9 @@ def _index(families, weights):
     for preset, metadata in presets().items():
         clean, corrupted = metadata["clean"], metadata.get("corruptions")
         low, high = (f"{100 * end:.2f}" for end in clean["interval"])
+        data = pathlib.PurePath(metadata["data"]["dataset"]).name
         lines += [
-            f"| [`{preset}`]({family_of_preset(preset)}.md) | {metadata['data']['dataset']} "
+            f"| [`{preset}`]({family_of_preset(preset)}.md) | {data} "
             f"| {_percent(clean['accuracy'])} [{low}, {high}] "
             f"| {_percent(corrupted and corrupted['mean_accuracy'])} "
             f"| {metadata['size']['parameters']:,} |"

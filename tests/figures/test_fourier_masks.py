@@ -316,8 +316,8 @@ class TestControls:
         labels = np.arange(60) % 2
         features = rng.standard_normal((60, 4, 4))
         features[:, 0, 0] += 6 * labels
-        settings = {"epochs": 20, "learning_rate": 0.02}
-        found = _mask_controls.classify_splits(features, labels, settings, splits=2)
+        settings = {"classifier": {"epochs": 20, "learning_rate": 0.02}, "splits": 2}
+        found = _mask_controls.classify_splits(features, labels, settings)
         assert min(found["labels"]) > 0.8 > max(found["permuted"])
         assert (found["train_masks"], found["test_masks"]) == (51, 9)
 
@@ -330,7 +330,7 @@ class TestControls:
             assert controls[form]["XA"] == right["M(XA)"][form]
         assert controls["mask"]["only_mask"] == controls["mask"]["only_control"] == 0
         for one in (*content["class_null"].values(), content["mask_splits"]):
-            assert len(one["labels"]) == len(one["permuted"]) == _mask_controls.SPLITS
+            assert len(one["labels"]) == len(one["permuted"]) == SMOKE["splits"]
             assert one["train_masks"] + one["test_masks"] == count
 
 

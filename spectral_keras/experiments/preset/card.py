@@ -2,6 +2,7 @@
 
 import csv
 import io
+import pathlib
 from typing import Any
 
 from spectral_keras.experiments.evaluate.plot import eps_text
@@ -43,7 +44,7 @@ def row(name: str, metadata: dict[str, Any]) -> dict[str, Any]:
     ]
     values = (
         name,
-        metadata["data"]["dataset"],
+        pathlib.PurePath(metadata["data"]["dataset"]).name,
         f"{100 * metadata['clean']['accuracy']:.2f}",
         f"{100 * corruptions['mean_accuracy']:.2f}" if corruptions else "",
         f"{100 * min(attacked):.2f}" if attacked else "",
