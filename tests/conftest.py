@@ -98,6 +98,20 @@ def _rank(item):
     return next(places, len(LONGEST))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """TensorFlow compiles a third faster without optimising graphs: of use where a test trains.
+
+    The operations and layers are tested as users run them; so are commands in processes of their
+    own.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        plain = item.get_closest_marker("slow") is not None
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": plain})
+
+
 def pytest_ignore_collect(collection_path, config):
     """What is slow is not even imported where it is left out."""
     if config.getoption("markexpr") == "not slow" and _is_slow(collection_path):

@@ -95,6 +95,8 @@ def prepare(kind, count):
             parts = [tf.config.LogicalDeviceConfiguration()] * count
             tf.config.set_logical_device_configuration(cpu, parts)
         tf.config.experimental.enable_op_determinism()
+        # Four processes compile five models each.
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     options = SimpleNamespace(distribute=kind, batch_size=BATCH, jit=None)
     return _distribute.plan(options).connect(keras, options)
 
