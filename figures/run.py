@@ -23,7 +23,12 @@ import types
 
 from figures import _figure
 from figures._runs import is_of
-from spectral_keras.experiments.command import CommandError, Stopped, note_interruption, report_end
+from spectral_keras.experiments.command import (
+    ENDS,
+    CommandError,
+    note_interruption,
+    report_end,
+)
 from spectral_keras.experiments.folder import check_output, read_json
 from spectral_keras.experiments.options import Options, number, option, path
 from spectral_keras.experiments.train.options import TrainOptions
@@ -99,7 +104,7 @@ def main(argv=None):
     except TimeIsOver:
         note_interruption()
         print("figures.run: the time is over; the same command continues", flush=True)
-    except (CommandError, Stopped, OSError, KeyboardInterrupt) as error:
+    except ENDS as error:
         status = report_end("figures.run", error, "the same command continues")
     finally:
         signal.alarm(0)

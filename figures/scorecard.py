@@ -20,7 +20,12 @@ import sys
 from figures import _pages
 from figures._claims import PAPERS, claim
 from figures._figure import RESULTS
-from spectral_keras.experiments.command import CommandError, OneLineParser, report_end
+from spectral_keras.experiments.command import (
+    ENDS,
+    CommandError,
+    OneLineParser,
+    report_end,
+)
 from spectral_keras.experiments.folder import check_output, read_json, write_json, write_text
 
 PAGES = pathlib.Path(__file__).resolve().parents[1] / "docs" / "papers"
@@ -171,6 +176,6 @@ def main(argv=None):
         for path in write(options.results, options.pages):
             print(f"scorecard: {path}")
         status = 0
-    except (CommandError, OSError, KeyboardInterrupt) as error:
+    except ENDS as error:
         status = report_end("figures.scorecard", error)
     sys.exit(status)

@@ -11,20 +11,19 @@ __all__ = ["fold"]
 
 
 def _plain_twin(layer):
-    """Keras' own layer that computes what `layer` computes, without its weights, or None."""
+    """The plain layer that computes what `layer` computes, without its weights, or None."""
+    config = layer.get_config()
     if isinstance(layer, BatchNormalization):
-        return keras.layers.BatchNormalization.from_config(layer.get_config())
-    if type(layer) is Conv2D:
-        return keras.layers.Conv2D.from_config(layer.get_config())
+        return keras.layers.BatchNormalization.from_config(config)
     if isinstance(layer, SpectralConv2D):
-        config = layer.get_config()
         del config["parametrization"]
-        return keras.layers.Conv2D.from_config(config)
-    if isinstance(layer, FFTConv2D) and layer.padding != "circular":
-        config = layer.get_config()
+    elif isinstance(layer, FFTConv2D) and layer.padding != "circular":
         del config["implementation"]
-        return keras.layers.Conv2D.from_config(config)
-    return None
+    elif type(layer) is not Conv2D:
+        return None
+    # Of as many filters as columns Keras' own adds the bias along the wrong axis (TensorFlow).
+    first = layer.data_format == "channels_first"
+    return (Conv2D if first else keras.layers.Conv2D).from_config(config)
 
 
 def _clone(layer):
@@ -60,8 +59,10 @@ def fold(model: keras.Model) -> keras.Model:
     Every `SpectralConv2D` becomes the `keras.layers.Conv2D` with its spatial kernel, every
     `FFTConv2D` that is not circular the `Conv2D` with its kernel, and every `Conv2D` and
     `BatchNormalization` of this library Keras' own; all other layers are copied with their weights.
-    The copy gives the same outputs (to rounding, 1e-5), has half the parameters in its spectral
-    layers and loads without `spectral_keras` if no other of its layers is left in it.
+    Convolutions with the channels first become this library's `Conv2D`: on TensorFlow Keras' own
+    adds the bias along the width where there are as many filters as columns.  The copy gives the
+    same outputs (to rounding, 1e-5), has half the parameters in its spectral layers and loads
+    without `spectral_keras` if no other of its layers is left in it.
 
     Args:
         model: a built functional or sequential `keras.Model`; models may be nested.

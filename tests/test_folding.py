@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from spectral_keras.folding import fold
+from spectral_keras.layers.conv2d import Conv2D
 from spectral_keras.layers.fft_conv2d import FFTConv2D
 from spectral_keras.layers.spectral_conv2d import SpectralConv2D
 from tests.oracles import random_images, to_numpy
@@ -41,6 +42,30 @@ def test_folded_model_gives_the_same_outputs():
     assert type(folded.get_layer("inner").layers[0]) is keras.layers.Conv2D
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize("layer", [SpectralConv2D, FFTConv2D, Conv2D])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_channels_first_with_as_many_filters_as_columns(layer, compiled):
+    """The bias stays on the channels, where Keras' own Conv2D adds it along the width."""
+    model = keras.Sequential(
+        [keras.Input((3, 8, 8)), layer(8, 3, padding="same", data_format="channels_first")]
+    )
+    kernel, bias = model.get_weights()[:-1], np.arange(8.0)
+    model.set_weights([*kernel, bias])
+    x = random_images((2, 3, 8, 8))
+    folded = fold(model)
+    if compiled:
+        folded.compile(jit_compile=keras.backend.backend() != "torch")
+        found = folded.predict(x, verbose=0)
+    else:
+        found = to_numpy(folded(x))
+    np.testing.assert_allclose(found, to_numpy(model(x)), atol=1e-5)
+    model.set_weights([*kernel, 0 * bias])
+    plain = to_numpy(model(x))
+    np.testing.assert_allclose(
+        found - plain, np.broadcast_to(bias[:, None, None], plain.shape), atol=1e-4
+    )
 
 
 def test_folded_model_loads_without_the_library(tmp_path):

@@ -27,6 +27,7 @@ def predict_classes(
 
     Raises:
         ValueError: for an argument that does not fit.
+        FloatingPointError: if an output is not a number; its largest is none.
 
     Example:
 
@@ -43,4 +44,15 @@ def predict_classes(
     # The largest of several logits or probabilities is the same.
     logits_of = compiled_logits(model, x.shape[1:], from_logits)
     sizes = batch_sizes(model, check_positive_int("batch_size", batch_size), len(x))
-    return batched(logits_of, x, sizes).argmax(axis=1).astype(np.int32)
+    logits = batched(logits_of, x, sizes)
+    check_numbers(logits)
+    return logits.argmax(axis=1).astype(np.int32)
+
+
+def check_numbers(outputs: np.ndarray) -> None:
+    """Refuse outputs [N, K] with a NaN: argmax would call them class 0."""
+    broken = int(np.isnan(outputs).any(axis=1).sum())
+    if broken:
+        raise FloatingPointError(
+            f"the outputs of the network are not numbers for {broken} of {len(outputs)} images"
+        )

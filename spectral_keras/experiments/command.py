@@ -63,6 +63,10 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM, by which a batch system asks for its machine back: treated as Ctrl-C is."""
 
 
+# What ends a command with a line; a FloatingPointError tells of outputs that are not numbers.
+ENDS = (CommandError, Stopped, OSError, FloatingPointError, KeyboardInterrupt)
+
+
 class OneLineParser(argparse.ArgumentParser):
     """An `ArgumentParser` that answers a bad option with one line and status 2."""
 
@@ -126,7 +130,7 @@ def launch(
         status = importlib.import_module(module).main(*arguments)
     except SystemExit as left:
         status = left.code
-    except (CommandError, Stopped, OSError, KeyboardInterrupt, ModuleNotFoundError) as error:
+    except (*ENDS, ModuleNotFoundError) as error:
         if isinstance(error, ModuleNotFoundError) and "KERAS_BACKEND" not in str(error):
             error = _missing_package(error)
         status = report_end(program(name or module), error)
@@ -254,8 +258,8 @@ def report_end(prog: str, error: BaseException, advice: str = "") -> int:
 
     Args:
         prog: the command's name.
-        error: a `CommandError`, a `Stopped`, an `OSError` (a full disk, say) or a
-            `KeyboardInterrupt`.
+        error: a `CommandError`, a `Stopped`, an `OSError` (a full disk, say), a
+            `FloatingPointError` (outputs that are not numbers) or a `KeyboardInterrupt`.
         advice: how the work may be continued, "" if there is nothing to continue.
     """
     tail = f"; {advice}" if advice else ""
@@ -268,7 +272,7 @@ def report_end(prog: str, error: BaseException, advice: str = "") -> int:
         print(f"{prog}: stopped: {line}", file=sys.stderr)
         return STOPPED
     print(f"{prog}: error: {line}{tail if isinstance(error, OSError) else ''}", file=sys.stderr)
-    return STOPPED if isinstance(error, NotFiniteError) else BAD_INPUT
+    return STOPPED if isinstance(error, (NotFiniteError, FloatingPointError)) else BAD_INPUT
 
 
 @contextlib.contextmanager

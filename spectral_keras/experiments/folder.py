@@ -19,7 +19,11 @@ from typing import Any, cast
 
 from spectral_keras.data.checksums import CHECKSUM, json_checksum, without_checksum
 from spectral_keras.data.files import open_regular, read_regular, write_file
-from spectral_keras.experiments.command import CommandError, Stopped, report_end
+from spectral_keras.experiments.command import (
+    ENDS,
+    CommandError,
+    report_end,
+)
 
 __all__ = [
     "WorkFolder",
@@ -405,7 +409,7 @@ def work_in(folder: WorkFolder, prog: str, work: Callable[[], Any], advice: str)
     try:
         work()
         return 0
-    except (CommandError, Stopped, OSError, KeyboardInterrupt) as error:
+    except ENDS as error:
         return report_end(prog, error, advice if folder.begun else "")
     finally:
         folder.close()

@@ -26,6 +26,12 @@ RECIPE = Recipe(
 SMALLEST_SIDE = 3
 
 
+# What max pooling has no use for, with its defaults.
+_OF_SPECTRAL_POOLING = {"alpha": 0.30, "beta": 0.15, "norm": "mean"}
+# Each takes some milliseconds to build, and after a dozen or two the maps have their smallest size.
+_MOST_PAIRS = 1000
+
+
 def build(
     input_shape: Sequence[int] = (32, 32, 3),
     num_classes: int = 10,
@@ -60,8 +66,8 @@ def build(
             parametrisation of the kernels.
         pooling: "spectral", or "max" for the twin of equal sizes and weights: adaptive max pooling,
             output i of n from the inputs floor(i N / n) to ceil((i + 1) N / n), which at
-            gamma = 0.5 is plain 2x2 max pooling.  It has no frequencies to drop: alpha, beta and
-            norm do nothing there.
+            gamma = 0.5 is plain 2x2 max pooling.  It has no frequencies to drop: other values of
+            alpha, beta and norm than the defaults are refused there.
         norm: "mean" keeps the mean of a map through the pooling, "ortho" is the original's
             unitary pair (see `SpectralPool`).
         dropout_rate: ordinary dropout after each pooling, none in the original.
@@ -77,6 +83,16 @@ def build(
     check_positive_int("max_filters", max_filters)
     check_number("gamma", gamma, 0, 1, low_open=True)
     check_choice("pooling", pooling, ("spectral", "max"))
+    if num_pairs > _MOST_PAIRS:
+        raise ValueError(
+            f"`num_pairs` must be at most {_MOST_PAIRS}. Received: num_pairs={num_pairs}"
+        )
+    own = {"alpha": alpha, "beta": beta, "norm": norm}
+    if pooling == "max" and own != _OF_SPECTRAL_POOLING:
+        name = next(name for name in own if own[name] != _OF_SPECTRAL_POOLING[name])
+        raise ValueError(
+            f'`{name}` changes nothing with pooling="max". Received: {name}={own[name]!r}'
+        )
     inputs = keras.Input(input_shape, name="image")
     x = normalize(inputs)
     for m in range(1, num_pairs + 1):

@@ -748,6 +748,24 @@ class TestCorruptionSource:
         assert "has images of shape (32, 32, 3), but the run takes (8, 8, 3)" in err
 
 
+@pytest.mark.parametrize("what", [("--attack", "fgsm", "--eps", "0.1"), ("--corruptions", "fog")])
+def test_outputs_that_are_not_numbers(tmp_path, command, what):
+    """Finite weights, products that are not: no class, no result."""
+    dataset = write_tiny(tmp_path / "tiny.npz")
+    layers = [keras.layers.Flatten(), keras.layers.Dense(4), keras.layers.Dense(3)]
+    model = keras.Sequential([keras.Input((8, 8, 3)), *layers])
+    signs = np.where(np.arange(4) % 2, 1, -1)[:, None]
+    model.set_weights([np.full((192, 4), 3e38), np.zeros(4), 3e38 * signs * np.ones((4, 3)),
+                       np.zeros(3)])  # fmt: skip
+    model.save(tmp_path / "broken.keras")
+    status, _, error = command(tmp_path / "broken.keras", "--dataset", dataset, *what)
+    assert status == 1
+    assert error.splitlines()[-1] == (
+        "models.evaluate: error: the outputs of the network are not numbers for 30 of 30 images"
+    )
+    assert not (tmp_path / "broken-evaluated" / "result.json").exists()
+
+
 def test_a_keras_file(run, tmp_path, command):
     """The numbers of the run that it is of, in a folder beside it; and from Python."""
     dataset = json.loads((run / "config.json").read_text())["options"]["dataset"]

@@ -148,6 +148,20 @@ class TestSizes:
         with pytest.raises(ValueError, match=r"input_shape=\(1, 8, 3\)"):
             registry.build("spectral_pool_cnn", (1, 8, 3), pooling="max")
 
+    @pytest.mark.parametrize(
+        "options",
+        [{"alpha": 0.9}, {"beta": 1.0}, {"norm": "ortho"}],
+        ids=lambda one: next(iter(one)),
+    )
+    def test_what_max_pooling_has_no_use_for_is_refused(self, options):
+        ((name, value),) = options.items()
+        with pytest.raises(ValueError, match=f"`{name}` changes nothing.*{name}={value!r}"):
+            registry.build("spectral_pool_cnn", pooling="max", **options)
+
+    def test_more_pairs_than_can_be_built_are_refused(self):
+        with pytest.raises(ValueError, match="`num_pairs` must be at most 1000"):
+            registry.build("spectral_pool_cnn", num_pairs=65_535, width=0.001)
+
     def test_max_pooling_twin_at_half_the_side_is_plain_max_pooling(self):
         model = registry.build("spectral_pool_cnn", pooling="max", num_pairs=1, gamma=0.5)
         pool = keras.Model(model.get_layer("conv1").output, model.get_layer("pool1").output)

@@ -137,6 +137,7 @@ def learn_masks(
 
     Raises:
         ValueError: for an argument that does not fit, or a checkpoint of something else.
+        FloatingPointError: if an output of the model for an image is not a number.
 
     Example:
 

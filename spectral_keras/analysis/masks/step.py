@@ -16,6 +16,7 @@ from spectral_keras.classifiers.arguments import check_classifier, check_images
 from spectral_keras.classifiers.batches import batch_sizes, batched, build_for
 from spectral_keras.classifiers.compiled import compiled, kept
 from spectral_keras.classifiers.logits import compiled_logits, logits_function, read_ending
+from spectral_keras.classifiers.predictions import check_numbers
 from spectral_keras.ops.validation import (
     check_bool,
     check_choice,
@@ -294,6 +295,7 @@ def check_problem(
     sizes = batch_sizes(model, batch_size, len(images))
     from_logits, _ = read_ending(model, images, options.from_logits, sizes)
     logits = batched(compiled_logits(model, images.shape[1:], from_logits), images, sizes)
+    check_numbers(logits)
     channels = images.shape[-1 if channels_last else 1]
     return Problem(
         model=model,

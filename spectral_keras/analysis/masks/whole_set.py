@@ -116,6 +116,7 @@ def learn_mask(
 
     Raises:
         ValueError: for an argument that does not fit, or a checkpoint of something else.
+        FloatingPointError: if an output of the model for an image is not a number.
 
     Example:
 

@@ -73,6 +73,7 @@ def evaluate(options: EvaluateOptions, *, folder: EvaluationFolder | None = None
 
     Raises:
         CommandError: if the options, the model or the data do not allow it.
+        FloatingPointError: if an output of the model is not a number.
 
     Example:
 

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from spectral_keras.classifiers.predictions import check_numbers
 from spectral_keras.experiments.command import CommandError
 
 # Default batch: at most so many images, and with few images so many steps in an epoch.
@@ -89,7 +90,11 @@ def peak_rate(count: int, size: int, epochs: int) -> float:
 
 
 def predictions(model: keras.Model, x: np.ndarray) -> np.ndarray:
-    """The class that the model gives each image, int [N]; -1 where its output is not finite."""
+    """The class that the model gives each image, int [N].
+
+    Raises:
+        FloatingPointError: if an output is not a number.
+    """
     fixed = model.inputs[0].shape[0]
     size = fixed or _PREDICTED_AT_ONCE
     found = np.empty(len(x), int)
@@ -98,7 +103,6 @@ def predictions(model: keras.Model, x: np.ndarray) -> np.ndarray:
         missing = fixed - len(part) if fixed else 0
         batch = np.concatenate([part, np.repeat(part[:1], missing, axis=0)]) if missing else part
         values = np.asarray(model.predict_on_batch(batch))[: len(part)]
-        found[start : start + size] = np.where(
-            np.isfinite(values).all(axis=1), values.argmax(axis=1), -1
-        )
+        check_numbers(values)
+        found[start : start + size] = values.argmax(axis=1)
     return found

@@ -11,6 +11,7 @@ import numpy as np
 
 from spectral_keras.evaluation import accuracy_point
 from spectral_keras.experiments.command import (
+    ENDS,
     CommandError,
     command_line,
     program,
@@ -71,7 +72,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
         else:
             make_preset(options)
         status = 0
-    except (CommandError, OSError, KeyboardInterrupt) as error:
+    except ENDS as error:
         status = report_end(program("models.preset"), error)
     sys.exit(status)
 

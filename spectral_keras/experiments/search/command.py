@@ -42,8 +42,8 @@ import sys
 from typing import Any, NoReturn
 
 from spectral_keras.experiments.command import (
+    ENDS,
     STOPPED,
-    CommandError,
     command_line,
     program,
     report_end,
@@ -65,7 +65,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
     try:
         results = search(options, folder=folder)
         status = STOPPED if results and results["best"] is None else 0
-    except (CommandError, OSError, KeyboardInterrupt) as error:
+    except ENDS as error:
         advice = f"--resume continues in {folder.path}" if folder.begun else ""
         status = report_end(program("tuning.search"), error, advice)
     finally:

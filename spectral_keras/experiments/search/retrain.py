@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from spectral_keras.experiments.command import (
+    ENDS,
     CommandError,
     Stopped,
     command_line,
@@ -41,7 +42,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
     status = 0
     try:
         retrain(RetrainOptions.of_command(argv, *__doc__.split("\n", 1)), train=_train.run)
-    except (CommandError, Stopped, OSError, KeyboardInterrupt) as error:
+    except ENDS as error:
         status = report_end(program("tuning.retrain"), error)
     sys.exit(status)
 

@@ -10,6 +10,7 @@ import keras
 
 from spectral_keras.data import Dataset
 from spectral_keras.experiments.command import (
+    ENDS,
     CommandError,
     Stopped,
     command_line,
@@ -48,7 +49,7 @@ def run(options: TrainOptions) -> NoReturn:
     try:
         devices = device_plans.plan(options)
         train(options, folder=folder, devices=devices)
-    except (CommandError, Stopped, OSError, KeyboardInterrupt) as error:
+    except ENDS as error:
         advice = f"--resume continues in {folder.path}" if folder.begun else ""
         status = report_end(prog, error, advice)
     except Exception as error:
