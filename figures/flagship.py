@@ -242,6 +242,7 @@ def _panel(panel, dataset, rows):
         panel.annotate(
             f"{row['mean']:.2f} %", (max(row["errors"]), place), xytext=(12, 0),
             textcoords="offset points", va="center", fontsize=13,
+            bbox={"color": "white", "pad": 1},
         )  # fmt: skip
     panel.set_yticks(range(len(rows)), [row["arm"] for row in reversed(rows)], fontsize=13)
     panel.set_ylim(-0.6, len(rows) - 0.4)
@@ -252,7 +253,7 @@ def _panel(panel, dataset, rows):
             f"Rippel et al. {RIPPEL[dataset]} %", (RIPPEL[dataset], len(rows) - 0.45),
             xytext=(6, -4), textcoords="offset points", fontsize=12, color="0.3", va="top",
         )  # fmt: skip
-        panel.set_xlim(0, 1.18 * max(high, RIPPEL[dataset]))
+        panel.set_xlim(0, max(1.18 * high, 1.35 * RIPPEL[dataset]))
     panel.set_xlabel(f"{dataset}: test error, %", fontsize=13)
     panel.tick_params(axis="x", labelsize=12)
     panel.grid(axis="x", alpha=0.3)
