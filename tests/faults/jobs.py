@@ -133,8 +133,7 @@ def outcome(folder):
     paths = [folder] if folder.is_file() else sorted(folder.rglob("*"))
     for path in paths:
         name = str(path.relative_to(folder.parent))
-        # oracle.json is Keras Tuner's: of this process alone, and read by nothing here.
-        if path.is_file() and path.name not in (".lock", "oracle.json"):
+        if path.is_file() and path.name != ".lock":
             found[name] = content(path)
     return found
 

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -253,6 +254,41 @@ class TestApi:
         assert keras.config.dtype_policy().name == "mixed_bfloat16"
         assert [logger.level for logger in loggers] == levels
         assert (tmp_path / "outside").read_text() == "dear"
+
+    @pytest.mark.timeout(120)
+    @pytest.mark.skipif(sys.platform == "win32", reason="no pipes with names")
+    @pytest.mark.parametrize("name", ["oracle.json", "tuner0.json"])
+    def test_files_of_keras_tuner_are_not_opened(self, npz, tmp_path, capsys, name):
+        """Of a folder from elsewhere: neither read nor written, be they links or pipes."""
+        data = load(npz, validation_fraction=0.3)
+        outside, path = tmp_path / "outside", tmp_path / "search" / "trials" / name
+        options = {"epochs": 1, "batch_size": 42, "folder": tmp_path / "search"}
+        options["show"] = lambda line: None
+        search(nine, data, trials=1, **options)
+        assert not list(path.parent.glob("*.json"))
+        outside.write_text("dear")
+        for trials, make in enumerate((lambda: path.symlink_to(outside), lambda: os.mkfifo(path))):
+            path.unlink(missing_ok=True)
+            make()
+            found = search(nine, data, trials=2 + trials, resume=True, **options)
+            assert len(found["trials"]) == 2 + trials
+        assert path.is_fifo() and outside.read_text() == "dear"
+        assert capsys.readouterr().out == ""
+
+    @pytest.mark.parametrize("name", ["trials", "trials/trial_1"])
+    def test_folders_that_cannot_be(self, npz, tmp_path, name):
+        """One error of the system, none of TensorFlow's; nothing is made behind a link."""
+        data, outside = load(npz, validation_fraction=0.3), tmp_path / "outside"
+        options = {"epochs": 1, "batch_size": 42, "folder": tmp_path / "search"}
+        options["show"] = lambda line: None
+        search(nine, data, trials=1, **options)
+        path = tmp_path / "search" / name
+        for make in (lambda: path.write_text("text"), lambda: path.symlink_to(outside)):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            make()
+            with pytest.raises(OSError, match=name):
+                search(nine, data, trials=2, resume=True, **options)
+        assert not outside.exists()
 
     def test_a_name_that_tensorflow_does_not_take(self, npz, tmp_path):
         data = load(npz, validation_fraction=0.3)

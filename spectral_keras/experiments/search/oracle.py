@@ -32,7 +32,7 @@ class Oracle(keras_tuner.oracles.BayesianOptimizationOracle):
       of the finished trials) alone, so that an interruption changes nothing.
     - Failed points count as the worst score so far: the search learns to stay away from them.
       Any number of trials may fail.
-    - The state is read from the trials' own files, each of which is written in one move.
+    - The state is in the trials' own files alone, each of which is written in one move.
 
     Args:
         max_trials: number of trials.
@@ -144,8 +144,17 @@ class Oracle(keras_tuner.oracles.BayesianOptimizationOracle):
 
     def _save_trial(self, trial):
         # Keras Tuner writes the file in place: killed in between, it would lose the trial.
-        folder = pathlib.Path(self._get_trial_dir(trial.trial_id))
+        folder = trial_folder(self._project_dir, trial.trial_id)
         write_json(folder / "trial.json", trial.get_state())
+
+    def save(self) -> None:
+        # Keras Tuner writes oracle.json, through a link or into a pipe too; nothing reads it.
+        pass
+
+    @property
+    def _project_dir(self):
+        # Keras Tuner makes a folder of that name each time, with errors that are no OSError.
+        return os.path.join(self._directory, self._project_name)
 
     def reload(self, records: bool = False) -> list[int]:
         """Take up the trials of the project's folder; the unfinished ones are queued again.
@@ -176,6 +185,13 @@ class Oracle(keras_tuner.oracles.BayesianOptimizationOracle):
             else:
                 self._retry_queue.insert(0, trial.trial_id)  # it is emptied from its end
         return lost
+
+
+def trial_folder(folder: str | os.PathLike, trial_id: str) -> pathlib.Path:
+    """The folder of a trial in that of all trials; it is made."""
+    path = pathlib.Path(folder, f"trial_{trial_id}")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def trial_files(folder: str | os.PathLike) -> list[pathlib.Path]:

@@ -17,7 +17,7 @@ from spectral_keras.experiments.folder import write_json
 from spectral_keras.experiments.search import cluster as _cluster
 from spectral_keras.experiments.search.asked import Asked
 from spectral_keras.experiments.search.fit import Infeasible, fit
-from spectral_keras.experiments.search.oracle import Oracle
+from spectral_keras.experiments.search.oracle import Oracle, trial_folder
 from spectral_keras.memory import clear_session
 
 # What trials are in Keras Tuner.
@@ -69,9 +69,12 @@ class Tuner(keras_tuner.Tuner):
                     self._drop_checkpoints(trial)
 
     def save(self) -> None:
-        # The oracle saves each trial, and this class has no other state.  Without a file of its
-        # own Keras Tuner does not reload behind our back, and only if a first trial had ended.
+        # The oracle saves each trial, and this class has no other state.
         pass
+
+    def _get_tuner_fname(self):
+        # Keras Tuner reloads behind our back if there is such a file, a pipe too.
+        return ""
 
     def on_trial_begin(self, trial: Trial) -> None:
         values = describe(self.problem.point(trial.hyperparameters.copy()))
@@ -157,7 +160,8 @@ class Tuner(keras_tuner.Tuner):
         return int(trial.trial_id) + 1
 
     def _folder(self, trial):
-        return pathlib.Path(self.get_trial_dir(trial.trial_id))
+        # Keras Tuner's own has errors that are no OSError.
+        return trial_folder(pathlib.Path(self.directory, self.project_name), trial.trial_id)
 
 
 def duration(seconds: float) -> str:
