@@ -171,6 +171,9 @@ def serve():
     harness.import_quietly()
     import tensorflow as tf
 
+    from spectral_keras.memory import keep_freed_memory
+
+    keep_freed_memory()
     answer({"framework": f"TensorFlow {tf.__version__}"})
     step = None
     for line in sys.stdin:

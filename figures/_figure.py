@@ -17,6 +17,7 @@ from spectral_keras.experiments.command import CommandError, OneLineParser, comm
 from spectral_keras.experiments.folder import WorkFolder, check_output, work_in, write_json
 from spectral_keras.experiments.pictures import write_picture
 from spectral_keras.experiments.provenance import commit, versions
+from spectral_keras.memory import keep_freed_memory
 
 PRESETS = ("smoke", "cpu", "paper")
 # The data of the smoke presets are those of the library.
@@ -218,6 +219,7 @@ def _run(figure, options, results):
     results.open()
     if continued:
         experiment.take_up(experiment.stored())
+    keep_freed_memory()  # most train, and in this process
     figure.run(experiment)
     experiment.drop_unused_runs()
     if figure.derive:

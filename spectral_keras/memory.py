@@ -21,8 +21,8 @@ def keep_freed_memory() -> bool:
     at every step.  A layer that does little arithmetic, such as a pooling, takes twice its time
     that way.  The price is that the process keeps its peak of memory until it ends.
 
-    The training command and the benchmarks call it.  It holds for the whole process and for what
-    is allocated afterwards.
+    The commands that train and the benchmarks call it; no function of the library does.  It holds
+    for the whole process and for what is allocated afterwards.
 
     Returns:
         True where it was done; False on systems without glibc, where nothing changes.

@@ -33,7 +33,7 @@ def _use_full_float32():
 
 
 def _leave_determinism_off():
-    """The commands switch it on for good, and XLA and unseeded draws then fail in other tests."""
+    """Parts of commands that tests call leave it on; XLA and unseeded draws then fail elsewhere."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 

@@ -20,6 +20,7 @@ from spectral_keras.experiments.evaluate.plot import (
     label,
 )
 from spectral_keras.experiments.folder import WorkFolder, read_json, work_in, write_json
+from spectral_keras.experiments.process import process_kept
 from spectral_keras.experiments.provenance import conditions
 from spectral_keras.experiments.saved_models import find_preset
 from spectral_keras.experiments.subject import Subject, beside
@@ -61,6 +62,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
     )
 
 
+@process_kept()
 def evaluate(options: EvaluateOptions, *, folder: EvaluationFolder | None = None) -> dict[str, Any]:
     """Attack or corrupt the test images of a saved classifier, and add what it is worth there.
 

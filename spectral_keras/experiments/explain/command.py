@@ -30,11 +30,12 @@ from spectral_keras.experiments.folder import (
     write_json,
     write_text,
 )
+from spectral_keras.experiments.process import process_kept
 from spectral_keras.experiments.progress import Progress
 from spectral_keras.experiments.provenance import commit, conditions, data_hash
 from spectral_keras.experiments.subject import Subject, beside
 from spectral_keras.experiments.train.command import configure
-from spectral_keras.precision import policy_kept
+from spectral_keras.memory import keep_freed_memory
 
 # Images in examples.npz where no single masks are asked for.
 _EXAMPLES = 16
@@ -44,6 +45,7 @@ _STILL, _STILL_EPOCHS = 5e-4, 3
 
 def main(argv: list[str] | None = None) -> NoReturn:
     """Run the command and exit with its status: 0, 2 (bad input), 130 or 143."""
+    keep_freed_memory()
     options = ExplainOptions.of_command(argv)
     folder = _folder(options)
     sys.exit(
@@ -56,11 +58,11 @@ def main(argv: list[str] | None = None) -> NoReturn:
     )
 
 
-@policy_kept()
+@process_kept()
 def explain(options: ExplainOptions, *, folder: Folder | None = None) -> dict[str, Any]:
     """Learn which frequencies a saved classifier needs, and write them down.
 
-    As `train` does, it seeds Python, NumPy and the backend for the whole process.
+    As with `train`, the program's random numbers are afterwards those that would have come.
 
     Args:
         options: an `ExplainOptions`.

@@ -28,15 +28,16 @@ from spectral_keras.experiments.preset.card import card
 from spectral_keras.experiments.preset.evidence import Evaluations, FinishedRun
 from spectral_keras.experiments.preset.measure import measure, test_images
 from spectral_keras.experiments.preset.options import PresetOptions
+from spectral_keras.experiments.process import process_kept
 from spectral_keras.experiments.provenance import commit, conditions
 from spectral_keras.experiments.saved_models import find_preset, load_model, no_model
 from spectral_keras.experiments.subject import Subject, SubjectOptions, build_preset
 from spectral_keras.experiments.train.command import configure
+from spectral_keras.memory import keep_freed_memory
 from spectral_keras.models import preset as files
 from spectral_keras.models import registry
 from spectral_keras.models.macs import count_macs
 from spectral_keras.models.weights import assign_weights, named_weights, pack_weights
-from spectral_keras.precision import policy_kept
 
 __all__ = ["check_preset", "main", "make_preset"]
 
@@ -65,6 +66,7 @@ class PresetFolder(WorkFolder):
 
 def main(argv: list[str] | None = None) -> NoReturn:
     """Run the command and exit with its status: 0, 2 (bad input), 130 or 143."""
+    keep_freed_memory()
     options = PresetOptions.of_command(argv)
     try:
         if options.check:
@@ -77,11 +79,11 @@ def main(argv: list[str] | None = None) -> NoReturn:
     sys.exit(status)
 
 
-@policy_kept()
+@process_kept()
 def make_preset(options: PresetOptions) -> dict[str, Any]:
     """Write the preset of a finished run: config, weights, metadata and card.
 
-    As `train` does, it seeds Python, NumPy and the backend for the whole process.
+    As with `train`, the program's random numbers are afterwards those that would have come.
 
     Args:
         options: a `PresetOptions`.
@@ -249,13 +251,13 @@ def _summary(metadata):
     )
 
 
-@policy_kept()
+@process_kept()
 def check_preset(
     name_or_folder: str | os.PathLike, *, data_dir: str | None = None
 ) -> dict[str, Any]:
     """Evaluate a preset on its test images, and compare with its card.
 
-    As `train` does, it seeds Python, NumPy and the backend for the whole process.
+    As with `train`, the program's random numbers are afterwards those that would have come.
 
     Args:
         name_or_folder: of the preset.

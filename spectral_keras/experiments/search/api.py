@@ -10,6 +10,7 @@ import numpy as np
 
 from spectral_keras.data import Batches, Dataset
 from spectral_keras.experiments.command import CommandError
+from spectral_keras.experiments.process import process_kept
 from spectral_keras.experiments.search.engine import run
 from spectral_keras.experiments.search.folder import SearchFolder
 from spectral_keras.experiments.search.problem import BuildProblem
@@ -17,6 +18,7 @@ from spectral_keras.experiments.search.problem import BuildProblem
 __all__ = ["search"]
 
 
+@process_kept()
 def search(
     build: Callable[[Any], keras.Model],
     data: Any,
@@ -40,8 +42,8 @@ def search(
     validation accuracy of a trial's epochs.  No point is tried twice; all trials start from the
     same seed; points that cannot be trained (`ValueError` while building, a loss that is not
     finite, no memory left) are reported and avoided.  Killed at any moment, the search continues
-    with `resume=True` where it was, in the middle of a trial too.  Each trial seeds Python, NumPy
-    and the backend for the whole process.
+    with `resume=True` where it was, in the middle of a trial too.  The program's random numbers
+    are afterwards those that would have come without the search.
 
     `build` may branch and loop on the values that it gets, with Keras Tuner's conditional scopes or
     without: it is evaluated once more for each point, a point is what it asks for, and the space

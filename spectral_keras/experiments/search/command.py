@@ -48,11 +48,13 @@ from spectral_keras.experiments.command import (
     program,
     report_end,
 )
+from spectral_keras.experiments.process import process_kept
 from spectral_keras.experiments.search import cluster as _cluster
 from spectral_keras.experiments.search.folder import SearchFolder
 from spectral_keras.experiments.search.options import SearchOptions
 from spectral_keras.experiments.train import command as _train
-from spectral_keras.precision import fastest_precision, policy_kept
+from spectral_keras.memory import keep_freed_memory
+from spectral_keras.precision import fastest_precision
 
 
 def main(argv: list[str] | None = None) -> NoReturn:
@@ -60,6 +62,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
 
     0, 1 (no trial was completed), 2 (bad input), 130 (Ctrl-C) or 143 (SIGTERM).
     """
+    keep_freed_memory()
     options = SearchOptions.of_command(argv, *__doc__.split("\n", 1))
     folder = SearchFolder(options.folder)
     try:
@@ -73,11 +76,13 @@ def main(argv: list[str] | None = None) -> NoReturn:
     sys.exit(status)
 
 
-@policy_kept()
+@process_kept()
 def search(
     options: SearchOptions, *, folder: SearchFolder | None = None, command: str | None = None
 ) -> dict[str, Any] | None:
     """Search the hyper-parameters of a network of the zoo, or of a function, or continue to.
+
+    As with `train`, the program's random numbers are afterwards those that would have come.
 
     Args:
         options: a `SearchOptions`.

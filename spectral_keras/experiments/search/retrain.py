@@ -24,6 +24,7 @@ from spectral_keras.experiments.command import (
     report_end,
 )
 from spectral_keras.experiments.folder import write_history
+from spectral_keras.experiments.process import process_kept
 from spectral_keras.experiments.provenance import conditions
 from spectral_keras.experiments.results import write_result
 from spectral_keras.experiments.saved_models import save_model
@@ -33,12 +34,14 @@ from spectral_keras.experiments.search.retrain_options import RetrainOptions
 from spectral_keras.experiments.train import command as _train
 from spectral_keras.experiments.train.fit_options import FitOptions
 from spectral_keras.experiments.train.run import RunFolder
-from spectral_keras.precision import fastest_precision, policy_kept
+from spectral_keras.memory import keep_freed_memory
+from spectral_keras.precision import fastest_precision
 from spectral_keras.training.best_weights import BestWeights
 
 
 def main(argv: list[str] | None = None) -> NoReturn:
     """Run the command and exit with its status: 0, 1 (stopped), 2 (bad input), 130 or 143."""
+    keep_freed_memory()
     status = 0
     try:
         retrain(RetrainOptions.of_command(argv, *__doc__.split("\n", 1)), train=_train.run)
@@ -47,7 +50,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
     sys.exit(status)
 
 
-@policy_kept()
+@process_kept()
 def retrain(options: RetrainOptions, *, train: Callable = _train.train) -> dict[str, Any]:
     """Train a point of a search in full, or continue to.
 

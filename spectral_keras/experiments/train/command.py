@@ -19,6 +19,7 @@ from spectral_keras.experiments.command import (
 )
 from spectral_keras.experiments.folder import check_utf8
 from spectral_keras.experiments.options import flag
+from spectral_keras.experiments.process import process_kept
 from spectral_keras.experiments.saved_models import load_model
 from spectral_keras.experiments.train import devices as device_plans
 from spectral_keras.experiments.train.attended import insert_gate
@@ -27,10 +28,11 @@ from spectral_keras.experiments.train.objectives import split_augment, training_
 from spectral_keras.experiments.train.options import VIEWS, TrainOptions, values_before
 from spectral_keras.experiments.train.run import Run, RunFolder, free_options
 from spectral_keras.experiments.train.start import StartingWeights, freeze
+from spectral_keras.memory import keep_freed_memory
 from spectral_keras.models import registry
 from spectral_keras.models.activation_limit import check_batch
 from spectral_keras.models.weight_limit import fits_memory
-from spectral_keras.precision import fastest_precision, policy_kept
+from spectral_keras.precision import fastest_precision
 
 
 def main(name: str, argv: list[str] | None = None) -> NoReturn:
@@ -44,6 +46,7 @@ def main(name: str, argv: list[str] | None = None) -> NoReturn:
 
 def run(options: TrainOptions) -> NoReturn:
     """`train` as a command: errors in one line, and the end of the process with its status."""
+    keep_freed_memory()
     devices, folder, status = device_plans.Devices(), RunFolder.of(options), 0
     prog = program(f"models.{options.model}")
     try:
@@ -63,7 +66,7 @@ def run(options: TrainOptions) -> NoReturn:
     devices.leave(status)
 
 
-@policy_kept()
+@process_kept()
 def train(
     options: TrainOptions,
     *,
@@ -74,8 +77,11 @@ def train(
 ) -> dict[str, Any]:
     """Train a network of the zoo, or continue to, and evaluate it.
 
-    For the whole process it seeds Python, NumPy and the backend, switches TensorFlow's
-    determinism on (without `jit`, on a CPU) and keeps freed memory (`spectral_keras.memory`).
+    While it works Python, NumPy and the backend draw from the seed of the options, and TensorFlow
+    is deterministic (without `jit`, on a CPU); afterwards the program draws on as it would have,
+    see `spectral_keras.experiments.process.process_kept`.  The command also keeps freed memory
+    (`spectral_keras.memory.keep_freed_memory`), which cannot be taken back: a program that wants
+    the speed calls it itself.
 
     Args:
         options: a `TrainOptions`.
@@ -238,7 +244,7 @@ def _say_nothing(*_, **__):
 def configure(
     seed: int, precision: str = "float32", *, deterministic: bool = True
 ) -> types.ModuleType:
-    """Seed, precision, determinism and memory; returns Keras.
+    """Seed, precision and determinism; returns Keras.
 
     Args:
         seed: of Python, NumPy and the backend.
@@ -246,10 +252,6 @@ def configure(
         deterministic: whether TensorFlow's operations on a CPU give the same bits every time; XLA
             then cannot be used.
     """
-
-    from spectral_keras.memory import keep_freed_memory
-
-    keep_freed_memory()
     keras.utils.set_random_seed(seed)
     whole = precision in ("float32", "float64")
     keras.config.set_dtype_policy(precision if whole else f"mixed_{precision}")

@@ -1,0 +1,167 @@
+"""A program that calls commands draws the random numbers that it would have drawn without them."""
+
+import importlib.util
+import random
+
+import keras
+import numpy as np
+import pytest
+
+from spectral_keras.experiments.corrupt import CorruptOptions, corrupt
+from spectral_keras.experiments.evaluate import EvaluateOptions, evaluate
+from spectral_keras.experiments.explain import ExplainOptions, explain
+from spectral_keras.experiments.preset import PresetOptions, check_preset, make_preset
+from spectral_keras.experiments.process import process_kept
+from spectral_keras.experiments.train import TrainOptions, train
+from tests.oracles import to_numpy
+
+BACKEND = keras.backend.backend()
+FEW = {"dataset": "digits", "limit": 60, "epochs": 1}
+
+
+def _draw():
+    """One number of every generator of the process, two of Keras'."""
+    numbers = [random.random(), np.random.random()]
+    numbers += [float(to_numpy(keras.random.uniform(()))) for _ in range(2)]
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        numbers.append(float(tf.random.uniform(())))
+    elif BACKEND == "torch":
+        import torch
+
+        numbers.append(float(torch.rand(())))
+    return numbers
+
+
+def _expected(draws):
+    keras.utils.set_random_seed(99)
+    return [_draw() for _ in range(draws)]
+
+
+@pytest.mark.parametrize("draws", [0, 2])
+def test_random_numbers_go_on(draws):
+    """Keras makes its generator at the first draw."""
+    expected = _expected(draws + 2)
+    assert _expected(draws) == expected[:draws]
+    with pytest.raises(KeyboardInterrupt), process_kept():
+        keras.random.uniform(())
+        keras.utils.set_random_seed(3)
+        _draw()
+        raise KeyboardInterrupt
+    assert [_draw(), _draw()] == expected[draws:]
+
+
+def test_the_distribution_stays():
+    distribution = keras.distribution.DataParallel(devices=["cpu:0"])
+    with process_kept():
+        keras.distribution.set_distribution(distribution)
+    assert keras.distribution.distribution() is None
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="a setting of TensorFlow")
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_determinism_and_no_seed_stay(deterministic):
+    import tensorflow as tf
+    from tensorflow.python.framework import config
+
+    tf.random.set_seed(None)
+    if deterministic:
+        config.enable_op_determinism()
+    try:
+        with process_kept():
+            keras.utils.set_random_seed(3)
+            config.enable_op_determinism()
+        assert config.is_op_determinism_enabled() == deterministic
+        if not deterministic:
+            # Without a seed, which determinism does not allow; compiled, too.
+            draw = tf.function(lambda: tf.random.uniform((4,)))
+            assert not np.array_equal(draw(), tf.random.uniform((4,)))
+    finally:
+        config.disable_op_determinism()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished run."""
+    return _train(tmp_path_factory.mktemp("finished"), None)
+
+
+def _train(folder, _):
+    network = {"width": 0.05}
+    train(TrainOptions("deep_spectral", network, output=str(folder / "run"), **FEW))
+    return folder / "run"
+
+
+def _explain(folder, run):
+    options = {"images": 10, "epochs": 1, "single": 1, "heat_map": True, "heat_map_images": 1}
+    explain(ExplainOptions(str(run), output=str(folder / "explained"), **options))
+
+
+def _evaluate(folder, run):
+    options = {"attack": ["pgd"], "eps": [0.1], "steps": 1, "images": 10}
+    evaluate(EvaluateOptions(str(run / "best.keras"), dataset="digits",
+                             output=str(folder / "evaluated"), **options))  # fmt: skip
+
+
+def _corrupt(folder, _):
+    corrupt(CorruptOptions(str(folder / "c"), dataset="digits", corruptions=["fog"], images=10))
+
+
+def _presets(folder, run):
+    make_preset(PresetOptions(str(run), name="tiny", output=str(folder / "tiny")))
+    check_preset(folder / "tiny")
+
+
+def _search(folder, _):
+    from spectral_keras.experiments.search.command import search
+    from spectral_keras.experiments.search.options import SearchOptions
+    from spectral_keras.experiments.search.retrain import retrain
+    from spectral_keras.experiments.search.retrain_options import RetrainOptions
+
+    path = str(folder / "search")
+    settings = {"fix": {"num_pairs": "1", "max_filters": "4"}, "training": FEW}
+    search(SearchOptions("spectral_pool_cnn", trials=1, output=path, **settings))
+    retrain(RetrainOptions(path, output=str(folder / "retrained")))
+
+
+def _search_of_a_function(folder, _):
+    from spectral_keras.data import load
+    from spectral_keras.experiments.search.api import search
+
+    def build(hp):
+        units = hp.Int("units", 2, 8) + int(to_numpy(keras.random.uniform(())))
+        model = keras.Sequential([keras.Input((32, 32, 1)), keras.layers.Flatten()])
+        model.add(keras.layers.Dense(units))
+        model.add(keras.layers.Dense(10))
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile("sgd", loss, metrics=["accuracy"])
+        return model
+
+    data = load("digits", limit=60)
+    search(build, data, trials=1, epochs=1, folder=folder / "search", show=lambda line: None)
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="the commands on TensorFlow")
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Even though the `tf.config:UserWarning")
+@pytest.mark.parametrize(
+    "call",
+    [_train, _explain, _evaluate, _corrupt, _presets, _search, _search_of_a_function],
+    ids=lambda call: call.__name__,
+)
+def test_after_a_command(call, run, tmp_path, monkeypatch):
+    import tensorflow as tf
+    from tensorflow.python.framework import config
+
+    if "search" in call.__name__ and importlib.util.find_spec("keras_tuner") is None:
+        pytest.skip("a search needs Keras Tuner")
+    # As a program has it, not as the other tests do.
+    monkeypatch.setattr(
+        tf.config.experimental, "enable_op_determinism", config.enable_op_determinism
+    )
+    expected = _expected(2)
+    assert _expected(1) == expected[:1]
+    call(tmp_path, run)
+    assert _draw() == expected[1]
+    assert not config.is_op_determinism_enabled()
