@@ -115,18 +115,21 @@ def draw_corruptions(
 
     table = content["corruptions"]
     names = sorted(table, key=lambda name: sum(point["accuracy"] for point in table[name]))
-    figure, axis = pyplot.subplots(figsize=(11, 2.6 + 0.5 * len(names)), layout="constrained")
+    # The legend and a title of several lines have room beside a single row, too.
+    height = 2.6 + 0.5 * max(len(names), 4)
+    figure, axis = pyplot.subplots(figsize=(11, height), layout="constrained")
     colours = pyplot.get_cmap("viridis_r")
     for place, name in enumerate(names):
         accuracies = [100 * point["accuracy"] for point in table[name]]
         # One above the other: dots of the same accuracy would hide each other.
-        heights = [place + 0.18 * (3 - point["severity"]) for point in table[name]]
+        heights = [place + 0.2 * (3 - point["severity"]) for point in table[name]]
         axis.plot(accuracies, heights, color="0.75", zorder=1)
         for point, height in zip(table[name], heights, strict=True):
             severity = point["severity"]
             axis.plot(
-                100 * point["accuracy"], height, "o", markersize=7, color=colours(severity / 5),
-                label=f"severity {severity}" if place == 0 else None, zorder=2,
+                100 * point["accuracy"], height, "o", markersize=6, markeredgewidth=0,
+                color=colours(severity / 5), zorder=2,
+                label=f"severity {severity}" if place == 0 else None,
             )  # fmt: skip
         mean = sum(accuracies) / len(accuracies)
         axis.plot([mean, mean], [place - 0.4, place + 0.4], color="black", linewidth=2, zorder=3)
@@ -140,7 +143,7 @@ def draw_corruptions(
     axis.set_xlim(-1, 101)
     axis.set_ylim(-0.6, len(names) - 0.4)
     axis.grid(axis="x", alpha=0.3)
-    axis.legend(fontsize=14, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    axis.legend(fontsize=14, loc="center left", bbox_to_anchor=(1.03, 0.5))
     mean = content["mean_accuracy"]
     over = "" if mean is None else f", mean accuracy {100 * mean:.1f} %"
     words = f"{drawable(title)}: {content['images']:,} test images{over}"
