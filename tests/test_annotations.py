@@ -8,18 +8,15 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "spectral_keras"
 MOST_LINES, MOST_ARGUMENTS = 60, 10
-# Where more arguments are right: those of a Keras layer or model; the options of a network, which
-# its command takes from here; those of Keras Tuner; settings of one measurement, by name only.
+# Where more arguments are right: those of Keras' Conv2D; the options of a network, which its
+# command takes from here.
 MANY_ARGUMENTS = {
     "layers/fft_conv2d.py: FFTConv2D.__init__",
     "layers/fft_conv_pool2d.py: FFTConvPool2D.__init__",
     "layers/spectral_conv2d.py: SpectralConv2D.__init__",
-    "training/attended_suppression_model.py: AttendedSuppressionModel.__init__",
     "models/spectral_pool_cnn.py: build",
     "experiments/search/api.py: search",
-    "analysis/heat_map.py: fourier_heat_map",
-    "analysis/mask_classifier.py: classify_masks",
-    "analysis/response.py: frequency_response",
+    "training/attended_suppression_model.py: AttendedSuppressionModel.__init__",
 }
 
 

@@ -50,9 +50,10 @@ plt.show()
 # %%
 # Waves that disturb it
 # ---------------------
-# Each pixel of the heat map is the error rate when a wave of that frequency is added to all images.
+# Each pixel of the heat map is the error rate when a wave of that frequency is added to all images;
+# frequencies up to 8 waves an image.
 
-heat = fourier_heat_map(model, images[:100], labels[:100], norm=6.0, max_radius=8)
+heat = fourier_heat_map(model, images[:100], labels[:100], norm=6.0, frequencies=8)
 side = slice(16 - 8, 16 + 9)
 centred = np.fft.fftshift(heat)[side, side]
 

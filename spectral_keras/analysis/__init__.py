@@ -1,5 +1,6 @@
 """What a trained network does with each frequency of its input."""
 
+from spectral_keras.analysis.chance_rule import ChanceRule
 from spectral_keras.analysis.embedding import embed, pca
 from spectral_keras.analysis.energies import (
     angular_energies,
@@ -9,9 +10,10 @@ from spectral_keras.analysis.energies import (
     radial_bands,
     radial_energies,
 )
-from spectral_keras.analysis.heat_map import fourier_heat_map
+from spectral_keras.analysis.heat_map import FourierNoise, fourier_heat_map
 from spectral_keras.analysis.mask_classifier import MaskClassification, classify_masks
 from spectral_keras.analysis.point_detection import (
+    PointWaves,
     point_detection_maps,
     point_perturbation,
     real_frequencies,
@@ -31,7 +33,10 @@ from spectral_keras.analysis.statistics import (
 )
 
 __all__ = [
+    "ChanceRule",
+    "FourierNoise",
     "MaskClassification",
+    "PointWaves",
     "angular_energies",
     "angular_wedges",
     "band_counts",

@@ -1,5 +1,6 @@
 """Fourier heat map: the error of a classifier under each vector of the Fourier basis."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -23,7 +24,6 @@ from spectral_keras.classifiers.arguments import (
 from spectral_keras.classifiers.batches import build_for, fixed_batch_size
 from spectral_keras.classifiers.compiled import compiled, kept
 from spectral_keras.classifiers.logits import logits_function
-from spectral_keras.ops.frequencies import signed_frequencies
 from spectral_keras.ops.validation import (
     check_clip,
     check_data_format,
@@ -32,28 +32,81 @@ from spectral_keras.ops.validation import (
 )
 
 
+@dataclasses.dataclass(frozen=True)
+class FourierNoise:
+    """Noise of a single frequency: clip(x + r norm U_ij), U_ij a vector of the Fourier basis.
+
+    U_ij is a cosine of unit L2 norm with energy at ±[i, j] only (see `point_perturbation`), r = -1
+    or +1 at random for each image and channel.
+
+    Args:
+        norm: L2 norm of what is added to each channel, in the units of the images.
+        phase: of U_ij, in radians, see `point_perturbation`.
+        clip: (low, high), what pixels are clipped to, or None.
+        seed: of the signs r.
+
+    Raises:
+        ValueError: for a value that does not fit.
+
+    Example:
+
+    >>> from spectral_keras.analysis import FourierNoise
+    >>> FourierNoise(seed=3).signs((2, 1), width=8, shape=(2, 3)).tolist()
+    [[-1, -1, -1], [1, -1, -1]]
+    """
+
+    norm: float = 4.0
+    _: dataclasses.KW_ONLY
+    phase: float = 0.0
+    clip: tuple[float, float] | None = (0.0, 1.0)
+    seed: int = 0
+
+    def __post_init__(self):
+        check_number("norm", self.norm, low=0)
+        check_number("phase", self.phase)
+        check_positive_int("seed", self.seed, minimum=0)
+        object.__setattr__(self, "clip", check_clip(self.clip))
+
+    def signs(self, frequency: tuple[int, int], width: int, shape: tuple[int, int]) -> np.ndarray:
+        """r of [images, channels] at one frequency, whatever the other frequencies.
+
+        `numpy.random.default_rng((seed, i * width + j)).integers(0, 2, shape) * 2 - 1`: the first
+        images have the same signs whether or not others follow.
+
+        Args:
+            frequency: [i, j], unshifted.
+            width: of the images.
+            shape: (images, channels).
+
+        Returns:
+            Int8 numpy array of that shape.
+        """
+        stream = np.random.default_rng((self.seed, int(frequency[0] * width + frequency[1])))
+        return (2 * stream.integers(0, 2, shape) - 1).astype(np.int8)
+
+    def waves(self, size: tuple[int, int], frequencies: ArrayLike) -> np.ndarray:
+        """norm U_ij of frequencies [F, 2], float32 [F, H, W]."""
+        waves = point_perturbation(size, frequencies, self.norm, self.phase)
+        return waves.astype(np.float32)
+
+
 def fourier_heat_map(
     model: keras.Layer,
     images: ArrayLike,
     labels: ArrayLike,
     *,
     norm: float = 4.0,
-    frequencies: ArrayLike | None = None,
-    max_radius: float | None = None,
-    phase: float = 0.0,
-    clip: tuple[float, float] | None = (0.0, 1.0),
-    seed: int = 0,
+    frequencies: ArrayLike | float | None = None,
     data_format: str | None = None,
     batch_size: int = 128,
     progress: Callable[..., None] | None = None,
+    **noise: Any,
 ) -> np.ndarray:
     """Error rate of a classifier on images with one Fourier basis vector added.
 
-    Each image is shown as clip(x + r norm U_ij): U_ij a cosine of unit L2 norm with energy at
-    ±[i, j] only (see `point_perturbation`), r = -1 or +1 at random for each image and channel.
-    Of the two entries of a pair ±[i, j] one is computed.  The signs of entry [i, j] are
-    `numpy.random.default_rng((seed, i * W + j)).integers(0, 2, [N, C]) * 2 - 1`, so that they
-    depend neither on the batch size nor on the other frequencies or later images.
+    Each image is shown as clip(x + r norm U_ij), see `FourierNoise`: the random signs r depend
+    neither on the batch size nor on the other frequencies or later images.  Of the two entries of a
+    pair ±[i, j] one is computed.
 
     Source: Yin et al., "A Fourier Perspective on Model Robustness in Computer Vision" (NeurIPS
     2019, arXiv 1906.08988), figure 3 and section 2: norm 4 on CIFAR-10, 15.7 on ImageNet.
@@ -63,14 +116,12 @@ def fourier_heat_map(
         images: float array [N, H, W, C] (or [N, C, H, W]) in `clip`, as the model takes them.
         labels: the true classes: integers [N] or [N, 1], or one-hot rows [N, K].
         norm: L2 norm of what is added to each channel, in the units of `images`.
-        frequencies: integers [F, 2], the entries to compute; None for all.
-        max_radius: None, or the largest sqrt(i^2 + j^2) in cycles per image that is computed.
-        phase: of U_ij, in radians, see `point_perturbation`.
-        clip: (low, high), what pixels are clipped to, or None.
-        seed: of the signs.
+        frequencies: the entries to compute: integers [F, 2]; a number for those with
+            sqrt(i^2 + j^2), in cycles per image, up to it; None for all.
         data_format: "channels_last" or "channels_first"; None: Keras' global setting.
         batch_size: images that the model sees at a time.
         progress: None, or a callable `(images classified, in all)`; in all: F N.
+        **noise: phase, clip, seed: see `FourierNoise`.
 
     Returns:
         Float64 numpy array [H, W] in unshifted order: the error rate under each frequency, NaN
@@ -96,38 +147,33 @@ def fourier_heat_map(
     check_progress(progress)
     data_format = check_data_format(data_format)
     batch_size = check_positive_int("batch_size", batch_size)
-    norm = check_number("norm", norm, low=0)
-    seed = check_positive_int("seed", seed, minimum=0)
-    clip = check_clip(clip)
-    images, labels = _check_data(model, images, labels, clip)
+    added = FourierNoise(norm, **noise)
+    images, labels = _check_data(model, images, labels, added.clip)
     count = len(images)
     height, width, depth = size = (
         images.shape[1:] if data_format == "channels_last" else (*images.shape[2:], images.shape[1])
     )
     index = _unique_half(check_frequencies(frequencies, size[:2]), size[:2])
-    index = _within_radius(index, size[:2], max_radius)
 
     predict = kept(
-        model, ("heat map", images.shape[1:], data_format, clip),
-        lambda: _prediction(model, images.shape[1:], data_format, depth, clip),
+        model, ("heat map", images.shape[1:], data_format, added.clip),
+        lambda: _prediction(model, images.shape[1:], data_format, depth, added.clip),
     )  # fmt: skip
     total = len(index) * count
     batch = fixed_batch_size(model) or min(batch_size, total)
     wrong = np.zeros(len(index), np.int64)
-
-    def sample_signs(frequency):
-        stream = np.random.default_rng((seed, int(frequency[0] * width + frequency[1])))
-        return (2 * stream.integers(0, 2, (count, depth)) - 1).astype(np.int8)
-
     signs: dict[int, np.ndarray] = {}  # of the frequencies of the batch
     for start in range(0, total, batch):
         # All images under the first frequency, then under the second; the last pair fills up.
         pair = np.minimum(np.arange(start, start + batch), total - 1)
         which, image = pair // count, pair % count
         first, needed = which[0], range(which[0], which[-1] + 1)
-        signs = {k: signs[k] if k in signs else sample_signs(index[k]) for k in needed}
+        signs = {
+            k: signs[k] if k in signs else added.signs(index[k], width, (count, depth))
+            for k in needed
+        }
         sampled = np.stack(list(signs.values()))[which - first, image].astype(np.float32)
-        waves = point_perturbation(size[:2], index[needed], norm, phase).astype(np.float32)
+        waves = added.waves(size[:2], index[needed])
         classes = ops.convert_to_numpy(predict(images[image], waves[which - first], sampled))
         failed = classes != labels[image]
         done = min(batch, total - start)
@@ -180,20 +226,6 @@ def _unique_half(index, size):
     flat, partner = (i % size[0] * size[1] + j % size[1] for i, j in (index.T, -index.T))
     flat = np.unique(np.minimum(flat, partner))
     return np.stack([flat // size[1], flat % size[1]], axis=1)
-
-
-def _within_radius(index, size, max_radius):
-    if max_radius is None:
-        return index
-    max_radius = check_number("max_radius", max_radius, low=0)
-    i, j = (signed_frequencies(n)[k] for n, k in zip(size, index.T, strict=True))
-    kept = index[i**2 + j**2 <= max_radius**2 * (1 + 1e-12)]
-    if not len(kept):
-        raise ValueError(
-            "`max_radius` must leave at least one of the frequencies. Received: "
-            f"max_radius={max_radius}"
-        )
-    return kept
 
 
 def _classes(model, images):

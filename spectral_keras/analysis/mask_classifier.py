@@ -1,18 +1,14 @@
 """Can a linear classifier tell a class from its Fourier masks? With a control that can fail."""
 
 import dataclasses
-from collections.abc import Sequence
 
 import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
+from spectral_keras.analysis.chance_rule import ABOVE, AT, UNKNOWN, ChanceRule
 from spectral_keras.analysis.energies import check_masks
-from spectral_keras.classifiers.intervals import wilson_interval
-from spectral_keras.ops.validation import check_bool, check_number, check_positive_int
-
-# What the test accuracy says about the labels of one arm.
-ABOVE, AT, UNKNOWN = "above chance", "at chance", "too small to tell"
+from spectral_keras.ops.validation import check_bool, check_number, check_positive_int, described
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -44,8 +40,7 @@ def classify_masks(
     batch_size: int = 32,
     learning_rate: float = 1e-3,
     weight_decay: float = 5e-3,
-    confidence: float = 0.95,
-    margin: float = 0.1,
+    rule: ChanceRule | None = None,
     seed: int = 0,
 ) -> MaskClassification:
     """Train a linear classifier on masks, and once more on permuted labels.
@@ -62,10 +57,8 @@ def classify_masks(
     is at fault.
 
     Chance is the share of the most frequent class among the masks used, which answering that
-    class always gets.  A test accuracy is "above chance" if the lower end of its Wilson interval
-    is; "at chance" if it is not and the upper end is at most chance + `margin`; otherwise the
-    test set is "too small to tell".  A control is above chance by luck for one seed in forty or
-    fewer at the default confidence.
+    class always gets.  What a test accuracy says about it is the `rule`'s to decide.  A control is
+    above chance by luck for one seed in forty or fewer at the default confidence.
 
     Args:
         masks: real array (masks, height, width) in unshifted order.
@@ -73,14 +66,13 @@ def classify_masks(
         balanced: True uses equally many masks of every class, as many as the smallest has.
         train_share: share of the masks for training, in (0, 1).
         epochs, batch_size, learning_rate, weight_decay: of the training; the rate is the peak.
-        confidence: of the Wilson intervals, in (0, 1).
-        margin: gain over chance that the test set must be able to exclude for "at chance".
+        rule: when an accuracy is above or at chance, a `ChanceRule`; None for its defaults.
         seed: of choice, split, permutation, first weights and order, all chosen by NumPy: the same
             on every backend.
 
     Returns:
         A `MaskClassification`.  Its report holds `classes` (the labels in the order of the
-        logits), `masks`, `train_masks`, `test_masks`, the arguments, and for `labels` and
+        logits), `masks`, `train_masks`, `test_masks`, the settings, and for `labels` and
         `control` each: `train_accuracy`, `train_interval`, `test_accuracy`, `test_interval`,
         `chance`, `reading`.  `verdict` is "separable", "not separable", "too small to tell" or
         "control failed", and `statement` the same in one sentence with its numbers.
@@ -97,8 +89,9 @@ def classify_masks(
         "weight_decay": check_number("weight_decay", weight_decay, 0),
         "seed": check_positive_int("seed", seed, minimum=0),
     }
-    confidence = check_number("confidence", confidence, 0, 1, low_open=True, high_open=True)
-    margin = check_number("margin", margin, 0, 1, low_open=True, high_open=True)
+    rule = ChanceRule() if rule is None else rule
+    if not isinstance(rule, ChanceRule):
+        raise ValueError(f"`rule` must be None or a ChanceRule. Received: rule={described(rule)}")
     rng = np.random.default_rng([seed, 0])
     train, test = _split(targets, check_bool("balanced", balanced), share, rng)
     used = np.concatenate([train, test])
@@ -113,7 +106,7 @@ def classify_masks(
         fit(x[train], y[train])
         kernel, bias = model.get_weights()
         logits = x @ kernel + bias
-        arms[name] = _arm(logits.argmax(1) == y, chance, train, test, confidence, margin)
+        arms[name] = _arm(logits.argmax(1) == y, chance, train, test, rule)
     verdict = _verdict(arms)
     report = {
         "classes": [int(label) for label in classes],
@@ -123,8 +116,7 @@ def classify_masks(
         "balanced": balanced,
         "train_share": share,
         **settings,
-        "confidence": confidence,
-        "margin": margin,
+        **dataclasses.asdict(rule),
         "labels": arms["labels"],
         "control": arms["control"],
         "verdict": verdict,
@@ -217,29 +209,14 @@ def _batches(x, y, batch_size, rng):
             yield x[chosen], y[chosen]
 
 
-def _arm(correct, chance, train, test, confidence, margin):
+def _arm(correct, chance, train, test, rule):
     result = {}
     for part, index in (("train", train), ("test", test)):
         result[f"{part}_accuracy"] = float(correct[index].mean())
-        interval = wilson_interval(int(correct[index].sum()), len(index), confidence)
-        result[f"{part}_interval"] = list(interval)
+        result[f"{part}_interval"] = list(rule.interval(int(correct[index].sum()), len(index)))
     result["chance"] = chance
-    result["reading"] = read_accuracy(result["test_interval"], result["chance"], margin)
+    result["reading"] = rule.read(result["test_interval"], result["chance"])
     return result
-
-
-def read_accuracy(interval: Sequence[float], chance: float, margin: float = 0.1) -> str:
-    """What the interval of a test accuracy says: above chance, at chance, or too small to tell.
-
-    >>> from spectral_keras.analysis.mask_classifier import read_accuracy
-    >>> [read_accuracy(ends, 0.2) for ends in ((0.3, 0.6), (0.15, 0.28), (0.1, 0.4))]
-    ['above chance', 'at chance', 'too small to tell']
-    """
-    low, high = interval
-    if low > chance:
-        return ABOVE
-    # With one class only in the test set, no accuracy could be above chance.
-    return AT if high <= chance + margin < 1 else UNKNOWN
 
 
 def _verdict(arms):

@@ -1,11 +1,13 @@
 """Images with a single frequency in one channel: point-detection maps."""
 
+import dataclasses
 import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from spectral_keras.ops.frequencies import signed_frequencies
 from spectral_keras.ops.validation import (
     check_choice,
     check_data_format,
@@ -47,15 +49,9 @@ def real_frequencies(size: int | tuple[int, int]) -> np.ndarray:
     return np.stack([first // width, first % width], axis=1)
 
 
-def default_strength(size: int | tuple[int, int]) -> float:
-    """4 sqrt 2, or what keeps .5 + perturbation in [0, 1] for images smaller than 16 x 16."""
-    height, width = check_size_pair("size", size)
-    return min(STRENGTH, 0.5 * math.sqrt(height * width / 2))
-
-
 def point_perturbation(
     size: int | tuple[int, int],
-    frequencies: ArrayLike | None = None,
+    frequencies: ArrayLike | float | None = None,
     strength: float = STRENGTH,
     phase: float = 0.0,
 ) -> np.ndarray:
@@ -69,7 +65,8 @@ def point_perturbation(
     Args:
         size: image size, an integer or (height, width).
         frequencies: integers [F, 2], unshifted indices or signed frequencies, each in -n < k < n;
-            None for `real_frequencies(size)`.
+            a number for those of `real_frequencies(size)` with sqrt(i^2 + j^2), in cycles per
+            image, up to it; None for all of these.
         strength: L2 norm of a cosine over the pixels.
         phase: in radians, at pixel (0, 0).
 
@@ -99,6 +96,69 @@ def point_perturbation(
     return perturbation
 
 
+@dataclasses.dataclass(frozen=True)
+class PointWaves:
+    """Single frequencies as they are added to a grey image of .5.
+
+    Args:
+        strength: L2 norm of a wave over the pixels; None for 4 sqrt 2, or less where that leaves
+            [0, 1] (images smaller than 16 x 16).
+        phase: see `point_perturbation`.
+        out_of_range: what to do where the strength takes a pixel out of [0, 1]: "error"; "clip",
+            which adds other frequencies; "allow", for networks that take any value.
+
+    Raises:
+        ValueError: for a value that does not fit.
+
+    Example:
+
+    >>> from spectral_keras.analysis import PointWaves
+    >>> waves = PointWaves(strength=1.0, phase=0.5).on(8, [[0, 1], [2, 3]])
+    >>> waves.shape, (waves**2).sum((1, 2)).round(6).tolist()
+    ((2, 8, 8), [1.0, 1.0])
+    """
+
+    strength: float | None = None
+    _: dataclasses.KW_ONLY
+    phase: float = 0.0
+    out_of_range: str = "error"
+
+    def __post_init__(self):
+        if self.strength is not None:
+            check_number("strength", self.strength, low=0)
+        check_number("phase", self.phase)
+        check_choice("out_of_range", self.out_of_range, RANGE_RULES)
+
+    def on(
+        self, size: int | tuple[int, int], frequencies: ArrayLike | float | None = None
+    ) -> np.ndarray:
+        """What is added to the grey image for each frequency.
+
+        Args:
+            size: image size, an integer or (height, width).
+            frequencies: see `point_perturbation`.
+
+        Returns:
+            Float64 numpy array [F, H, W].
+
+        Raises:
+            ValueError: for a strength that leaves [0, 1], with "error".
+        """
+        height, width = check_size_pair("size", size)
+        strength = self.strength
+        if strength is None:
+            strength = min(STRENGTH, 0.5 * math.sqrt(height * width / 2))
+        waves = point_perturbation(size, frequencies, strength, self.phase)
+        largest = float(np.abs(waves).max(initial=0.0))
+        if self.out_of_range == "error" and largest > 0.5 + _ROUNDING:
+            raise ValueError(
+                "`strength` must keep .5 + perturbation in [0, 1]: at most "
+                f"{0.5 * strength / largest:.6g} for this size, or out_of_range 'clip' or 'allow'. "
+                f"Received: strength={strength!r}"
+            )
+        return waves if self.out_of_range == "allow" else np.clip(waves, -0.5, 0.5)
+
+
 def point_detection_maps(
     size: int | tuple[int, int],
     channel: int = 0,
@@ -106,7 +166,7 @@ def point_detection_maps(
     *,
     channels: int = 3,
     phase: float = 0.0,
-    frequencies: ArrayLike | None = None,
+    frequencies: ArrayLike | float | None = None,
     out_of_range: str = "error",
     data_format: str | None = None,
 ) -> np.ndarray:
@@ -123,11 +183,9 @@ def point_detection_maps(
     Args:
         size: image size, an integer or (height, width).
         channel: the channel that is perturbed.
-        strength: L2 norm of the perturbation; None for `default_strength(size)`.
+        strength, phase, out_of_range: see `PointWaves`.
         channels: number of channels.
-        phase, frequencies: see `point_perturbation`; None gives all distinct frequencies.
-        out_of_range: what to do where the strength takes a pixel out of [0, 1]: "error"; "clip",
-            which adds other frequencies; "allow", for networks that take any value.
+        frequencies: see `point_perturbation`; None gives all distinct frequencies.
         data_format: "channels_last" or "channels_first"; None: Keras' global setting.
 
     Returns:
@@ -146,26 +204,12 @@ def point_detection_maps(
     data_format = check_data_format(data_format)
     channels = check_positive_int("channels", channels)
     channel = check_channel("channel", channel, channels)
-    strength = default_strength(size) if strength is None else strength
-    perturbation = point_perturbation(size, frequencies, strength, phase)
-    perturbation = within_range(perturbation, strength, out_of_range)
+    waves = PointWaves(strength, phase=phase, out_of_range=out_of_range)
+    perturbation = waves.on(size, frequencies)
     shape = (*perturbation.shape, channels)
     images = np.full(shape, 0.5, np.float32)
     images[..., channel] += perturbation.astype(np.float32)
     return images if data_format == "channels_last" else np.moveaxis(images, -1, 1).copy()
-
-
-def within_range(perturbation: np.ndarray, strength: float, rule: str) -> np.ndarray:
-    """The perturbation of a grey of .5, treated by one of `RANGE_RULES`."""
-    check_choice("out_of_range", rule, RANGE_RULES)
-    largest = float(np.abs(perturbation).max(initial=0.0))
-    if rule == "error" and largest > 0.5 + _ROUNDING:
-        raise ValueError(
-            "`strength` must keep .5 + perturbation in [0, 1]: at most "
-            f"{0.5 * strength / largest:.6g} for this size, or out_of_range 'clip' or 'allow'. "
-            f"Received: strength={strength!r}"
-        )
-    return perturbation if rule == "allow" else np.clip(perturbation, -0.5, 0.5)
 
 
 def check_channel(name: str, value: Any, channels: int) -> int:
@@ -183,11 +227,13 @@ def check_frequencies(frequencies: Any, size: tuple[int, int]) -> np.ndarray:
     """Unshifted indices as integer array [F, 2], signed frequencies wrapped around."""
     if frequencies is None:
         return real_frequencies(size)
+    if np.ndim(frequencies) == 0:
+        return _within(check_number("frequencies", frequencies, low=0), size)
     index = np.asarray(frequencies)
     if index.ndim != 2 or index.shape[1] != 2 or index.dtype.kind not in "iu" or not len(index):
         raise ValueError(
-            "`frequencies` must be None or integers of shape [F, 2], at least one pair. Received: "
-            f"frequencies of shape {index.shape} and type {index.dtype}"
+            "`frequencies` must be None, a radius or integers of shape [F, 2], at least one pair. "
+            f"Received: frequencies of shape {index.shape} and type {index.dtype}"
         )
     index = index.astype(np.int64)
     if (np.abs(index) >= size).any():
@@ -196,6 +242,13 @@ def check_frequencies(frequencies: Any, size: tuple[int, int]) -> np.ndarray:
             f"Received: {index[(np.abs(index) >= size).any(axis=1)][0].tolist()}"
         )
     return index % size
+
+
+def _within(radius, size):
+    """Those of `real_frequencies` up to a radius in cycles per image: at least the constant."""
+    index = real_frequencies(size)
+    i, j = (signed_frequencies(n)[k] for n, k in zip(size, index.T, strict=True))
+    return index[i**2 + j**2 <= radius**2 * (1 + 1e-12)]
 
 
 def spectrum_from_half(values: ArrayLike, index: ArrayLike, size: tuple[int, int]) -> np.ndarray:

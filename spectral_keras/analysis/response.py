@@ -1,6 +1,7 @@
 """What a layer of a model makes of each single frequency of its input image."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -8,12 +9,10 @@ from keras import ops
 
 from spectral_keras.analysis.layer_output import LayerOutput, find_layer, path_name
 from spectral_keras.analysis.point_detection import (
+    PointWaves,
     check_channel,
-    default_strength,
-    point_perturbation,
     real_frequencies,
     spectrum_from_half,
-    within_range,
 )
 from spectral_keras.classifiers.arguments import check_model, check_progress
 from spectral_keras.classifiers.batches import fixed_batch_size
@@ -36,14 +35,13 @@ def frequency_response(
     *,
     readout: str = "rms",
     strength: float | None = None,
-    phase: float = 0.0,
     channels: int | Sequence[int] | None = None,
     subtract_grey: bool = False,
-    out_of_range: str = "error",
     size: int | tuple[int, int] | None = None,
     data_format: str | None = None,
     batch_size: int = 64,
     progress: Callable[..., None] | None = None,
+    **waves: Any,
 ) -> np.ndarray:
     """Frequency response map of every output channel of a layer, for every input channel.
 
@@ -67,13 +65,14 @@ def frequency_response(
         layer: a layer or its name; "inner/name" in a nested model.  Its output is [N, H, W, C],
             [N, C, H, W] (by `data_format`) or [N, ..., C].
         readout: "rms", "rectified_mean" or "mean".
-        strength, phase, out_of_range: see `point_detection_maps`.
+        strength: L2 norm of the perturbation, see `PointWaves`.
         channels: the input channels to perturb, one index or several; None for all.
         subtract_grey: whether the read-out of y_grey is subtracted.  That of "rms" is zero.
         size: image size, an integer or (height, width); None for the model's own.
         data_format: "channels_last" or "channels_first"; None: Keras' global setting.
         batch_size: images at a time.
         progress: None, or a callable `(images done, images in all)`.
+        **waves: phase, out_of_range: see `PointWaves`.
 
     Returns:
         Float32 numpy array [output channels, input channels, H, W] in unshifted order; entry
@@ -105,11 +104,10 @@ def frequency_response(
     name = path_name(find_layer(model, layer))
     (height, width), depth = _image_shape(model, size, data_format)
     chosen_channels = _check_channels(channels, depth)
-    strength = default_strength((height, width)) if strength is None else strength
+    probe = PointWaves(strength, **waves)
     index = real_frequencies((height, width))
     # Also before the first batch: an error should come at once.
-    strongest = point_perturbation((height, width), [[0, 1 % width]], strength, phase)
-    within_range(strongest, strength, out_of_range)
+    probe.on((height, width), [[0, 1 % width]])
 
     kind = readout, data_format, (height, width, depth)
     run = kept(model, ("response", name, *kind), lambda: _Readout(LayerOutput(model, name), *kind))
@@ -122,10 +120,9 @@ def frequency_response(
         # The last image is repeated to fill the last batch.
         chosen = np.minimum(np.arange(start, start + batch), total - 1)
         unique, back = np.unique(chosen % len(index), return_inverse=True)
-        waves = point_perturbation((height, width), index[unique], strength, phase)
-        waves = within_range(waves, strength, out_of_range)[back].astype(np.float32)
+        added = probe.on((height, width), index[unique])[back].astype(np.float32)
         one_hot = np.eye(depth, dtype=np.float32)[chosen_channels[chosen // len(index)]]
-        parts.append(run.read(waves, one_hot, grey)[: total - start])
+        parts.append(run.read(added, one_hot, grey)[: total - start])
         if progress:
             progress(min(start + batch, total), total)
     values = np.concatenate(parts)

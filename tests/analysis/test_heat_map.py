@@ -8,7 +8,12 @@ import keras
 import numpy as np
 import pytest
 
-from spectral_keras.analysis import fourier_heat_map, point_perturbation, real_frequencies
+from spectral_keras.analysis import (
+    FourierNoise,
+    fourier_heat_map,
+    point_perturbation,
+    real_frequencies,
+)
 
 LAST = {"data_format": "channels_last"}
 
@@ -175,7 +180,7 @@ class TestCalls:
         images, labels, kernel, bias = random_case()
         model = linear_model(kernel, bias, images.shape[1:])
         whole = fourier_heat_map(model, images, labels, norm=2.0, **LAST)
-        got = fourier_heat_map(model, images, labels, norm=2.0, max_radius=math.sqrt(2), **LAST)
+        got = fourier_heat_map(model, images, labels, norm=2.0, frequencies=math.sqrt(2), **LAST)
         inside = np.zeros((5, 6), bool)
         inside[np.ix_([-1, 0, 1], [-1, 0, 1])] = True
         np.testing.assert_array_equal(np.isnan(got), ~inside)
@@ -289,8 +294,9 @@ class TestCalls:
             ({"batch_size": 0}, "`batch_size`"),
             ({"progress": 1}, "`progress`"),
             ({"frequencies": [[5, 0]]}, r"`frequencies`.*\(5, 6\)"),
-            ({"max_radius": -1}, "`max_radius`"),
-            ({"max_radius": 0, "frequencies": [[1, 0]]}, "`max_radius` must leave"),
+            ({"frequencies": -1}, "`frequencies` must be a number >= 0"),
+            ({"frequencies": "all"}, "`frequencies` must be a number.*'all'"),
+            ({"phase": math.inf}, "`phase` must be a finite number"),
             ({"data_format": "x"}, "`data_format`"),
         ],
     )
@@ -306,3 +312,11 @@ class TestCalls:
         model = keras.Model(inputs, keras.layers.Conv2D(2, 1, **LAST)(inputs))
         with pytest.raises(ValueError, match=r"`model` must give one tensor of shape \[batch"):
             fourier_heat_map(model, np.zeros((1, 4, 4, 1), "float32"), [0], **LAST)
+
+
+def test_the_noise_is_as_documented():
+    noise = FourierNoise(2.0, phase=0.9, clip=[0, 1], seed=3)
+    np.testing.assert_array_equal(noise.signs((2, 1), 6, (5, 2)), signs_of(3, (2, 1), 6, (5, 2)))
+    expected = point_perturbation((5, 6), [[2, 1]], 2.0, 0.9)
+    np.testing.assert_array_equal(noise.waves((5, 6), [[2, 1]]), expected.astype("float32"))
+    assert noise == FourierNoise(2, phase=0.9, seed=3)

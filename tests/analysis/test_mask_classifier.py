@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from spectral_keras.analysis.mask_classifier import _classifier, classify_masks, read_accuracy
+from spectral_keras.analysis import ChanceRule, classify_masks
+from spectral_keras.analysis.mask_classifier import _classifier
+from spectral_keras.classifiers.intervals import wilson_interval
 
 FAST = {"batch_size": 64, "learning_rate": 0.01, "epochs": 8}
 
@@ -142,14 +144,35 @@ def test_one_step_is_adam_with_coupled_decay():
     assert not np.allclose(changes[0.0], changes[100.0])
 
 
-def test_readings():
-    assert read_accuracy((0.21, 0.9), 0.2) == "above chance"
-    assert read_accuracy((0.2, 0.29), 0.2) == "at chance"
-    assert read_accuracy((0.0, 0.1), 0.2) == "at chance"
-    assert read_accuracy((0.1, 0.31), 0.2) == "too small to tell"
-    assert read_accuracy((0.1, 0.31), 0.2, margin=0.2) == "at chance"
-    # Nothing could be above a chance of one.
-    assert read_accuracy((0.9, 1.0), 1.0) == "too small to tell"
+@pytest.mark.parametrize(
+    ("interval", "chance", "margin", "reading"),
+    [
+        ((0.21, 0.9), 0.2, 0.1, "above chance"),
+        ((0.2, 0.29), 0.2, 0.1, "at chance"),
+        ((0.0, 0.1), 0.2, 0.1, "at chance"),
+        ((0.1, 0.31), 0.2, 0.1, "too small to tell"),
+        ((0.1, 0.31), 0.2, 0.2, "at chance"),
+        # Nothing could be above a chance of one.
+        ((0.9, 1.0), 1.0, 0.1, "too small to tell"),
+    ],
+)
+def test_readings(interval, chance, margin, reading):
+    assert ChanceRule(margin=margin).read(interval, chance) == reading
+
+
+def test_the_rule_decides_and_is_reported():
+    labels = np.arange(40) % 2
+    few = FAST | {"epochs": 1}
+    strict = classify_masks(noise(40, 6, 9), labels, **few).report
+    loose = classify_masks(noise(40, 6, 9), labels, rule=ChanceRule(0.5, 0.45), **few).report
+    assert (strict["confidence"], strict["margin"]) == (0.95, 0.1)
+    assert (loose["confidence"], loose["margin"]) == (0.5, 0.45)
+    for arm in ("labels", "control"):
+        accuracy = loose[arm]["test_accuracy"]
+        assert accuracy == strict[arm]["test_accuracy"]
+        interval = wilson_interval(round(6 * accuracy), 6, 0.5)
+        assert loose[arm]["test_interval"] == list(interval)
+    assert strict["verdict"] == "too small to tell" != loose["verdict"]
 
 
 @pytest.mark.parametrize(
@@ -163,8 +186,7 @@ def test_readings():
         ({"train_share": 0.01}, "`train_share` must leave at least one of the 10 masks"),
         ({"epochs": 0}, "`epochs` must be a positive integer"),
         ({"weight_decay": -1}, "`weight_decay`"),
-        ({"confidence": 1}, "`confidence`"),
-        ({"margin": 0}, "`margin`"),
+        ({"rule": 0.95}, "`rule` must be None or a ChanceRule. Received: rule=0.95"),
         ({"balanced": 1}, "`balanced` must be True or False"),
         ({"seed": -1}, "`seed`"),
     ],
@@ -172,3 +194,9 @@ def test_readings():
 def test_errors(arguments, message):
     with pytest.raises(ValueError, match=message):
         classify_masks(**{"masks": np.ones((10, 4, 4)), "labels": np.arange(10) % 2, **arguments})
+
+
+@pytest.mark.parametrize("value", [{"confidence": 1}, {"margin": 0}, {"margin": True}])
+def test_a_bad_rule(value):
+    with pytest.raises(ValueError, match=f"`{next(iter(value))}` must be a number > 0 and < 1"):
+        ChanceRule(**value)

@@ -74,6 +74,16 @@ class TestPerturbation:
         np.testing.assert_array_equal(corner(0.5), [1, -1, 1, -1])
         np.testing.assert_array_equal(corner(2.0), [-1, 1, -1, 1])
 
+    @pytest.mark.parametrize(("radius", "count"), [(0, 1), (1, 3), (1.5, 5), (2, 7), (100, 18)])
+    def test_frequencies_up_to_a_radius(self, radius, count):
+        # 6 x 5: [0, 1] and [1, 0]; [1, ±1]; [0, 2] and [2, 0]; ...
+        index = real_frequencies((6, 5))
+        inside = np.hypot(np.minimum(index[:, 0], 6 - index[:, 0]),
+                          np.minimum(index[:, 1], 5 - index[:, 1])) <= radius  # fmt: skip
+        waves = point_perturbation((6, 5), radius)
+        assert len(waves) == inside.sum() == min(count, len(index))
+        np.testing.assert_array_equal(waves, point_perturbation((6, 5), index[inside]))
+
     def test_orthogonal_to_each_other(self):
         waves = point_perturbation((5, 6), strength=1.0).reshape(-1, 30)
         np.testing.assert_allclose(waves @ waves.T, np.eye(len(waves)), atol=1e-13)
@@ -133,6 +143,7 @@ class TestMaps:
             ({"strength": -1.0}, "`strength`.*strength=-1.0"),
             ({"strength": float("nan")}, "`strength`.*nan"),
             ({"phase": None}, "`phase`.*phase=None"),
+            ({"frequencies": -1}, "`frequencies` must be a number >= 0.*-1"),
             ({"frequencies": [1, 2]}, r"`frequencies`.*\[F, 2\].*shape \(2,\)"),
             ({"frequencies": [[0.5, 2]]}, "`frequencies`.*float64"),
             ({"frequencies": np.zeros((0, 2), int)}, "`frequencies`.*at least one"),

@@ -290,6 +290,8 @@ class TestLayers:
             ({"readout": "max"}, "`readout`.*'rms'.*readout='max'"),
             ({"strength": 0}, "`strength`.*> 0"),
             ({"strength": 100.0}, "`strength`.*at most"),
+            ({"phase": None}, "`phase`.*phase=None"),
+            ({"out_of_range": "wrap"}, "`out_of_range`.*wrap"),
             ({"channels": 2}, "`channels` must be less than.*2.*channels=2"),
             ({"channels": ()}, "`channels` must name at least one"),
             ({"subtract_grey": 1}, "`subtract_grey`"),
