@@ -1,5 +1,5 @@
 """Search from Python: `spectral_keras.experiments.search.api`."""
 
-from spectral_keras.experiments.search.api import search
+from spectral_keras.experiments.search.api import Training, search
 
-__all__ = ["search"]
+__all__ = ["Training", "search"]

@@ -17,7 +17,7 @@ import keras
 import matplotlib.pyplot as plt
 
 from spectral_keras.data import load
-from spectral_keras.experiments.search.api import search
+from spectral_keras.experiments.search.api import Training, search
 from spectral_keras.layers import SpectralPool
 
 digits = load("digits", limit=600, limit_test=50)
@@ -39,10 +39,12 @@ def build(hp):
 # Six trials
 # ----------
 # Scores are accuracies on the validation images; the test images stay untouched.  The folder keeps
-# everything, and the same call with `resume=True` continues after an interruption.
+# everything, and the same call with `existing="resume"` continues after an interruption.
 
 folder = pathlib.Path(tempfile.mkdtemp()) / "mine"
-found = search(build, digits, trials=6, epochs=2, initial_points=3, folder=folder)
+found = search(
+    build, digits, trials=6, training=Training(epochs=2), initial_points=3, folder=folder
+)
 print(found["best"]["point"], found["best"]["score"])
 
 # %%

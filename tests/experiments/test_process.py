@@ -127,7 +127,7 @@ def _search(folder, _):
 
 def _search_of_a_function(folder, _):
     from spectral_keras.data import load
-    from spectral_keras.experiments.search.api import search
+    from spectral_keras.experiments.search.api import Training, search
 
     def build(hp):
         units = hp.Int("units", 2, 8) + int(to_numpy(keras.random.uniform(())))
@@ -139,7 +139,8 @@ def _search_of_a_function(folder, _):
         return model
 
     data = load("digits", limit=60)
-    search(build, data, trials=1, epochs=1, folder=folder / "search", show=lambda line: None)
+    short = Training(epochs=1)
+    search(build, data, trials=1, training=short, folder=folder / "search", show=lambda line: None)
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="the commands on TensorFlow")

@@ -17,15 +17,16 @@ import pytest
 
 from spectral_keras.data import load
 from spectral_keras.experiments.search import tuner as _tuner
-from spectral_keras.experiments.search.api import search
+from spectral_keras.experiments.search.api import Training, search
 from tests.models.runs import by_hand
-from tests.tuning.builders import branching, nine
+from tests.tuning.builders import branching, dense, nine
 from tests.tuning.conftest import write_npz
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILDERS = "tests.tuning.builders:"
 FEW = ("--validation-fraction", "0.3", "--batch-size", "42", "--epochs", "1")
 ZOO = ("--model", "spectral_pool_cnn", *FEW, "--augment", "none", "--fix", "max_filters=4")
+SHORT = Training(epochs=1, batch_size=42)
 KEPT = ("number", "status", "reason", "point", "score", "best_epoch", "val_accuracy")
 
 
@@ -172,7 +173,7 @@ class TestCommand:
         from tests.tuning import builders
 
         with pytest.raises(AttributeError, match="no_such_attribute"):
-            search(builders.wrong, data, folder=tmp_path / "a", epochs=1)
+            search(builders.wrong, data, folder=tmp_path / "a", training=SHORT)
         assert not (tmp_path / "a").exists()
         for build, message in (
             (builders.uncompiled, "must return a compiled keras.Model"),
@@ -181,10 +182,11 @@ class TestCommand:
         ):
             with pytest.raises(ValueError, match=message):
                 search(
-                    build, data, folder=tmp_path / build.__name__, epochs=1, show=lambda line: None
-                )
+                    build, data, folder=tmp_path / build.__name__, training=SHORT,
+                    show=lambda line: None,
+                )  # fmt: skip
         with pytest.raises(KeyError):
-            search(builders.wrong_in_layer, data, folder=tmp_path / "b", epochs=1, trials=4)
+            search(builders.wrong_in_layer, data, folder=tmp_path / "b", training=SHORT, trials=4)
         trials = sorted((tmp_path / "b").glob("trials/trial_*/trial.json"))
         assert json.loads(trials[-1].read_text())["status"] == "RUNNING"
 
@@ -206,7 +208,7 @@ class TestApi:
         for name, brightness in (("a", 1), ("b", 0)):
             path = write_npz(tmp_path / f"{name}.npz", brightness)
             found = search(
-                nine, load(path, validation_fraction=0.3), trials=2, epochs=1, batch_size=42,
+                nine, load(path, validation_fraction=0.3), trials=2, training=SHORT,
                 folder=tmp_path / name, show=lambda line: None,
             )  # fmt: skip
             stored = results(tmp_path / name)
@@ -219,13 +221,16 @@ class TestApi:
         with np.load(npz) as data:
             x, y = data["x_train"], data["y_train"]
         arrays = ((x[:80] / np.float32(255), y[:80]), (x[80:], y[80:]))
-        options = {"epochs": 1, "batch_size": 42, "show": lambda line: None}
+        options = {"training": SHORT, "show": lambda line: None}
         search(nine, arrays, trials=3, folder=tmp_path / "whole", **options)
         search(nine, arrays, trials=1, folder=tmp_path / "more", **options)
-        search(nine, arrays, trials=3, folder=tmp_path / "more", resume=True, **options)
+        search(nine, arrays, trials=3, folder=tmp_path / "more", existing="resume", **options)
         assert outcome(tmp_path / "whole") == outcome(tmp_path / "more")
-        with pytest.raises(ValueError, match="already holds a search"):
+        message = 'already holds a search: continue it with existing="resume", .* `folder`$'
+        with pytest.raises(ValueError, match=message):
             search(nine, arrays, trials=3, folder=tmp_path / "more", **options)
+        search(nine, arrays, trials=1, folder=tmp_path / "more", existing="overwrite", **options)
+        assert outcome(tmp_path / "more") == outcome(tmp_path / "whole")[:1]
         with pytest.raises(ValueError, match="must be a spectral_keras.data.Dataset or a pair"):
             search(nine, x, folder=tmp_path / "other", **options)
 
@@ -240,7 +245,7 @@ class TestApi:
         (tmp_path / "outside").write_text("dear")
         folder = tmp_path / "search"
         data = load(npz, validation_fraction=0.3)
-        options = {"epochs": 1, "batch_size": 42, "folder": folder, "show": lambda line: None}
+        options = {"training": SHORT, "folder": folder, "show": lambda line: None}
         loggers = [logging.getLogger(name) for name in ("tensorflow", "absl", None)]
         levels = [logger.level for logger in loggers]
         keras.config.set_dtype_policy("mixed_bfloat16")
@@ -249,7 +254,7 @@ class TestApi:
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).unlink(missing_ok=True)
             (folder / name).symlink_to(tmp_path / "outside")
-        search(build, data, trials=2, resume=True, **options)
+        search(build, data, trials=2, existing="resume", **options)
         assert len(precisions) > 3 and set(precisions) == {"mixed_bfloat16"}
         assert keras.config.dtype_policy().name == "mixed_bfloat16"
         assert [logger.level for logger in loggers] == levels
@@ -262,7 +267,7 @@ class TestApi:
         """Of a folder from elsewhere: neither read nor written, be they links or pipes."""
         data = load(npz, validation_fraction=0.3)
         outside, path = tmp_path / "outside", tmp_path / "search" / "trials" / name
-        options = {"epochs": 1, "batch_size": 42, "folder": tmp_path / "search"}
+        options = {"training": SHORT, "folder": tmp_path / "search"}
         options["show"] = lambda line: None
         search(nine, data, trials=1, **options)
         assert not list(path.parent.glob("*.json"))
@@ -270,7 +275,7 @@ class TestApi:
         for trials, make in enumerate((lambda: path.symlink_to(outside), lambda: os.mkfifo(path))):
             path.unlink(missing_ok=True)
             make()
-            found = search(nine, data, trials=2 + trials, resume=True, **options)
+            found = search(nine, data, trials=2 + trials, existing="resume", **options)
             assert len(found["trials"]) == 2 + trials
         assert path.is_fifo() and outside.read_text() == "dear"
         assert capsys.readouterr().out == ""
@@ -279,7 +284,7 @@ class TestApi:
     def test_folders_that_cannot_be(self, npz, tmp_path, name):
         """One error of the system, none of TensorFlow's; nothing is made behind a link."""
         data, outside = load(npz, validation_fraction=0.3), tmp_path / "outside"
-        options = {"epochs": 1, "batch_size": 42, "folder": tmp_path / "search"}
+        options = {"training": SHORT, "folder": tmp_path / "search"}
         options["show"] = lambda line: None
         search(nine, data, trials=1, **options)
         path = tmp_path / "search" / name
@@ -287,7 +292,7 @@ class TestApi:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
             make()
             with pytest.raises(OSError, match=name):
-                search(nine, data, trials=2, resume=True, **options)
+                search(nine, data, trials=2, existing="resume", **options)
         assert not outside.exists()
 
     def test_a_name_that_tensorflow_does_not_take(self, npz, tmp_path):
@@ -296,8 +301,41 @@ class TestApi:
             search(nine, data, folder=tmp_path / "\udcff")
         assert not (tmp_path / "\udcff").exists()
 
+    def test_a_space_of_ones_own(self, npz, tmp_path):
+        """One dict: a value fixes, a pair is a range, other sequences are choices."""
+        data = load(npz, validation_fraction=0.3)
+        found = search(
+            dense, data, trials=3, training=SHORT, folder=tmp_path / "s", show=lambda line: None,
+            space={"learning_rate": 0.01, "units": (3, 4)},
+        )  # fmt: skip
+        assert {trial["point"]["units"] for trial in found["trials"]} == {3, 4}
+        assert {trial["point"]["learning_rate"] for trial in found["trials"]} == {0.01}
+        config = json.loads((tmp_path / "s" / "config.json").read_text())
+        assert config["search"]["fix"] == {"learning_rate": "0.01"}
+        assert config["search"]["range"] == {"units": ["3", "4"]}
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ({"existing": "keep"}, "`existing` must be one of 'refuse', 'resume', 'overwrite'"),
+            ({"training": {"epochs": 1}}, "`training` must be None or a Training"),
+            ({"space": {"width": 1}}, r"`space` width: nine\(hp\) asks for"),
+            ({"space": {"units": 3}}, "`space` units: expected one of"),
+        ],
+    )
+    def test_bad_arguments(self, npz, tmp_path, arguments, message):
+        data = load(npz, validation_fraction=0.3)
+        with pytest.raises(ValueError, match=message):
+            search(nine, data, folder=tmp_path / "s", **arguments)
+        assert not (tmp_path / "s").exists()
+
+    @pytest.mark.parametrize("name", ["epochs", "batch_size"])
+    def test_bad_training(self, name):
+        with pytest.raises(ValueError, match=f"`{name}` must be a positive integer"):
+            Training(**{name: 0})
+
     def test_a_function_that_branches(self, npz, tmp_path):
-        options = {"epochs": 1, "batch_size": 42, "initial_points": 6, "show": lambda line: None}
+        options = {"training": SHORT, "initial_points": 6, "show": lambda line: None}
         data = load(npz, validation_fraction=0.3)
         found = search(branching, data, trials=6, folder=tmp_path / "whole", **options)
         points = [trial["point"] for trial in found["trials"]]
@@ -314,10 +352,11 @@ class TestApi:
         assert {axis["name"] for axis in found["axes"]} == names
         assert (tmp_path / "whole" / "search.png").exists()
         for trials in (1, 6):
-            resume = trials > 1
+            existing = "resume" if trials > 1 else "refuse"
             search(
-                branching, data, trials=trials, folder=tmp_path / "more", resume=resume, **options
-            )
+                branching, data, trials=trials, folder=tmp_path / "more", existing=existing,
+                **options,
+            )  # fmt: skip
         assert outcome(tmp_path / "more") == outcome(tmp_path / "whole")
 
 

@@ -1,8 +1,9 @@
 """The search from Python, for any function that builds a Keras model."""
 
 import contextlib
+import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -14,8 +15,48 @@ from spectral_keras.experiments.process import process_kept
 from spectral_keras.experiments.search.engine import run
 from spectral_keras.experiments.search.folder import SearchFolder
 from spectral_keras.experiments.search.problem import BuildProblem
+from spectral_keras.ops.validation import check_choice, check_positive_int, described
 
-__all__ = ["search"]
+__all__ = ["Training", "search"]
+
+EXISTING = ("refuse", "resume", "overwrite")
+
+# What errors call the options of the command that the arguments stand for.
+_ARGUMENTS = {
+    "--resume": 'existing="resume"',
+    "--overwrite": 'existing="overwrite"',
+    "--output": "`folder`",
+    "--fix": "`space`",
+    "--range": "`space`",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """How each trial of a search trains.
+
+    Args:
+        epochs: length of a trial.
+        batch_size: images of a training step.
+        augment: None, or a function of (images, rng), see `spectral_keras.data.Batches`.
+
+    Raises:
+        ValueError: for a value that does not fit.
+
+    Example:
+
+    >>> from spectral_keras.experiments.search.api import Training
+    >>> Training(epochs=2)
+    Training(epochs=2, batch_size=128, augment=None)
+    """
+
+    epochs: int = 10
+    batch_size: int = 128
+    augment: Callable[..., np.ndarray] | None = None
+
+    def __post_init__(self):
+        check_positive_int("epochs", self.epochs)
+        check_positive_int("batch_size", self.batch_size)
 
 
 @process_kept()
@@ -24,16 +65,12 @@ def search(
     data: Any,
     *,
     trials: int = 30,
-    epochs: int = 10,
-    batch_size: int = 128,
+    training: Training | None = None,
     seed: int = 0,
     folder: str | os.PathLike = "searches/search",
+    existing: str = "refuse",
     initial_points: int | None = None,
-    augment: Callable | None = None,
-    fix: dict[str, Any] | None = None,
-    ranges: dict[str, Any] | None = None,
-    resume: bool = False,
-    overwrite: bool = False,
+    space: dict[str, Any] | None = None,
     show: Callable[[str], Any] = print,
 ) -> dict[str, Any] | None:
     """Search the hyper-parameters of a function that builds a Keras model.
@@ -42,8 +79,8 @@ def search(
     validation accuracy of a trial's epochs.  No point is tried twice; all trials start from the
     same seed; points that cannot be trained (`ValueError` while building, a loss that is not
     finite, no memory left) are reported and avoided.  Killed at any moment, the search continues
-    with `resume=True` where it was, in the middle of a trial too.  The program's random numbers
-    are afterwards those that would have come without the search.
+    with `existing="resume"` where it was, in the middle of a trial too.  The program's random
+    numbers are afterwards those that would have come without the search.
 
     `build` may branch and loop on the values that it gets, with Keras Tuner's conditional scopes or
     without: it is evaluated once more for each point, a point is what it asks for, and the space
@@ -57,17 +94,15 @@ def search(
             ((x_train, y_train), (x_validation, y_validation)) of images [N, height, width,
             channels], uint8 in [0, 255] or floats in [0, 1], and integer labels [N].
         trials: number of points.
-        epochs: length of a trial.
-        batch_size: images of a training step.
+        training: how each trial trains, a `Training`; None for its defaults.
         seed: integer of at least 0, of the points, the weights and the order of the images.
         folder: where the files go (config.json, results.json, search.png, trials/).
+        existing: what happens to a search that is in `folder`: "refuse" is an error, "resume"
+            continues it, "overwrite" deletes it first.
         initial_points: random points before the model decides; 3 for each hyper-parameter that
             is known by then.
-        augment: None, or a function of (images, rng), see `spectral_keras.data.Batches`.
-        fix: hyper-parameters that are not searched, dict of name -> value.
-        ranges: other ends, dict of name -> (low, high), or of name -> choices.
-        resume: continue the search in `folder`.
-        overwrite: delete the search in `folder` first.
+        space: what is other than in `build`, dict of name -> value for a hyper-parameter that is
+            not searched, name -> (low, high) for other ends, name -> choices for others.
         show: function that prints a line of progress.
 
     Returns:
@@ -82,7 +117,7 @@ def search(
 
     ```python
     from spectral_keras.data import load
-    from spectral_keras.experiments.search.api import search
+    from spectral_keras.experiments.search.api import Training, search
 
     def build(hp):
         model = keras.Sequential([
@@ -98,39 +133,67 @@ def search(
         )
         return model
 
-    results = search(build, load("digits"), trials=5, epochs=2, folder="searches/digits")
+    short = Training(epochs=2)
+    results = search(build, load("digits"), trials=5, training=short, folder="searches/digits")
     print(results["best"]["point"], results["best"]["score"])
     ```
     """
+    check_choice("existing", existing, EXISTING)
+    training = Training() if training is None else training
+    if not isinstance(training, Training):
+        raise ValueError(
+            f"`training` must be None or a Training. Received: training={described(training)}"
+        )
     try:
         with contextlib.closing(SearchFolder(folder)) as opened:
             data = _dataset(data)
-            fixed = {name: str(value) for name, value in (fix or {}).items()}
-            texts = {name: [str(end) for end in ends] for name, ends in (ranges or {}).items()}
-            problem = BuildProblem(build, fixed, texts)
-            batches = {
-                "train": Batches(
-                    data.x_train, data.y_train, batch_size, shuffle=True, augment=augment, seed=seed
-                ),
-                "validation": Batches(data.x_validation, data.y_validation, max(batch_size, 250)),
-            }
+            fixed, ranges = _space(space or {})
+            problem = BuildProblem(build, fixed, ranges)
+            batches = _batches(data, training, seed)
             config = {
                 "model": None,
                 "build": None,
                 "command": None,
                 "function": f"{build.__module__}:{problem.name}",
-                "options": {"epochs": epochs, "batch_size": batch_size, "seed": seed},
+                "options": {
+                    "epochs": training.epochs,
+                    "batch_size": training.batch_size,
+                    "seed": seed,
+                },
                 "search": {
                     "trials": trials,
                     "initial_points": initial_points,
                     "fix": fixed,
-                    "range": texts,
+                    "range": ranges,
                 },
             }
-            place = {"resume": resume, "overwrite": overwrite}
+            place = {name: existing == name for name in ("resume", "overwrite")}
             return run(problem, data, batches, opened, config, **place, show=show)
     except CommandError as error:
-        raise ValueError(str(error)) from error
+        text = str(error)
+        for option, argument in _ARGUMENTS.items():
+            text = text.replace(option, argument)
+        raise ValueError(text) from error
+
+
+def _space(space):
+    """The hyper-parameters that are fixed, as texts, and the ends or choices of others."""
+    several = {
+        name: [str(end) for end in value]
+        for name, value in space.items()
+        if isinstance(value, Iterable) and not isinstance(value, str)
+    }
+    return {name: str(value) for name, value in space.items() if name not in several}, several
+
+
+def _batches(data, training, seed):
+    count, augment = training.batch_size, training.augment
+    return {
+        "train": Batches(
+            data.x_train, data.y_train, count, shuffle=True, augment=augment, seed=seed
+        ),
+        "validation": Batches(data.x_validation, data.y_validation, max(count, 250)),
+    }
 
 
 def _dataset(data):
