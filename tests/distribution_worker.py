@@ -31,6 +31,7 @@ from spectral_keras.training import (
     AdversarialModel,
     AttendedSuppressionModel,
     AuxiliaryModel,
+    GateRule,
     Lookahead,
     insert_channel_gate,
 )
@@ -74,11 +75,9 @@ def attended():
         insert_channel_gate(network(), hidden=8),
         PowerSuppression(0.5, seed=1),
         FrequencyNoise(probability=0.5, seed=2),
-        configuration="learnable",
-        weight=10.0,
+        attention=GateRule("learnable", weight=10.0, normalizer="suppressed"),
         padding=1,
         seed=3,
-        normalizer="suppressed",
     )
 
 

@@ -15,7 +15,6 @@ MANY_ARGUMENTS = {
     "layers/fft_conv_pool2d.py: FFTConvPool2D.__init__",
     "layers/spectral_conv2d.py: SpectralConv2D.__init__",
     "models/spectral_pool_cnn.py: build",
-    "training/attended_suppression_model.py: AttendedSuppressionModel.__init__",
 }
 
 

@@ -9,6 +9,7 @@ from spectral_keras.training.auxiliary_model import AuxiliaryModel
 from spectral_keras.training.channel_gate import first_semantic_layer, insert_channel_gate
 from spectral_keras.training.decoder import build_decoder
 from spectral_keras.training.fourier_target import FourierTarget
+from spectral_keras.training.gate_rule import GateRule
 from spectral_keras.training.lookahead import Lookahead
 from spectral_keras.training.mixing_model import MixingModel
 from spectral_keras.training.parallel_augmentation_model import ParallelAugmentationModel
@@ -24,6 +25,7 @@ __all__ = [
     "AttendedSuppressionModel",
     "AuxiliaryModel",
     "FourierTarget",
+    "GateRule",
     "Lookahead",
     "MixingModel",
     "ParallelAugmentationModel",

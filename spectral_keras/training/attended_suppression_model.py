@@ -1,21 +1,20 @@
 """Attended power suppression: training that controls what a first layer listens to."""
 
+import dataclasses
 import functools
 from typing import Any
 
 import keras
 from keras import ops
 
-from spectral_keras.augmentation.open_ratio import (
-    CONFIGURATIONS,
-    basic_open_ratios,
-    open_ratio_labels,
-)
+from spectral_keras.augmentation.open_ratio import basic_open_ratios, open_ratio_labels
 from spectral_keras.layers import ChannelGate, FrequencyNoise, PowerSuppression
 from spectral_keras.ops.crop import random_crop, zero_pad
-from spectral_keras.ops.validation import check_bool, check_choice, check_number, check_positive_int
+from spectral_keras.ops.validation import check_bool, check_positive_int, described
 from spectral_keras.training.adversarial_examples import AdversarialExamples
+from spectral_keras.training.adversarial_model import AdversarialModel
 from spectral_keras.training.auxiliary_loss_model import AuxiliaryLossModel
+from spectral_keras.training.gate_rule import GateRule
 from spectral_keras.training.replicas import global_sum
 
 
@@ -25,37 +24,30 @@ class AttendedSuppressionModel(AuxiliaryLossModel):
 
     After Jia, Bao and Ma (arXiv 1911.12044).  In each step of `fit` the images first get zero
     borders (`padding`), then lose some of their frequencies (`suppression`), then get noise
-    (`noise`), then are cropped at random to their size; each of these is optional.  With a
-    `configuration` the classifier's `ChannelGate` learns how many channels to open for a
-    suppressed image:
+    (`noise`), then are cropped at random to their size; each of these is optional.  With
+    `attention` the classifier's `ChannelGate` learns how many channels to open for a suppressed
+    image, see `GateRule`:
 
         loss = classification loss + weight * mean over the batch of s (v - beta)^2
 
-    v is the mean of the gate, beta the label of `augmentation.open_ratio` (equations (6) to (9)),
-    and s is 1 for an image that was suppressed, 0 for the others (equation (10)).  In validation
-    and at inference nothing is done to the images and no image has a label.
+    In validation and at inference nothing is done to the images and no image has a label.
 
-    `fit` logs, beside the compiled metrics, `loss`, and with a configuration `classification_loss`
-    and `auxiliary_loss` (without the factor).  Works with `fit`, `evaluate` and `predict` on
+    `fit` logs, beside the compiled metrics, `loss`, and with attention `classification_loss` and
+    `auxiliary_loss` (without the factor).  Works with `fit`, `evaluate` and `predict` on
     TensorFlow, JAX and PyTorch; with an `attack` the images are attacked after all this.
 
-    What the paper leaves open: whether the mean is over the batch or over the suppressed images
-    (`normalizer`), whether images are cut to [0, 1] after the noise (`clip`), and that suppression,
-    too, comes before the crop.
+    What the paper leaves open: whether images are cut to [0, 1] after the noise (`clip`), and that
+    suppression, too, comes before the crop.
 
     Args:
         classifier: built `keras.Model` (functional or sequential) with one input, images in
-            [0, 1], and one output [N, K] of logits or probabilities.  For a configuration it must
+            [0, 1], and one output [N, K] of logits or probabilities.  For attention it must
             have a `ChannelGate` with `return_open_ratio=True`: see `insert_channel_gate`.
         suppression: `PowerSuppression` (a copy of it is used) or None.
         noise: `FrequencyNoise` or None.
-        configuration: the paper's "LMH", three digits such as "000" or "011", "learnable" (the
-            parameters theta of equation (9) are trained along), or None for no auxiliary loss.
-        weight: lambda of equation (10), at least 0.
-        gate: name of the `ChannelGate`; None: the classifier's only one.
+        attention: a `GateRule`, or None for no auxiliary loss.
         padding: width of the zero borders, in pixels; the paper's is 4.
         clip: whether to cut what suppression and noise made to [0, 1].
-        normalizer: "batch": the mean is over all images; "suppressed": over the suppressed ones.
         seed: integer or None, of the crops; suppression and noise have their own.
         attack: `AdversarialExamples`, or None.
         validate_on: "adversarial" or "clean", see `AdversarialModel`.
@@ -63,7 +55,8 @@ class AttendedSuppressionModel(AuxiliaryLossModel):
 
     Attributes:
         classifier: the classifier that was passed, with the weights of the training; save this one.
-        theta: of "learnable", weight of shape (3,) for the low, medium and high band, else None.
+        theta: of the configuration "learnable", weight of shape (3,) for the low, medium and high
+            band, else None.
 
     Raises:
         ValueError: for an argument that does not fit.
@@ -74,12 +67,13 @@ class AttendedSuppressionModel(AuxiliaryLossModel):
     import keras
     import numpy as np
     from spectral_keras.layers import PowerSuppression
-    from spectral_keras.training import AttendedSuppressionModel, insert_channel_gate
+    from spectral_keras.training import AttendedSuppressionModel, GateRule, insert_channel_gate
 
     layers = [keras.Input((16, 16, 3)), keras.layers.Conv2D(8, 3, activation="relu")]
     layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(5)]
     classifier = insert_channel_gate(keras.Sequential(layers), hidden=16)
-    model = AttendedSuppressionModel(classifier, PowerSuppression(1 / 3), configuration="learnable")
+    suppression = PowerSuppression(1 / 3)
+    model = AttendedSuppressionModel(classifier, suppression, attention=GateRule("learnable"))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile("adam", loss)
     x, y = np.random.rand(16, 16, 16, 3), np.random.randint(5, size=16)
@@ -95,12 +89,9 @@ class AttendedSuppressionModel(AuxiliaryLossModel):
         suppression: PowerSuppression | None = None,
         noise: FrequencyNoise | None = None,
         *,
-        configuration: str | None = None,
-        weight: float = 100.0,
-        gate: str | None = None,
+        attention: GateRule | None = None,
         padding: int = 0,
         clip: bool = False,
-        normalizer: str = "batch",
         seed: int | None = None,
         attack: AdversarialExamples | None = None,
         validate_on: str = "adversarial",
@@ -122,44 +113,45 @@ class AttendedSuppressionModel(AuxiliaryLossModel):
             )
         self.suppression: Any
         self.suppression, self.noise = suppression, noise
-        if configuration is not None:
-            check_choice("configuration", configuration, CONFIGURATIONS)
-        if configuration is not None and suppression is None:
+        if attention is not None and not isinstance(attention, GateRule):
             raise ValueError(
-                "`configuration` needs a `suppression`: labels are those of suppressed images. "
-                f"Received: configuration={configuration!r}, suppression=None"
+                "`attention` must be None or a GateRule. "
+                f"Received: attention={described(attention)}"
             )
-        self.configuration = configuration
-        self.weight = check_number("weight", weight, low=0)
-        self.gate = gate
+        if attention is not None and suppression is None:
+            raise ValueError(
+                "`attention` needs a `suppression`: labels are those of suppressed images. "
+                f"Received: attention={attention!r}, suppression=None"
+            )
+        self.attention = attention
         self.padding = check_positive_int("padding", padding, minimum=0)
         self.clip = check_bool("clip", clip)
-        self.normalizer = check_choice("normalizer", normalizer, ("batch", "suppressed"))
         self.seed = seed
         self._crop_seed = keras.random.SeedGenerator(seed) if self.padding else None
         self.theta = None
-        if configuration is not None:
-            self._attach_gate()
+        if attention is not None:
+            self.weight = attention.weight
+            self._attach_gate(attention)
             self._track_losses()
 
-    def _attach_gate(self):
+    def _attach_gate(self, attention):
         gates = [layer for layer in self.classifier.layers if isinstance(layer, ChannelGate)]
-        chosen = [layer for layer in gates if self.gate in (None, layer.name)]
+        chosen = [layer for layer in gates if attention.gate in (None, layer.name)]
         if len(chosen) != 1 or not chosen[0].return_open_ratio:
-            described = [
+            found = [
                 layer.name + ("" if layer.return_open_ratio else " (without open ratio)")
                 for layer in gates
             ]
             raise ValueError(
                 "`gate` must be the name of a ChannelGate with return_open_ratio=True, or None "
-                f"where there is just one; {self.classifier.name!r} has {described or 'none'}. "
-                f"Received: gate={self.gate!r}"
+                f"where there is just one; {self.classifier.name!r} has {found or 'none'}. "
+                f"Received: gate={attention.gate!r}"
             )
         ratio = chosen[0].output[1]
         # As in AuxiliaryModel: it has no layers but the classifier's.
         observer = keras.Model(self.classifier.inputs[0], [self.classifier.outputs[0], ratio])
         self._observe = functools.partial(observer)
-        if self.configuration == "learnable":
+        if attention.configuration == "learnable":
             self.theta = self.add_weight(
                 shape=(3,), initializer="zeros", dtype="float32", name="theta"
             )
@@ -172,8 +164,8 @@ class AttendedSuppressionModel(AuxiliaryLossModel):
         """
         if self.theta is None:
             raise ValueError(
-                'Only configuration="learnable" has open ratios to learn. '
-                f"Received: configuration={self.configuration!r}"
+                'Only the configuration "learnable" has open ratios to learn. '
+                f"Received: attention={self.attention!r}"
             )
         return basic_open_ratios(self.theta)
 
@@ -201,7 +193,7 @@ class AttendedSuppressionModel(AuxiliaryLossModel):
         return shape[1:3] if keras.config.image_data_format() == "channels_last" else shape[2:4]
 
     def _no_labels(self, images):
-        if self.configuration is None:
+        if self.attention is None:
             return None
         count = ops.shape(images)[0]
         return {
@@ -210,19 +202,19 @@ class AttendedSuppressionModel(AuxiliaryLossModel):
         }
 
     def _as_inputs(self, images, labels):
-        return images if self.configuration is None else {"images": images, **labels}
+        return images if self.attention is None else {"images": images, **labels}
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         # As in AuxiliaryModel: a dict asks for what the losses need.
         if not isinstance(inputs, dict):
             return self.classifier(inputs, training=training)
-        if self.configuration is None:
+        if self.attention is None:
             raise ValueError("There is no gate to look at. Received: inputs as a dict")
         outputs, ratio = self._observe(inputs["images"], training=training)
         beta = open_ratio_labels(
             inputs["band"],
             inputs["alpha"],
-            self.configuration,
+            self.attention.configuration,
             theta=self.theta,
             alpha_is=self.suppression.alpha_is,
         )
@@ -236,7 +228,7 @@ class AttendedSuppressionModel(AuxiliaryLossModel):
     def _image_losses(self, y_pred):
         counted = y_pred["suppressed"]
         losses = counted * ops.square(y_pred["open_ratio"] - y_pred["beta"])
-        if self.normalizer == "suppressed":
+        if self.attention.normalizer == "suppressed":
             # The count of the whole batch, also where replicas share it.
             count = global_sum(ops.cast(ops.shape(losses)[0], losses.dtype))
             losses = losses * count / ops.maximum(global_sum(ops.sum(counted)), 1)
@@ -249,11 +241,21 @@ class AttendedSuppressionModel(AuxiliaryLossModel):
             **super().get_config(),
             "suppression": None if suppression is None else serialize(suppression),
             "noise": None if noise is None else serialize(noise),
-            "configuration": self.configuration,
-            "weight": self.weight,
-            "gate": self.gate,
             "padding": self.padding,
             "clip": self.clip,
-            "normalizer": self.normalizer,
             "seed": self.seed,
+            # The values of the rule side by side, as in files of before there was such an object.
+            **(
+                {"configuration": None}
+                if self.attention is None
+                else dataclasses.asdict(self.attention)
+            ),
         }
+
+    @classmethod
+    def from_config(cls, config: dict, custom_objects: dict | None = None) -> AdversarialModel:
+        config = dict(config)
+        names = [field.name for field in dataclasses.fields(GateRule)]
+        rule = {name: config.pop(name) for name in names if name in config}
+        config["attention"] = GateRule(**rule) if rule.get("configuration") else None
+        return super().from_config(config, custom_objects)

@@ -130,7 +130,8 @@ TRAINED = {
     ),
     "gate_hidden": (GATE, lambda p: p.model.get_layer("channel_gate").hidden, None, 4),
     "attention": (
-        f"{GATE} --suppression 1/2 --attention 010", lambda p: p.model.configuration, None, "010"
+        f"{GATE} --suppression 1/2 --attention 010", lambda p: p.model.attention.configuration,
+        None, "010",
     ),
     "attention_weight": (
         f"{GATE} --suppression 1/2 --attention 010 --attention-weight 7", lambda p: p.model.weight,

@@ -12,7 +12,7 @@ from spectral_keras.experiments.train.objectives import training_model
 from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.layers import ChannelGate
 from spectral_keras.models import registry
-from spectral_keras.training import AttendedSuppressionModel, first_semantic_layer
+from spectral_keras.training import AttendedSuppressionModel, GateRule, first_semantic_layer
 from tests.models.runs import TINY, assert_same_run, history
 
 ALL = (
@@ -71,7 +71,7 @@ class TestOptions:
         model = built(*ALL, "--attention-weight", 7, "--seed", 5)
         assert type(model) is AttendedSuppressionModel
         assert model.suppression.probability == 0.5 and model.noise.sigma == 1
-        assert (model.configuration, model.weight, model.padding) == ("learnable", 7, 2)
+        assert (model.attention, model.padding) == (GateRule("learnable", weight=7), 2)
         gate = model.classifier.get_layer("channel_gate")
         assert gate.extended and gate.hidden == 4
         assert model.suppression.seed != model.noise.seed != model.seed

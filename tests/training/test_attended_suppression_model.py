@@ -9,6 +9,7 @@ from spectral_keras.layers import ChannelGate, FrequencyNoise, PowerSuppression
 from spectral_keras.ops.mask_curves import suppression_masks
 from spectral_keras.training import (
     AttendedSuppressionModel,
+    GateRule,
     insert_channel_gate,
 )
 from tests.oracles import random_images, to_numpy
@@ -26,11 +27,11 @@ def gated_net(seed=0):
     return model
 
 
-def wrapped(configuration="000", probability=0.6, classifier=None, **kwargs):
+def wrapped(configuration="000", probability=0.6, classifier=None, rule=None, **kwargs):
     suppression = PowerSuppression(probability, seed=1)
     classifier = gated_net() if classifier is None else classifier
     return AttendedSuppressionModel(
-        classifier, suppression, configuration=configuration, seed=2, **kwargs
+        classifier, suppression, attention=GateRule(configuration, **rule or {}), seed=2, **kwargs
     )
 
 
@@ -58,7 +59,7 @@ class TestLoss:
     @pytest.mark.parametrize("normalizer", ["batch", "suppressed"])
     @pytest.mark.parametrize("configuration", ["000", "011", "100", "learnable"])
     def test_of_known_labels(self, configuration, normalizer):
-        model = wrapped(configuration, weight=7.0, normalizer=normalizer)
+        model = wrapped(configuration, rule={"weight": 7.0, "normalizer": normalizer})
         theta = (0.5, -1.0, 0.2)
         if configuration == "learnable":
             model.theta.assign(theta)
@@ -88,7 +89,7 @@ class TestLoss:
 
     def test_no_suppressed_image(self):
         """0 / 0 of the mean over the suppressed images is 0."""
-        model = compiled_model(wrapped(normalizer="suppressed"))
+        model = compiled_model(wrapped(rule={"normalizer": "suppressed"}))
         inputs = labelled(3) | {"band": np.full(3, -1, "int32"), "alpha": np.ones(3, "float32")}
         loss = model.compute_loss(inputs, np.arange(3), model(inputs))
         plain = model.compute_loss(inputs, np.arange(3), model(inputs)["outputs"])
@@ -99,7 +100,8 @@ def test_theta_follows_its_gradient():
     """One SGD step moves theta by the finite difference of the loss (equations 8 to 10)."""
     # kept = 0: the images and labels are then known but for the bands.
     suppression = PowerSuppression(1.0, alpha=0.0, seed=1)
-    model = AttendedSuppressionModel(gated_net(), suppression, configuration="learnable", weight=3)
+    rule = GateRule("learnable", weight=3)
+    model = AttendedSuppressionModel(gated_net(), suppression, attention=rule)
     theta = np.array([0.4, -0.3, 0.9])
     model.theta.assign(theta)
     compiled_model(model, learning_rate=0.05)
@@ -162,7 +164,7 @@ class TestImages:
         assert images.min() == 0 and images.max() == 1
 
     def test_validation_leaves_the_images_alone(self):
-        model = wrapped(padding=4, weight=10.0)
+        model = wrapped(padding=4, rule={"weight": 10.0})
         compiled_model(model, metrics=["accuracy"])
         x, y = batch(10, SIDE)
         logs = model.evaluate(x, y, verbose=0, return_dict=True)
@@ -187,7 +189,7 @@ class TestTraining:
     def test_gate_learns_its_label(self):
         """With all images suppressed to nothing but a band, the gate closes as its labels say."""
         suppression = PowerSuppression(1.0, alpha=0.0, seed=1)
-        model = AttendedSuppressionModel(gated_net(), suppression, configuration="000", weight=100)
+        model = AttendedSuppressionModel(gated_net(), suppression, attention=GateRule("000"))
         model.compile(keras.optimizers.Adam(0.03), "sparse_categorical_crossentropy")
         x, y = batch(32, SIDE)
         logs = model.fit(x, y, batch_size=16, epochs=15, verbose=0).history
@@ -205,7 +207,7 @@ class TestTraining:
             model = wrapped("learnable", classifier=gated_net(), padding=2)
             model = AttendedSuppressionModel(
                 model.classifier, PowerSuppression(0.6, seed=1), noise, padding=2, seed=2,
-                configuration="learnable", weight=1.0,
+                attention=GateRule("learnable", weight=1.0),
             )  # fmt: skip
             logs = (
                 compiled_model(model)
@@ -241,7 +243,8 @@ class TestTraining:
         assert set(prepared[0]) == {"images", "band", "alpha"} and labels is not None
 
     def test_file(self, tmp_path):
-        model = compiled_model(wrapped("learnable", padding=3, weight=5, normalizer="suppressed"))
+        rule = {"weight": 5, "normalizer": "suppressed", "gate": "channel_gate"}
+        model = compiled_model(wrapped("learnable", padding=3, rule=rule))
         x, y = batch(8, SIDE)
         model.fit(x, y, verbose=0)
         model.save(tmp_path / "model.keras")
@@ -250,9 +253,22 @@ class TestTraining:
         np.testing.assert_allclose(
             loaded.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-6
         )
-        for name in ("configuration", "weight", "padding", "normalizer", "seed"):
+        for name in ("attention", "weight", "padding", "seed"):
             assert getattr(loaded, name) == getattr(model, name)
         assert loaded.suppression.probability == 0.6 and loaded.suppression.seed == 1
+
+    @pytest.mark.parametrize("attention", [None, GateRule("011", weight=2, normalizer="batch")])
+    def test_a_config_of_an_earlier_version(self, attention):
+        """It had the rule's values as options of their own, all of them always."""
+        model = AttendedSuppressionModel(
+            gated_net(), PowerSuppression(0.6), attention=attention, clip=True
+        )
+        older = {"configuration": None, "weight": 100.0, "gate": None, "normalizer": "batch"}
+        config = older | model.get_config()
+        assert set(older) <= set(config) and "attention" not in config
+        for each in (config, model.get_config()):
+            loaded = AttendedSuppressionModel.from_config(each)
+            assert loaded.attention == attention and loaded.clip
 
 
 class TestErrors:
@@ -265,16 +281,22 @@ class TestErrors:
     def test_configuration(self):
         with pytest.raises(ValueError, match="`configuration` must be one of.*Received.*'002'"):
             wrapped("002")
-        with pytest.raises(ValueError, match="`configuration` needs a `suppression`"):
-            AttendedSuppressionModel(gated_net(), configuration="000")
-        with pytest.raises(ValueError, match='Only configuration="learnable"'):
+        with pytest.raises(ValueError, match="`attention` must be None or a GateRule.*'000'"):
+            AttendedSuppressionModel(gated_net(), PowerSuppression(0.6), attention="000")
+        with pytest.raises(ValueError, match="`attention` needs a `suppression`"):
+            AttendedSuppressionModel(gated_net(), attention=GateRule("000"))
+        with pytest.raises(ValueError, match="`weight` must be a number >= 0"):
+            GateRule("000", weight=-1)
+        with pytest.raises(ValueError, match="`normalizer` must be one of 'batch', 'suppressed'"):
+            GateRule("000", normalizer="none")
+        with pytest.raises(ValueError, match='Only the configuration "learnable"'):
             wrapped("000").open_ratios()
 
     def test_gate(self):
         with pytest.raises(ValueError, match="'conv_net' has none. Received: gate=None"):
             wrapped(classifier=conv_net(side=SIDE))
         with pytest.raises(ValueError, match=r"has \['channel_gate'\]. Received: gate='gat'"):
-            wrapped(gate="gat")
+            wrapped(rule={"gate": "gat"})
         inputs = keras.Input((8, 8, 3))
         x = ChannelGate(hidden=2, name="silent")(keras.layers.Conv2D(2, 3)(inputs))
         x = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(x))

@@ -47,13 +47,13 @@ def wrapper(options: TrainOptions) -> Callable[..., keras.Model] | None:
 
 def _build(options, classifier, attack):
     from spectral_keras.layers import FrequencyNoise, PowerSuppression
-    from spectral_keras.training import AttendedSuppressionModel
+    from spectral_keras.training import AttendedSuppressionModel, GateRule
 
     seed = options.seed
     others = {"variant": "printed" if options.attention_printed else "consistent"}
     # What is done to the images is not done in half precision.
     others["dtype"] = "float64" if options.precision == "float64" else "float32"
-    suppression = noise = None
+    suppression = noise = attention = None
     if options.suppression:
         suppression = PowerSuppression(options.suppression, seed=seed, name="suppression", **others)
     if options.noise:
@@ -64,12 +64,13 @@ def _build(options, classifier, attack):
             name="noise",
             **others,
         )
+    if options.attention != "none":
+        attention = GateRule(options.attention, weight=options.attention_weight)
     return AttendedSuppressionModel(
         classifier,
         suppression,
         noise,
-        configuration=None if options.attention == "none" else options.attention,
-        weight=options.attention_weight,
+        attention=attention,
         padding=options.spectral_padding,
         seed=seed + 2,
         attack=attack,
