@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from spectral_keras.ops.validation import check_number
+from spectral_keras.ops.validation import check_identifiers, check_number
 
 __all__ = ["AtLeast", "UnitInterval", "get"]
 
@@ -66,6 +66,7 @@ def get(identifier: Any) -> Callable[[Any], Any] | None:
     Returns:
         A constraint, or None for None.
     """
+    check_identifiers(constraint=identifier)
     if identifier == "unit_interval":
         return UnitInterval()
     return keras.constraints.get(identifier)

@@ -4,15 +4,28 @@ import keras
 import numpy as np
 import pytest
 
-from spectral_keras import attacks, classifiers, corruptions, evaluation, layers, ops, training
+from spectral_keras import (
+    attacks,
+    classifiers,
+    corruptions,
+    evaluation,
+    layers,
+    models,
+    ops,
+    training,
+)
 from spectral_keras.analysis import (
+    embed,
+    frequency_response,
     lp_norm,
     point_perturbation,
     radial_bands,
 )
+from spectral_keras.analysis.masks import learn_masks
 from spectral_keras.attacks import fgsm, pgd
 from spectral_keras.augmentation.image import build_augmentation
-from spectral_keras.data import Batches, load, load_corrupted
+from spectral_keras.data import Batches, load, load_corrupted, planted
+from spectral_keras.export import export
 from spectral_keras.models import registry
 from spectral_keras.training.schedules import learning_rate_schedule
 
@@ -26,6 +39,9 @@ linear = keras.Sequential(
     [keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(3)], name="linear"
 )
 
+convolution = keras.Sequential(
+    [keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3, name="conv"), keras.layers.Dense(3)]
+)
 
 # Function, positional arguments, keyword arguments, what the message names, what it shows.
 LAYERS = [
@@ -145,7 +161,97 @@ OTHERS = [
     (radial_bands, (0, 3), {}, "size", "0"),
     (point_perturbation, (8, (9, 0)), {}, "frequencies", "(2,)"),
 ]
-TABLE = [*LAYERS, *OPS, *ATTACKS, *OTHERS]
+# An array where a name is expected: its shape is named, its numbers are not.
+ARRAY = np.arange(6.0).reshape(2, 3)
+KERNEL = np.ones((3, 3, 3, 2), np.float32)
+TABLE_OF_ERRORS = {"corruptions": {"fog": [{"severity": 1, "accuracy": 0.5}]}}
+POSITIONS = [
+    (load, "name"),
+    (load_corrupted, "source"),
+    (build_augmentation, "name"),
+    (corruptions.names, "group"),
+    (planted.load_planted, "variant"),
+    (models.from_preset, "name_or_folder"),
+    (registry.build, "name"),
+    (registry.factory, "name"),
+    (registry.options, "name"),
+    (registry.recipe, "name"),
+    (training.AdversarialExamples, "attack"),
+]
+KEYWORDS = [
+    *((load, ("digits",), name) for name in ("data_dir", "stream", "limit", "image_size")),
+    (load_corrupted, ("tfds",), "data_dir"),
+    (planted.planted_images, (3,), "variant"),
+    (corruptions.corrupt, (BYTES, "fog", 1), "table"),
+    (attacks.Attack, ("fgsm", 0.1), "norm"),
+    (attacks.Attack, ("pgd", 0.1), "loss"),
+    (fgsm, (linear, X, Y, 0.1), "norm"),
+    (evaluation.accuracy_under_attack, (linear, X, Y), "labels"),
+    (evaluation.accuracy_under_corruption, (linear, BYTES, Y, "fog"), "table"),
+    (embed, (X,), "method"),
+    (learn_masks, (linear, X), "schedule"),
+    (learn_masks, (linear, X), "keep"),
+    (learn_masks, (linear, X), "checkpoint"),
+    (learn_masks, (linear, X), "modulate"),
+    (export, (linear, "model.onnx"), "format"),
+    *((layers.SpectralPool, (4,), name) for name in ("nyquist", "norm", "window")),
+    (layers.DiffStride, (), "output_size"),
+    (layers.FourierMask, (), "constraint"),
+    (layers.FourierMask, (), "regularizer"),
+    (layers.GlobalFilter2D, (), "kernel_constraint"),
+    (layers.SpectralMixing2D, (4, 2), "kernel_regularizer"),
+    (layers.ChannelGate, (), "gap_activation"),
+    *(
+        (layer, given, name)
+        for layer, given in (
+            (layers.SpectralConv2D, (4, 3)),
+            (layers.FFTConv2D, (4, 3)),
+            (layers.FFTConvPool2D, (4, 3, 4)),
+        )
+        for name in ("data_format", "activation", "kernel_regularizer", "bias_constraint")
+    ),
+    (layers.SpectralConv2D, (4, 3), "padding"),
+    (layers.FFTConv2D, (4, 3), "padding"),
+    *((getattr(ops, name), (X,), "norm") for name in ("fft2", "rfft2")),
+    (ops.ifft2, ((X, X),), "norm"),
+    (ops.irfft2, ((X, X), 8), "norm"),
+    (ops.dft_matrices, (4,), "norm"),
+    (ops.resampling_matrix, (4, 2), "nyquist"),
+    (ops.resampling_matrix, (4, 2), "norm"),
+    (ops.kernel_spectrum, (KERNEL,), "parametrization"),
+    (ops.kernel_from_spectrum, (KERNEL, None, (3, 3)), "parametrization"),
+    (training.AuxiliaryModel, (linear,), "tap"),
+    (training.AttendedSuppressionModel, (linear,), "gate"),
+    (training.FourierTarget, (), "magnitude"),
+    (training.build_decoder, ((4, 4, 8), (8, 8, 3)), "final_activation"),
+    (training.build_decoder, ((4, 4, 8), (8, 8, 3)), "name"),
+    (training.insert_channel_gate, (convolution,), "after"),
+    (training.insert_channel_gate, (convolution,), "name"),
+    *(
+        (registry.build, (network,), option)
+        for network in registry.names()
+        for option, (_, default) in registry.options(network).items()
+        if isinstance(default, str)
+    ),
+]
+ARRAYS = [
+    *(
+        (function, (ARRAY,), {}, "data set" if function is load else name, "shape (2, 3)")
+        for function, name in POSITIONS
+    ),
+    *((function, given, {name: ARRAY}, name, "shape (2, 3)") for function, given, name in KEYWORDS),
+    (attacks.Attack, (ARRAY, 0.1), {}, "name", "shape (2, 3)"),
+    (corruptions.corrupt, (BYTES, ARRAY, 1), {}, "name", "shape (2, 3)"),
+    (learning_rate_schedule, (ARRAY, 0.1, 3, 5), {}, "schedule", "shape (2, 3)"),
+    (frequency_response, (linear, ARRAY), {}, "layer", "shape (2, 3)"),
+    (export, (linear, ARRAY, "onnx"), {}, "path", "shape (2, 3)"),
+    (build_augmentation, (["flip", ARRAY],), {}, "name", "shape (2, 3)"),
+    (evaluation.mean_accuracy, (TABLE_OF_ERRORS, [ARRAY]), {}, "names", "shape (2, 3)"),
+    (evaluation.accuracy_under_attack, (linear, X, Y, [ARRAY]), {}, "attack", "shape (2, 3)"),
+    (evaluation.accuracy_under_corruption, (linear, BYTES, Y, [ARRAY]), {}, "name", "shape (2, 3)"),
+    (evaluation.combine, ([ARRAY],), {}, "verdicts", "shape (2, 3)"),
+]
+TABLE = [*LAYERS, *OPS, *ATTACKS, *OTHERS, *ARRAYS]
 
 
 def _name(row):
@@ -159,5 +265,5 @@ def test_one_line_that_names_it(tmp_path, monkeypatch, function, given, options,
         function(*given, **options)
     message = str(caught.value)
     assert name in message and received in message
-    assert "\n" not in message.strip()
+    assert "\n" not in message.strip() and "[0." not in message
     assert not list(tmp_path.iterdir())

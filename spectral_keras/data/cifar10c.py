@@ -17,9 +17,11 @@ from spectral_keras.data import arrays
 from spectral_keras.data.checksums import without_checksum
 from spectral_keras.data.errors import DataError
 from spectral_keras.data.files import open_regular, read_regular
+from spectral_keras.data.left_out import LeftOut
 from spectral_keras.data.tfds import find_builder, import_tfds, open_builder
 from spectral_keras.data.tfds_reader import Reader
 from spectral_keras.logs import quiet
+from spectral_keras.ops.validation import described
 
 __all__ = ["MANIFEST", "NAMES", "SEVERITIES", "CorruptedImages", "load_corrupted"]
 
@@ -114,10 +116,10 @@ class CorruptedImages:
             DataError: if it is not there or cannot be read.
         """
         self._check(name)
-        if severity not in self.severities:
+        if np.ndim(severity) or severity not in self.severities:
             raise DataError(
                 f"{self._store.where} has severities {', '.join(map(str, self.severities))}. "
-                f"Received: severity={severity!r}"
+                f"Received: severity={described(severity)}"
             )
         images, labels = self._store.piece(name, severity, self._chosen)
         if labels is not None and not np.array_equal(labels, self.labels):
@@ -136,8 +138,10 @@ class CorruptedImages:
         return self._store.identity(name)
 
     def _check(self, name):
-        if name not in self.names:
-            raise DataError(f"{self._store.where} has no {name!r}: it has {', '.join(self.names)}")
+        if not isinstance(name, str) or name not in self.names:
+            raise DataError(
+                f"{self._store.where} has no {described(name)}: it has {', '.join(self.names)}"
+            )
 
 
 def load_corrupted(
@@ -150,10 +154,9 @@ def load_corrupted(
 
     A folder holds `<corruption>.npy` for some or all of the 19 corruptions, uint8
     [5 N, height, width, channels]: N images at severity 1, the same N at severity 2, and so on;
-    and `labels.npy` with 5 N integers, the classes of the N images five times. Files of other
-    names are ignored. An .npz has the same arrays as its members. Nothing in them is executed.
-    TFDS keeps one set for each corruption and severity, whose images are the published ones in
-    another order.
+    and `labels.npy` with 5 N integers, the classes of the N images five times. An .npz has the same
+    arrays as its members. Nothing in them is executed. TFDS keeps one set for each corruption and
+    severity, whose images are the published ones in another order.
 
     Args:
         source: folder; path of an .npz file; or "tfds" for the set `cifar10_corrupted` of
@@ -168,6 +171,10 @@ def load_corrupted(
     Raises:
         DataError: whatever stands between the source and usable images, in one line.
 
+    Warns:
+        DataWarning: a line that names the `.npy` files (or members) of other names, which are not
+            used; `source["left_out"]` keeps it.
+
     Example:
 
     >>> import numpy as np
@@ -181,14 +188,16 @@ def load_corrupted(
     if limit is not None and (
         isinstance(limit, bool) or not isinstance(limit, numbers.Integral) or limit < 1
     ):
-        raise DataError(f"limit must be a positive integer. Received: limit={limit!r}")
-    if source == "tfds":
-        return _load_tfds(data_dir, limit)
+        raise DataError(f"limit must be a positive integer. Received: limit={described(limit)}")
     if not isinstance(source, (str, os.PathLike)) or not os.fspath(source):
         raise DataError(
             f"corrupted images come from 'tfds', a folder or an .npz file. Received: "
-            f"source={source!r}"
+            f"source={described(source)}"
         )
+    if data_dir is not None and not isinstance(data_dir, (str, os.PathLike)):
+        raise DataError(f"data_dir must be a path. Received: data_dir={described(data_dir)}")
+    if source == "tfds":
+        return _load_tfds(data_dir, limit)
     path = os.path.expanduser(os.fspath(source))
     if os.path.isdir(path):
         return _load_files(_Folder(path), limit)
@@ -241,6 +250,9 @@ def _load_files(store, limit):
             f"{where} does not repeat the same labels for each of the {len(severities)} "
             "severities: expected one block of images after the other, all in the same order"
         )
+    left_out = LeftOut(store.where)
+    others = sorted(members - {*NAMES, "labels"})
+    left_out.add("arrays of other names", (f"{name}.npy" for name in others))
     labels, chosen = blocks[0], None
     made_of = {} if made is None else made
     _check_sum(labels.astype(np.int64), made_of.get("labels_sha256"), where)
@@ -248,6 +260,7 @@ def _load_files(store, limit):
         chosen = arrays.balanced_prefix(labels, limit)
         labels = labels[chosen]
     source = {"kind": store.kind, "path": store.where, "files": len(names)}
+    source |= left_out.report(3)
     if made is not None:
         source["made"] = {key: made[key] for key in _FROM_MANIFEST if key in made}
     store.severities, store.count = tuple(severities), len(blocks[0])
@@ -264,7 +277,8 @@ class _Folder:
         self.where = path
 
     def members(self):
-        return {name[:-4] for name in os.listdir(self.where) if name.endswith(".npy")}
+        names = os.listdir(self.where)
+        return {name[:-4] for name in names if name.endswith(".npy") and name[0] != "."}
 
     def manifest(self):
         path = os.path.join(self.where, MANIFEST)

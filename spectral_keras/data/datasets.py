@@ -18,6 +18,7 @@ from spectral_keras.data.npz import load_npz
 from spectral_keras.data.planted import load_planted
 from spectral_keras.data.streamed import StreamedImages
 from spectral_keras.data.tfds import load_tfds
+from spectral_keras.ops.validation import described
 
 __all__ = ["Dataset", "load"]
 
@@ -113,8 +114,8 @@ def load(
             says what to do.
 
     Warns:
-        DataWarning: a line that says what of a folder is not used, and why; `source["left_out"]`
-            keeps it.
+        DataWarning: a line that says what of a folder, an `.npz` file or a TFDS set (splits) is
+            not used, and why; `source["left_out"]` keeps it.
 
     Example:
 
@@ -135,17 +136,21 @@ def load(
     ):
         raise DataError(
             f"validation_fraction must be a number in [0, 1). "
-            f"Received: validation_fraction={validation_fraction!r}"
+            f"Received: validation_fraction={described(validation_fraction)}"
         )
     if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or seed < 0:
-        raise DataError(f"seed must be an integer of at least 0. Received: seed={seed!r}")
+        raise DataError(f"seed must be an integer of at least 0. Received: seed={described(seed)}")
     image_size = _check_image_size(image_size)
     if data_dir is not None and not isinstance(data_dir, (str, os.PathLike)):
-        raise DataError(f"data_dir must be a path. Received: data_dir={data_dir!r}")
+        raise DataError(f"data_dir must be a path. Received: data_dir={described(data_dir)}")
     if not isinstance(grayscale, bool):
-        raise DataError(f"grayscale must be True or False. Received: grayscale={grayscale!r}")
-    if stream is not True and stream is not False and stream != "auto":
-        raise DataError(f"stream must be True, False or 'auto'. Received: stream={stream!r}")
+        raise DataError(
+            f"grayscale must be True or False. Received: grayscale={described(grayscale)}"
+        )
+    if not isinstance(stream, (bool, str)) or stream not in (True, False, "auto"):
+        raise DataError(
+            f"stream must be True, False or 'auto'. Received: stream={described(stream)}"
+        )
     stream_above = _check_limit("stream_above", stream_above)
     streaming = {"stream": stream, "stream_above": stream_above}
     try:
@@ -167,11 +172,14 @@ def load(
 def _check_name(name):
     if not isinstance(name, (str, os.PathLike)) or not os.fspath(name):
         raise DataError(
-            f"the data set must be a name, an .npz file or a folder. Received: name={name!r}"
+            "the data set must be a name, an .npz file or a folder. Received: "
+            f"name={described(name)}"
         )
     name = os.fspath(name)
     if "\0" in name:
-        raise DataError(f"the data set name holds a null character. Received: name={name!r}")
+        raise DataError(
+            f"the data set name holds a null character. Received: name={described(name)}"
+        )
     return name
 
 
@@ -179,7 +187,9 @@ def _check_limit(argument, value):
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-        raise DataError(f"{argument} must be a positive integer. Received: {argument}={value!r}")
+        raise DataError(
+            f"{argument} must be a positive integer. Received: {argument}={described(value)}"
+        )
     return int(value)
 
 
@@ -193,7 +203,7 @@ def _check_image_size(value):
     ):
         raise DataError(
             f"image_size must be a positive integer or a pair of them. "
-            f"Received: image_size={value!r}"
+            f"Received: image_size={described(value)}"
         )
     return int(pair[0]), int(pair[1])
 

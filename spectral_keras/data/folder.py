@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,8 +9,9 @@ import numpy as np
 
 from spectral_keras.data import arrays
 from spectral_keras.data.decode import MODES, decode, described
-from spectral_keras.data.errors import DataError, DataWarning
+from spectral_keras.data.errors import DataError
 from spectral_keras.data.files import UnsafeFileError, read_regular
+from spectral_keras.data.left_out import LeftOut
 from spectral_keras.data.streamed import StreamedImages, check_sizes, streams
 
 __all__ = ["is_class_folder", "load_folder"]
@@ -56,7 +56,7 @@ def load_folder(
     is read is an error, since all labels after it would be others.
     """
     path = os.path.expanduser(path)
-    left_out = _LeftOut(path)
+    left_out = _LeftOutFiles(path)
     class_names, (train_files, y_train), (test_files, y_test), test_name = _parts(path, left_out)
     train_files, y_train = _limited(train_files, y_train, limit)
     test_files, y_test = _limited(test_files, y_test, limit_test)
@@ -82,7 +82,7 @@ def load_folder(
             "path": path,
             "test": test_name,
             "stream": how | {"format": "image", "shards": len(files)},
-            **left_out.report(),
+            **left_out.report(4),
         },
     }
 
@@ -183,29 +183,11 @@ def _check_number(path, class_names):
         )
 
 
-class _LeftOut:
-    """What of a folder is not used, by reason."""
+class _LeftOutFiles(LeftOut):
+    """Paths below a folder."""
 
-    def __init__(self, root):
-        self._root, self._reasons = root, {}
-
-    def add(self, reason, paths):
-        self._reasons.setdefault(reason, []).extend(
-            os.path.relpath(path, self._root) for path in paths
-        )
-
-    def report(self):
-        """Warn, and give the entry for `Dataset.source`; nothing if nothing is left out."""
-        texts = []
-        for reason, paths in self._reasons.items():
-            if paths:
-                some = ", ".join(paths[:3]) + (", ..." if len(paths) > 3 else "")
-                texts.append(f"{reason}: {len(paths)} ({some})")
-        if not texts:
-            return {}
-        line = " ".join("; ".join(texts).split())
-        warnings.warn(f"left out of {self._root}: {line}", DataWarning, stacklevel=5)
-        return {"left_out": line}
+    def add(self, reason, names):
+        super().add(reason, (os.path.relpath(path, self._root) for path in names))
 
 
 def _split_by_hash(files, labels, root):

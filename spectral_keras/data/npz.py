@@ -8,6 +8,7 @@ import numpy as np
 from spectral_keras.data import arrays
 from spectral_keras.data.errors import DataError
 from spectral_keras.data.files import UnsafeFileError, open_regular
+from spectral_keras.data.left_out import LeftOut
 
 __all__ = ["load_npz"]
 
@@ -15,9 +16,14 @@ KEYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 def load_npz(path: str | os.PathLike) -> dict[str, Any]:
-    """Read and check `path`; `class_names` in the archive names the classes (optional)."""
+    """Read and check `path`; `class_names` in the archive names the classes (optional).
+
+    Of arrays with other names one `DataWarning` says that they are left out.
+    """
     path = os.path.expanduser(path)
-    stored = _read(path)
+    stored, others = _read(path)
+    left_out = LeftOut(path)
+    left_out.add("arrays of other names", others)
     x_train = arrays.check_images(stored["x_train"], f"x_train of {path}")
     x_test = arrays.check_images(stored["x_test"], f"x_test of {path}")
     if x_train.shape[1:] != x_test.shape[1:]:
@@ -52,12 +58,17 @@ def load_npz(path: str | os.PathLike) -> dict[str, Any]:
         "x_test": x_test,
         "y_test": y_test,
         "class_names": class_names,
-        "source": {"kind": "npz", "path": path, "bytes": os.path.getsize(path)},
+        "source": {
+            "kind": "npz",
+            "path": path,
+            "bytes": os.path.getsize(path),
+            **left_out.report(4),
+        },
     }
 
 
 def _read(path):
-    """The arrays of the archive; nothing in it is executed."""
+    """(the arrays of the archive, the names of those not read); nothing in it is executed."""
     how = "write it with numpy.savez(path, x_train=..., y_train=..., x_test=..., y_test=...)"
     try:
         # NumPy leaves a file open that it cannot read: opened and closed here.
@@ -78,7 +89,8 @@ def _read(path):
             }
             needed = sum(sizes[key] for key in wanted)
             arrays.check_fits(needed, f"the arrays of {path}", "fewer or smaller images")
-            return {key: archive[key] for key in wanted}
+            others = [key for key in archive.files if key not in wanted]
+            return {key: archive[key] for key in wanted}, others
     except DataError:
         raise
     except FileNotFoundError as error:

@@ -192,6 +192,7 @@ def load_planted(
     Raises:
         DataError: for a size below 16 pixels.
     """
+    check_choice("variant", variant, VARIANTS)
     size = (_PIXELS, _PIXELS) if size is None else size
     if min(size) < _MINIMUM_SIZE:
         raise DataError(

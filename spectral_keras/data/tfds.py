@@ -14,6 +14,7 @@ import numpy as np
 from spectral_keras.data import arrays
 from spectral_keras.data.errors import DataError, first_line, shown
 from spectral_keras.data.files import open_regular
+from spectral_keras.data.left_out import LeftOut
 from spectral_keras.data.streamed import streams
 from spectral_keras.data.tfds_reader import Reader, StreamedReader
 from spectral_keras.logs import quiet, redirecting
@@ -54,6 +55,9 @@ def load_tfds(
     builder, keys = open_builder(tfds, name, data_dir, training=True)
     splits = builder.info.splits
     test_split = next((key for key in ("test", "validation") if key in splits), None)
+    left_out = LeftOut(f"the data set {name!r}")
+    others = [key for key in sorted(splits) if key not in ("train", test_split)]
+    left_out.add("splits that are not read", (key for key in others if splits[key].num_examples))
     with quiet("absl", logging.CRITICAL):  # attempts, and deprecations of TFDS' own
         reader, streamed, how = _choose_reader(
             (tfds, builder, name, *keys, image_size),
@@ -83,6 +87,7 @@ def load_tfds(
             "version": str(builder.info.full_name),
             "test": test_split or "each fifth image of every class of train",
             "stream": how,
+            **left_out.report(4),
         },
     }
 

@@ -144,7 +144,7 @@ def _chosen_names(names, table):
                 f"Received: a table with {', '.join(table) or 'nothing'}"
             )
     names = [names] if isinstance(names, str) else list(names)
-    if not names or not all(name in table for name in names):
+    if not names or not all(isinstance(name, str) and name in table for name in names):
         raise ValueError(
             f"`names` must be one or more of {', '.join(table)}. Received: names={described(names)}"
         )
@@ -178,9 +178,10 @@ def _read(argument, value, needs_clean):
 
 def _row(argument, name, row):
     """{severity: per cent} of a list, or of the mean of all severities."""
-    if name not in BENCHMARK + EXTRA:
+    if not isinstance(name, str) or name not in BENCHMARK + EXTRA:
         raise ValueError(
-            f"`{argument}` must have names of corruptions, such as 'fog'. Received: {name!r}"
+            f"`{argument}` must have names of corruptions, such as 'fog'. "
+            f"Received: {described(name)}"
         )
     values = list(row) if np.ndim(row) else [row] * len(SEVERITIES)
     if not 1 <= len(values) <= len(SEVERITIES):

@@ -13,6 +13,8 @@ A claim is a bound on an effect: "greater than 0", "less than 2 points".
 import math
 from collections.abc import Iterable, Sequence
 
+from spectral_keras.ops.validation import described
+
 CONFIRMED, CONTRADICTED, UNDECIDED, NOT_RUN = "confirmed", "contradicted", "undecided", "not run"
 VERDICTS = (CONFIRMED, CONTRADICTED, UNDECIDED, NOT_RUN)
 
@@ -74,6 +76,8 @@ def combine(verdicts: Iterable[str]) -> str:
     ('not run', 'contradicted')
     """
     verdicts = list(verdicts)
-    if not verdicts or not set(verdicts) <= set(VERDICTS):
-        raise ValueError(f"`verdicts` must be one or more of {VERDICTS}. Received: {verdicts}")
+    if not verdicts or not all(isinstance(v, str) and v in VERDICTS for v in verdicts):
+        raise ValueError(
+            f"`verdicts` must be one or more of {VERDICTS}. Received: {described(verdicts)}"
+        )
     return next(v for v in (CONTRADICTED, NOT_RUN, UNDECIDED, CONFIRMED) if v in verdicts)

@@ -11,6 +11,7 @@ from spectral_keras.ops.validation import (
     check_bool,
     check_data_format,
     check_float_images,
+    check_identifiers,
     check_positive_int,
 )
 
@@ -84,6 +85,7 @@ class ChannelGate(keras.layers.Layer):
         super().__init__(**kwargs)
         self.hidden = check_positive_int("hidden", hidden)
         self.extended = check_bool("extended", extended)
+        check_identifiers(gap_activation=gap_activation)
         self.gap_activation = keras.activations.get(gap_activation)
         self.kernel_size = check_positive_int("kernel_size", kernel_size)
         self.return_open_ratio = check_bool("return_open_ratio", return_open_ratio)

@@ -22,6 +22,7 @@ from spectral_keras.ops.validation import (
     check_choice,
     check_data_format,
     check_float_images,
+    check_identifiers,
     check_number,
     check_size_pair,
     spatial_shape,
@@ -118,6 +119,7 @@ class DiffStride(NamedChoices, keras.layers.Layer):
         if output_size is not None and not initial:
             self._output_size = check_size_pair("output_size", output_size)
         self.smoothness = check_number("smoothness", smoothness, low=0, low_open=True)
+        check_identifiers(regularizer=regularizer)
         self.regularizer = keras.regularizers.get(regularizer)
         self.norm = check_choice("norm", norm, NORMS)
         self.data_format = check_data_format(data_format)

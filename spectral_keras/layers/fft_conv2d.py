@@ -14,7 +14,12 @@ from spectral_keras.ops.convolution import (
     fft_conv2d,
 )
 from spectral_keras.ops.convolution_plan import convolution_size
-from spectral_keras.ops.validation import check_choice, spatial_shape
+from spectral_keras.ops.validation import (
+    check_choice,
+    check_data_format,
+    check_identifiers,
+    spatial_shape,
+)
 
 __all__ = ["FFTConv2D"]
 
@@ -94,13 +99,21 @@ class FFTConv2D(NamedChoices, keras.layers.Conv2D):
     ) -> None:
         padding = padding.lower() if isinstance(padding, str) else padding
         check_choice("padding", padding, PADDINGS)
+        check_identifiers(
+            activation=activation,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+        )
         super().__init__(
             filters,
             kernel_size,
             strides=strides,
             # Keras knows no periodic padding; sizes are those of "same".
             padding="same" if padding == "circular" else padding,
-            data_format=data_format,
+            data_format=check_data_format(data_format),
             dilation_rate=dilation_rate,
             groups=groups,
             activation=activation,

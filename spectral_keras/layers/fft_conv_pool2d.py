@@ -18,6 +18,7 @@ from spectral_keras.ops.validation import (
     check_bool,
     check_choice,
     check_data_format,
+    check_identifiers,
     check_number,
     check_positive_int,
     check_size_pair,
@@ -114,6 +115,14 @@ class FFTConvPool2D(NamedChoices, keras.layers.Layer):
         bias_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
+        check_identifiers(
+            activation=activation,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+        )
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         if output_size is not None and scale is not None:
             raise ValueError(

@@ -14,6 +14,7 @@ from spectral_keras.ops.validation import (
     check_choice,
     check_data_format,
     check_float_images,
+    check_identifiers,
     check_size_pair,
     static_spatial_shape,
 )
@@ -92,6 +93,7 @@ class FourierMask(NamedChoices, keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        check_identifiers(constraint=constraint, regularizer=regularizer)
         self.initializer = keras.initializers.get(initializer)
         self.constraint = constraints.get(constraint)
         self.regularizer = keras.regularizers.get(regularizer)

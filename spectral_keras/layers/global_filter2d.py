@@ -14,6 +14,7 @@ from spectral_keras.ops.validation import (
     check_choice,
     check_data_format,
     check_float_images,
+    check_identifiers,
     check_size_pair,
     spatial_shape,
     static_spatial_shape,
@@ -92,6 +93,9 @@ class GlobalFilter2D(NamedChoices, keras.layers.Layer):
         super().__init__(**kwargs)
         self.size = size
         self._size = None if size is None else check_size_pair("size", size)
+        check_identifiers(
+            kernel_regularizer=kernel_regularizer, kernel_constraint=kernel_constraint
+        )
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.kernel_constraint = keras.constraints.get(kernel_constraint)

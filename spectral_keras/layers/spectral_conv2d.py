@@ -8,12 +8,20 @@ from keras import ops
 
 from spectral_keras.layers.choices import NamedChoices
 from spectral_keras.layers.conv2d import Conv2D
-from spectral_keras.ops.kernel_dft import kernel_from_spectrum, kernel_spectrum, spectral_sizes
-from spectral_keras.ops.validation import check_choice, check_float_images
+from spectral_keras.ops.kernel_dft import (
+    PARAMETRIZATIONS,
+    kernel_from_spectrum,
+    kernel_spectrum,
+    spectral_sizes,
+)
+from spectral_keras.ops.validation import (
+    check_choice,
+    check_data_format,
+    check_float_images,
+    check_identifiers,
+)
 
 __all__ = ["PARAMETRIZATIONS", "SpectralConv2D"]
-
-PARAMETRIZATIONS = ("full", "hermitian", "orthogonal")
 
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
@@ -110,12 +118,21 @@ class SpectralConv2D(NamedChoices, Conv2D):
                 "`lora_rank` must be None: SpectralConv2D has no LoRA form. "
                 f"Received: lora_rank={kwargs['lora_rank']!r}"
             )
+        check_identifiers(
+            padding=padding,
+            activation=activation,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+        )
         super().__init__(
             filters,
             kernel_size,
             strides=strides,
             padding=padding,
-            data_format=data_format,
+            data_format=check_data_format(data_format),
             dilation_rate=dilation_rate,
             groups=groups,
             activation=activation,

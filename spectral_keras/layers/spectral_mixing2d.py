@@ -9,6 +9,7 @@ from spectral_keras.ops.mixing import spectral_mixing
 from spectral_keras.ops.validation import (
     check_data_format,
     check_float_images,
+    check_identifiers,
     check_positive_int,
     check_size_pair,
     spatial_shape,
@@ -85,6 +86,9 @@ class SpectralMixing2D(keras.layers.Layer):
         if output_size is not None:
             output_size = check_size_pair("output_size", output_size)
         self.output_size = output_size
+        check_identifiers(
+            kernel_regularizer=kernel_regularizer, kernel_constraint=kernel_constraint
+        )
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.kernel_constraint = keras.constraints.get(kernel_constraint)

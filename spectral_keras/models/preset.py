@@ -243,6 +243,11 @@ def from_preset(
 
 def _folder(name_or_folder):
     """The folder of a preset: names of the library's own come first."""
+    if not isinstance(name_or_folder, (str, os.PathLike)):
+        raise ValueError(
+            "`name_or_folder` must be a name of presets() or the folder of a preset. "
+            f"Received: name_or_folder={described(name_or_folder)}"
+        )
     text = os.fspath(name_or_folder)
     if text in presets():
         return PRESETS / text

@@ -39,7 +39,6 @@ def sines(turns: Any, period: int) -> np.ndarray:
     return cosines(4 * np.asarray(turns, dtype=np.int64) - period, 4 * period)
 
 
-@functools.lru_cache(maxsize=128)
 def dft_matrices(n: int, norm: str = "ortho") -> tuple[np.ndarray, np.ndarray]:
     """The DFT of length n as two real matrices.
 
@@ -53,7 +52,11 @@ def dft_matrices(n: int, norm: str = "ortho") -> tuple[np.ndarray, np.ndarray]:
         (cos, sin), read-only float64 arrays of shape (n, n).
     """
     n = check_positive_int("n", n)
-    check_choice("norm", norm, ("ortho", "backward", "forward"))
+    return _dft_matrices(n, check_choice("norm", norm, ("ortho", "backward", "forward")))
+
+
+@functools.lru_cache(maxsize=128)
+def _dft_matrices(n, norm):
     scale = {"ortho": 1 / np.sqrt(n), "backward": 1.0, "forward": 1 / n}[norm]
     turns = np.outer(np.arange(n), np.arange(n))
     return _read_only(cosines(turns, n) * scale), _read_only(sines(turns, n) * scale)

@@ -392,6 +392,7 @@ class FourierTransform(keras.Operation):
     def __init__(self, function: Any, options: dict[str, Any], *, name: str | None = None) -> None:
         super().__init__(name=name)
         self.function = check_choice("function", function, tuple(_TRANSFORMS))
+        check_choice("norm", options.get("norm", "backward"), _NORMS)
         self.options = options
 
     def call(self, x: Any) -> Any:

@@ -12,7 +12,17 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-__all__ = ["hermitian_indices", "kernel_from_spectrum", "kernel_spectrum", "spectral_sizes"]
+from spectral_keras.ops.validation import check_choice
+
+__all__ = [
+    "PARAMETRIZATIONS",
+    "hermitian_indices",
+    "kernel_from_spectrum",
+    "kernel_spectrum",
+    "spectral_sizes",
+]
+
+PARAMETRIZATIONS = ("full", "hermitian", "orthogonal")
 
 
 @functools.lru_cache(maxsize=64)
@@ -100,6 +110,7 @@ def kernel_spectrum(kernel: Any, parametrization: str = "full") -> tuple[Any, An
         shapes (n_real, in, out) and (n_imag, in, out), see `hermitian_indices`; for "orthogonal"
         of shapes (kh*kw, in, out) and (0, in, out).
     """
+    check_choice("parametrization", parametrization, PARAMETRIZATIONS)
     kh, kw, channels, filters = kernel.shape
     flat = ops.reshape(kernel, (kh * kw, channels * filters))
     parts = []
@@ -125,6 +136,7 @@ def kernel_from_spectrum(
     Returns:
         Tensor of shape (kh, kw, in, out).
     """
+    check_choice("parametrization", parametrization, PARAMETRIZATIONS)
     kh, kw = kernel_size
     channels, filters = real.shape[-2:]
     kernel = 0

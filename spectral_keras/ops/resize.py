@@ -53,7 +53,6 @@ def nyquist_weight(n_in: int, n_out: int, nyquist: str) -> float:
     return (_SHRINKING if n_out < n_in else _ENLARGING)[nyquist]
 
 
-@functools.lru_cache(maxsize=256)
 def resampling_matrix(
     n_in: int,
     n_out: int,
@@ -83,6 +82,11 @@ def resampling_matrix(
     n_out = check_positive_int("n_out", n_out)
     check_choice("nyquist", nyquist, NYQUIST_RULES)
     check_choice("norm", norm, NORMS)
+    return _resampling_matrix(n_in, n_out, nyquist, norm, window)
+
+
+@functools.lru_cache(maxsize=256)
+def _resampling_matrix(n_in, n_out, nyquist, norm, window):
     if n_in == n_out and window is None:
         matrix = np.eye(n_in)
     else:

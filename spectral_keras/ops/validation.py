@@ -17,6 +17,7 @@ __all__ = [
     "check_clip",
     "check_data_format",
     "check_float_images",
+    "check_identifiers",
     "check_number",
     "check_positive_int",
     "check_size_pair",
@@ -39,11 +40,18 @@ def described(value: Any) -> str:
     >>> described("l3"), described(np.zeros((2, 3)))
     ("'l3'", 'an array of shape (2, 3) and type float64')
     """
-    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
-    if shape is not None and dtype is not None and len(shape):
-        return f"an array of shape {tuple(shape)} and type {dtype}"
-    text = " ".join(repr(value).split())
+    if _is_array(value):
+        return f"an array of shape {tuple(value.shape)} and type {value.dtype}"
+    if isinstance(value, (list, tuple)) and any(map(_is_array, value)):
+        text = f"[{', '.join(map(described, value))}]"
+    else:
+        text = " ".join(repr(value).split())
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
+def _is_array(value):
+    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    return shape is not None and dtype is not None and len(shape) > 0
 
 
 def _fail(name, expected, value):
@@ -53,9 +61,19 @@ def _fail(name, expected, value):
 def check_choice(name: str, value: Any, choices: Collection[Any]) -> Any:
     """`value` if it is one of `choices`."""
     # An array would be compared entry by entry.
-    if len(getattr(value, "shape", ())) or value not in choices:
+    if _is_array(value) or value not in choices:
         _fail(name, "one of " + ", ".join(repr(choice) for choice in choices), value)
     return value
+
+
+def check_identifiers(**values: Any) -> None:
+    """Refuse arrays where Keras' `get` functions take a name, a function, an object or its config.
+
+    Keras would compare an array with names, or print it.
+    """
+    for name, value in values.items():
+        if _is_array(value):
+            _fail(name, "a name, a function, an object of Keras or its config", value)
 
 
 def check_data_format(value: Any) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from spectral_keras.ops.validation import check_choice, check_number
+from spectral_keras.ops.validation import check_choice, check_number, described
 from spectral_keras.training.adversarial_examples import AdversarialExamples
 from spectral_keras.training.auxiliary_loss_model import AuxiliaryLossModel
 from spectral_keras.training.decoder import build_decoder
@@ -156,11 +156,12 @@ class AuxiliaryModel(AuxiliaryLossModel):
 
     def _output_of(self, argument, name):
         names = [layer.name for layer in self.classifier.layers]
-        if name not in names:
-            near = difflib.get_close_matches(str(name), names, n=5, cutoff=0.4)
+        if not isinstance(name, str) or name not in names:
+            near = difflib.get_close_matches(described(name), names, n=5, cutoff=0.4)
             raise ValueError(
                 f"`{argument}` must be the name of a layer of {self.classifier.name!r}, such as "
-                f"{', '.join(map(repr, near or names[-3:]))}. Received: {argument}={name!r}"
+                f"{', '.join(map(repr, near or names[-3:]))}. "
+                f"Received: {argument}={described(name)}"
             )
         return self.classifier.get_layer(name).output
 

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from spectral_keras.layers import ChannelGate
+from spectral_keras.ops.validation import check_identifiers, described
 
 
 def first_semantic_layer(model: keras.Model) -> str:
@@ -72,12 +73,13 @@ def insert_channel_gate(
     graph = keras.Model(model.inputs, model.outputs, name=model.name)
     after = first_semantic_layer(graph) if after is None else after
     names = [layer.name for layer in graph.layers]
-    if after not in names:
-        near = difflib.get_close_matches(str(after), names, n=5, cutoff=0.4)
+    if not isinstance(after, str) or after not in names:
+        near = difflib.get_close_matches(described(after), names, n=5, cutoff=0.4)
         raise ValueError(
             f"`after` must be the name of a layer of {model.name!r}, such as "
-            f"{', '.join(map(repr, near or names[1:4]))}. Received: after={after!r}"
+            f"{', '.join(map(repr, near or names[1:4]))}. Received: after={described(after)}"
         )
+    check_identifiers(name=name)
     if name in names:
         raise ValueError(f"`name` must not be that of a layer of the model. Received: {name!r}")
     shape = getattr(graph.get_layer(after).output, "shape", ())

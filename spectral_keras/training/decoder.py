@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from spectral_keras.ops.validation import check_data_format, check_positive_int
+from spectral_keras.ops.validation import check_data_format, check_identifiers, check_positive_int
 
 
 def build_decoder(
@@ -52,6 +52,7 @@ def build_decoder(
     ((None, 32, 32, 2), 4728834)
     """
     data_format = check_data_format(data_format)
+    check_identifiers(final_activation=final_activation, name=name)
     *maps, channels = _sizes("feature_shape", feature_shape, data_format)
     *image, image_channels = _sizes("image_shape", image_shape, data_format)
     if maps[0] >= image[0] or maps[1] >= image[1]:

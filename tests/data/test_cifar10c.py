@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from spectral_keras.corruptions import SEVERITIES, names
-from spectral_keras.data import DataError, cifar10c, load_corrupted
+from spectral_keras.data import DataError, DataWarning, cifar10c, load_corrupted
 from spectral_keras.data.arrays import balanced_prefix
 from spectral_keras.evaluation import wilson_interval
 from spectral_keras.evaluation.corruption import accuracy_on_corrupted
@@ -81,6 +81,22 @@ class TestFiles:
         kind = "npz" if str(path).endswith(".npz") else "folder"
         assert corrupted.source == {"kind": kind, "path": str(path), "files": 3}
 
+    def test_arrays_of_other_names_are_said_in_one_line(self, stored, tmp_path):
+        folder = write(tmp_path / "set", ("fog",))
+        for name in ("rain", "frosted", ".hidden"):
+            np.save(folder / f"{name}.npy", np.zeros(3))
+        (folder / "README.txt").write_text("of the published set")
+        path = stored(("fog",))
+        others = ["frosted.npy", "rain.npy"]
+        if path.suffix == ".npz":
+            others = [".hidden.npy", *others]
+        line = f"arrays of other names: {len(others)} ({', '.join(others)})"
+        with pytest.warns(DataWarning) as caught:
+            corrupted = load_corrupted(path)
+        assert [str(each.message) for each in caught] == [f"left out of {path}: {line}"]
+        assert caught[0].filename == __file__
+        assert corrupted.source["left_out"] == line and corrupted.names == ("fog",)
+
     @pytest.mark.parametrize("limit", [1, 7, 12, 100])
     def test_a_limit_keeps_the_class_shares(self, stored, limit):
         corrupted = load_corrupted(str(stored(("fog",))), limit=limit)
@@ -110,12 +126,6 @@ class TestFiles:
         assert corrupted.source["made"] == {"dataset": "digits", "seed": 3}
         with pytest.raises(DataError, match="has severities 2, 5. Received: severity=1"):
             corrupted.read("fog", 1)
-
-    def test_other_files_are_ignored(self, tmp_path):
-        folder = write(tmp_path / "set", ("fog",))
-        np.save(folder / "fogg.npy", np.zeros(3))
-        (folder / "README").write_text("text")
-        assert load_corrupted(folder).names == ("fog",)
 
     def test_a_folder_is_mapped(self, tmp_path):
         images = load_corrupted(write(tmp_path / "set")).read("fog", 2)

@@ -3,7 +3,7 @@ import os
 import numpy as np
 import pytest
 
-from spectral_keras.data import DataError, load
+from spectral_keras.data import DataError, DataWarning, load
 
 RNG = np.random.default_rng(0)
 
@@ -196,3 +196,16 @@ class TestCorrectness:
             data.x_train, np.repeat(data.x_train[..., :1], channels, axis=-1)
         )
         assert data.x_train.std() > 10
+
+
+def test_arrays_of_other_names_are_said_in_one_line(written):
+    images = np.zeros((4, 6, 5, 3), np.uint8)
+    path = written(x_val=images, y_val=np.arange(4), class_names=np.array(["a", "b", "c", "d"]))
+    with pytest.warns(DataWarning) as caught:
+        data = load(path, validation_fraction=0)
+    line = "arrays of other names: 2 (x_val, y_val)"
+    assert [str(each.message) for each in caught] == [f"left out of {path}: {line}"]
+    assert caught[0].filename == __file__
+    assert data.source["left_out"] == line
+    assert len(data.x_train) == 20 and len(data.x_test) == 8
+    assert "left_out" not in load(written()).source

@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pytest
 
-from spectral_keras.data import DataError, load
+from spectral_keras.data import DataError, DataWarning, load
 from spectral_keras.data.arrays import balanced_prefix
 
 tfds = pytest.importorskip("tensorflow_datasets")
@@ -64,6 +64,10 @@ class SpectralTestValidation(_Small):
     SPLITS = {"train": 30, "validation": 6}
 
 
+class SpectralTestFourSplits(_Small):
+    SPLITS = {"train": 30, "test": 6, "validation": 6, "extra": 9}
+
+
 class SpectralTestOnlyTest(_Small):
     SPLITS = {"test": 30}
 
@@ -115,6 +119,19 @@ def numbers_of(images, count, shape=_Small.SHAPE):
     """Which `image_of` each image is."""
     known = {image_of(number, shape).tobytes(): number for number in range(count)}
     return np.array([known[image.tobytes()] for image in images])
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_splits_that_are_not_read_are_said_in_one_line(prepared, stream):
+    arguments = prepared(SpectralTestFourSplits)
+    with pytest.warns(DataWarning) as caught:
+        data = load(**arguments, stream=stream, validation_fraction=0)
+    line = "splits that are not read: 2 (extra, validation)"
+    name = arguments["name"]
+    assert [str(each.message) for each in caught] == [f"left out of the data set {name!r}: {line}"]
+    assert caught[0].filename == __file__
+    assert data.source["left_out"] == line
+    assert len(data.x_train) == 30 and len(data.x_test) == 6
 
 
 class TestContract:

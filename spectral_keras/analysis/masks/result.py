@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from spectral_keras.data.files import open_regular, read_arrays, write_file
+from spectral_keras.ops.validation import described
 
 _KIND = "kind"
 _STATE = "state"
@@ -61,7 +62,9 @@ def check_path(name: str, path: Any, suffix: str = ".npz") -> pathlib.Path | Non
     if path is None:
         return None
     if not isinstance(path, (str, os.PathLike)) or pathlib.Path(path).suffix != suffix:
-        raise ValueError(f"`{name}` must be a path that ends in {suffix}. Received: {path!r}")
+        raise ValueError(
+            f"`{name}` must be a path that ends in {suffix}. Received: {described(path)}"
+        )
     path = pathlib.Path(path)
     if path.is_dir():
         raise ValueError(f"`{name}` must be a file. Received: the folder {path}")
