@@ -6,6 +6,7 @@ it draws the PNG again from the JSON.
 """
 
 import dataclasses
+import functools
 import importlib
 import json
 import pathlib
@@ -16,7 +17,7 @@ from collections.abc import Callable
 from spectral_keras.experiments.command import CommandError, OneLineParser, command_line
 from spectral_keras.experiments.folder import WorkFolder, check_output, work_in, write_json
 from spectral_keras.experiments.pictures import write_picture
-from spectral_keras.experiments.provenance import commit, versions
+from spectral_keras.experiments.provenance import commit, conditions
 from spectral_keras.memory import keep_freed_memory
 
 PRESETS = ("smoke", "cpu", "paper")
@@ -67,6 +68,7 @@ class ResultsFolder(WorkFolder):
         super().__init__(path)
         self.figure, self.mark = name, f"{name}.json"
         self.lock, self.noun = f".{name}.lock", f"results of figures.{name}"
+        self.shown = self.file
 
     @property
     def file(self):
@@ -86,6 +88,8 @@ class Experiment:
         content: JSON-plain dict of results; holds what an earlier, interrupted call finished.
         folder: where training runs go.
         data_dir: folder of the TFDS data sets, None for TFDS' own.
+        begun: conditions (backend, device, versions, commit) that the results were begun under.
+        continued: list of the other conditions that they were continued under.
         used_runs: keys of the training runs that this call has asked for.
         overwrite: whether nothing that an earlier call finished is to be used.
     """
@@ -95,10 +99,16 @@ class Experiment:
         self.folder, self.data_dir = folder, data_dir
         self.settings = json.loads(json.dumps(figure.presets[preset]))
         self.content = {}
+        self.begun, self.continued = None, []
         self.used_runs = set()
         self.overwrite = False
         self._command = command_line(f"figures.{figure.name}", ["--preset", preset])
         self._seconds, self._begin = 0.0, time.perf_counter()
+
+    @functools.cached_property
+    def conditions(self):
+        """Those of this call."""
+        return conditions() | {"commit": commit()}
 
     def stored(self):
         """The JSON that is there; a `CommandError` if this call cannot continue it."""
@@ -109,15 +119,33 @@ class Experiment:
                 "replaces them, --results names another folder"
             )
         content, seconds = stored.get("content", {}), stored.get("seconds", 0.0)
-        good = isinstance(content, dict) and isinstance(content.get("runs", {}), dict)
+        continued = stored.get("continued", [])
+        good = (
+            isinstance(content, dict)
+            and isinstance(content.get("runs", {}), dict)
+            and isinstance(continued, list)
+            and all(isinstance(each, dict) for each in continued)
+        )
         if not good or isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
             raise CommandError(f"{path} is damaged: --overwrite makes it anew")
+        self.results.check_conditions(self.conditions, self._last(stored))
         return stored
+
+    def _last(self, stored):
+        """The conditions of the last call; of old results not all are known."""
+        known = [stored, *stored.get("continued", [])][-1]
+        return {name: known[name] for name in self.conditions if name in known}
 
     def take_up(self, stored):
         """Take up the results that the JSON already holds."""
         path = self.results.file
         self.content, self._seconds = stored.get("content", {}), stored.get("seconds", 0.0)
+        self.begun = {name: stored[name] for name in self.conditions if name in stored}
+        self.continued, last = stored.get("continued", []), self._last(stored)
+        for line in self.results.check_conditions(self.conditions, last):
+            self.say(line)
+        if last != self.conditions:
+            self.continued = [*self.continued, self.conditions]
         if stored.get("settings") != self.settings:
             # A run is known by its whole command, so those that are still wanted stay good.
             self.content = {"runs": self.content.get("runs", {})}
@@ -141,8 +169,8 @@ class Experiment:
                 "settings": self.settings,
                 "command": self._command,
                 "seconds": round(seconds, 1),
-                "versions": versions(),
-                "commit": commit(),
+                **(self.conditions if self.begun is None else self.begun),
+                **({"continued": self.continued} if self.continued else {}),
                 "content": self.content,
             },
         )

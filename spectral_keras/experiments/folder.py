@@ -295,8 +295,14 @@ class WorkFolder:
             f"own options{own}, or name another folder with --output"
         )
 
-    def check_conditions(self, now: dict[str, Any]) -> list[str]:
+    def check_conditions(
+        self, now: dict[str, Any], before: dict[str, Any] | None = None
+    ) -> list[str]:
         """Compare backend, device and versions with those that the work was begun under.
+
+        Args:
+            now: the conditions.
+            before: those to compare with; None for those of the mark.
 
         Returns:
             Lines that say what differs and may; to be printed and kept.
@@ -304,7 +310,7 @@ class WorkFolder:
         Raises:
             CommandError: for another backend, whose random numbers are others.
         """
-        stored = self.manifest()
+        stored = self.manifest() if before is None else before
         if stored.get("backend", now["backend"]) != now["backend"]:
             raise CommandError(
                 f"{self.shown} was started on the backend {stored['backend']}, not "

@@ -1,9 +1,12 @@
 """The command behind the figures: presets, results, bad input."""
 
+import importlib
 import json
+import shutil
 
 import pytest
 
+from figures import _figure
 from figures import run as queue
 from figures._figure import Figure, main
 from figures._style import settings_line
@@ -46,6 +49,62 @@ def test_runs_draws_and_continues(tmp_path):
     assert read(tmp_path)["content"] == {"sum": 1}
     assert call(make(), tmp_path) == 0  # plotted again
     assert read(tmp_path)["content"] == {"sum": 1}
+
+
+def test_other_conditions_are_said_and_kept(tmp_path, monkeypatch, capsys):
+    def under(**changed):
+        now = {"backend": "tensorflow", "device": "CPU A", "versions": {"keras": "3.15.0"}}
+        monkeypatch.setattr(_figure, "conditions", lambda: now | changed)
+        monkeypatch.setattr(_figure, "commit", lambda: "abc")
+        return now | {"commit": "abc"} | changed
+
+    def said():
+        return [line.split(": ", 1)[1] for line in capsys.readouterr().out.splitlines()[:-2]]
+
+    first = under()
+    call(make(), tmp_path, "--preset", "smoke")
+    call(make(), tmp_path, "--preset", "smoke")
+    assert said()[2:] == [] and "continued" not in read(tmp_path)
+    second = under(device="CPU B", versions={"keras": "3.15.1"})
+    for _ in range(2):  # the second time nothing has changed since
+        assert call(make(), tmp_path, "--preset", "smoke") == 0
+        stored = read(tmp_path)
+        assert {name: stored[name] for name in first} == first
+        assert stored["continued"] == [second]
+    line = "started with device CPU A, now CPU B, keras 3.15.0, now 3.15.1: the numbers may differ"
+    assert [text for text in said() if "started" in text] == [line]
+    before = (tmp_path / "made_up.json").read_bytes()
+    under(backend="jax")
+    assert call(make(), tmp_path, "--preset", "smoke") == 2
+    error = capsys.readouterr().err
+    assert (
+        "made_up.json was started on the backend tensorflow, not jax: set KERAS_BACKEND=" in error
+    )
+    assert error.count("\n") == 1 and (tmp_path / "made_up.json").read_bytes() == before
+    assert call(make(), tmp_path, "--preset", "smoke", "--overwrite") == 0
+    stored = read(tmp_path)
+    assert stored["backend"] == "jax" and "continued" not in stored
+
+
+@pytest.mark.parametrize(
+    "name", sorted(path.stem for path in _figure.RESULTS.glob("*.json") if path.stem != "scorecard")
+)
+def test_results_of_earlier_versions_continue(name, tmp_path, monkeypatch):
+    """The first of them say nothing of backend and device; what they say is kept."""
+    shutil.copy(_figure.RESULTS / f"{name}.json", tmp_path)
+    results = _figure.ResultsFolder(tmp_path, name)
+    before = results.manifest()
+    now = {"backend": before.get("backend", "jax"), "device": "CPU A", "versions": {"keras": "9"}}
+    monkeypatch.setattr(_figure, "conditions", lambda: now)
+    figure = importlib.import_module(f"figures.{name}").FIGURE
+    again = _figure.Experiment(figure, before["preset"], results, tmp_path / "runs", None)
+    again.take_up(again.stored())
+    again.save(before["finished"])
+    after = results.manifest()
+    names = ("backend", "device", "versions", "commit")
+    assert [after.get(name) for name in names] == [before.get(name) for name in names]
+    known = before.get("continued", [])
+    assert after["continued"] == [*known, now | {"commit": _figure.commit()}]
 
 
 def test_changed_settings_keep_the_runs_that_are_still_wanted(tmp_path):

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from spectral_keras.data import load
+from spectral_keras.experiments.provenance import device_kind
 from spectral_keras.experiments.search import tuner as _tuner
 from spectral_keras.experiments.search.api import Training, search
 from tests.models.runs import by_hand
@@ -155,6 +156,18 @@ class TestCommand:
         assert status == 2 and "already holds a run" in err
         status, _, err = command("retrain", folder, "--learning-rate", "1", "--output", run)
         assert status == 2 and "unknown option --learning-rate" in err
+
+        # Continued under other conditions: said, and kept beside those that it was begun under.
+        begun = json.loads((run / "config.json").read_text()) | {"device": "CPU B"}
+        (run / "config.json").write_text(by_hand(begun))
+        line = f"started with device CPU B, now {device_kind()}: the numbers may differ"
+        status, out, err = command("retrain", folder, "--epochs", 3, "--output", run, "--resume")
+        assert (status, err) == (0, "") and out.splitlines().count(line) == 1
+        config = json.loads((run / "config.json").read_text())
+        assert config["continued"] == [line] and config["device"] == "CPU B"
+        (run / "config.json").write_text(by_hand(begun | {"backend": "numpy"}))
+        status, _, err = command("retrain", folder, "--epochs", 3, "--output", run, "--resume")
+        assert status == 2 and "started on the backend numpy" in err and err.count("\n") == 1
 
     def test_fixed_and_narrowed_hyperparameters_of_a_function(self, command, npz, tmp_path):
         base = ("search", "--build", BUILDERS + "dense", "--dataset", npz, *FEW, "--trials", 3)

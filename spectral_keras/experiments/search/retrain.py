@@ -117,7 +117,7 @@ def _train_build(options, config, trial):
         folder.open(options.overwrite)
         _check(folder, options, settings)  # another process may have been here since
         if folder.begun:
-            for line in folder.check_conditions(conditions()):
+            for line in folder.continue_under(conditions()):
                 print(line, flush=True)
         else:
             folder.begin({"build": config["build"], "options": settings, **conditions()})
