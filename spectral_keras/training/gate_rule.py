@@ -3,7 +3,7 @@
 import dataclasses
 
 from spectral_keras.augmentation.open_ratio import CONFIGURATIONS
-from spectral_keras.ops.validation import check_choice, check_number
+from spectral_keras.ops.validation import check_choice, check_identifiers, check_number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,4 +42,5 @@ class GateRule:
     def __post_init__(self):
         check_choice("configuration", self.configuration, CONFIGURATIONS)
         object.__setattr__(self, "weight", check_number("weight", self.weight, low=0))
+        check_identifiers(gate=self.gate)
         check_choice("normalizer", self.normalizer, ("batch", "suppressed"))
