@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Self, cast
 
 from spectral_keras.experiments.command import CommandError, OneLineParser
+from spectral_keras.ops.validation import described, is_array
 
 __all__ = [
     "SEEDS",
@@ -129,6 +130,8 @@ class Options:
     @classmethod
     def check_value(cls, name: str, spec: Spec, value: Any) -> None:
         """Refuse a ready value that the option does not take."""
+        if is_array(value):  # it would be compared entry by entry, and printed
+            raise cls.error(name, f"expected a single value, received {described(value)}")
         if spec.choices is not None and value not in spec.choices:
             known = ", ".join(map(str, spec.choices))
             raise cls.error(name, f"expected one of {known}, received {value!r}")

@@ -22,6 +22,7 @@ __all__ = [
     "check_positive_int",
     "check_size_pair",
     "described",
+    "is_array",
     "spatial_shape",
     "static_spatial_shape",
 ]
@@ -40,16 +41,17 @@ def described(value: Any) -> str:
     >>> described("l3"), described(np.zeros((2, 3)))
     ("'l3'", 'an array of shape (2, 3) and type float64')
     """
-    if _is_array(value):
+    if is_array(value):
         return f"an array of shape {tuple(value.shape)} and type {value.dtype}"
-    if isinstance(value, (list, tuple)) and any(map(_is_array, value)):
+    if isinstance(value, (list, tuple)) and any(map(is_array, value)):
         text = f"[{', '.join(map(described, value))}]"
     else:
         text = " ".join(repr(value).split())
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
-def _is_array(value):
+def is_array(value: Any) -> bool:
+    """Whether `value` is an array or a tensor with at least one axis."""
     shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
     return shape is not None and dtype is not None and len(shape) > 0
 
@@ -61,7 +63,7 @@ def _fail(name, expected, value):
 def check_choice(name: str, value: Any, choices: Collection[Any]) -> Any:
     """`value` if it is one of `choices`."""
     # An array would be compared entry by entry.
-    if _is_array(value) or value not in choices:
+    if is_array(value) or value not in choices:
         _fail(name, "one of " + ", ".join(repr(choice) for choice in choices), value)
     return value
 
@@ -72,7 +74,7 @@ def check_identifiers(**values: Any) -> None:
     Keras would compare an array with names, or print it.
     """
     for name, value in values.items():
-        if _is_array(value):
+        if is_array(value):
             _fail(name, "a name, a function, an object of Keras or its config", value)
 
 

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import shlex
 
+import numpy as np
 import pytest
 
 from spectral_keras.experiments.command import CommandError
@@ -338,3 +339,24 @@ class TestOptionsThatChangeNothing:
             retrain.retrain(options, train=pytest.fail)
         options = RetrainOptions("folder", training={"noise": 1.0, "noise_probability": 0.5})
         assert retrain.retrain(options, train=lambda training: training.noise) == 1.0
+
+
+@pytest.mark.parametrize(
+    "cls",
+    [
+        TrainOptions, EvaluateOptions, ExplainOptions, CorruptOptions, SearchOptions,
+        RetrainOptions, PresetOptions,
+    ],
+)  # fmt: skip
+def test_arrays_are_named_in_one_line(cls):
+    given = {
+        field.name: "generic_cnn"
+        for field in dataclasses.fields(cls)
+        if field.default is field.default_factory is dataclasses.MISSING
+    }
+    for name in cls.specs():
+        with pytest.raises((CommandError, ValueError)) as caught:
+            cls(**{**given, name: np.arange(6.0).reshape(2, 3)})
+        message = str(caught.value)
+        assert "an array of shape (2, 3)" in message
+        assert "\n" not in message and "[0." not in message
