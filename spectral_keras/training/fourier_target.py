@@ -26,9 +26,10 @@ class FourierTarget(keras.layers.Layer):
     """Magnitude and phase of the centred 2-D DFT of the grey image.
 
     The auxiliary task of "Fourier transform as an auxiliary task": with the grey image
-    g = 0.2989 R + 0.587 G + 0.114 B (the one channel of grey images) and F its DFT without a
-    factor, channel 0 is the magnitude and the other channels are the phase.  The grey image is
-    taken of what the layer is given: of normalised images in the paper.
+    g = 0.2989 R + 0.587 G + 0.114 B and F its DFT without a factor, channel 0 is the magnitude and
+    the other channels are the phase.  Of images of another number of channels than 3 g is the mean
+    of the channels.  The grey image is taken of what the layer is given: of normalised images in
+    the paper.
 
     The paper prints |F| itself.  Its constant term is some hundred times its median, so that
     a mean squared error sees little else; the default takes the logarithm.  The phase is in
@@ -52,7 +53,7 @@ class FourierTarget(keras.layers.Layer):
 
     Input shape:
         (batch, height, width, channels), or (batch, channels, height, width) with
-        `data_format="channels_first"`; 1 or 3 channels, height and width known.
+        `data_format="channels_first"`; channels, height and width known.
 
     Output shape:
         The input shape with 1, 2 or 3 channels.
@@ -118,8 +119,8 @@ class FourierTarget(keras.layers.Layer):
 
     def _grey(self, images):
         axis = self._channel_axis
-        if images.shape[axis] == 1:
-            return ops.squeeze(images, axis=axis)
+        if images.shape[axis] != 3:
+            return ops.mean(images, axis=axis)
         return sum(
             weight * ops.take(images, channel, axis=axis) for channel, weight in enumerate(_GREY)
         )
@@ -137,9 +138,9 @@ class FourierTarget(keras.layers.Layer):
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple:
         static_spatial_shape(input_shape, self._data_format, "FourierTarget")
         shape = list(input_shape)
-        if shape[self._channel_axis] not in (1, 3):
+        if shape[self._channel_axis] is None:
             raise ValueError(
-                "FourierTarget expects images of 1 or 3 channels. "
+                "FourierTarget expects images of a known number of channels. "
                 f"Received: input shape {tuple(input_shape)} (data_format={self._data_format!r})"
             )
         shape[self._channel_axis] = {"none": 1, "angle": 2, "cos_sin": 3}[self.phase]
