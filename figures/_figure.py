@@ -247,7 +247,10 @@ def _run(figure, options, results):
     results.open()
     if continued:
         experiment.take_up(experiment.stored())
+    from spectral_keras.experiments.train.command import configure
+
     keep_freed_memory()  # most train, and in this process
+    configure(seed=0)  # the same bits every time, between the trainings too
     figure.run(experiment)
     experiment.drop_unused_runs()
     if figure.derive:
