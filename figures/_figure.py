@@ -237,6 +237,8 @@ def _parse(figure, argv):
 
 
 def _run(figure, options, results):
+    from spectral_keras.experiments.train.command import configure
+
     # Each preset trains in a folder of its own: a run folder belongs to one set of options.
     folder = pathlib.Path(options.runs) / options.preset
     experiment = Experiment(figure, options.preset, results, folder, options.data_dir)
@@ -247,8 +249,6 @@ def _run(figure, options, results):
     results.open()
     if continued:
         experiment.take_up(experiment.stored())
-    from spectral_keras.experiments.train.command import configure
-
     keep_freed_memory()  # most train, and in this process
     configure(seed=0)  # the same bits every time, between the trainings too
     figure.run(experiment)

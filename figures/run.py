@@ -23,12 +23,7 @@ import types
 
 from figures import _figure
 from figures._runs import is_of
-from spectral_keras.experiments.command import (
-    ENDS,
-    CommandError,
-    note_interruption,
-    report_end,
-)
+from spectral_keras.experiments.command import ENDS, CommandError, note_interruption, report_end
 from spectral_keras.experiments.folder import check_output, read_json
 from spectral_keras.experiments.options import Options, number, option, path
 from spectral_keras.experiments.train.options import TrainOptions

@@ -20,12 +20,7 @@ import sys
 from figures import _pages
 from figures._claims import PAPERS, claim
 from figures._figure import RESULTS
-from spectral_keras.experiments.command import (
-    ENDS,
-    CommandError,
-    OneLineParser,
-    report_end,
-)
+from spectral_keras.experiments.command import ENDS, CommandError, OneLineParser, report_end
 from spectral_keras.experiments.folder import check_output, read_json, write_json, write_text
 
 PAGES = pathlib.Path(__file__).resolve().parents[1] / "docs" / "papers"

@@ -19,11 +19,7 @@ from typing import Any, cast
 
 from spectral_keras.data.checksums import CHECKSUM, json_checksum, without_checksum
 from spectral_keras.data.files import open_regular, read_regular, write_file
-from spectral_keras.experiments.command import (
-    ENDS,
-    CommandError,
-    report_end,
-)
+from spectral_keras.experiments.command import ENDS, CommandError, report_end
 
 __all__ = [
     "WorkFolder",
