@@ -84,6 +84,8 @@ LONGEST = (
     "figures",
     "models",
 )
+# Their trainings of a few steps take longer to compile than to run; those of `models` are compiled.
+EAGER = ("figures", "models/test_attended.py", "models/test_zoo.py")
 HERE = pathlib.Path(__file__).parent
 
 
@@ -91,10 +93,13 @@ def _is_slow(path):
     return path != HERE and path.is_relative_to(HERE) and path.relative_to(HERE).parts[0] in SLOW
 
 
+def _name(item):
+    return item.path.relative_to(HERE).as_posix() if item.path.is_relative_to(HERE) else ""
+
+
 def _rank(item):
     """The place of the test's file; those that are not named follow, in their own order."""
-    name = item.path.relative_to(HERE).as_posix() if item.path.is_relative_to(HERE) else ""
-    places = (n for n, start in enumerate(LONGEST) if name.startswith(start))
+    places = (n for n, start in enumerate(LONGEST) if _name(item).startswith(start))
     return next(places, len(LONGEST))
 
 
@@ -110,6 +115,7 @@ def pytest_runtest_setup(item):
 
         plain = item.get_closest_marker("slow") is not None
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": plain})
+        tf.config.run_functions_eagerly(_name(item).startswith(EAGER))
 
 
 def pytest_ignore_collect(collection_path, config):
