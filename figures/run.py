@@ -44,6 +44,7 @@ ORDER = (
     "hyperparameter_search",
     "response_histogram",
     "planted_masks",
+    "fine_tuning",
     "information_preservation",
     "point_detection",
     "frequency_noise",
