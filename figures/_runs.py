@@ -6,15 +6,18 @@ import gc
 import io
 import shlex
 import shutil
+import statistics
+import time
 
 from spectral_keras.data.files import read_regular
 from spectral_keras.experiments.command import CommandError, Stopped, command_line
 from spectral_keras.experiments.folder import file_hash, read_json
 from spectral_keras.experiments.saved_models import load_model
-from spectral_keras.experiments.train.command import load_data, train
+from spectral_keras.experiments.train.command import build_model, configure, load_data, train
 from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.experiments.train.run import RunFolder
 from spectral_keras.memory import clear_session
+from spectral_keras.precision import policy_kept
 
 # Where a run is kept, and whether its logs are, changes nothing of it.
 _PLACE = ("output", "data_dir", "resume", "overwrite", "tensorboard")
@@ -90,6 +93,35 @@ def trained(experiment, key, model, arguments, *, evaluate=True, training_error=
     experiment.save()
     _drop_checkpoints(folder.path)
     return record
+
+
+def training_speeds(runs, rounds, data_dir=None):
+    """Images a second of the training steps of runs: medians of rounds, a step of each in turn.
+
+    Args:
+        runs: name -> (network of the zoo, dict of option of the training command -> value).
+        rounds: how many steps of each are timed, after two that are not.
+        data_dir: as of `Experiment`.
+    """
+    steps = {}
+    with policy_kept():
+        for name, (model, arguments) in runs.items():
+            options = TrainOptions.of_values(model, arguments)
+            # Enough for a batch, whatever is held out.
+            few = min(options.limit or 10**9, 4 * options.batch_size)
+            options = options.replaced(limit=few, data_dir=data_dir)
+            configure(options.seed, options.precision)
+            data, batches = load_data(options)
+            network = build_model(options, data, len(batches["train"]))
+            steps[name] = network, *batches["train"][0]
+        seconds = {name: [] for name in runs}
+        for _ in range(2 + rounds):
+            for name, (network, x, y) in steps.items():
+                begin = time.perf_counter()
+                network.train_on_batch(x, y)
+                seconds[name].append((time.perf_counter() - begin) / len(y))
+    clear_session()
+    return {name: 1 / statistics.median(each[2:]) for name, each in seconds.items()}
 
 
 def _drop_checkpoints(folder):

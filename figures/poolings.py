@@ -25,7 +25,7 @@ import numpy as np
 from figures._claims import claim, count_verdicts, over_seeds
 from figures._corrupted import corrupted_images, measure_corruptions
 from figures._figure import Figure
-from figures._runs import load_best, trained
+from figures._runs import load_best, trained, training_speeds
 from figures._style import BLUE, GREY, ORANGE, caption, hide_unused, paper_handle, paper_mark
 from figures.flagship import SGD
 from figures.run import operations
@@ -75,6 +75,7 @@ PRESETS = {
             for name, more in (("", {}), (", FGSM", _FGSM))
         },
         "test_images": 6,
+        "speed_rounds": 1,
     },
     "cpu": {
         "groups": {
@@ -104,6 +105,7 @@ PRESETS = {
             "resnet18 cifar100, poor strides": _resnet18("cifar100", ", poor strides", **_POOR),
         },
         "test_images": 1000,
+        "speed_rounds": 9,
     },
     "paper": {
         "groups": {
@@ -112,6 +114,7 @@ PRESETS = {
             for name, more in (("", {}), (", poor strides", _POOR))
         },
         "test_images": 10_000,
+        "speed_rounds": 9,
     },
 }  # fmt: skip
 
@@ -154,6 +157,29 @@ def run(experiment):
             # The corruptions of one data set are at hand.
             elif options["dataset"] != "cifar100":
                 measure_corruptions(experiment, key, record, images_of)
+    measure_speeds(experiment)
+
+
+def measure_speeds(experiment):
+    """Fills `content["speeds"]`: images a second in training, of each arm that was run.
+
+    In turn, in one process: the runs themselves had other work beside them, at one time or another,
+    and their seconds do not compare.
+    """
+    settings, done = experiment.settings, experiment.content["runs"]
+    planned = runs(settings)
+    arms = {
+        (name, arm): planned[key]
+        for name, group in settings["groups"].items()
+        for arm in _arms(group)
+        if (key := _key(group, arm, group["seeds"][0])) in done
+    }
+    found = training_speeds(arms, settings["speed_rounds"], experiment.data_dir)
+    speeds = experiment.content["speeds"] = {}
+    for (name, arm), speed in found.items():
+        speeds.setdefault(name, {})[arm] = speed
+        experiment.say(f"{name}, {arm}: {speed:,.0f} images/s in training")
+    experiment.save()
 
 
 # Steps of the attack on networks that were trained on FGSM.
@@ -313,40 +339,48 @@ def draw(stored):
         handles.append(paper_handle(16))
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     caption(figure, _text(stored, table), 13)
-    return {"": figure, "_work": _draw_work(stored, table)}
+    curves = {"": figure, "_work": _draw_curves(stored, table)}
+    if stored["content"].get("speeds"):
+        curves["_minutes"] = _draw_curves(stored, table, minutes=True)
+    return curves
 
 
-def _draw_work(stored, table):
-    """Accuracy against the work of the training, first seed of each arm.
-
-    Not against minutes: those of runs beside other work, or of other versions, do not compare.
-    """
+def _draw_curves(stored, table, minutes=False):
+    """Accuracy against the work of the training, or its minutes, first seed of each arm."""
     from matplotlib import pyplot
 
     planned, done = runs(stored["settings"]), stored["content"]["runs"]
+    speeds = stored["content"].get("speeds", {})
     figure, panels = pyplot.subplots(
         1, len(table), figsize=(1.5 + 6.5 * len(table), 6.4), layout="constrained", squeeze=False
     )
     for panel, (name, rows) in zip(panels[0], table.items(), strict=True):
         for number, (arm, row) in enumerate(rows.items()):
+            if minutes and arm not in speeds.get(name, {}):
+                continue
             key = _key(stored["settings"]["groups"][name], arm, row["seeds"][0])
             history = done[key]["history"]
             model, options = planned[key]
-            work = operations(TrainOptions.of_values(model, options | {"epochs": 1}))
             epochs = np.arange(1, len(history["seconds"]) + 1)
+            if minutes:
+                unit, each = "minutes", row["images"] / speeds[name][arm] / 60
+            else:
+                work = operations(TrainOptions.of_values(model, options | {"epochs": 1}))
+                unit, each = ("PFLOP", work / 1e15) if work else ("epochs", 1)
             measured = "val_accuracy" if "val_accuracy" in history else "accuracy"
             panel.plot(
-                epochs * (work / 1e15 if work else 1), 100 * np.asarray(history[measured]),
+                epochs * each, 100 * np.asarray(history[measured]),
                 color=f"C{number}", linewidth=2.2, label=arm,
             )  # fmt: skip
-        kind = "validation" if measured == "val_accuracy" else "training"
-        panel.set(xlabel="PFLOP" if work else "epochs", ylabel=f"{kind} accuracy, %")
+            kind = "validation" if measured == "val_accuracy" else "training"
+            panel.set(xlabel=unit, ylabel=f"{kind} accuracy, %")
         panel.set_title(name, loc="left")
         panel.grid(alpha=0.3)
         panel.legend(loc="lower right")
-    text = (
-        f"Preset {stored['preset']}: first seed of each arm; operations of convolutions and dense "
-        "layers, three passes a step."
+    text = f"Preset {stored['preset']}: first seed of each arm; " + (
+        "minutes of training with nothing beside it, at speeds measured in turn."
+        if minutes
+        else "operations of convolutions and dense layers, three passes a step."
     )
     caption(figure, text, 13)
     return figure

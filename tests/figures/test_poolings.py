@@ -77,11 +77,15 @@ def test_a_run_of_seconds(tmp_path, monkeypatch):
     stored = json.loads((tmp_path / "results" / "poolings.json").read_text())
     assert stored["finished"] and (tmp_path / "results" / "poolings.png").exists()
     assert (tmp_path / "results" / "poolings_work.png").exists()
+    assert (tmp_path / "results" / "poolings_minutes.png").exists()
+    speeds = stored["content"]["speeds"]
+    assert all(0 < speed < 1e6 for group in speeds.values() for speed in group.values())
     table = stored["content"]["table"]
     assert list(table) == ["quick_spectral digits", "quick_spectral digits, FGSM"]
     for name, rows in table.items():
         part = "attack" if "FGSM" in name else "corruption"
         assert all(0 <= one[part][0] <= 100 for one in rows.values())
+        assert list(speeds[name]) == list(rows)
     assert {one["verdict"] for one in stored["content"]["claims"]} == {"undecided"}
 
 
