@@ -112,7 +112,7 @@ def read_images(settings, data_dir=None):
     """(float32 images in [0, 1], where they come from).
 
     Validation images are set aside from the training set, equally many of each class.  The
-    report's last 1000 are not to be had: their order was that of a folder's listing.
+    report's last 1000 are not known: their order was that of a folder's listing.
     """
     part, count = settings["part"], settings["images"]
     try:

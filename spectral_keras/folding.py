@@ -21,7 +21,7 @@ def _plain_twin(layer):
         del config["implementation"]
     elif type(layer) is not Conv2D:
         return None
-    # Of as many filters as columns Keras' own adds the bias along the wrong axis (TensorFlow).
+    # With as many filters as columns Keras' own adds the bias along the wrong axis (TensorFlow).
     first = layer.data_format == "channels_first"
     return (Conv2D if first else keras.layers.Conv2D).from_config(config)
 

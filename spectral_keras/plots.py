@@ -3,7 +3,7 @@
 Each function takes arrays, as `spectral_keras.analysis` returns them, and an axis `ax`, None for a
 new one of `matplotlib.pyplot`.  It returns the axis.  Spectra come in unshifted order, DC at
 [0, 0], and are shown with DC in the centre, on axes of cycles per image.  Matplotlib is imported
-when something is drawn.
+by the first plot.
 
 Example:
 
@@ -159,7 +159,7 @@ def plot_energies(
     if reference is not None:
         ax.stairs(heights[1], edges, color=_ORANGE, linewidth=2.5, label=labels[1])
     highest = max(np.max(each, initial=0, where=np.isfinite(each)) for each in heights)
-    # Of a mask that lets nothing through all bands are zero.
+    # A mask that lets nothing through leaves zero in all bands.
     ax.set(xlim=(edges[0], edges[-1]), ylim=(0, 1.35 * highest or 1), ylabel="energy")
     ax.legend(loc="upper right", ncols=2, fontsize="small", columnspacing=1)
     plain(ax)
@@ -287,7 +287,7 @@ def _axis(ax):
 
 
 def plain(ax: Any) -> None:
-    """A horizontal grid behind what is drawn, and no frame above and on the right."""
+    """A horizontal grid behind the data, and no frame above and on the right."""
     ax.grid(alpha=0.3, axis="y")
     ax.set_axisbelow(True)
     for side in ("top", "right"):

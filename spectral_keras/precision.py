@@ -82,7 +82,7 @@ def _accelerators(backend):
 
 
 def _capability(device):
-    """Of a device of JAX, which gives it as text."""
+    """The compute capability of a device of JAX, which gives it as text."""
     parts = str(getattr(device, "compute_capability", "")).split(".")
     return tuple(map(int, parts)) if all(map(str.isdecimal, parts)) else (0, 0)
 

@@ -25,7 +25,7 @@ from spectral_keras.models.blocks import scaled
 from spectral_keras.models.poolings import Pooling
 from spectral_keras.ops.validation import described
 
-# Of the four stages.
+# The four stages have so many.
 FILTERS = (64, 128, 256, 512)
 
 RECIPE = recipe("C64 (C C +)x2 each of 64, 128, 256, 512; GA FC")

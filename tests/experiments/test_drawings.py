@@ -1,4 +1,4 @@
-"""curves.png and corruptions.png: what is drawn, and that nothing covers anything else."""
+"""curves.png and corruptions.png: what they show, and that nothing covers anything else."""
 
 import itertools
 
@@ -18,7 +18,7 @@ ALL = [*BENCHMARK, *EXTRA]
 
 
 @pytest.fixture
-def drawn(monkeypatch):
+def drawing(monkeypatch):
     """Calls a function that writes a picture; returns the figure as it is in the file."""
     figures = []
 
@@ -40,11 +40,11 @@ def drawn(monkeypatch):
 
 @pytest.mark.parametrize("epochs", [1, 2, 3, 7, 30])
 @pytest.mark.parametrize("validation", [False, True])
-def test_curves_are_the_history_against_whole_epochs(drawn, epochs, validation):
+def test_curves_are_the_history_against_whole_epochs(drawing, epochs, validation):
     rng = np.random.default_rng(0)
     names = [f"{part}{name}" for part in ("", "val_")[: 1 + validation] for name in NAMES]
     rows = [{"epoch": n + 1} | {name: float(rng.random()) for name in names} for n in range(epochs)]
-    figure = drawn(curves.draw_curves, rows, "title", epochs)
+    figure = drawing(curves.draw_curves, rows, "title", epochs)
     for axis, name in zip(figure.axes, NAMES, strict=True):
         assert (axis.get_xlabel(), axis.get_ylabel()) == ("epoch", name)
         *lines, best = axis.lines
@@ -67,7 +67,7 @@ def test_curves_are_the_history_against_whole_epochs(drawn, epochs, validation):
 @pytest.mark.parametrize("count", [1, 4, len(ALL)])
 @pytest.mark.parametrize("kind", ["equal", "any"])
 @pytest.mark.parametrize("severities", [[1, 2, 3, 4, 5], [3]])
-def test_no_mark_or_word_of_corruptions_covers_another(drawn, count, kind, severities):
+def test_no_mark_or_word_of_corruptions_covers_another(drawing, count, kind, severities):
     rng = np.random.default_rng(count)
     names = list(ALL[:count])
     table = {
@@ -81,7 +81,7 @@ def test_no_mark_or_word_of_corruptions_covers_another(drawn, count, kind, sever
         "corruptions": table, "clean": {"accuracy": 0.9}, "mean_accuracy": 0.5, "images": 10_000,
     }  # fmt: skip
     title = "a_network_of_a_long_name_and_a_data_set_too, " * (3 if kind == "any" else 1)
-    figure = drawn(plot.draw_corruptions, content, title, "made by this library, seed 0 " * 4)
+    figure = drawing(plot.draw_corruptions, content, title, "made by this library, seed 0 " * 4)
     (axis,) = figure.axes
     points = figure.dpi / 72
     marks = [line for line in axis.lines if line.get_marker() == "o"]

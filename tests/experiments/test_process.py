@@ -1,4 +1,4 @@
-"""A program that calls commands draws the random numbers that it would have drawn without them."""
+"""A program that calls commands draws the same random numbers as without them."""
 
 import importlib.util
 import random

@@ -109,7 +109,7 @@ def test_runs(monkeypatch, tmp_path, asked, name):
     assert own == f"runs/figures/{SHARED.get(name, name)}/cpu" and there == "there/cpu"
 
 
-def drawn(_):
+def empty_figure(_):
     from matplotlib.figure import Figure
 
     return Figure()
@@ -126,7 +126,8 @@ def test_preset_and_results(monkeypatch, tmp_path, preset):
 
     with pytest.raises(SystemExit) as ended:
         _figure.main(
-            Figure("one", "A figure.", presets, work, drawn), ["--preset", preset, "--results", "r"]
+            Figure("one", "A figure.", presets, work, empty_figure),
+            ["--preset", preset, "--results", "r"],
         )
     assert ended.value.code == 0
     assert found == {"settings": {"n": preset}, "folder": f"runs/figures/one/{preset}"}
@@ -157,7 +158,7 @@ class TestOverwrite:
             found.append((dict(experiment.content), experiment.overwrite))
             experiment.content["known"] = 1
 
-        one = Figure("one", "A figure.", {"smoke": {}}, work, drawn)
+        one = Figure("one", "A figure.", {"smoke": {}}, work, empty_figure)
         for more in ((), (), ("--overwrite",)):
             with pytest.raises(SystemExit):
                 _figure.main(one, ["--preset", "smoke", "--results", "r", *more])

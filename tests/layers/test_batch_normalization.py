@@ -131,7 +131,7 @@ def test_keras_layer(shape, axis, policy, options):
 @pytest.mark.parametrize("jit", [False, True])
 @pytest.mark.parametrize(("shape", "axis"), MAPS[:2])
 def test_gradients_of_gradients(shape, axis, jit):
-    """Of the norm of the input's gradient, as adversarial and attended training take them."""
+    """The norm of the input's gradient has them; adversarial and attended training take them."""
     import tensorflow as tf
 
     probe = _maps(shape, 1)

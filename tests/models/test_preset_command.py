@@ -112,7 +112,7 @@ class TestMake:
         assert metadata["corruptions"]["accuracies"] == {"fog": mean}
         card = (folder / "README.md").read_text()
         assert "Linf eps 8/255, 2 steps of 2.5 eps / steps" in card and "not measured" not in card
-        # Of other weights they say nothing.
+        # They say nothing of other weights.
         other = tmp_path / "other-evaluated"
         shutil.copytree(f"{folder}-evaluated", other)
         content = json.loads((other / "attacks.json").read_text())

@@ -25,7 +25,7 @@ def _cases():
 
 
 def _gradients(convolution, x, kernel):
-    """Of <convolution, fixed numbers>, and of the norm of its first gradients."""
+    """Gradients of <convolution, fixed numbers>, and of the norm of these gradients."""
     with tf.GradientTape() as outer:
         outer.watch([x, kernel])
         with tf.GradientTape() as inner:

@@ -64,7 +64,7 @@ def test_a_share_of_nothing_is_plain_training():
     assert_same_weights(net, plain, atol=1e-6)
 
 
-# Of Keras' MixUp on JAX.
+# Keras' MixUp warns of it on JAX.
 @pytest.mark.filterwarnings("ignore:Explicitly requested dtype int64")
 @pytest.mark.parametrize("layer", [keras.layers.MixUp, keras.layers.CutMix, FMix])
 def test_every_step_mixes_anew_and_files_load(layer, tmp_path):

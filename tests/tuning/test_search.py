@@ -277,7 +277,7 @@ class TestApi:
     @pytest.mark.skipif(sys.platform == "win32", reason="no pipes with names")
     @pytest.mark.parametrize("name", ["oracle.json", "tuner0.json"])
     def test_files_of_keras_tuner_are_not_opened(self, npz, tmp_path, capsys, name):
-        """Of a folder from elsewhere: neither read nor written, be they links or pipes."""
+        """In a folder from elsewhere they are neither read nor written, be they links or pipes."""
         data = load(npz, validation_fraction=0.3)
         outside, path = tmp_path / "outside", tmp_path / "search" / "trials" / name
         options = {"training": SHORT, "folder": tmp_path / "search"}

@@ -180,5 +180,5 @@ def _corruptions(entry, weights):
 
 
 def _rank(corruptions):
-    """Of two entries the card has the one of the whole benchmark, then that of more images."""
+    """The card has the entry of the whole benchmark first, then that of more images."""
     return corruptions["benchmark"], corruptions["images"]
