@@ -5,6 +5,8 @@ import dataclasses
 from spectral_keras.classifiers.intervals import wilson_interval
 from spectral_keras.ops.validation import check_number
 
+__all__ = ["ABOVE", "AT", "UNKNOWN", "ChanceRule"]
+
 ABOVE, AT, UNKNOWN = "above chance", "at chance", "too small to tell"
 
 

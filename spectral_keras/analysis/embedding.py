@@ -5,6 +5,8 @@ from numpy.typing import ArrayLike
 
 from spectral_keras.ops.validation import check_choice, check_positive_int
 
+__all__ = ["embed", "pca"]
+
 METHODS = ("pca", "umap")
 
 

@@ -21,6 +21,16 @@ from spectral_keras.ops.filters import squared_radius
 from spectral_keras.ops.frequencies import signed_frequencies
 from spectral_keras.ops.validation import check_positive_int
 
+__all__ = [
+    "angular_energies",
+    "angular_wedges",
+    "band_counts",
+    "band_energies",
+    "check_masks",
+    "radial_bands",
+    "radial_energies",
+]
+
 # Those of figures 4 and 7.
 BANDS = 64
 

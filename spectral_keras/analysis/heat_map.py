@@ -31,6 +31,8 @@ from spectral_keras.ops.validation import (
     check_positive_int,
 )
 
+__all__ = ["FourierNoise", "fourier_heat_map"]
+
 
 @dataclasses.dataclass(frozen=True)
 class FourierNoise:

@@ -4,6 +4,8 @@ import keras
 
 from spectral_keras.ops.validation import described
 
+__all__ = ["LayerOutput", "find_layer", "path_name"]
+
 
 class LayerOutput:
     """The part of a model that leads to one layer's output: `LayerOutput(...)(images)`.

@@ -10,6 +10,8 @@ from spectral_keras.analysis.chance_rule import ABOVE, AT, UNKNOWN, ChanceRule
 from spectral_keras.analysis.energies import check_masks
 from spectral_keras.ops.validation import check_bool, check_number, check_positive_int, described
 
+__all__ = ["MaskClassification", "classify_masks"]
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class MaskClassification:

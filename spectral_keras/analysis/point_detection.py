@@ -16,6 +16,16 @@ from spectral_keras.ops.validation import (
     check_size_pair,
 )
 
+__all__ = [
+    "PointWaves",
+    "check_channel",
+    "check_frequencies",
+    "point_detection_maps",
+    "point_perturbation",
+    "real_frequencies",
+    "spectrum_from_half",
+]
+
 STRENGTH = 4 * math.sqrt(2)
 RANGE_RULES = ("error", "clip", "allow")
 

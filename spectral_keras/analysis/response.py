@@ -26,6 +26,8 @@ from spectral_keras.ops.validation import (
     check_size_pair,
 )
 
+__all__ = ["frequency_response"]
+
 READOUTS = ("rms", "rectified_mean", "mean")
 
 

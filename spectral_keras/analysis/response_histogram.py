@@ -13,6 +13,8 @@ from spectral_keras.ops.mask_curves import (
 )
 from spectral_keras.ops.validation import check_bool, check_number
 
+__all__ = ["response_histogram", "vote_shares"]
+
 # A map whose spread is below this part of its values is flat: float32 noise.
 _FLAT = 1e-5
 

@@ -21,6 +21,18 @@ from spectral_keras.ops.validation import (
     check_positive_int,
 )
 
+__all__ = [
+    "band_recovery",
+    "complement",
+    "filtered_images",
+    "gain_share",
+    "lp_norm",
+    "mask_differences",
+    "scale_differences",
+    "sparsity",
+    "zero_share",
+]
+
 SCALINGS = ("joint", "symmetric")
 
 

@@ -6,6 +6,8 @@ import numpy as np
 
 from spectral_keras.attacks.slots import Problem, Run
 
+__all__ = ["ApgdRun", "checkpoints"]
+
 # Share of the last step in the next one, and of rises that a step length has to give.
 MOMENTUM, RISES = 0.25, 0.75
 

@@ -16,6 +16,8 @@ from spectral_keras.ops.validation import (
     described,
 )
 
+__all__ = ["EPS", "LABELS", "LOSSES", "NAMES", "NORMS", "RADII", "STEPS", "Attack"]
+
 NORMS = ("inf", "l2")
 LOSSES = ("cross_entropy", "margin", "dlr")
 

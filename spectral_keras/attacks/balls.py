@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+__all__ = ["inf_bounds", "inf_step", "l2_project", "l2_step", "random_point", "round_toward"]
+
 
 def inf_step(images: Any, gradient: Any, step: Any, low: Any, high: Any) -> Any:
     """Up the gradient's sign by `step`, then back between the images `low` and `high`."""

@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike
 from spectral_keras.attacks.attack import EPS, Attack
 from spectral_keras.attacks.loop import run_attack
 
+__all__ = ["fgsm"]
+
 
 def fgsm(
     model: keras.Layer,

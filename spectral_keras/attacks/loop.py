@@ -24,6 +24,8 @@ from spectral_keras.classifiers.batches import batch_sizes, batched, build_for
 from spectral_keras.classifiers.logits import compiled_logits, read_ending
 from spectral_keras.ops.validation import check_bool, check_positive_int
 
+__all__ = ["run_attack"]
+
 _RUNS: dict[str, type[Run]] = {
     "fgsm": PlainRun,
     "pgd": PlainRun,

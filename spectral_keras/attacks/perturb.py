@@ -14,6 +14,8 @@ from spectral_keras.classifiers.logits import logits_function
 from spectral_keras.ops.global_batch import global_draw
 from spectral_keras.ops.validation import described
 
+__all__ = ["perturb"]
+
 
 def perturb(
     model: keras.Layer | Callable[[Any], Any],

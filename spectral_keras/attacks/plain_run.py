@@ -9,6 +9,8 @@ from spectral_keras.attacks.slots import Problem, Run
 from spectral_keras.attacks.step import compiled_step
 from spectral_keras.classifiers.batches import pad, padded_size
 
+__all__ = ["PlainRun"]
+
 
 class PlainRun(Run):
     """FGSM or PGD on N images."""

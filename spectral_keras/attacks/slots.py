@@ -14,6 +14,8 @@ from spectral_keras.attacks.balls import inf_bounds, l2_project, random_point
 from spectral_keras.attacks.step import compiled_look
 from spectral_keras.classifiers.batches import Sizes, pad, padded_size
 
+__all__ = ["Problem", "Run"]
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Problem:

@@ -11,6 +11,8 @@ from spectral_keras.attacks.attack import EPS, Attack
 from spectral_keras.attacks.loop import run_attack
 from spectral_keras.ops.validation import check_bool
 
+__all__ = ["square"]
+
 
 def square(
     model: keras.Layer,

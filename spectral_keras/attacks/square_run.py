@@ -8,6 +8,8 @@ import numpy as np
 
 from spectral_keras.attacks.slots import Problem, Run
 
+__all__ = ["SquareRun", "pyramids", "side_of"]
+
 # Share of the pixels in the first square, and calls of 10,000 after which it is halved.
 SHARE = 0.8
 HALVED_AFTER = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)

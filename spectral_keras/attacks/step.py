@@ -13,6 +13,15 @@ from spectral_keras.classifiers.compiled import compiled, kept
 from spectral_keras.classifiers.gradients import input_gradient
 from spectral_keras.classifiers.logits import logits_function
 
+__all__ = [
+    "attack_step",
+    "compiled_look",
+    "compiled_step",
+    "look",
+    "look_with_gradient",
+    "objective",
+]
+
 # Stands for "this class does not count" in a maximum over classes.
 _NEVER = -3e38
 

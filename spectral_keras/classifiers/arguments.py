@@ -8,6 +8,17 @@ import numpy as np
 
 from spectral_keras.ops.validation import described
 
+__all__ = [
+    "as_array",
+    "check_classifier",
+    "check_images",
+    "check_labels",
+    "check_model",
+    "check_outputs",
+    "check_progress",
+    "class_count",
+]
+
 
 def as_array(value: Any) -> np.ndarray:
     """Tensor, array or nested list as a numpy array."""

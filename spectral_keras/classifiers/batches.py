@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+__all__ = ["Sizes", "batch_sizes", "batched", "build_for", "fixed_batch_size", "pad", "padded_size"]
+
 
 def build_for(model: keras.Layer, x: np.ndarray) -> None:
     """Build a model that has no variables yet: they cannot be made within a trace."""

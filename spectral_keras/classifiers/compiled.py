@@ -12,6 +12,8 @@ from typing import Any
 import keras
 from keras import ops
 
+__all__ = ["compiled", "kept"]
+
 
 class _Kept:
     """What was made for a model, and the parts that the model then had."""

@@ -8,6 +8,8 @@ from keras import ops
 
 from spectral_keras.classifiers.graph_gradient import graph_gradient
 
+__all__ = ["input_gradient"]
+
 
 def input_gradient(function: Callable[[Any], Any], x: Any, *, has_aux: bool = False) -> Any:
     """Gradient of `function(x)` by the tensor `x`.

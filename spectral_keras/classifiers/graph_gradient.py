@@ -4,6 +4,8 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+__all__ = ["graph_gradient"]
+
 # The name under which the gradient below is registered with TensorFlow.
 _NAME = "SpectralKerasConv2D"
 

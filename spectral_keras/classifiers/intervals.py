@@ -5,6 +5,8 @@ import statistics
 
 from spectral_keras.ops.validation import check_number, check_positive_int
 
+__all__ = ["wilson_interval"]
+
 
 def wilson_interval(successes: int, count: int, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval of a binomial share.

@@ -12,6 +12,15 @@ from spectral_keras.classifiers.arguments import check_outputs, class_count
 from spectral_keras.classifiers.batches import Sizes, batched, fixed_batch_size
 from spectral_keras.classifiers.compiled import compiled, kept
 
+__all__ = [
+    "class_logits",
+    "compiled_logits",
+    "log_of",
+    "logits_function",
+    "looks_like_probabilities",
+    "read_ending",
+]
+
 # Smallest normal float32: the logarithm of smaller probabilities is not looked at.
 _TINY = 1.1754944e-38
 # What a model may end in that turns logits into probabilities.

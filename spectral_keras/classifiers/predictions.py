@@ -9,6 +9,8 @@ from spectral_keras.classifiers.batches import batch_sizes, batched, build_for
 from spectral_keras.classifiers.logits import compiled_logits
 from spectral_keras.ops.validation import check_positive_int
 
+__all__ = ["check_numbers", "predict_classes"]
+
 
 def predict_classes(
     model: keras.Layer, x: ArrayLike, *, batch_size: int = 128, from_logits: bool | None = None

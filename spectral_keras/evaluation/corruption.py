@@ -19,6 +19,8 @@ from spectral_keras.evaluation.outcomes import check_classes
 from spectral_keras.evaluation.under_attack import accuracy_point
 from spectral_keras.ops.validation import check_choice, check_positive_int, described
 
+__all__ = ["accuracy_on_corrupted", "accuracy_under_corruption", "check_names", "check_severities"]
+
 
 def accuracy_under_corruption(
     model: keras.Layer,

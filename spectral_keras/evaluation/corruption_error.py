@@ -8,6 +8,8 @@ import numpy as np
 from spectral_keras.corruptions import BENCHMARK, EXTRA, SEVERITIES
 from spectral_keras.ops.validation import check_bool, check_number, described
 
+__all__ = ["ALEXNET", "mean_accuracy", "mean_corruption_error"]
+
 # Top-1 errors in per cent of AlexNet on ImageNet-C, the mean of five severities each, with which
 # Hendrycks and Dietterich (2019) normalise; "clean" is that on ImageNet. There are no such numbers
 # for CIFAR-10-C, where papers divide by a model of their own, or not at all.

@@ -11,6 +11,14 @@ from collections.abc import Iterable
 from spectral_keras.classifiers.intervals import wilson_interval
 from spectral_keras.ops.validation import check_number, check_positive_int
 
+__all__ = [
+    "newcombe_interval",
+    "paired_share_interval",
+    "resampled_t_interval",
+    "t_interval",
+    "wilson_interval",
+]
+
 
 def t_interval(values: Iterable[float], confidence: float = 0.95) -> tuple[float, float]:
     """Student's interval of the mean of independent, roughly normal values, such as one a seed.

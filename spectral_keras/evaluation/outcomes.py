@@ -25,6 +25,15 @@ from spectral_keras.ops.validation import (
     described,
 )
 
+__all__ = [
+    "Outcome",
+    "attack_outcomes",
+    "carry_over",
+    "check_attack",
+    "check_classes",
+    "check_radii",
+]
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Outcome:

@@ -22,6 +22,8 @@ from spectral_keras.evaluation.outcomes import (
 )
 from spectral_keras.ops.validation import check_positive_int
 
+__all__ = ["accuracy_point", "accuracy_points", "accuracy_under_attack"]
+
 
 def accuracy_under_attack(
     model: keras.Layer,

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Sequence
 
 from spectral_keras.ops.validation import described
 
+__all__ = ["VERDICTS", "combine", "judge"]
+
 CONFIRMED, CONTRADICTED, UNDECIDED, NOT_RUN = "confirmed", "contradicted", "undecided", "not run"
 VERDICTS = (CONFIRMED, CONTRADICTED, UNDECIDED, NOT_RUN)
 

@@ -11,6 +11,8 @@ from spectral_keras.experiments.command import (
     report_end,
 )
 
+__all__ = ["main"]
+
 _HELP = """\
 spectral-keras train NAME ...     train a network of the zoo and evaluate it
 spectral-keras evaluate RUN ...   its accuracy under attack and corruption

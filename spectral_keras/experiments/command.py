@@ -20,6 +20,25 @@ import warnings
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+__all__ = [
+    "ENDS",
+    "STOPPED",
+    "CommandError",
+    "NotFiniteError",
+    "OneLineParser",
+    "Stopped",
+    "Terminated",
+    "answer_termination",
+    "close_streams",
+    "command_line",
+    "launch",
+    "note_interruption",
+    "open_streams",
+    "program",
+    "report_end",
+    "without_start_up_messages",
+]
+
 STOPPED, BAD_INPUT, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 # What the console script calls the commands that a checkout runs as modules.

@@ -23,7 +23,9 @@ from spectral_keras.experiments.command import ENDS, CommandError, report_end
 
 __all__ = [
     "WorkFolder",
+    "changes",
     "check_output",
+    "check_utf8",
     "dataset_label",
     "default_folder",
     "file_hash",

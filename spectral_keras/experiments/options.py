@@ -22,7 +22,11 @@ from spectral_keras.ops.validation import described, is_array
 __all__ = [
     "SEEDS",
     "Options",
+    "Spec",
+    "add_option",
     "boolean",
+    "data_dir_option",
+    "flag",
     "fraction",
     "number",
     "one_of",

@@ -4,6 +4,8 @@ from spectral_keras.experiments.command import OneLineParser, program
 from spectral_keras.experiments.preset.card import COLUMNS, csv_text, row
 from spectral_keras.models import presets, registry
 
+__all__ = ["LEGEND", "main"]
+
 # What the letters of a network's layers stand for.
 LEGEND = """\
 C96: a convolution with 96 filters; M, MP: max pooling; SP: spectral pooling; GA, GM: global

@@ -23,6 +23,21 @@ from spectral_keras.models.poolings import Pooling, pool
 from spectral_keras.models.recipe import Recipe
 from spectral_keras.ops.validation import check_choice
 
+__all__ = [
+    "TAP",
+    "activate",
+    "add_shortcut",
+    "begin",
+    "blocks",
+    "bottleneck",
+    "builder",
+    "channel_axis",
+    "conv_bn",
+    "finish",
+    "max_pool",
+    "recipe",
+]
+
 # The layer to attach a decoder or a probe to: the last maps, before the global average.
 TAP = "features"
 

@@ -12,6 +12,17 @@ from keras import KerasTensor, config, layers
 from spectral_keras.layers import Conv2D, SpectralConv2D, SpectralPool
 from spectral_keras.ops.validation import check_choice, check_number
 
+__all__ = [
+    "classify_maps",
+    "convolution",
+    "dropout",
+    "halve",
+    "logits_dtype",
+    "normalize",
+    "scaled",
+    "spatial_size",
+]
+
 
 def normalize(x: KerasTensor) -> KerasTensor:
     """Images in [0, 1] to about zero mean and unit spread: (x - 0.5) / 0.25.

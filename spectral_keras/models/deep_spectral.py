@@ -19,6 +19,8 @@ from spectral_keras.models.blocks import (
 from spectral_keras.models.recipe import Recipe
 from spectral_keras.ops.validation import check_choice, check_number
 
+__all__ = ["RECIPE", "build"]
+
 RECIPE = Recipe(
     summary="C96 C96 MP C192x3 MP C192(1x1) C10(1x1) GA",
     paper="Rippel et al. 2015, eq. (7); the report's deep network",

@@ -25,6 +25,8 @@ from spectral_keras.models.blocks import dropout, scaled
 from spectral_keras.models.poolings import Pooling
 from spectral_keras.ops.validation import check_number
 
+__all__ = ["RECIPE", "build"]
+
 RECIPE = recipe("C32, 16 inverted bottlenecks of 16 to 320 filters with channel gates, GA FC")
 
 # Blocks, stride of the first one, expansion, filters, kernel size.

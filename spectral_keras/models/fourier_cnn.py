@@ -22,6 +22,8 @@ from spectral_keras.models.recipe import Recipe
 from spectral_keras.ops.frequencies import floor_of_fraction
 from spectral_keras.ops.validation import check_number, check_positive_int
 
+__all__ = ["RECIPE", "build"]
+
 RECIPE = Recipe(
     summary="(FC FCP)x3 FCP(1x1) to the DC bin: all in the frequency domain",
     paper="the report's future work, section VI; Rippel et al. 2015, section 6",

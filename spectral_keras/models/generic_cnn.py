@@ -20,6 +20,8 @@ from spectral_keras.models.blocks import (
 from spectral_keras.models.recipe import Recipe
 from spectral_keras.ops.validation import check_choice, check_number, check_positive_int
 
+__all__ = ["RECIPE", "build"]
+
 RECIPE = Recipe(
     summary="C96 MP C192 MP FC1024 FC512",
     paper="Rippel et al. 2015, eq. (6); the report's generic network",

@@ -16,6 +16,8 @@ from keras import layers
 from spectral_keras.models.backbones import begin, builder, channel_axis, finish, max_pool, recipe
 from spectral_keras.models.blocks import scaled
 
+__all__ = ["RECIPE", "build"]
+
 RECIPE = recipe("C192 Ix2 MP Ix5 MP Ix2 GA FC; I: 1x1, 3x3, two 3x3 and MP in parallel")
 
 # Filters of a block: 1x1; 1x1, 3x3; 1x1, 3x3 (twice); 1x1 after the pooling.

@@ -23,6 +23,8 @@ from spectral_keras.models.backbones import (
 from spectral_keras.models.blocks import scaled
 from spectral_keras.models.poolings import Pooling
 
+__all__ = ["RECIPE", "build"]
+
 RECIPE = recipe("C32, 17 inverted bottlenecks of 16 to 320 filters, C1280(1x1) GA FC")
 
 # Blocks, stride of the first one, expansion, filters.

@@ -22,6 +22,8 @@ from keras import KerasTensor, layers
 from spectral_keras.layers import DiffStride, SpectralPool
 from spectral_keras.models.blocks import spatial_size
 
+__all__ = ["LINEAR", "Pooling", "pool"]
+
 Linear = Literal["average", "blur", "spectral", "windowed", "learned", "diffstride"]
 # "strided": the convolution before has the stride.
 Pooling = Literal["strided", "max", Linear]

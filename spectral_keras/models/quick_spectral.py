@@ -37,6 +37,8 @@ from spectral_keras.models.recipe import Recipe
 from spectral_keras.models.whitening import IMAGES, whitening_kernel
 from spectral_keras.ops.validation import check_choice, described
 
+__all__ = ["RECIPE", "adapt", "build"]
+
 FILTERS = (64, 256, 256)
 # The side of the whitening convolution, and the share of a side that a pooling leaves.
 PATCH, HALF = 2, 2

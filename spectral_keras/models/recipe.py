@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Any
 
+__all__ = ["Recipe"]
+
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:

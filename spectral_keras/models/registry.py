@@ -11,6 +11,8 @@ from spectral_keras.models.recipe import Recipe
 from spectral_keras.models.weight_limit import fits_memory
 from spectral_keras.ops.validation import check_choice, check_positive_int
 
+__all__ = ["adapt", "build", "factory", "names", "options", "recipe"]
+
 # Network -> its module in this folder; a family shares one.
 _MODULES = {
     "generic_cnn": "generic_cnn",

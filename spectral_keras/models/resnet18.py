@@ -25,6 +25,8 @@ from spectral_keras.models.blocks import scaled
 from spectral_keras.models.poolings import Pooling
 from spectral_keras.ops.validation import described
 
+__all__ = ["RECIPE", "build"]
+
 # The four stages have so many.
 FILTERS = (64, 128, 256, 512)
 

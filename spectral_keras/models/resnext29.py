@@ -24,6 +24,8 @@ from spectral_keras.models.backbones import (
 from spectral_keras.models.blocks import scaled
 from spectral_keras.models.poolings import Pooling
 
+__all__ = ["RECIPE", "build"]
+
 RECIPE = recipe("C64(1x1) (C(1x1) C(3x3, 2 groups) C(1x1) +)x3 each of 256, 512, 1024; GA FC")
 
 # Groups of a 3x3 convolution; filters of each group in the three stages, in all groups together

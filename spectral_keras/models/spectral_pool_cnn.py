@@ -16,6 +16,8 @@ from spectral_keras.ops.frequencies import floor_of_fraction
 from spectral_keras.ops.frequency_dropout import frequency_dropout_floor
 from spectral_keras.ops.validation import check_choice, check_number, check_positive_int
 
+__all__ = ["RECIPE", "build"]
+
 RECIPE = Recipe(
     summary="(C SP)xM C(1x1) C10(1x1) GA, frequency dropout",
     paper="Rippel et al. 2015, eq. (5); the report, section V.B",

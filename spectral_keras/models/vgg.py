@@ -33,6 +33,8 @@ from spectral_keras.models.blocks import convolution, dropout, logits_dtype, sca
 from spectral_keras.models.recipe import Recipe
 from spectral_keras.ops.validation import check_choice, check_number
 
+__all__ = ["RECIPES", "adaptive_average", "vgg11_bn", "vgg16", "vgg16_bn"]
+
 # Convolutions and filters of each block (columns A and D of the paper's Table 1).
 VGG11 = ((1, 64), (1, 128), (2, 256), (2, 512), (2, 512))
 VGG16 = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))

@@ -11,6 +11,8 @@ from spectral_keras.classifiers.logits import class_logits, logits_function
 from spectral_keras.ops.validation import check_bool, check_choice, check_number, described
 from spectral_keras.training.replicas import global_sum, own_share
 
+__all__ = ["AdversarialExamples"]
+
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
 class AdversarialExamples:

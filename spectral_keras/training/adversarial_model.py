@@ -10,6 +10,8 @@ from spectral_keras.ops.validation import check_choice
 from spectral_keras.training.adversarial_examples import AdversarialExamples
 from spectral_keras.training.replicas import part_of_global_mean
 
+__all__ = ["AdversarialModel"]
+
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
 class AdversarialModel(keras.Model):

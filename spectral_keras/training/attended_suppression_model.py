@@ -17,6 +17,8 @@ from spectral_keras.training.auxiliary_loss_model import AuxiliaryLossModel
 from spectral_keras.training.gate_rule import GateRule
 from spectral_keras.training.replicas import global_sum
 
+__all__ = ["AttendedSuppressionModel"]
+
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
 class AttendedSuppressionModel(AuxiliaryLossModel):

@@ -8,6 +8,8 @@ from keras import ops
 from spectral_keras.training.adversarial_model import AdversarialModel
 from spectral_keras.training.replicas import number_of_replicas, part_of_global_mean
 
+__all__ = ["AuxiliaryLossModel"]
+
 
 class AuxiliaryLossModel(AdversarialModel):
     """Abstract: the loss of a classifier plus `weight` times a second loss of each image.

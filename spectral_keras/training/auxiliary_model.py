@@ -14,6 +14,8 @@ from spectral_keras.training.decoder import build_decoder
 from spectral_keras.training.fourier_target import FourierTarget
 from spectral_keras.training.reconstruction_target import ReconstructionTarget
 
+__all__ = ["AuxiliaryModel"]
+
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
 class AuxiliaryModel(AuxiliaryLossModel):

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
+__all__ = ["BestWeights"]
+
 
 class BestWeights(keras.callbacks.Callback):
     """Remembers the best weights by validation accuracy, and saves them as they appear.

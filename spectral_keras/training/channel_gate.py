@@ -8,6 +8,8 @@ import keras
 from spectral_keras.layers import ChannelGate
 from spectral_keras.ops.validation import check_identifiers, described
 
+__all__ = ["first_semantic_layer", "insert_channel_gate"]
+
 
 def first_semantic_layer(model: keras.Model) -> str:
     """Name of the first convolution of a model, or of the batch normalisation on top of it.

@@ -26,6 +26,15 @@ import numpy as np
 from spectral_keras.data.files import open_regular, read_arrays, write_file
 from spectral_keras.data.streamed import available_memory
 
+__all__ = [
+    "CheckpointError",
+    "checkpoint_files",
+    "newest_checkpoint",
+    "read_checkpoint",
+    "restore_checkpoint",
+    "save_checkpoint",
+]
+
 _MAGIC = b"spectral_keras checkpoint 1 "
 _STATE = "state.json"
 

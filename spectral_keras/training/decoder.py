@@ -5,6 +5,8 @@ from keras import layers
 
 from spectral_keras.ops.validation import check_data_format, check_identifiers, check_positive_int
 
+__all__ = ["build_decoder"]
+
 
 def build_decoder(
     feature_shape: tuple[int, ...],

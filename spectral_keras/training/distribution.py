@@ -12,6 +12,15 @@ from typing import Any
 import keras
 import numpy as np
 
+__all__ = [
+    "AverageOverReplicas",
+    "PaddedBatches",
+    "is_lost_worker",
+    "process_rows",
+    "size_for_replicas",
+    "strategy_batches",
+]
+
 # What TensorFlow and JAX say when another process of a training is gone.
 _LOST = (
     "UnavailableError", "AbortedError", "CancelledError", "DeadlineExceededError",

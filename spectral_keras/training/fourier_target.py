@@ -14,6 +14,8 @@ from spectral_keras.ops.validation import (
     static_spatial_shape,
 )
 
+__all__ = ["FourierTarget"]
+
 # Weights of red, green and blue (ITU-R BT.601), as the paper's code writes them.
 _GREY = (0.2989, 0.587, 0.114)
 

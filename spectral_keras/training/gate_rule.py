@@ -5,6 +5,8 @@ import dataclasses
 from spectral_keras.augmentation.open_ratio import CONFIGURATIONS
 from spectral_keras.ops.validation import check_choice, check_identifiers, check_number
 
+__all__ = ["GateRule"]
+
 
 @dataclasses.dataclass(frozen=True)
 class GateRule:

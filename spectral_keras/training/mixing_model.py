@@ -7,6 +7,8 @@ from keras import ops
 
 from spectral_keras.training.adversarial_model import AdversarialModel
 
+__all__ = ["MixingModel"]
+
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
 class MixingModel(AdversarialModel):

@@ -13,6 +13,8 @@ from typing import Any
 import keras
 import numpy as np
 
+__all__ = ["KerasVersionError", "multi_worker_fit"]
+
 KNOWN_TO_NEED_IT = ((3, 15),)
 
 

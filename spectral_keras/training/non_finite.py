@@ -5,6 +5,8 @@ from typing import Any
 
 import keras
 
+__all__ = ["NonFiniteLossError", "StopOnNonFiniteLoss"]
+
 
 class NonFiniteLossError(ArithmeticError):
     """The loss or a weight became infinite or not a number.

@@ -7,6 +7,8 @@ import keras
 from spectral_keras.layers.fourier_basis_noise import FourierBasisNoise
 from spectral_keras.training.adversarial_model import AdversarialModel
 
+__all__ = ["ParallelAugmentationModel"]
+
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
 class ParallelAugmentationModel(AdversarialModel):

@@ -5,6 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
+__all__ = ["ReconstructionTarget"]
+
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
 class ReconstructionTarget(keras.layers.Layer):

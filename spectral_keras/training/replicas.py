@@ -12,6 +12,8 @@ from keras import ops
 
 from spectral_keras.ops.global_batch import replica_context
 
+__all__ = ["global_sum", "number_of_replicas", "own_share", "part_of_global_mean"]
+
 
 def number_of_replicas() -> int:
     """By how much Keras divides losses: the replicas of a TensorFlow strategy, else 1.

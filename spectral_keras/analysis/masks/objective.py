@@ -23,6 +23,27 @@ from keras import ops
 from spectral_keras.classifiers.gradients import input_gradient
 from spectral_keras.ops.fft import irfft2_last, rfft2_last
 
+__all__ = [
+    "INVARIANCES",
+    "MODULATIONS",
+    "Layout",
+    "Objective",
+    "cross_entropy",
+    "evaluate",
+    "factors",
+    "images_of",
+    "invariance_derivatives",
+    "invariance_term",
+    "modulated",
+    "movable",
+    "network_gradient",
+    "penalty_terms",
+    "per_frequency",
+    "shares",
+    "spectra_of",
+    "value_and_gradient",
+]
+
 INVARIANCES = ("exp", "squared", "cross_entropy")
 MODULATIONS = ("amplitude", "phase", "both")
 

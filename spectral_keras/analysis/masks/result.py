@@ -16,6 +16,8 @@ import numpy as np
 from spectral_keras.data.files import open_regular, read_arrays, write_file
 from spectral_keras.ops.validation import described
 
+__all__ = ["ImageMasks", "SetMasks", "check_path", "fingerprint", "pack", "read", "unpack", "write"]
+
 _KIND = "kind"
 _STATE = "state"
 _LARGEST = 2**34

@@ -26,6 +26,8 @@ from spectral_keras.classifiers import batches
 from spectral_keras.classifiers.arguments import check_progress
 from spectral_keras.ops.validation import check_choice, check_number, check_positive_int, described
 
+__all__ = ["PRESETS", "StepRule", "learn_masks"]
+
 _KIND = "a checkpoint of single-image Fourier masks"
 _TRACES = ("objective", "invariance", "sparsity")
 _STATE = ("entries", "best", "least")

@@ -26,6 +26,21 @@ from spectral_keras.ops.validation import (
     static_spatial_shape,
 )
 
+__all__ = [
+    "MEMORY",
+    "GaussNewton",
+    "MaskOptions",
+    "OneCycle",
+    "Problem",
+    "adam",
+    "check_problem",
+    "compiled_masked_logits",
+    "compiled_spectra",
+    "compiled_step",
+    "gauss_newton",
+    "unmasked_cross_entropy",
+]
+
 # Decay of Adam's second moment.
 BETA2 = 0.999
 

@@ -25,6 +25,8 @@ from spectral_keras.classifiers.arguments import check_labels, check_progress
 from spectral_keras.classifiers.batches import padded_size
 from spectral_keras.ops.validation import check_bool, check_number, check_positive_int, described
 
+__all__ = ["EpochRule", "learn_mask"]
+
 _KIND = "a checkpoint of Fourier masks of sets"
 _STATE = ("entries", "first", "second")
 _TRACES = ("objective", "invariance", "sparsity", "accuracy")

@@ -19,6 +19,8 @@ from spectral_keras.experiments.folder import work_in
 from spectral_keras.experiments.progress import Progress
 from spectral_keras.experiments.provenance import data_hash
 
+__all__ = ["corrupt", "load_images", "main"]
+
 # Values corrupted at a time: about a second of work.
 _CHUNK = 1 << 20
 

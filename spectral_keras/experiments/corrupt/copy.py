@@ -17,6 +17,8 @@ from spectral_keras.experiments.corrupt.options import CorruptOptions
 from spectral_keras.experiments.corrupt.pieces import Pieces
 from spectral_keras.experiments.folder import WorkFolder, check_output, write_json
 
+__all__ = ["Copy"]
+
 # Members of an .npz carry a date: always this one.
 _DATE = (1980, 1, 1, 0, 0, 0)
 _LARGEST_MANIFEST = 2**24

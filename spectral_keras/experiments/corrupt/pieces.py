@@ -11,6 +11,8 @@ import numpy as np
 from spectral_keras.data.files import open_regular
 from spectral_keras.experiments.folder import write_arrays
 
+__all__ = ["Pieces"]
+
 _READ = 1 << 20
 
 

@@ -18,6 +18,8 @@ from spectral_keras.experiments.folder import changes, file_hash, read_json, wri
 from spectral_keras.experiments.progress import Progress
 from spectral_keras.experiments.provenance import commit, data_hash, versions
 
+__all__ = ["OUTCOMES", "Entries", "add_call", "made_by", "run_attacks", "settings_of"]
+
 OUTCOMES = "attacks.json"
 
 

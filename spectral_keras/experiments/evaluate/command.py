@@ -26,6 +26,8 @@ from spectral_keras.experiments.saved_models import find_preset
 from spectral_keras.experiments.subject import Subject, beside
 from spectral_keras.experiments.train.run import RunFolder
 
+__all__ = ["EvaluationFolder", "evaluate", "main"]
+
 RESULT = "result.json"
 _WHAT = "evaluation of a model, by python -m models.evaluate"
 # Training images that are read where a run says nothing: they show which classes there are.

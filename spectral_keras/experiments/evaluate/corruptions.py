@@ -21,6 +21,8 @@ from spectral_keras.experiments.folder import file_hash, read_json
 from spectral_keras.experiments.progress import Progress
 from spectral_keras.experiments.provenance import data_hash
 
+__all__ = ["print_table", "run_corruptions"]
+
 
 def run_corruptions(
     options: EvaluateOptions,

@@ -6,6 +6,8 @@ from typing import Any
 
 from spectral_keras.experiments.pictures import drawable, write_picture
 
+__all__ = ["COLOURS", "draw_corruptions", "draw_robustness", "eps_text", "label"]
+
 # Okabe and Ito's palette, which colour-blind readers can distinguish.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vPX"

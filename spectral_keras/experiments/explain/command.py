@@ -37,6 +37,8 @@ from spectral_keras.experiments.subject import Subject, beside
 from spectral_keras.experiments.train.command import configure
 from spectral_keras.memory import keep_freed_memory
 
+__all__ = ["explain", "main"]
+
 # Images in examples.npz where no single masks are asked for.
 _EXAMPLES = 16
 # The mask is finished when its sparsity moves by at most this much for so many epochs.

@@ -9,6 +9,8 @@ from spectral_keras.data.files import open_regular
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.folder import WorkFolder
 
+__all__ = ["REPORT", "Folder"]
+
 SETTINGS, REPORT = "settings.json", "explanation.json"
 _WHAT = "explanation of a model, by python -m models.explain"
 _PARTS = "checkpoints"

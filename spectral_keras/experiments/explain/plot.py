@@ -10,6 +10,8 @@ from spectral_keras.experiments.evaluate.plot import COLOURS
 from spectral_keras.experiments.pictures import drawable, write_picture
 from spectral_keras.plots import plain, plot_energies, plot_heat_map, plot_mask
 
+__all__ = ["draw_page"]
+
 _BLUE, _ORANGE, _GREEN, _GREY = *COLOURS[:3], "0.55"
 _TEXT, _TITLE = 15, 16
 _WIDTH = 12

@@ -25,6 +25,19 @@ from spectral_keras.classifiers import wilson_interval
 from spectral_keras.experiments.explain.source import predictions
 from spectral_keras.ops.filters import squared_radius
 
+__all__ = [
+    "accuracies",
+    "band_numbers",
+    "energies",
+    "energies_csv",
+    "filtered",
+    "mask_numbers",
+    "power_kept",
+    "share",
+    "single_numbers",
+    "thirds",
+]
+
 _MOST_BANDS = 64
 # Thirds of the radius min(height, width) / 2; "high" reaches to the corners.
 BANDS = ("low", "middle", "high")

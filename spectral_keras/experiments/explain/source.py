@@ -9,6 +9,8 @@ import numpy as np
 from spectral_keras.classifiers.predictions import check_numbers
 from spectral_keras.experiments.command import CommandError
 
+__all__ = ["Images", "batch_size", "peak_rate", "predictions"]
+
 # Default batch: at most so many images, and with few images so many steps in an epoch.
 _BATCH, _STEPS = 20, 50
 _PREDICTED_AT_ONCE = 250

@@ -6,6 +6,8 @@ import time
 
 from spectral_keras.experiments.command import CommandError
 
+__all__ = ["address", "role", "wait_for_chief"]
+
 _IP, _PORT, _ID = "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT", "KERASTUNER_TUNER_ID"
 WAIT_SECONDS = 600
 

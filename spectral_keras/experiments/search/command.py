@@ -56,6 +56,8 @@ from spectral_keras.experiments.train import command as _train
 from spectral_keras.memory import keep_freed_memory
 from spectral_keras.precision import fastest_precision
 
+__all__ = ["main", "search"]
+
 
 def main(argv: list[str] | None = None) -> NoReturn:
     """Run the command and exit with its status.

@@ -21,6 +21,8 @@ from spectral_keras.experiments.search.results import collect, retrain_command, 
 from spectral_keras.experiments.search.tuner import Tuner, describe
 from spectral_keras.logs import quiet
 
+__all__ = ["config_has_command", "run"]
+
 
 def run(
     problem: ZooProblem | BuildProblem,

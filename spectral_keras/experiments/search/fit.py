@@ -13,6 +13,8 @@ from spectral_keras.memory import is_out_of_memory
 from spectral_keras.training.best_weights import BestWeights
 from spectral_keras.training.non_finite import NonFiniteLossError
 
+__all__ = ["Infeasible", "fit", "infeasible"]
+
 
 class Infeasible(Exception):
     """A point that cannot be trained; the message is the reason, in one line.

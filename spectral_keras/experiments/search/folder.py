@@ -7,6 +7,8 @@ from spectral_keras.experiments.folder import WorkFolder
 from spectral_keras.experiments.search.options import SearchOptions
 from spectral_keras.experiments.train.options import TrainOptions, values_before
 
+__all__ = ["SearchFolder"]
+
 
 class SearchFolder(WorkFolder):
     """A search folder: "options" of config.json are the trials', "search" the search's own."""

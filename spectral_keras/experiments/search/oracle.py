@@ -16,6 +16,8 @@ from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.folder import read_json, write_json
 from spectral_keras.experiments.search.asked import sample
 
+__all__ = ["Oracle", "load_trial", "trial_files", "trial_folder", "trial_number"]
+
 # Random draws before the space counts as exhausted.
 DRAWS = 10_000
 

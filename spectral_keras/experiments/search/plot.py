@@ -10,6 +10,8 @@ from spectral_keras.experiments.pictures import write_picture
 from spectral_keras.experiments.search.results import ranked
 from spectral_keras.experiments.search.spaces import position
 
+__all__ = ["draw_search", "ticks"]
+
 _FAILED = "0.62"
 
 

@@ -22,6 +22,8 @@ from spectral_keras.experiments.train import command as _train
 from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.memory import clear_session
 
+__all__ = ["BuildProblem", "ZooProblem", "load_builder", "load_stored_builder"]
+
 # Evaluations of a function in which a hyper-parameter that the user named has to occur.
 _LOOKS = 20
 

@@ -11,6 +11,16 @@ from spectral_keras.experiments.search.oracle import Oracle, load_trial, trial_f
 from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.models import registry
 
+__all__ = [
+    "collect",
+    "ranked",
+    "read_results",
+    "retrain_command",
+    "table",
+    "training_options",
+    "write_results",
+]
+
 STATUS = {"COMPLETED": "completed", "FAILED": "failed"}
 
 

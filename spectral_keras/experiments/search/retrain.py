@@ -38,6 +38,8 @@ from spectral_keras.memory import keep_freed_memory
 from spectral_keras.precision import fastest_precision
 from spectral_keras.training.best_weights import BestWeights
 
+__all__ = ["main", "retrain"]
+
 
 def main(argv: list[str] | None = None) -> NoReturn:
     """Run the command and exit with its status: 0, 1 (stopped), 2 (bad input), 130 or 143."""

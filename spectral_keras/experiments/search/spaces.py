@@ -8,6 +8,17 @@ from typing import Any
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.models import registry
 
+__all__ = [
+    "CONSTANTS",
+    "SPACES",
+    "Choice",
+    "Range",
+    "Space",
+    "narrowed",
+    "position",
+    "registry_optimizer",
+]
+
 
 @dataclasses.dataclass(frozen=True)
 class Range:

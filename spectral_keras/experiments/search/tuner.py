@@ -20,6 +20,8 @@ from spectral_keras.experiments.search.fit import Infeasible, fit
 from spectral_keras.experiments.search.oracle import Oracle, trial_folder
 from spectral_keras.memory import clear_session
 
+__all__ = ["Tuner", "describe", "duration", "write_record"]
+
 # What trials are in Keras Tuner.
 _ENDED = ("COMPLETED", "FAILED", "INVALID")
 

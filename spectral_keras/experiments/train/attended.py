@@ -8,6 +8,8 @@ import keras
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.train.options import TrainOptions
 
+__all__ = ["insert_gate", "wrapper"]
+
 
 def insert_gate(classifier: keras.Model, options: TrainOptions) -> keras.Model:
     """The network with the gate that the options ask for."""

@@ -34,6 +34,19 @@ from spectral_keras.models.activation_limit import check_batch
 from spectral_keras.models.weight_limit import fits_memory
 from spectral_keras.precision import fastest_precision
 
+__all__ = [
+    "build_model",
+    "compile_model",
+    "configure",
+    "describe_stream",
+    "evaluation_batch",
+    "load_data",
+    "main",
+    "make_batches",
+    "run",
+    "train",
+]
+
 
 def main(name: str, argv: list[str] | None = None) -> NoReturn:
     """Run the command and exit with its status: 0, 1 (stopped), 2 (bad input), 130 or 143."""

@@ -16,6 +16,8 @@ import keras
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.train.options import TrainOptions
 
+__all__ = ["DataParallel", "Devices", "Mirrored", "MultiWorker", "plan"]
+
 KINDS = ("none", "mirrored", "multiworker", "data_parallel")
 # After this many seconds without a sign of life a worker counts as lost.
 HEARTBEAT_SECONDS = 30

@@ -12,7 +12,7 @@ from spectral_keras.experiments.options import (
     true_false_auto,
 )
 
-__all__ = ["DATA_NEEDS", "FitOptions"]
+__all__ = ["AUGMENT", "DATA", "DATA_NEEDS", "TRAINING", "FitOptions"]
 
 DATA, TRAINING = "data", "training"
 # Data sets that come from no folder of data sets, and files.

@@ -10,6 +10,8 @@ from spectral_keras.experiments.options import flag
 from spectral_keras.experiments.train import attended as _attended
 from spectral_keras.experiments.train.options import TrainOptions
 
+__all__ = ["split_augment", "training_model"]
+
 
 def training_model(classifier: keras.Model, options: TrainOptions) -> keras.Model:
     """What `fit` trains: the classifier, or a model around it.

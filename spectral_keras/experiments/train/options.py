@@ -29,7 +29,7 @@ from spectral_keras.experiments.train.fit_options import (
 from spectral_keras.models import registry
 from spectral_keras.models.recipe import Recipe
 
-__all__ = ["VIEWS", "TrainOptions"]
+__all__ = ["VIEWS", "TrainOptions", "network_arguments", "recipe_values", "values_before"]
 
 # Views of a test image -> how their result is announced.
 VIEWS = {"mirror": "with mirror images", "mirror_translate": "with mirrored and shifted images"}

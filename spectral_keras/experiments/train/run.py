@@ -28,6 +28,8 @@ from spectral_keras.experiments.train.start import StartingWeights
 from spectral_keras.experiments.train.views import evaluate_views
 from spectral_keras.models.macs import count_macs
 
+__all__ = ["Run", "RunFolder", "free_options"]
+
 # Schedules that do not depend on the number of epochs: a run may be continued for more of them.
 _OPEN_ENDED = ("constant", "plateau")
 
