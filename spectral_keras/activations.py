@@ -8,6 +8,10 @@ from keras import ops
 __all__ = ["quick_gelu"]
 
 
+def __dir__():
+    return __all__
+
+
 @keras.saving.register_keras_serializable(package="spectral_keras")
 def quick_gelu(x: Any) -> Any:
     """x sigmoid(1.702 x), which differs from the GELU by at most 0.02034.

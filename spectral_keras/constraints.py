@@ -11,6 +11,10 @@ from spectral_keras.ops.validation import check_identifiers, check_number
 __all__ = ["AtLeast", "UnitInterval", "get"]
 
 
+def __dir__():
+    return __all__
+
+
 @keras.saving.register_keras_serializable(package="spectral_keras")
 class AtLeast(keras.constraints.Constraint):
     """Raises weights to `low` after every optimiser step, as the strides of `DiffStride` to 1.

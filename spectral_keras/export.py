@@ -28,6 +28,11 @@ from spectral_keras.precision import all_layers, in_float32, rebuild
 
 __all__ = ["ExportError", "SUFFIXES", "export"]
 
+
+def __dir__():
+    return __all__
+
+
 # Format -> (what people call it, file name suffix, Keras' name, packages needed).
 _FORMATS = {
     "saved_model": ("SavedModel", "", "tf_saved_model", ("tensorflow",)),

@@ -10,6 +10,10 @@ from spectral_keras.layers.spectral_conv2d import SpectralConv2D
 __all__ = ["fold"]
 
 
+def __dir__():
+    return __all__
+
+
 def _plain_twin(layer):
     """The plain layer that computes what `layer` computes, without its weights, or None."""
     config = layer.get_config()

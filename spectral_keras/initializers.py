@@ -13,6 +13,10 @@ from spectral_keras.ops.validation import check_choice
 __all__ = ["DFTInitializer", "DiracInitializer", "spectral_sample"]
 
 
+def __dir__():
+    return __all__
+
+
 def spectral_sample(
     initializer: Any, shape: Sequence[int], dtype: str | None = None
 ) -> tuple[Any, Any]:

@@ -5,6 +5,11 @@ import platform
 
 __all__ = ["clear_session", "is_out_of_memory", "keep_freed_memory"]
 
+
+def __dir__():
+    return __all__
+
+
 # Numbers of glibc's mallopt(3).
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 _LARGEST = 2**31 - 1

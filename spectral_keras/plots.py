@@ -41,6 +41,11 @@ __all__ = [
     "plot_spectrum",
 ]
 
+
+def __dir__():
+    return __all__
+
+
 # Okabe and Ito's palette, which colour-blind readers can distinguish.
 _BLUE, _ORANGE, _AMBER = "#0072B2", "#D55E00", "#E69F00"
 

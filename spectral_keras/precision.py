@@ -18,6 +18,11 @@ __all__ = [
     "rebuild",
 ]
 
+
+def __dir__():
+    return __all__
+
+
 # Linux says here what a processor can do.
 _PROCESSORS = pathlib.Path("/proc/cpuinfo")
 

@@ -10,6 +10,10 @@ from spectral_keras.ops.validation import check_number
 __all__ = ["InverseStride"]
 
 
+def __dir__():
+    return __all__
+
+
 @keras.saving.register_keras_serializable(package="spectral_keras")
 class InverseStride(keras.regularizers.Regularizer):
     """rate / (s_h s_w): the share of a map that the strides of a `DiffStride` keep.

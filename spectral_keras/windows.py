@@ -11,6 +11,10 @@ from spectral_keras.ops.validation import check_number, described
 __all__ = ["Ramp", "deserialize", "get", "hamming", "serialize"]
 
 
+def __dir__():
+    return __all__
+
+
 def _module(x):
     """Frequencies are an array, or a tensor for images of unknown size."""
     return np if isinstance(x, np.ndarray) else ops

@@ -5,6 +5,8 @@ import pathlib
 
 import pytest
 
+import spectral_keras
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "spectral_keras"
 MOST_LINES, MOST_ARGUMENTS = 60, 10
@@ -71,6 +73,12 @@ class Thing:
     def _hidden(self, b): ...
 """
     assert missing(source) == {"public": ["a", "c", "args"], "Thing.method": ["return"]}
+
+
+@pytest.mark.parametrize("part", [part for part in spectral_keras._PARTS if part != "experiments"])
+def test_completion_shows_public_names_only(part):
+    module = getattr(spectral_keras, part)
+    assert set(dir(module)) - {"masks"} == set(module.__all__)
 
 
 def too_large(source):

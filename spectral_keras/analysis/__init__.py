@@ -63,3 +63,7 @@ __all__ = [
     "vote_shares",
     "zero_share",
 ]
+
+
+def __dir__():
+    return [*__all__, "masks"] if "masks" in globals() else __all__

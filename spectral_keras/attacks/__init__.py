@@ -26,3 +26,7 @@ __all__ = [
     "square",
     "strong",
 ]
+
+
+def __dir__():
+    return __all__

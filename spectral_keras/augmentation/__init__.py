@@ -19,3 +19,7 @@ __all__ = [
     "information_curve",
     "open_ratio_labels",
 ]
+
+
+def __dir__():
+    return __all__

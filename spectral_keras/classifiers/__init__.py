@@ -6,3 +6,7 @@ from spectral_keras.classifiers.logits import logits_function
 from spectral_keras.classifiers.predictions import predict_classes
 
 __all__ = ["input_gradient", "logits_function", "predict_classes", "wilson_interval"]
+
+
+def __dir__():
+    return __all__

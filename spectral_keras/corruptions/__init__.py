@@ -22,3 +22,7 @@ __all__ = [
     "strengths",
     "table_for",
 ]
+
+
+def __dir__():
+    return __all__

@@ -16,3 +16,7 @@ __all__ = [
     "load",
     "load_corrupted",
 ]
+
+
+def __dir__():
+    return __all__

@@ -42,3 +42,7 @@ __all__ = [
     "t_interval",
     "wilson_interval",
 ]
+
+
+def __dir__():
+    return __all__

@@ -43,3 +43,7 @@ __all__ = [
     "SpectralMixing2D",
     "SpectralPool",
 ]
+
+
+def __dir__():
+    return __all__

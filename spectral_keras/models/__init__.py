@@ -14,3 +14,7 @@ __all__ = [
     "presets",
     "recipe",
 ]
+
+
+def __dir__():
+    return __all__

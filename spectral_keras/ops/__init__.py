@@ -54,3 +54,7 @@ __all__ = [
     "signed_frequencies",
     "spectral_resize",
 ]
+
+
+def __dir__():
+    return __all__

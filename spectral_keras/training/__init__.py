@@ -36,3 +36,7 @@ __all__ = [
     "first_semantic_layer",
     "insert_channel_gate",
 ]
+
+
+def __dir__():
+    return __all__

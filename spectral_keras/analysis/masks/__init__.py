@@ -16,3 +16,7 @@ __all__ = [
     "learn_mask",
     "learn_masks",
 ]
+
+
+def __dir__():
+    return __all__
