@@ -5,13 +5,12 @@ import io
 import pathlib
 from typing import Any
 
+from spectral_keras.attacks import EPS
 from spectral_keras.experiments.evaluate.plot import eps_text
 
 __all__ = ["COLUMNS", "NOT_MEASURED", "card", "csv_text", "row"]
 
 NOT_MEASURED = "not measured"
-# The radius of the column "pgd", the usual one for images in [0, 1].
-_EPS = 8 / 255
 COLUMNS = (
     "name", "data", "clean", "corruptions", "pgd", "parameters", "macs", "images_per_second",
     "images_per_core_second", "seeds",
@@ -38,9 +37,7 @@ def row(name: str, metadata: dict[str, Any]) -> dict[str, Any]:
     attacked = [
         attack["accuracy"]
         for attack in metadata["attacks"]
-        if attack["attack"] == "pgd"
-        and attack["norm"] == "inf"
-        and abs(attack["eps"] - _EPS) < 1e-6
+        if attack["attack"] == "pgd" and attack["norm"] == "inf" and abs(attack["eps"] - EPS) < 1e-6
     ]
     values = (
         name,

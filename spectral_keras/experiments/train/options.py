@@ -6,6 +6,7 @@ import types
 import typing
 from typing import Any, Self
 
+from spectral_keras.attacks import EPS
 from spectral_keras.augmentation.open_ratio import CONFIGURATIONS
 from spectral_keras.experiments.command import CommandError, OneLineParser, program
 from spectral_keras.experiments.options import (
@@ -227,7 +228,7 @@ class TrainOptions(FitOptions):
         group=_ADVERSARIAL, special=True,
     )  # fmt: skip
     adversarial_eps: float = option(
-        8 / 255,
+        EPS,
         "radius of the L-inf ball for images in [0, 1], such as 0.03 or 8/255",
         kind=fraction(high=1),
         metavar="EPS",
