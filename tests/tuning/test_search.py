@@ -41,6 +41,7 @@ def outcome(folder):
 
 class TestCommand:
     def test_files_and_numbers(self, command, npz, tmp_path):
+        """What a search leaves, its points trained in full, and what its folder refuses."""
         folder = tmp_path / "search"
         arguments = (
             *ZOO, "--dataset", npz, "--trials", "2", "--range", "num_pairs=1,2", "--gamma", "0.5",
