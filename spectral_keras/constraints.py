@@ -69,6 +69,12 @@ def get(identifier: Any) -> Callable[[Any], Any] | None:
 
     Returns:
         A constraint, or None for None.
+
+    Example:
+
+    >>> from spectral_keras.constraints import get
+    >>> type(get("unit_interval")).__name__, get(None)
+    ('UnitInterval', None)
     """
     check_identifiers(constraint=identifier)
     if identifier == "unit_interval":

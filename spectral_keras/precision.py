@@ -104,7 +104,17 @@ def _processor_has_bfloat16(backend):
 
 
 def all_layers(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
-    """The layer and, in a model, all layers below it."""
+    """The layer and, in a model, all layers below it.
+
+    Example:
+
+    >>> import keras
+    >>> from spectral_keras.precision import all_layers
+    >>> dense = keras.layers.Dense(2)
+    >>> model = keras.Sequential([keras.Input((3,)), dense])
+    >>> dense in all_layers(model)
+    True
+    """
     yield layer
     for child in getattr(layer, "layers", None) or ():
         yield from all_layers(child)

@@ -98,6 +98,13 @@ def get(window: Any) -> tuple[Any, Any]:
 
     Raises:
         ValueError: anything else.
+
+    Example:
+
+    >>> from spectral_keras.windows import get
+    >>> height, width = get(("hamming", None))
+    >>> height.__name__, width
+    ('hamming', None)
     """
     if isinstance(window, (list, tuple)) and len(window) == 2:
         return _get(window[0], window), _get(window[1], window)
@@ -119,14 +126,28 @@ def _get(window, given):
 
 
 def serialize(window: Any) -> Any:
-    """The argument `window` of a layer as plain JSON."""
+    """The argument `window` of a layer as plain JSON.
+
+    Example:
+
+    >>> from spectral_keras.windows import serialize
+    >>> serialize("hamming"), serialize((0.5, None))
+    ('hamming', [0.5, None])
+    """
     if isinstance(window, (list, tuple)):
         return [serialize(one) for one in window]
     return keras.saving.serialize_keras_object(window) if callable(window) else window
 
 
 def deserialize(window: Any) -> Any:
-    """The argument `window` that `serialize` made plain."""
+    """The argument `window` that `serialize` made plain.
+
+    Example:
+
+    >>> from spectral_keras.windows import Ramp, deserialize, serialize
+    >>> type(deserialize(serialize(Ramp(0.5)))).__name__
+    'Ramp'
+    """
     if isinstance(window, (list, tuple)):
         return [deserialize(one) for one in window]
     return keras.saving.deserialize_keras_object(window) if isinstance(window, dict) else window

@@ -73,6 +73,13 @@ def embed(
     Raises:
         ImportError: "umap" without the package; one line that names the extra.
         ValueError: for an argument that does not fit.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from spectral_keras.analysis import embed
+    >>> embed(np.eye(4)).shape
+    (4, 2)
     """
     check_choice("method", method, METHODS)
     if method == "pca":

@@ -160,6 +160,12 @@ def band_energies(masks: ArrayLike, index: ArrayLike, bands: int) -> np.ndarray:
 
     Raises:
         ValueError: for masks that are not finite or of another size.
+
+    Example:
+
+    >>> from spectral_keras.analysis import band_energies
+    >>> band_energies([[1.0, 0.0], [0.0, 1.0]], [[0, 1], [1, 1]], 2).round(4).tolist()
+    [0.7071, 0.7071]
     """
     masks = check_masks("masks", masks)
     index = np.asarray(index)
@@ -212,6 +218,13 @@ def angular_energies(masks: ArrayLike, wedges: int = BANDS) -> np.ndarray:
 
     Returns:
         float64 array (..., wedges).
+
+    Example:
+
+    >>> import numpy as np
+    >>> from spectral_keras.analysis import angular_energies
+    >>> angular_energies(np.ones((3, 8, 8)), wedges=4).shape
+    (3, 4)
     """
     masks = check_masks("masks", masks)
     height, width = masks.shape[-2:]

@@ -85,6 +85,14 @@ def point_perturbation(
 
     Raises:
         ValueError: for an argument that does not fit.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from spectral_keras.analysis import point_perturbation
+    >>> waves = point_perturbation(8, [[0, 1], [2, 3]], strength=0.5)
+    >>> waves.shape, np.linalg.norm(waves, axis=(1, 2)).round(6).tolist()
+    ((2, 8, 8), [0.5, 0.5])
     """
     height, width = size = check_size_pair("size", size)
     strength = check_number("strength", strength, low=0)

@@ -41,6 +41,12 @@ def sparsity(masks: ArrayLike) -> np.ndarray:
 
     Returns:
         float64 array of the leading shape of `masks`.
+
+    Example:
+
+    >>> from spectral_keras.analysis import sparsity
+    >>> float(sparsity([[1.0, 0.0], [0.5, 0.5]]))
+    0.5
     """
     return np.abs(check_masks("masks", masks)).mean((-2, -1))
 
@@ -50,6 +56,12 @@ def zero_share(masks: ArrayLike, threshold: float = 0.0) -> np.ndarray:
 
     Returns:
         float64 array of the leading shape of `masks`.
+
+    Example:
+
+    >>> from spectral_keras.analysis import zero_share
+    >>> float(zero_share([[1.0, 0.0], [0.5, 0.5]]))
+    0.25
     """
     masks = check_masks("masks", masks)
     threshold = check_number("threshold", threshold, 0)
@@ -92,6 +104,12 @@ def mask_differences(masks: ArrayLike, reference: ArrayLike) -> np.ndarray:
     Args:
         masks: real array (..., height, width).
         reference: real array (height, width), or of the shape of `masks`.
+
+    Example:
+
+    >>> from spectral_keras.analysis import mask_differences
+    >>> mask_differences([[1.0, 0.5]], [[0.5, 0.5]]).tolist()
+    [[0.5, 0.0]]
     """
     masks, reference = check_masks("masks", masks), check_masks("reference", reference)
     if reference.shape not in (masks.shape, masks.shape[-2:]):

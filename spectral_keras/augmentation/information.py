@@ -71,6 +71,12 @@ def information_curve(
 
     Returns:
         float64, as s: from V(0) / sum V at s = 0 to 1 at the corner.
+
+    Example:
+
+    >>> from spectral_keras.augmentation import information_curve
+    >>> information_curve([0, 5, 30]).round(3).tolist()
+    [0.001, 0.063, 1.0]
     """
     square = squared_radius(height, width).ravel()
     bits = coefficient_bits(np.sqrt(square), amplitude=amplitude, beta=beta)

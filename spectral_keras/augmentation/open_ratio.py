@@ -62,6 +62,13 @@ def basic_open_ratios(theta: float) -> Any:
     Returns:
         Tensor of shape (3,): .3667 each for equal parameters.  One of them may exceed 1, which no
         gate can reach (the paper sets no bound).
+
+    Example:
+
+    >>> import numpy as np
+    >>> from spectral_keras.augmentation import basic_open_ratios
+    >>> np.round(basic_open_ratios(np.zeros(3)), 4).tolist()
+    [0.3667, 0.3667, 0.3667]
     """
     share = ops.sigmoid(ops.convert_to_tensor(theta))
     return _TOTAL * share / ops.sum(share)

@@ -52,6 +52,15 @@ def logits_function(
     Raises:
         ValueError: `from_logits` is True for a softmax or a sigmoid, or when the function is called
             None for one output of a model whose end is unknown.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> from spectral_keras.classifiers import logits_function
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Softmax()])
+    >>> logits, ending = logits_function(model)
+    >>> ending, np.asarray(logits(np.array([[2.0, -1.0]], "float32"))).tolist()
+    ('softmax', [[2.0, -1.0]])
     """
     ending, without_softmax = kept(model, "logits without a softmax", lambda: _cut(model))
     if from_logits and ending in _PROBABILITIES:

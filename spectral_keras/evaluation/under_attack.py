@@ -155,7 +155,16 @@ def accuracy_points(attack: str, outcomes: Iterable[Outcome]) -> list[dict[str, 
 
 
 def accuracy_point(correct: np.ndarray) -> dict[str, Any]:
-    """Number, share and 95 % interval of the images [N] that are correct, as a plain dict."""
+    """Number, share and 95 % interval of the images [N] that are correct, as a plain dict.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from spectral_keras.evaluation import accuracy_point
+    >>> point = accuracy_point(np.array([True, True, False, True]))
+    >>> point["correct"], point["accuracy"]
+    (3, 0.75)
+    """
     count = int(np.sum(correct))
     return {
         "correct": count,

@@ -32,7 +32,14 @@ _MODULES = {
 
 
 def names() -> list[str]:
-    """Names of all networks, in the order in which they are listed."""
+    """Names of all networks, in the order in which they are listed.
+
+    Example:
+
+    >>> from spectral_keras.models import names
+    >>> names()[:3]
+    ['generic_cnn', 'deep_spectral', 'spectral_pool_cnn']
+    """
     return list(_MODULES)
 
 
@@ -42,19 +49,40 @@ def _module(name):
 
 
 def factory(name: str) -> Callable[..., keras.Model]:
-    """The function that builds a network: (input_shape, num_classes, *, its own options)."""
+    """The function that builds a network: (input_shape, num_classes, *, its own options).
+
+    Example:
+
+    >>> from spectral_keras.models import factory
+    >>> factory("resnet18")((16, 16, 1), 3, width=0.25).output_shape
+    (None, 3)
+    """
     found = _module(name)
     return getattr(found, name if _MODULES[name] != name else "build")
 
 
 def recipe(name: str) -> Recipe:
-    """How the network is trained by default, a `Recipe`."""
+    """How the network is trained by default, a `Recipe`.
+
+    Example:
+
+    >>> from spectral_keras.models import recipe
+    >>> recipe("deep_spectral").optimizer, recipe("deep_spectral").epochs
+    ('adam', 20)
+    """
     found = _module(name)
     return found.RECIPE if _MODULES[name] == name else found.RECIPES[name]
 
 
 def options(name: str) -> dict[str, tuple[Any, Any]]:
-    """The network's own options: dict of name -> (annotation, default)."""
+    """The network's own options: dict of name -> (annotation, default).
+
+    Example:
+
+    >>> from spectral_keras.models import options
+    >>> options("deep_spectral")["width"]
+    (<class 'float'>, 1.0)
+    """
     parameters = inspect.signature(factory(name)).parameters.values()
     return {
         parameter.name: (parameter.annotation, parameter.default)

@@ -50,6 +50,15 @@ def dft_matrices(n: int, norm: str = "ortho") -> tuple[np.ndarray, np.ndarray]:
 
     Returns:
         (cos, sin), read-only float64 arrays of shape (n, n).
+
+    Example:
+
+    >>> import numpy as np
+    >>> from spectral_keras.ops import dft_matrices
+    >>> cos, sin = dft_matrices(5, norm="backward")
+    >>> x = np.arange(5.0) ** 2
+    >>> bool(np.allclose(cos @ x - 1j * (sin @ x), np.fft.fft(x)))
+    True
     """
     n = check_positive_int("n", n)
     return _dft_matrices(n, check_choice("norm", norm, ("ortho", "backward", "forward")))
@@ -72,6 +81,13 @@ def real_basis(n: int) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         (basis, frequency): read-only arrays, float64 of shape (n, n) with
         basis @ basis.T = identity, and the integer |frequency| of each row, shape (n,).
+
+    Example:
+
+    >>> from spectral_keras.ops import real_basis
+    >>> basis, frequency = real_basis(4)
+    >>> frequency.tolist(), basis[-1].tolist()
+    ([0, 1, 1, 2], [0.5, -0.5, 0.5, -0.5])
     """
     n = check_positive_int("n", n)
     m = np.arange(n)

@@ -472,6 +472,14 @@ def ifft2(z: Any, *, norm: str = "backward", data_format: str | None = None) -> 
     """Inverse 2-D DFT of a batch of images, the inverse of `fft2`; the result is complex.
 
     Arguments and result as in `fft2`, pairs included.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from spectral_keras.ops import fft2, ifft2
+    >>> x = np.ones((1, 4, 5, 2), "float32")
+    >>> bool(np.allclose(ifft2(fft2(x)), x))
+    True
     """
     return _transform("ifft2", z, data_format, norm=norm)
 
@@ -493,6 +501,13 @@ def rfft2(
 
     Returns:
         Complex tensor, or a pair as in `fft2`; the width axis has width//2 + 1 entries.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from spectral_keras.ops import rfft2
+    >>> tuple(rfft2(np.ones((1, 4, 5, 2), "float32")).shape)
+    (1, 4, 3, 2)
     """
     return _transform("rfft2", x, data_format, fft_length=fft_length, norm=norm)
 
@@ -508,16 +523,42 @@ def irfft2(
     """Inverse of `rfft2`: real images of the given width, of a complex tensor or a pair.
 
     See `irfft2_last`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from spectral_keras.ops import irfft2, rfft2
+    >>> x = np.ones((1, 4, 5, 2), "float32")
+    >>> bool(np.allclose(irfft2(rfft2(x), 5), x))
+    True
     """
     options = {"width": width, "norm": norm, "assume_hermitian": assume_hermitian}
     return _transform("irfft2", z, data_format, **options)
 
 
 def fftshift2(x: Any, *, data_format: str | None = None) -> Any:
-    """Moves DC from index 0 to the centre n//2 of height and width; batch and channels stay."""
+    """Moves DC from index 0 to the centre n//2 of height and width; batch and channels stay.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from spectral_keras.ops import fftshift2
+    >>> x = np.arange(5.0).reshape(1, 1, 5, 1)
+    >>> np.ravel(fftshift2(x)).tolist()
+    [3.0, 4.0, 0.0, 1.0, 2.0]
+    """
     return _over_images(fftshift2_last, x, data_format)
 
 
 def ifftshift2(x: Any, *, data_format: str | None = None) -> Any:
-    """Inverse of `fftshift2`, also for odd sizes."""
+    """Inverse of `fftshift2`, also for odd sizes.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from spectral_keras.ops import ifftshift2
+    >>> x = np.array([3.0, 4.0, 0.0, 1.0, 2.0]).reshape(1, 1, 5, 1)
+    >>> np.ravel(ifftshift2(x)).tolist()
+    [0.0, 1.0, 2.0, 3.0, 4.0]
+    """
     return _over_images(ifftshift2_last, x, data_format)

@@ -75,6 +75,15 @@ def radial_band(height: int, width: int, low: float, high: float | None = None) 
         height, width: size of the spectrum.
         low: inner radius in cycles per image, inclusive.
         high: outer radius, exclusive; None for no upper end.
+
+    Example:
+
+    >>> from spectral_keras.ops import radial_band
+    >>> radial_band(4, 5, 1, 2).astype(int)
+    array([[0, 1, 0, 0, 1],
+           [1, 1, 0, 0, 1],
+           [0, 0, 0, 0, 0],
+           [1, 1, 0, 0, 1]])
     """
     low, high = _check_interval(low, high)
     square = squared_radius(height, width)
@@ -116,6 +125,15 @@ def rectangular_band(height: int, width: int, low: float, high: float | None = N
         height, width: size of the spectrum.
         low: inner half side in cycles per image, inclusive.
         high: outer half side, exclusive; None for no upper end.
+
+    Example:
+
+    >>> from spectral_keras.ops import rectangular_band
+    >>> rectangular_band(4, 5, 1, 2).astype(int)
+    array([[0, 1, 0, 0, 1],
+           [1, 1, 0, 0, 1],
+           [0, 0, 0, 0, 0],
+           [1, 1, 0, 0, 1]])
     """
     low, high = _check_interval(low, high)
     largest = np.maximum(_magnitudes(height)[:, None], _magnitudes(width)[None, :])

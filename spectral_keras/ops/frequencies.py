@@ -49,7 +49,14 @@ def signed_frequencies(n: int) -> np.ndarray:
 
 
 def centre_index(n: int) -> int:
-    """Index of the constant (DC) in a centred spectrum of length n."""
+    """Index of the constant (DC) in a centred spectrum of length n.
+
+    Example:
+
+    >>> from spectral_keras.ops import centre_index
+    >>> centre_index(8), centre_index(7)
+    (4, 3)
+    """
     return check_positive_int("n", n) // 2
 
 

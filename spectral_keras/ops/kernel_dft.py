@@ -109,6 +109,14 @@ def kernel_spectrum(kernel: Any, parametrization: str = "full") -> tuple[Any, An
         (real, imag): for "full" two tensors of the kernel's shape, for "hermitian" tensors of
         shapes (n_real, in, out) and (n_imag, in, out), see `hermitian_indices`; for "orthogonal"
         of shapes (kh*kw, in, out) and (0, in, out).
+
+    Example:
+
+    >>> import numpy as np
+    >>> from spectral_keras.ops import kernel_spectrum
+    >>> real, imag = kernel_spectrum(np.ones((3, 3, 4, 8), "float32"), "hermitian")
+    >>> tuple(real.shape), tuple(imag.shape)
+    ((5, 4, 8), (4, 4, 8))
     """
     check_choice("parametrization", parametrization, PARAMETRIZATIONS)
     kh, kw, channels, filters = kernel.shape
@@ -135,6 +143,15 @@ def kernel_from_spectrum(
 
     Returns:
         Tensor of shape (kh, kw, in, out).
+
+    Example:
+
+    >>> import numpy as np
+    >>> from spectral_keras.ops import kernel_from_spectrum, kernel_spectrum
+    >>> kernel = np.ones((3, 3, 4, 8), "float32")
+    >>> again = kernel_from_spectrum(*kernel_spectrum(kernel), (3, 3))
+    >>> bool(np.allclose(again, kernel, atol=1e-6))
+    True
     """
     check_choice("parametrization", parametrization, PARAMETRIZATIONS)
     kh, kw = kernel_size

@@ -77,6 +77,14 @@ def resampling_matrix(
 
     Returns:
         Read-only float64 array of shape (n_out, n_in).
+
+    Example:
+
+    >>> import numpy as np
+    >>> from spectral_keras.ops import resampling_matrix
+    >>> matrix = resampling_matrix(6, 4)
+    >>> matrix.shape, bool(np.allclose(matrix.sum(axis=1), 1))
+    ((4, 6), True)
     """
     n_in = check_positive_int("n_in", n_in)
     n_out = check_positive_int("n_out", n_out)

@@ -51,6 +51,13 @@ def hermitian_symmetrize(z: Any, axes: Sequence[int] = (-2, -1)) -> Any:
 
     Returns:
         Tensor of the same shape and dtype.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from spectral_keras.ops import hermitian_symmetrize
+    >>> np.asarray(hermitian_symmetrize(np.array([[1.0, 2.0, 4.0]]))).tolist()
+    [[1.0, 3.0, 3.0]]
     """
     z = ops.convert_to_tensor(z)
     return 0.5 * (z + ops.conj(negate_frequencies(z, axes)))

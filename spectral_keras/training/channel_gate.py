@@ -22,6 +22,13 @@ def first_semantic_layer(model: keras.Model) -> str:
 
     Raises:
         ValueError: if no layer of the model is a convolution of images.
+
+    Example:
+
+    >>> from spectral_keras.models import build
+    >>> from spectral_keras.training import first_semantic_layer
+    >>> first_semantic_layer(build("vgg11_bn", (32, 32, 3), 10, width=0.1))
+    'block1_bn1'
     """
     for layer in model.layers:
         if hasattr(layer, "kernel_size") and len(layer.output.shape) == 4:
