@@ -125,6 +125,15 @@ def in_float32(model: keras.Model) -> keras.Model:
 
     Args:
         model: a functional or Sequential model with one input.
+
+    Example:
+
+    >>> import keras
+    >>> from spectral_keras.precision import in_float32
+    >>> half = keras.layers.Dense(2, dtype="mixed_bfloat16")
+    >>> model = in_float32(keras.Sequential([keras.Input((3,)), half]))
+    >>> model.layers[-1].compute_dtype
+    'float32'
     """
     policies = {
         name
@@ -172,6 +181,14 @@ def rebuild(model: keras.Model, change: Callable[[dict[str, Any]], dict[str, Any
     Args:
         model: the model.
         change: function of a layer's config that gives the config of its copy.
+
+    Example:
+
+    >>> import keras
+    >>> from spectral_keras.precision import rebuild
+    >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    >>> rebuild(model, lambda config: config | {"trainable": False}).layers[-1].trainable
+    False
     """
 
     def copy_of(layer):

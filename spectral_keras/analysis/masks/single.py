@@ -42,6 +42,12 @@ class StepRule:
     sparsity ||M||_1 / ||1||_1 by at most `sparsity_tolerance`; or after `max_steps` steps.
 
     The defaults are those of the published code.
+
+    Example:
+
+    >>> from spectral_keras.analysis.masks import StepRule
+    >>> StepRule(patience=50, max_steps=2000).max_steps
+    2000
     """
 
     patience: int = 300

@@ -155,6 +155,12 @@ class GaussNewton:
         start: h of the first step.
         largest: largest h.
         grow, shrink: factors.
+
+    Example:
+
+    >>> from spectral_keras.analysis.masks import GaussNewton
+    >>> GaussNewton(start=0.1, largest=0.1).grow
+    1.5
     """
 
     start: float = 0.05

@@ -44,6 +44,12 @@ class EpochRule:
     ||M||_1 / ||1||_1 moved by at most `sparsity_tolerance` since the epoch before.
 
     The defaults are those of the published code.
+
+    Example:
+
+    >>> from spectral_keras.analysis.masks import EpochRule
+    >>> EpochRule(accuracy_ratio=0.95).accurate(0.9, unmasked=0.92)
+    True
     """
 
     patience: int = 7
