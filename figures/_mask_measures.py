@@ -293,7 +293,7 @@ def table2(pairs, masks, bands):
 def figure7(masks, reference, bands):
     """Share of the images whose mask of the adversarial network has more energy, by band.
 
-    Of the images with two masks that are not empty: a mask of zeros has no energy anywhere.
+    Only images whose two masks are not empty count: a mask of zeros has no energy anywhere.
     """
     from spectral_keras.analysis import angular_energies, gain_share, radial_energies
 

@@ -18,7 +18,7 @@ KEYS = ("x_train", "y_train", "x_test", "y_test")
 def load_npz(path: str | os.PathLike) -> dict[str, Any]:
     """Read and check `path`; `class_names` in the archive names the classes (optional).
 
-    Of arrays with other names one `DataWarning` says that they are left out.
+    One `DataWarning` says which arrays, of other names, are left out.
     """
     path = os.path.expanduser(path)
     stored, others = _read(path)

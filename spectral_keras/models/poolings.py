@@ -74,7 +74,7 @@ def pool(
 def _learned(sides, size, name):
     """`DiffStride` to a given size, whose ramp starts within what is kept.
 
-    Of the frequencies 0 ... K that are kept, the ramp lies over the upper half and ends a quarter
+    The ramp lies over the upper half of the frequencies 0 ... K that are kept, and ends a quarter
     beyond K: beyond the crop, or with its ends on frequencies, its gradient would be zero.
     """
     kept = min(size) // 2
