@@ -18,7 +18,7 @@ _MORE = {
     "fourier_masks": ("_images", "_single"),
     "frequency_noise": ("_pictures",),
     "blue_shift": ("_one_tone", "_two_tones"),
-    "poolings": ("_work",),
+    "poolings": ("_work", "_minutes"),
 }
 
 

@@ -253,7 +253,7 @@ def _panel(panel, dataset, rows):
             f"Rippel et al. {RIPPEL[dataset]} %", (RIPPEL[dataset], len(rows) - 0.45),
             xytext=(6, -4), textcoords="offset points", fontsize=12, color="0.3", va="top",
         )  # fmt: skip
-        panel.set_xlim(0, max(1.18 * high, 1.35 * RIPPEL[dataset]))
+        panel.set_xlim(0, max(1.18 * high, 1.5 * RIPPEL[dataset]))
     panel.set_xlabel(f"{dataset}: test error, %", fontsize=13)
     panel.tick_params(axis="x", labelsize=12)
     panel.grid(axis="x", alpha=0.3)
