@@ -37,9 +37,10 @@ PRESETS = {
     "cpu": {
         "model": "quick_spectral",
         "options": {"dataset": "cifar10", "limit": 1000, "validation_fraction": 0, "epochs": 30,
-                    "batch_size": 128, "precision": "bfloat16", "sizes": [18, 9, 4]},
+                    "batch_size": 128, "precision": "bfloat16", "sizes": [18, 9, 4],
+                    "tta": "none"},
         "weights": "quick_spectral_cifar100",
-        "rates": {"preset": [0.02, 0.06], "scratch": [0.06, 0.2, 0.6]},
+        "rates": {"preset": [0.02, 0.06], "scratch": [0.06, 0.2]},
         "seeds": [0, 1, 2],
     },
 }  # fmt: skip
