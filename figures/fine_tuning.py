@@ -134,7 +134,7 @@ def draw(stored):
         range(len(rows)), [f"{STARTS[row['start']]}, rate {row['rate']:g}" for row in rows[::-1]]
     )
     panel.set_ylim(-0.6, len(rows) - 0.4)
-    panel.margins(x=0.15)
+    panel.margins(x=0.2)
     panel.grid(axis="x", alpha=0.3)
     panel.set_xlabel("accuracy on the test images, %")
     caption(figure, _text(stored), 13)

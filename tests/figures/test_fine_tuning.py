@@ -1,16 +1,19 @@
 """A preset on few images: the rule, the smoke preset, the table of the guide."""
 
 import json
+import pathlib
 
 import keras
 import pytest
 
 from figures import fine_tuning
+from figures._figure import RESULTS
 from tests.figures.running import run_figure
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="the commands on TensorFlow"
 )
+GUIDE = pathlib.Path(__file__).parents[2] / "docs" / "guides" / "presets.md"
 
 
 def row(start, rate, *accuracies):
@@ -67,3 +70,16 @@ def test_smoke(tmp_path):
         assert one["mean"] == 100 * runs[key]["result"]["test_accuracy"]
     assert stored["content"]["found"]["verdict"] == "undecided"
     assert (tmp_path / "fine_tuning.png").stat().st_size > 10_000
+
+
+def test_the_guide_has_the_numbers_of_the_runs():
+    stored = json.loads((RESULTS / "fine_tuning.json").read_text())
+    lines = [line for line in GUIDE.read_text().splitlines() if line.startswith("| from ")]
+    assert lines == [
+        f"| {fine_tuning.STARTS[row['start']]} | {row['rate']:g} | "
+        + ", ".join(f"{value:.2f}" for value in row["accuracy"].values())
+        + f" | {row['mean']:.1f} |"
+        for row in stored["content"]["rows"]
+    ]
+    low, high = (f"{end:.1f}" for end in stored["content"]["found"]["interval"])
+    assert f"{stored['content']['found']['effect']:.1f} points [{low}, {high}]" in GUIDE.read_text()
