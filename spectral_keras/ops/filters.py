@@ -79,11 +79,11 @@ def radial_band(height: int, width: int, low: float, high: float | None = None) 
     Example:
 
     >>> from spectral_keras.ops import radial_band
-    >>> radial_band(4, 5, 1, 2).astype(int)
+    >>> radial_band(4, 5, 1, 1.4).astype(int)
     array([[0, 1, 0, 0, 1],
-           [1, 1, 0, 0, 1],
+           [1, 0, 0, 0, 0],
            [0, 0, 0, 0, 0],
-           [1, 1, 0, 0, 1]])
+           [1, 0, 0, 0, 0]])
     """
     low, high = _check_interval(low, high)
     square = squared_radius(height, width)
@@ -129,7 +129,7 @@ def rectangular_band(height: int, width: int, low: float, high: float | None = N
     Example:
 
     >>> from spectral_keras.ops import rectangular_band
-    >>> rectangular_band(4, 5, 1, 2).astype(int)
+    >>> rectangular_band(4, 5, 1, 1.4).astype(int)
     array([[0, 1, 0, 0, 1],
            [1, 1, 0, 0, 1],
            [0, 0, 0, 0, 0],
