@@ -85,7 +85,7 @@ LONGEST = (
     "models",
 )
 # Their trainings of a few steps take longer to compile than to run; those of `models` are compiled.
-EAGER = ("figures", "models/test_attended.py", "models/test_zoo.py")
+EAGER = ("figures",)
 HERE = pathlib.Path(__file__).parent
 
 
