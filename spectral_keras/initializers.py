@@ -1,16 +1,15 @@
 """Initializers: the DFT of a spatial sample as (real, imag), and kernels that copy inputs."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from spectral_keras.ops.kernel_dft import kernel_spectrum
-from spectral_keras.ops.validation import check_choice
 
-__all__ = ["DFTInitializer", "DiracInitializer", "spectral_sample"]
+__all__ = ["DiracInitializer", "spectral_sample"]
 
 
 def __dir__():
@@ -67,9 +66,8 @@ def _with_fixed_seed(initializer):
     seed = getattr(initializer, "seed", None)
     if isinstance(seed, keras.random.SeedGenerator):
         raise ValueError(
-            "`initializer` must draw the same sample for the real and the imaginary part: seed it "
-            "with an integer, or draw both at once with `spectral_sample`. "
-            f"Received: initializer={initializer} with a SeedGenerator"
+            "`rest` must draw the same sample for each copy: seed it with an integer. "
+            f"Received: rest={initializer} with a SeedGenerator"
         )
     if not isinstance(initializer, keras.initializers.Initializer) or seed is None:
         return initializer
@@ -77,53 +75,6 @@ def _with_fixed_seed(initializer):
     if config.get("seed", 0) is None:
         initializer = type(initializer).from_config({**config, "seed": int(seed)})
     return initializer
-
-
-@keras.saving.register_keras_serializable(package="spectral_keras")
-class DFTInitializer(keras.initializers.Initializer):
-    """One part of the unitary DFT of a spatial initializer's sample.
-
-    Two instances, for `part` "real" and "imag", belong together if they have the same seeded
-    `initializer`; `DFTInitializer.pair` makes them also from an unseeded one.  The seed that Keras
-    gave an unseeded initializer is kept in the config: every copy draws the same sample, unlike
-    a copy of the spatial initializer itself.
-
-    Args:
-        initializer: name, config or instance of a Keras initializer with an integer seed, without
-            a seed, or without randomness.
-        part: "real" or "imag".
-
-    Raises:
-        ValueError: for an unknown part, or an initializer with a `SeedGenerator`, which gives
-            another sample for each part.
-
-    Example:
-
-    >>> from spectral_keras.initializers import DFTInitializer
-    >>> real, imag = DFTInitializer.pair("glorot_uniform")
-    >>> tuple(real((3, 3, 16, 32)).shape), tuple(imag((3, 3, 16, 32)).shape)
-    ((3, 3, 16, 32), (3, 3, 16, 32))
-    """
-
-    def __init__(self, initializer: Any = "glorot_uniform", part: str = "real") -> None:
-        self.part = check_choice("part", part, ("real", "imag"))
-        self.initializer = _with_fixed_seed(initializer)
-
-    @classmethod
-    def pair(cls, initializer: Any = "glorot_uniform") -> tuple[Self, Self]:
-        """The initializers (real, imag) of one spatial sample."""
-        initializer = _with_fixed_seed(initializer)
-        return cls(initializer, "real"), cls(initializer, "imag")
-
-    def __call__(self, shape: Sequence[int], dtype: str | None = None) -> Any:
-        real, imag = spectral_sample(self.initializer, shape, dtype=dtype)
-        return real if self.part == "real" else imag
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            "initializer": keras.initializers.serialize(self.initializer),
-            "part": self.part,
-        }
 
 
 @keras.saving.register_keras_serializable(package="spectral_keras")

@@ -17,7 +17,6 @@ from spectral_keras import (
 from spectral_keras.analysis import (
     embed,
     frequency_response,
-    lp_norm,
     point_perturbation,
     radial_bands,
 )
@@ -89,10 +88,9 @@ OPS = [
     (ops.signed_frequencies, (0,), {}, "n", "0"),
     (ops.signed_frequencies, (4.5,), {}, "n", "4.5"),
     (ops.dft_matrices, (0,), {}, "n", "0"),
-    (ops.radial_lowpass, (8, 8, -1), {}, "cutoff", "-1"),
-    (ops.radial_lowpass, (8, 0, 2), {}, "size", "0"),
+    (ops.radial_band, (8, 8, -1), {}, "low", "-1"),
+    (ops.radial_band, (8, 0, 2), {}, "size", "0"),
     (ops.radial_band, (8, 8, 3, 1), {}, "high", "1"),
-    (ops.rectangular_lowpass, (0, 8, 2), {}, "size", "0"),
     (ops.frequency_dropout_floor, (1, 0, 0.3, 0.1), {}, "num_layers", "0"),
     (ops.frequency_dropout_floor, (1, 2, 2.0, 0.1), {}, "alpha", "2.0"),
     (ops.resampling_matrix, (0, 2), {}, "n", "0"),
@@ -157,7 +155,6 @@ OTHERS = [
     (attacks.Attack, ("fgsm", -1), {}, "eps", "-1"),
     (training.AdversarialExamples, (), {"share": 2}, "share", "2"),
     (training.FourierTarget, ("square",), {}, "magnitude", "'square'"),
-    (lp_norm, (X[0, :, :, 0], -1), {}, "p", "-1"),
     (radial_bands, (0, 3), {}, "size", "0"),
     (point_perturbation, (8, (9, 0)), {}, "frequencies", "(2,)"),
 ]

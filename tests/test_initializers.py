@@ -1,12 +1,10 @@
 """Spectral initializers against numpy's DFT of the spatial sample."""
 
-import json
-
 import keras
 import numpy as np
 import pytest
 
-from spectral_keras.initializers import DFTInitializer, DiracInitializer, spectral_sample
+from spectral_keras.initializers import DiracInitializer, spectral_sample
 from tests.oracles import random_images, to_numpy
 
 SHAPE = (3, 4, 2, 5)
@@ -74,63 +72,6 @@ class TestSpectralSample:
             spectral_sample("ones", (3, 3, 2))
 
 
-class TestDFTInitializer:
-    @pytest.mark.parametrize("name", ["glorot_uniform", "he_normal", "orthogonal", "ones"])
-    def test_both_parts_are_of_one_sample(self, name):
-        real, imag = DFTInitializer.pair(name)
-        spatial = np.fft.ifft2(_join(real(SHAPE), imag(SHAPE)), axes=(0, 1), norm="ortho")
-        np.testing.assert_allclose(spatial.imag, 0, atol=1e-6)
-        np.testing.assert_allclose(spatial.real, to_numpy(real.initializer(SHAPE)), atol=1e-6)
-        # Unseeded pairs differ from each other, as Keras' initializers do.
-        other = DFTInitializer.pair(name)[0]
-        assert np.array_equal(to_numpy(real(SHAPE)), to_numpy(other(SHAPE))) == (name == "ones")
-
-    def test_parts_with_the_same_seed_belong_together(self):
-        real = DFTInitializer(keras.initializers.GlorotUniform(seed=7), "real")
-        imag = DFTInitializer(keras.initializers.GlorotUniform(seed=7), "imag")
-        expected = _spectrum(keras.initializers.GlorotUniform(seed=7)(SHAPE))
-        np.testing.assert_allclose(_join(real(SHAPE), imag(SHAPE)), expected, atol=1e-6)
-
-    @pytest.mark.parametrize("initializer", ["he_uniform", {"class_name": "Ones", "config": {}}])
-    def test_copies_draw_the_same_sample(self, initializer):
-        original = DFTInitializer(initializer, part="imag")
-        expected = to_numpy(original(SHAPE))
-        config = json.loads(json.dumps(original.get_config()))
-        copies = [
-            DFTInitializer.from_config(config),
-            original.clone(),
-            keras.initializers.get(original),
-            keras.initializers.deserialize(
-                json.loads(json.dumps(keras.initializers.serialize(original)))
-            ),
-        ]
-        for copy in copies:
-            assert copy.part == "imag"
-            assert json.loads(json.dumps(copy.get_config())) == config
-            np.testing.assert_array_equal(to_numpy(copy(SHAPE)), expected)
-
-    def test_weights_of_a_layer(self):
-        """`add_weight` clones its initializer, which must not draw again."""
-
-        class Spectral(keras.layers.Layer):
-            def build(self, input_shape):
-                real, imag = DFTInitializer.pair("glorot_uniform")
-                self.real = self.add_weight(shape=SHAPE, initializer=real)
-                self.imag = self.add_weight(shape=SHAPE, initializer=imag)
-
-        layer = Spectral()
-        layer.build(None)
-        spatial = np.fft.ifft2(_join(layer.real, layer.imag), axes=(0, 1))
-        np.testing.assert_allclose(spatial.imag, 0, atol=1e-6)
-
-    def test_bad_arguments(self):
-        with pytest.raises(ValueError, match="part='phase'"):
-            DFTInitializer("ones", part="phase")
-        seed = keras.random.SeedGenerator(1)
-        with pytest.raises(ValueError, match="SeedGenerator"):
-            DFTInitializer(keras.initializers.GlorotUniform(seed=seed))
-
-
 class TestDirac:
     @pytest.mark.parametrize(("inputs", "filters"), [(2, 5), (5, 2), (3, 3)])
     def test_a_convolution_copies_its_inputs(self, inputs, filters):
@@ -154,10 +95,15 @@ class TestDirac:
         first, second = (to_numpy(each((3, 3, 2, 6))) for each in (original, again))
         np.testing.assert_array_equal(first, second)
         # So do the real and the imaginary part of a spectral layer.
-        real, imag = (part((3, 3, 2, 6)) for part in DFTInitializer.pair(original))
+        real, imag = spectral_sample(original, (3, 3, 2, 6))
         np.testing.assert_allclose(
             np.fft.ifft2(_join(real, imag), axes=(0, 1), norm="ortho"), first, atol=1e-6
         )
+
+    def test_a_rest_that_draws_anew_is_refused(self):
+        rest = keras.initializers.GlorotUniform(seed=keras.random.SeedGenerator(1))
+        with pytest.raises(ValueError, match="`rest` must.*with a SeedGenerator"):
+            DiracInitializer(rest)
 
     @pytest.mark.parametrize("shape", [(3, 3, 2), (2, 3, 4, 4), (3, 4, 4, 4)])
     def test_bad_shape(self, shape):

@@ -26,7 +26,6 @@ __all__ = [
     "complement",
     "filtered_images",
     "gain_share",
-    "lp_norm",
     "mask_differences",
     "scale_differences",
     "sparsity",
@@ -66,36 +65,6 @@ def zero_share(masks: ArrayLike, threshold: float = 0.0) -> np.ndarray:
     masks = check_masks("masks", masks)
     threshold = check_number("threshold", threshold, 0)
     return (np.abs(masks) <= threshold).mean((-2, -1))
-
-
-def lp_norm(masks: ArrayLike, p: float) -> np.ndarray:
-    """(sum of |M|^p)^(1/p); the number of entries that are not zero at p = 0, the largest at inf.
-
-    Args:
-        masks: real array (..., height, width).
-        p: number of at least 0.  Below 1 it is no norm, but a usual measure of sparsity.
-
-    Returns:
-        float64 array of the leading shape of `masks`.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from spectral_keras.analysis.statistics import lp_norm
-    >>> mask = np.array([[3.0, 0.0], [-4.0, 0.0]])
-    >>> [float(lp_norm(mask, p)) for p in (0, 1, 2, np.inf)]
-    [2.0, 7.0, 5.0, 4.0]
-    """
-    size = np.abs(check_masks("masks", masks))
-    p = np.inf if p == np.inf else check_number("p", p, 0)
-    if p == 0:
-        return (size > 0).sum((-2, -1)).astype("float64")
-    largest = size.max((-2, -1), keepdims=True)
-    if p == np.inf:
-        return largest[..., 0, 0]
-    # Divided by the largest value first, powers neither overflow nor vanish.
-    scaled = np.divide(size, largest, out=np.zeros_like(size), where=largest > 0)
-    return largest[..., 0, 0] * (scaled**p).sum((-2, -1)) ** (1 / p)
 
 
 def mask_differences(masks: ArrayLike, reference: ArrayLike) -> np.ndarray:

@@ -6,19 +6,14 @@ the layout and for the way to the centred order that people look at.
 
 from spectral_keras.ops.convolution import fft_conv2d, fft_conv_pool2d
 from spectral_keras.ops.dft import dft_matrices, real_basis
-from spectral_keras.ops.fft import fft2, fftshift2, ifft2, ifftshift2, irfft2, rfft2
+from spectral_keras.ops.fft import fft2, ifft2, irfft2, rfft2
 from spectral_keras.ops.filters import (
     radial_band,
-    radial_lowpass,
-    rectangular_band,
-    rectangular_lowpass,
 )
 from spectral_keras.ops.frequencies import (
-    centered_crop_start,
     centre_index,
     frequency_to_centered_index,
     frequency_to_index,
-    index_to_frequency,
     signed_frequencies,
 )
 from spectral_keras.ops.frequency_dropout import frequency_dropout_floor
@@ -27,28 +22,21 @@ from spectral_keras.ops.resize import resampling_matrix, spectral_resize
 from spectral_keras.ops.symmetry import hermitian_symmetrize
 
 __all__ = [
-    "centered_crop_start",
     "centre_index",
     "dft_matrices",
     "fft2",
     "fft_conv2d",
     "fft_conv_pool2d",
-    "fftshift2",
     "frequency_dropout_floor",
     "frequency_to_centered_index",
     "frequency_to_index",
     "hermitian_symmetrize",
     "ifft2",
-    "ifftshift2",
-    "index_to_frequency",
     "irfft2",
     "kernel_from_spectrum",
     "kernel_spectrum",
     "radial_band",
-    "radial_lowpass",
     "real_basis",
-    "rectangular_band",
-    "rectangular_lowpass",
     "resampling_matrix",
     "rfft2",
     "signed_frequencies",

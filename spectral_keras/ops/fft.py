@@ -1,9 +1,9 @@
 """2-D FFTs of images with the backend's own transform.
 
-`fft2`, `ifft2`, `rfft2`, `irfft2`, `fftshift2` and `ifftshift2` transform the two spatial axes of
-a batch of images, (batch, height, width, channels) or (batch, channels, height, width); the
-functions with the ending `_last` transform the last two axes of a tensor of any rank, without the
-transposes that channels last needs.  In between live native complex tensors of the backend:
+`fft2`, `ifft2`, `rfft2` and `irfft2` transform the two spatial axes of a batch of images, (batch,
+height, width, channels) or (batch, channels, height, width); the functions with the ending `_last`
+transform the last two axes of a tensor of any rank, without the transposes that channels last
+needs.  In between live native complex tensors of the backend:
 `tf.signal` on TensorFlow, `jnp.fft` on JAX, `torch.fft` on PyTorch, `numpy.fft` on NumPy.
 
 - Precision: float32 and complex64, or float64 and complex128.  float16, bfloat16 and integers
@@ -53,12 +53,9 @@ __all__ = [
     "FourierTransform",
     "fft2",
     "fft2_last",
-    "fftshift2",
     "fftshift2_last",
     "ifft2",
     "ifft2_last",
-    "ifftshift2",
-    "ifftshift2_last",
     "irfft2",
     "irfft2_last",
     "rfft2",
@@ -346,12 +343,6 @@ def fftshift2_last(x: Any) -> Any:
     return ops.roll(x, [n // 2 for n in _plane(x)], (-2, -1))
 
 
-def ifftshift2_last(x: Any) -> Any:
-    """Moves DC from index n//2 back to index 0 of the last two axes."""
-    x = ops.convert_to_tensor(x)
-    return ops.roll(x, [-(n // 2) for n in _plane(x)], (-2, -1))
-
-
 def _over_images(transform, x, data_format):
     """`transform`, which works on the last two axes, on the spatial axes of images."""
     data_format = check_data_format(data_format)
@@ -534,31 +525,3 @@ def irfft2(
     """
     options = {"width": width, "norm": norm, "assume_hermitian": assume_hermitian}
     return _transform("irfft2", z, data_format, **options)
-
-
-def fftshift2(x: Any, *, data_format: str | None = None) -> Any:
-    """Moves DC from index 0 to the centre n//2 of height and width; batch and channels stay.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from spectral_keras.ops import fftshift2
-    >>> x = np.arange(5.0).reshape(1, 1, 5, 1)
-    >>> np.ravel(fftshift2(x)).tolist()
-    [3.0, 4.0, 0.0, 1.0, 2.0]
-    """
-    return _over_images(fftshift2_last, x, data_format)
-
-
-def ifftshift2(x: Any, *, data_format: str | None = None) -> Any:
-    """Inverse of `fftshift2`, also for odd sizes.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from spectral_keras.ops import ifftshift2
-    >>> x = np.array([3.0, 4.0, 0.0, 1.0, 2.0]).reshape(1, 1, 5, 1)
-    >>> np.ravel(ifftshift2(x)).tolist()
-    [0.0, 1.0, 2.0, 3.0, 4.0]
-    """
-    return _over_images(ifftshift2_last, x, data_format)

@@ -20,12 +20,10 @@ from spectral_keras.ops.validation import check_positive_int
 __all__ = [
     "ROUNDING",
     "ceil_of_fraction",
-    "centered_crop_start",
     "centre_index",
     "floor_of_fraction",
     "frequency_to_centered_index",
     "frequency_to_index",
-    "index_to_frequency",
     "signed_frequencies",
 ]
 
@@ -60,19 +58,6 @@ def centre_index(n: int) -> int:
     return check_positive_int("n", n) // 2
 
 
-def index_to_frequency(index: int, n: int) -> int:
-    """Signed frequency at an unshifted index.
-
-    >>> from spectral_keras.ops.frequencies import index_to_frequency
-    >>> index_to_frequency(6, 8)
-    -2
-    """
-    n = check_positive_int("n", n)
-    if not 0 <= index < n:
-        raise ValueError(f"`index` must be in 0..{n - 1} for n={n}. Received: index={index!r}")
-    return int(index) if index < (n + 1) // 2 else int(index) - n
-
-
 def frequency_to_index(frequency: int, n: int) -> int:
     """Unshifted index of a signed frequency; both signs of Nyquist are one index.
 
@@ -97,23 +82,6 @@ def frequency_to_centered_index(frequency: int, n: int) -> int:
     [0, 4, 7, 0]
     """
     return (frequency_to_index(frequency, n) + centre_index(n)) % n
-
-
-def centered_crop_start(n_in: int, n_out: int) -> int:
-    """First index of the centred crop from n_in to n_out that keeps DC at the centre.
-
-    n_in // 2 - n_out // 2.  The common (n_in - n_out) // 2 puts DC one off when n_in is even and
-    n_out odd, and its ceiling does so when n_in is odd and n_out even.
-
-    >>> from spectral_keras.ops.frequencies import centered_crop_start
-    >>> centered_crop_start(8, 5), (8 - 5) // 2
-    (2, 1)
-    """
-    n_in = check_positive_int("n_in", n_in)
-    n_out = check_positive_int("n_out", n_out)
-    if n_out > n_in:
-        raise ValueError(f"`n_out` must be at most n_in={n_in}. Received: n_out={n_out!r}")
-    return n_in // 2 - n_out // 2
 
 
 def floor_of_fraction(fraction: float, n: int) -> int:

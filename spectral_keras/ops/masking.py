@@ -63,10 +63,10 @@ def apply_mask(
     Example:
 
     >>> import numpy as np
-    >>> from spectral_keras.ops.filters import radial_lowpass
+    >>> from spectral_keras.ops import radial_band
     >>> from spectral_keras.ops.masking import apply_mask
     >>> x = np.random.default_rng(0).random((2, 8, 8, 3), dtype="float32")
-    >>> means = apply_mask(x, radial_lowpass(8, 8, 0).astype("float32"))
+    >>> means = apply_mask(x, radial_band(8, 8, 0, 1).astype("float32"))
     >>> bool(np.allclose(means, x.mean((1, 2), keepdims=True), atol=1e-6))
     True
     """

@@ -10,7 +10,6 @@ from spectral_keras.analysis.statistics import (
     complement,
     filtered_images,
     gain_share,
-    lp_norm,
     mask_differences,
     scale_differences,
     sparsity,
@@ -31,25 +30,7 @@ class TestSizes:
         np.testing.assert_array_equal(zero_share(mask, 0.5), [0.75, 1])
         assert sparsity(np.ones((5, 7))) == 1
 
-    @pytest.mark.parametrize("p", [0.5, 1, 2, 3, np.inf])
-    def test_norms(self, p):
-        masks = random_masks(4, 5, 6) - 0.3
-        expected = [np.linalg.norm(mask.ravel(), p) for mask in masks]
-        np.testing.assert_allclose(lp_norm(masks, p), expected, rtol=1e-12)
-        np.testing.assert_allclose(lp_norm(masks * 1e-200, p), np.array(expected) * 1e-200)
-        assert lp_norm(np.zeros((3, 3)), p) == 0
-
-    def test_the_number_of_entries(self):
-        masks = random_masks(4, 5, 6)
-        np.testing.assert_array_equal(lp_norm(masks, 0), np.count_nonzero(masks, axis=(1, 2)))
-
-    def test_norms_and_sparsity_agree(self):
-        masks = random_masks(4, 5, 6)
-        np.testing.assert_allclose(lp_norm(masks, 1) / 30, sparsity(masks))
-
     def test_errors(self):
-        with pytest.raises(ValueError, match="`p` must be a number >= 0. Received: p=-1"):
-            lp_norm(np.ones((2, 2)), -1)
         with pytest.raises(ValueError, match="`threshold`.*>= 0"):
             zero_share(np.ones((2, 2)), -0.1)
 

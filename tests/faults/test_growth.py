@@ -121,7 +121,6 @@ OF_ARRAYS = {
     "complement": lambda: analysis.complement(MASKS),
     "embed": lambda: analysis.embed(MASKS.reshape(12, 64)),
     "gain_share": lambda: analysis.gain_share(MASKS[:, 0], MASKS[:, 1]),
-    "lp_norm": lambda: analysis.lp_norm(MASKS, 2),
     "mask_differences": lambda: analysis.mask_differences(MASKS, MASKS[0]),
     "pca": lambda: analysis.pca(MASKS.reshape(12, 64)),
     "point_detection_maps": lambda: analysis.point_detection_maps(8),
