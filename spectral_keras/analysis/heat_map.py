@@ -22,7 +22,7 @@ from spectral_keras.classifiers.arguments import (
     class_count,
 )
 from spectral_keras.classifiers.batches import build_for, fixed_batch_size
-from spectral_keras.classifiers.compiled import compiled, kept
+from spectral_keras.classifiers.compiled import compile_function, keep_for_model
 from spectral_keras.classifiers.logits import logits_function
 from spectral_keras.ops.validation import (
     check_clip,
@@ -157,7 +157,7 @@ def fourier_heat_map(
     )
     index = _unique_half(check_frequencies(frequencies, size[:2]), size[:2])
 
-    predict = kept(
+    predict = keep_for_model(
         model, ("heat map", images.shape[1:], data_format, added.clip),
         lambda: _prediction(model, images.shape[1:], data_format, depth, added.clip),
     )  # fmt: skip
@@ -220,7 +220,7 @@ def _prediction(model, sample_shape, data_format, depth, clip):
         ("float32", (fixed, None, None)),
         ("float32", (fixed, depth)),
     ]
-    return compiled(classes, list(model.variables), arguments)
+    return compile_function(classes, list(model.variables), arguments)
 
 
 def _unique_half(index, size):

@@ -16,7 +16,7 @@ from spectral_keras.analysis.point_detection import (
 )
 from spectral_keras.classifiers.arguments import check_model, check_progress
 from spectral_keras.classifiers.batches import fixed_batch_size
-from spectral_keras.classifiers.compiled import compiled, kept
+from spectral_keras.classifiers.compiled import compile_function, keep_for_model
 from spectral_keras.ops.validation import (
     check_bool,
     check_choice,
@@ -112,7 +112,9 @@ def frequency_response(
     probe.on((height, width), [[0, 1 % width]])
 
     kind = readout, data_format, (height, width, depth)
-    run = kept(model, ("response", name, *kind), lambda: _Readout(LayerOutput(model, name), *kind))
+    run = keep_for_model(
+        model, ("response", name, *kind), lambda: _Readout(LayerOutput(model, name), *kind)
+    )
     total = len(chosen_channels) * len(index)
     batch = fixed_batch_size(model) or min(batch_size, total)
     plain = np.zeros((batch, height, width), np.float32), np.zeros((batch, depth), np.float32)
@@ -163,8 +165,10 @@ class _Readout:
 
         # Layers that take DFTs need to know height and width.
         batch = [("float32", (None, *size[:2])), ("float32", (None, size[2]))]
-        self.output = compiled(output, part.variables, batch)
-        self._read = compiled(read, part.variables, [*batch, ("float32", (1, *part.shape[1:]))])
+        self.output = compile_function(output, part.variables, batch)
+        self._read = compile_function(
+            read, part.variables, [*batch, ("float32", (1, *part.shape[1:]))]
+        )
 
     def read(self, waves, one_hot, grey):
         return ops.convert_to_numpy(self._read(waves, one_hot, grey))

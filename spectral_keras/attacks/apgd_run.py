@@ -74,7 +74,7 @@ class ApgdRun(Run):
             slots[name] = _where(values > slots["best_value"], rows, slots[name])
         slots["best_value"] = np.maximum(slots["best_value"], values)
         gradient = self._check(slots, gradient)
-        moved = self._moved(slots, gradient)
+        moved = self._move(slots, gradient)
         slots["before"] = slots.pop("here")
         # An image that is fooled and leaves is kept as it is, any other at its best.
         left = fooled & self.early_stop
@@ -100,7 +100,7 @@ class ApgdRun(Run):
         slots["rises"] = np.where(due, 0, slots["rises"])
         return _where(halve, slots["best_gradient"], gradient)
 
-    def _moved(self, slots, gradient):
+    def _move(self, slots, gradient):
         """One step with momentum, equations (2) and (3) of the paper; the first has none."""
         here, index = slots["here"], slots["index"]
         if self.attack.norm == "inf":
@@ -115,7 +115,7 @@ class ApgdRun(Run):
             def project(images):
                 delta = images - center
                 shorter = np.minimum(1, self.attack.radius / np.maximum(_length(delta), 1e-30))
-                return self._clipped(center + delta * shorter, index)
+                return self._clip(center + delta * shorter, index)
 
         length = slots["length"].reshape(_column(here)) * np.asarray(self.attack.radius)
         there = project(here + (length * direction).astype(np.float32))

@@ -190,7 +190,7 @@ class Attack:
     def plain(self) -> dict:
         """All values as a JSON-plain dict."""
         return {
-            name: _listed(value) if isinstance(value, tuple) else value
+            name: _to_lists(value) if isinstance(value, tuple) else value
             for name, value in dataclasses.asdict(self).items()
         }
 
@@ -199,12 +199,12 @@ def _plain(value):
     return np.asarray(value, np.float64) if isinstance(value, tuple) else value
 
 
-def _listed(value):
-    return [_listed(item) for item in value] if isinstance(value, tuple) else value
+def _to_lists(value):
+    return [_to_lists(item) for item in value] if isinstance(value, tuple) else value
 
 
-def _tuples(value):
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+def _to_tuples(value):
+    return tuple(_to_tuples(item) for item in value) if isinstance(value, list) else value
 
 
 def _size(name, value, norm, low_open=False):
@@ -223,4 +223,4 @@ def _size(name, value, norm, low_open=False):
         raise ValueError(
             f"`{name}` must be finite numbers {sign}. Received: {name}={described(value)}"
         )
-    return _tuples(array.tolist())
+    return _to_tuples(array.tolist())

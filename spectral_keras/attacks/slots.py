@@ -91,7 +91,7 @@ class Run:
         return {
             "index": index,
             "looks": np.zeros(len(index), int),
-            "images": self._clipped(self._starts(index), index),
+            "images": self._clip(self._starts(index), index),
         }
 
     def _work(self, slots: dict[str, Any]) -> tuple:
@@ -116,7 +116,7 @@ class Run:
             )
         return start
 
-    def _clipped(self, images: np.ndarray, index: np.ndarray) -> np.ndarray:
+    def _clip(self, images: np.ndarray, index: np.ndarray) -> np.ndarray:
         """The images within the range and, with norm "inf", the ball."""
         if self.attack.norm == "inf":
             images = np.clip(images, *self._bounds(index))

@@ -122,7 +122,7 @@ class SquareRun(Run):
             rng = slots["generator"][slot]
             side = side_of(int(slots["looks"][slot]) - 1, self.looks, *image.shape[:2])
             (self._square if self._inf else self._bump)(image, original, side, rng)
-        slots["images"] = self._clipped(tried, slots["index"])
+        slots["images"] = self._clip(tried, slots["index"])
         return fooled, slots["best_value"], np.zeros(len(fooled), bool), finished
 
     def _place(self, image, side, rng):
@@ -147,10 +147,10 @@ class SquareRun(Run):
         change = np.zeros(shape)
         for top in range((shape[0] % side) // 2, shape[0] - side + 1, side):
             for left in range((shape[1] % side) // 2, shape[1] - side + 1, side):
-                change[top : top + side, left : left + side] = self._signed(side, shape[2], rng)
+                change[top : top + side, left : left + side] = self._draw_bumps(side, shape[2], rng)
         return (self.radius / np.linalg.norm(change) * change).astype(np.float32)
 
-    def _signed(self, side, channels, rng):
+    def _draw_bumps(self, side, channels, rng):
         """Bumps with a random sign in each channel, upright or lying."""
         bump = pyramids(side)
         bump = bump.T if rng.random() < 0.5 else bump
@@ -170,7 +170,7 @@ class SquareRun(Run):
         left = max(float(self.radius) ** 2 - np.sum(np.square(delta)), 0) / image.shape[2]
         held = np.sum(np.square(delta[inside]), axis=0)
         old = delta[to]
-        new = self._signed(side, image.shape[2], rng)
+        new = self._draw_bumps(side, image.shape[2], rng)
         new = new + old / np.maximum(np.linalg.norm(old, axis=(0, 1)), 1e-12)
         new *= np.sqrt(left + held) / np.maximum(np.linalg.norm(new, axis=(0, 1)), 1e-12)
         delta[away] = 0

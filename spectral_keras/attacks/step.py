@@ -9,7 +9,7 @@ from keras import ops
 from spectral_keras.attacks.attack import Attack
 from spectral_keras.attacks.balls import inf_step, l2_step
 from spectral_keras.classifiers.batches import fixed_batch_size
-from spectral_keras.classifiers.compiled import compiled, kept
+from spectral_keras.classifiers.compiled import compile_function, keep_for_model
 from spectral_keras.classifiers.gradients import input_gradient
 from spectral_keras.classifiers.logits import logits_function
 
@@ -143,11 +143,11 @@ def compiled_step(
         else:
             rest = [("float32", (1,)), batch, ("float32", (1,)), ("float32", (2,))]
         arguments = [batch, ("int32", (count,)), ("bool", (count,)), *rest]
-        return compiled(step, list(model.variables), arguments)
+        return compile_function(step, list(model.variables), arguments)
 
     # Radius, length and number of steps are no part of what is compiled.
     traced = attack.norm, attack.loss, attack.targeted, early_stop
-    return kept(model, ("step", sample_shape, from_logits, *traced), build)
+    return keep_for_model(model, ("step", sample_shape, from_logits, *traced), build)
 
 
 def compiled_look(
@@ -169,7 +169,7 @@ def compiled_look(
 
         count = fixed_batch_size(model)
         arguments = [("float32", (count, *sample_shape)), ("int32", (count,))]
-        return compiled(function, list(model.variables), arguments)
+        return compile_function(function, list(model.variables), arguments)
 
     key = ("look", sample_shape, from_logits, attack.loss, attack.targeted, gradient)
-    return kept(model, key, build)
+    return keep_for_model(model, key, build)

@@ -255,11 +255,11 @@ def resize_boxes(
     for part in _chunks(result):
         pixels = result[part]
         number = np.arange(len(pixels))[:, np.newaxis]
-        tall = _mixed(pixels[number, row[part]], pixels[number, next_row[part]], down[part])
+        tall = _mix(pixels[number, row[part]], pixels[number, next_row[part]], down[part])
         # The first pixel of each row, and from there the two neighbours.
         start = _first_pixels(tall) + width * np.arange(height)[:, np.newaxis]
         tall = tall.reshape(-1, channels)
-        pixels[:] = _mixed(
+        pixels[:] = _mix(
             tall.take(start + column[part][:, np.newaxis], axis=0),
             tall.take(start + next_column[part][:, np.newaxis], axis=0),
             right[part],
@@ -288,7 +288,7 @@ def _between(starts, sizes, length, count):
     return starts + first, starts + np.minimum(first + 1, sizes - 1), np.float32(places - first)
 
 
-def _mixed(first, second, share):
+def _mix(first, second, share):
     """first (1 - share) + second share, in place of the second; exact where both are equal."""
     second -= first
     second *= share

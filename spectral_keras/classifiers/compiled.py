@@ -12,7 +12,7 @@ from typing import Any
 import keras
 from keras import ops
 
-__all__ = ["compiled", "kept"]
+__all__ = ["compile_function", "keep_for_model"]
 
 
 class _Kept:
@@ -34,7 +34,7 @@ class _Kept:
 _KEPT: weakref.WeakKeyDictionary[Any, _Kept] = weakref.WeakKeyDictionary()
 
 
-def kept(model: keras.Layer, key: Hashable, build: Callable[[], Any]) -> Any:
+def keep_for_model(model: keras.Layer, key: Hashable, build: Callable[[], Any]) -> Any:
     """`build()`, made once for each key while the model stays as it is.
 
     It is made again after a change of the model's layers (`add`, `pop`, also of a model within),
@@ -70,7 +70,7 @@ def _parts(model):
     return parts + list(model.variables)
 
 
-def compiled(
+def compile_function(
     function: Callable[..., Any],
     variables: Sequence[keras.Variable],
     arguments: Sequence[tuple[str, tuple[int | None, ...]]],

@@ -10,7 +10,7 @@ from keras import ops
 
 from spectral_keras.classifiers.arguments import check_outputs, class_count
 from spectral_keras.classifiers.batches import Sizes, batched, fixed_batch_size
-from spectral_keras.classifiers.compiled import compiled, kept
+from spectral_keras.classifiers.compiled import compile_function, keep_for_model
 
 __all__ = [
     "class_logits",
@@ -62,7 +62,7 @@ def logits_function(
     >>> ending, np.asarray(logits(np.array([[2.0, -1.0]], "float32"))).tolist()
     ('softmax', [[2.0, -1.0]])
     """
-    ending, without_softmax = kept(model, "logits without a softmax", lambda: _cut(model))
+    ending, without_softmax = keep_for_model(model, "logits without a softmax", lambda: _cut(model))
     if from_logits and ending in _PROBABILITIES:
         raise ValueError(
             f"`from_logits` must be None or False for a model that ends in a {ending}. "
@@ -113,9 +113,9 @@ def compiled_logits(
     def build():
         logits, _ = logits_function(model, from_logits)
         batch = ("float32", (fixed_batch_size(model), *sample_shape))
-        return compiled(logits, list(model.variables), [batch])
+        return compile_function(logits, list(model.variables), [batch])
 
-    return kept(model, ("logits", sample_shape, from_logits), build)
+    return keep_for_model(model, ("logits", sample_shape, from_logits), build)
 
 
 def read_ending(

@@ -21,12 +21,12 @@ def pixelate(images: np.ndarray, share: float, rngs: object = None) -> np.ndarra
     # Pillow resizes rows first, rounds, then columns: each can be done for all images in one
     # picture, rows with the images below each other, columns with the images side by side.
     for columns, rows in (small, (width, height)):
-        images = _resized(images, columns)
-        images = _resized(images.swapaxes(1, 2), rows).swapaxes(1, 2)
+        images = _resize_rows(images, columns)
+        images = _resize_rows(images.swapaxes(1, 2), rows).swapaxes(1, 2)
     return images
 
 
-def _resized(images, width):
+def _resize_rows(images, width):
     """The rows of [N, H, W, C] to `width` pixels by box means."""
     from PIL import Image
 

@@ -37,9 +37,9 @@ def elastic_transform(
     where = where.reshape(len(images), 2, height, width)
     # Planes of one channel, [C, N, H, W]: NumPy is fast along long last axes.
     planes = to_unit(np.ascontiguousarray(np.moveaxis(images, -1, 0)), np.float32)
-    planes = _sample(planes, where[:, 0], where[:, 1], _mirrored)
+    planes = _sample(planes, where[:, 0], where[:, 1], _mirror)
     shift = filters.gaussian(noise, sigma, mode="reflect", truncate=3) * amplitude
-    planes = _sample(planes, rows + shift[..., 0], columns + shift[..., 1], _reflected)
+    planes = _sample(planes, rows + shift[..., 0], columns + shift[..., 1], _reflect)
     return np.moveaxis(to_levels(planes), 0, -1)
 
 
@@ -87,14 +87,14 @@ def _sample(planes, rows, columns, fold):
     return result.astype(np.float32)
 
 
-def _mirrored(index, size):
+def _mirror(index, size):
     """... 2 1 | 0 1 2 ...: the border pixel is not repeated (OpenCV's BORDER_REFLECT_101)."""
     period = max(2 * size - 2, 1)
     index = _modulo(index, period)
     return np.minimum(index, period - index) if size > 1 else index
 
 
-def _reflected(index, size):
+def _reflect(index, size):
     """... 1 0 | 0 1 ...: the border pixel is repeated (SciPy's "reflect")."""
     index = _modulo(index, 2 * size)
     return np.minimum(index, 2 * size - 1 - index)

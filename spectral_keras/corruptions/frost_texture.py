@@ -101,12 +101,12 @@ def frost_textures(
 @functools.cache
 def _pictures():
     """uint8 [5, *SHAPE, 3], always the same."""
-    pictures = np.stack([_painted(picture, seed) for seed, picture in enumerate(_PICTURES)])
+    pictures = np.stack([_paint(picture, seed) for seed, picture in enumerate(_PICTURES)])
     pictures.setflags(write=False)
     return pictures
 
 
-def _painted(picture, seed):
+def _paint(picture, seed):
     """Needles in all directions, with a picture's amplitudes, then with its levels."""
     frequency = np.hypot(np.fft.fftfreq(SHAPE[0])[:, np.newaxis], np.fft.rfftfreq(SHAPE[1]))
     frequency[0, 0] = 1  # any: the levels have the mean

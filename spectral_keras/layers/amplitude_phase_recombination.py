@@ -137,10 +137,10 @@ class AmplitudePhaseRecombination(NamedChoices, keras.layers.Layer):
         images = ops.stop_gradient(inputs)
         half = keras.backend.standardize_dtype(images.dtype) in ("float16", "bfloat16")
         images = ops.cast(images, "float32") if half else images
-        change = self._recombined(images) - images
+        change = self._recombine(images) - images
         return inputs + ops.cast(ops.stop_gradient(change), inputs.dtype)
 
-    def _recombined(self, images):
+    def _recombine(self, images):
         first = self._data_format == "channels_first"
         images = ops.transpose(images, (0, 2, 3, 1)) if first else images
         shape = (ops.shape(images)[0],)

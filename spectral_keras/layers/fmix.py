@@ -100,10 +100,10 @@ class FMix(keras.layers.Layer):
         check_float_images(images, "FMix")
         labels = ops.cast(inputs["labels"], self.compute_dtype) if has_labels else None
         if training:
-            images, labels = self._mixed(images, labels)
+            images, labels = self._mix(images, labels)
         return {"images": images, "labels": labels} if has_labels else images
 
-    def _mixed(self, images, labels):
+    def _mix(self, images, labels):
         height, width = static_spatial_shape(
             images.shape, self._data_format, "FMix", " in training, for its masks"
         )

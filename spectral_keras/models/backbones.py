@@ -167,7 +167,7 @@ def conv_bn(
     if stride == 1:
         x = layer(x)
     elif pooling == "strided":
-        x = layer(_padded(x, kernel_size, name), strides=stride, padding="valid")
+        x = layer(_pad(x, kernel_size, name), strides=stride, padding="valid")
     elif kernel_size == 1:
         # A linear pooling and the convolution commute, and it is cheaper on the smaller maps.
         x = layer(pool(x, pooling, f"{name}_pool", stride=stride))
@@ -202,7 +202,7 @@ def max_pool(x: KerasTensor, *, pooling: str, name: str) -> KerasTensor:
     check_choice("pooling", pooling, ("max", "spectral"))
     if pooling == "spectral":
         return pool(x, pooling, name)
-    return layers.MaxPooling2D(3, 2, padding="valid", name=name)(_padded(x, 3, name))
+    return layers.MaxPooling2D(3, 2, padding="valid", name=name)(_pad(x, 3, name))
 
 
 def bottleneck(
@@ -283,7 +283,7 @@ def _depthwise(x, *, kernel_size, name, **others):
     )(x)
 
 
-def _padded(x, kernel_size, name):
+def _pad(x, kernel_size, name):
     """Zeros on all four sides: "same" pads an even size by less on the left, or not at all."""
     if kernel_size == 1:
         return x

@@ -67,11 +67,11 @@ def pool(
         height, width = (max(1, (side + up) // stride) for side in sides)
         size = (height, width)
     if pooling == "learned":
-        return _learned(sides, size, name)(x)
+        return _build_learned(sides, size, name)(x)
     return SpectralPool(size, window="hamming" if pooling == "windowed" else None, name=name)(x)
 
 
-def _learned(sides, size, name):
+def _build_learned(sides, size, name):
     """`DiffStride` to a given size, whose ramp starts within what is kept.
 
     The ramp lies over the upper half of the frequencies 0 ... K that are kept, and ends a quarter

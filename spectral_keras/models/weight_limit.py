@@ -82,14 +82,14 @@ def _count_weights():
     add_weight = keras.layers.Layer.add_weight
 
     @functools.wraps(add_weight)
-    def counted(layer, shape=None, *args, **kwargs):
+    def count_weight(layer, shape=None, *args, **kwargs):
         # A shape is an integer or a sequence of them.
         count = math.prod(shape) if isinstance(shape, (list, tuple)) else int(shape or 1)
         for bound in getattr(_bounds, "of_thread", ()):
             bound.take(count)
         return add_weight(layer, shape, *args, **kwargs)
 
-    keras.layers.Layer.add_weight = counted
+    keras.layers.Layer.add_weight = count_weight
 
 
 @contextlib.contextmanager

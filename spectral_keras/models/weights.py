@@ -155,7 +155,7 @@ def assign_weights(
     for name, weight in weights.items():
         have, want = tuple(arrays[name].shape), tuple(weight.shape)
         if have == want:
-            values[name] = _converted(name, arrays[name], weight)
+            values[name] = _convert(name, arrays[name], weight)
             continue
         if not _of_classes(have, want, classes):
             raise ValueError(
@@ -168,7 +168,7 @@ def assign_weights(
     return fresh
 
 
-def _converted(name: str, array: Any, weight: Any) -> np.ndarray:
+def _convert(name: str, array: Any, weight: Any) -> np.ndarray:
     """The array in the dtype of a weight, where NumPy has none of it (bfloat16) in float32."""
     dtype = weight.dtype if weight.dtype != "bfloat16" else "float32"
     with np.errstate(over="ignore"):

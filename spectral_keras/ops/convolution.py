@@ -261,7 +261,7 @@ def _convolve_tiles(x, kernel, shape, tilings):
             axes.append(convolution_axis(*numbers))
             continue
         axes.append(tiling.axis)
-        x = _continued(x, axis, *numbers)
+        x = _continue_axis(x, axis, *numbers)
         widths = [(0, 0)] * 4
         widths[axis] = (0, (tiling.count + 1) * tiling.advance - x.shape[axis])
         x = ops.pad(x, widths)
@@ -269,12 +269,12 @@ def _convolve_tiles(x, kernel, shape, tilings):
     if rows is not None:
         width, channels = x.shape[2:]
         blocks = ops.reshape(x, (-1, rows.count + 1, rows.advance, width, channels))
-        x = _overlapping(blocks, rows, 2)
+        x = _overlap(blocks, rows, 2)
         x = ops.reshape(x, (-1, rows.axis.size, width, channels))
     if columns is not None:
         height, channels = x.shape[1], x.shape[3]
         x = ops.reshape(x, (-1, height, columns.count + 1, columns.advance, channels))
-        x = ops.transpose(_overlapping(x, columns, 3), (0, 2, 1, 3, 4))
+        x = ops.transpose(_overlap(x, columns, 3), (0, 2, 1, 3, 4))
         x = ops.reshape(x, (-1, height, columns.axis.size, channels))
 
     y = convolve_by_matmul(x, kernel, *axes, shape.groups)
@@ -292,7 +292,7 @@ def _convolve_tiles(x, kernel, shape, tilings):
     return y
 
 
-def _overlapping(blocks, tiling, axis):
+def _overlap(blocks, tiling, axis):
     """Blocks along the axis before `axis`, each with the first samples of the next one added."""
     own = first_part(blocks, tiling.count, axis - 1)
     if tiling.overlap == 0:
@@ -301,7 +301,7 @@ def _overlapping(blocks, tiling, axis):
     return ops.concatenate([own, first_part(following, tiling.overlap, axis)], axis=axis)
 
 
-def _continued(x, axis, size, taps, stride, padding, dilation):
+def _continue_axis(x, axis, size, taps, stride, padding, dilation):
     """The axis continued by what the kernel reads beyond it: zeros, or periodically."""
     size_out, before = convolution_size(size, taps, stride, padding, dilation)
     after = max((size_out - 1) * stride + dilation * (taps - 1) - before + 1 - size, 0)
@@ -338,12 +338,12 @@ def _direct(x, kernel, strides, padding, dilation, data_format):
                 x = _periodic(x, first + axis, dilation[axis] * (taps - 1))
             else:
                 numbers = x.shape[first + axis], taps, strides[axis], "circular", dilation[axis]
-                x = _continued(x, first + axis, *numbers)
+                x = _continue_axis(x, first + axis, *numbers)
     return direct_conv2d(x, kernel, strides, padding, dilation, data_format)
 
 
 def _periodic(x, axis, reach):
-    """`_continued` for a periodic axis of unknown length, as far as the kernel reaches."""
+    """`_continue_axis` for a periodic axis of unknown length, as far as the kernel reaches."""
     size = ops.shape(x)[axis]
     index = ops.arange(size + reach, dtype="int32") - reach // 2
     return ops.take(x, index % size, axis=axis) if reach else x

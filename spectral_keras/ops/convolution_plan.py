@@ -29,7 +29,7 @@ __all__ = [
     "fft_work",
     "matmul_work",
     "pooled_axis",
-    "tiling",
+    "plan_tiling",
 ]
 
 # Nanoseconds.
@@ -198,7 +198,7 @@ class Tiling:
     axis: FourierAxis
 
 
-def tiling(
+def plan_tiling(
     side: int, size: int, taps: int, stride: int, padding: Any, dilation: int
 ) -> Tiling | None:
     """`Tiling` with tiles of at most `side` samples, or None where that makes no sense."""
@@ -294,7 +294,7 @@ def choose_tilings(shape: ConvolutionShape, batch: int | None = None) -> tuple[A
     axes = [convolution_axis(*numbers) for numbers in shape.axes()]
     best: tuple[Any, float] = (None, None), _matmul_cost(shape, axes[0], axes[1], batch)
     for side in _TILES:
-        tilings = tuple(tiling(side, *numbers) for numbers in shape.axes())
+        tilings = tuple(plan_tiling(side, *numbers) for numbers in shape.axes())
         if tilings == (None, None):
             continue
         cost = _tiled_cost(shape, tilings, axes, batch)

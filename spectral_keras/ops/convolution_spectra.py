@@ -101,7 +101,7 @@ def _read_only(matrix):
     return matrix
 
 
-def _interleaved(real, imaginary):
+def _interleave(real, imaginary):
     """Rows real[0], imaginary[0], real[1], ..."""
     return np.stack([real, imaginary], axis=1).reshape(2 * len(real), -1)
 
@@ -110,7 +110,7 @@ def _interleaved(real, imaginary):
 def _input_half(axis):
     """DFT of real samples, [(f, part), size]."""
     turns = np.outer(axis.half, np.arange(axis.size))
-    return _read_only(_interleaved(cosines(turns, axis.period), -sines(turns, axis.period)))
+    return _read_only(_interleave(cosines(turns, axis.period), -sines(turns, axis.period)))
 
 
 @functools.lru_cache(maxsize=256)
@@ -118,7 +118,7 @@ def _input_full(axis):
     """DFT of complex samples, [(f, part), (part, size)]."""
     turns = np.outer(axis.full, np.arange(axis.size))
     cos, sin = cosines(turns, axis.period), sines(turns, axis.period)
-    return _read_only(_interleaved(np.hstack([cos, sin]), np.hstack([-sin, cos])))
+    return _read_only(_interleave(np.hstack([cos, sin]), np.hstack([-sin, cos])))
 
 
 def _kernel_turns(axis, frequencies):
@@ -129,7 +129,7 @@ def _kernel_turns(axis, frequencies):
 def _kernel_first(axis, folded):
     """Conjugate DFT of real taps, [(f, part), taps]."""
     turns = _kernel_turns(axis, axis.half if folded else axis.full)
-    return _read_only(_interleaved(cosines(turns, axis.period), sines(turns, axis.period)))
+    return _read_only(_interleave(cosines(turns, axis.period), sines(turns, axis.period)))
 
 
 @functools.lru_cache(maxsize=256)
@@ -137,7 +137,7 @@ def _kernel_second(axis, folded):
     """Conjugate DFT of complex taps, conjugated once more: (Re, -Im), [(f, part), (part, taps)]."""
     turns = _kernel_turns(axis, axis.half if folded else axis.full)
     cos, sin = cosines(turns, axis.period), sines(turns, axis.period)
-    return _read_only(_interleaved(np.hstack([cos, -sin]), np.hstack([-sin, -cos])))
+    return _read_only(_interleave(np.hstack([cos, -sin]), np.hstack([-sin, -cos])))
 
 
 def _output_turns(axis, frequencies):
@@ -202,7 +202,7 @@ def _frequency_major(x, groups, transposition):
     return ops.reshape(x, (frequencies, groups, -1, 2 * (channels // groups)))
 
 
-def _ungrouped(y, groups):
+def _ungroup(y, groups):
     """The product's result as [f, batch, part, filter]."""
     frequencies, width = y.shape[0], y.shape[-1] // 2
     if groups == 1:
@@ -270,7 +270,7 @@ def convolve_by_matmul(
     z = ops.reshape(z, (-1, rows * columns, 2, channels))
     z = _frequency_major(z, groups, (0, 1, 2, 3))
     y = z @ _kernel_spectrum(kernel, axis_h, axis_w, groups, half_axis="h")
-    y = ops.transpose(_ungrouped(y, groups), (1, 0, 2, 3))
+    y = ops.transpose(_ungroup(y, groups), (1, 0, 2, 3))
     y = _times(_output_full(axis_w), ops.reshape(y, (-1, 2 * columns, filters)))
     y = _times(_output_half(axis_h), ops.reshape(y, (-1, 2 * rows, axis_w.size_out * filters)))
     return ops.reshape(y, (-1, axis_h.size_out, axis_w.size_out, filters))
@@ -355,7 +355,7 @@ def _analyze_by_fft(x, axis_h, axis_w, groups):
 
 def _synthesize_by_fft(y, axis_h, axis_w, groups, height, width):
     """Products of spectra of real images back to the first height x width samples."""
-    y = ops.transpose(_ungrouped(y, groups), (2, 1, 3, 0))
+    y = ops.transpose(_ungroup(y, groups), (2, 1, 3, 0))
     z = to_complex(*ops.unstack(y, axis=0))
     z = ops.reshape(z, (-1, z.shape[1], len(axis_h.full), len(axis_w.half)))
     if axis_h.edge_weight is not None:

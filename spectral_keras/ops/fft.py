@@ -177,7 +177,7 @@ def _tf_scale(plane, norm, inverse):
     return 1 / scale if inverse else scale
 
 
-def _scaled(x, scale):
+def _scale(x, scale):
     if isinstance(scale, float):
         return x if scale == 1.0 else x * scale
     return x * ops.cast(scale, x.dtype)
@@ -239,7 +239,7 @@ def fft2_last(x: Any, *, norm: str = "backward") -> Any:
     if keras.backend.backend() != "tensorflow":
         return _native("fft2", _complex(x), norm=norm)
     tf = _tensorflow()
-    return _scaled(tf.signal.fft2d(_complex(x)), _tf_scale(plane, norm, inverse=False))
+    return _scale(tf.signal.fft2d(_complex(x)), _tf_scale(plane, norm, inverse=False))
 
 
 def ifft2_last(z: Any, *, norm: str = "backward") -> Any:
@@ -257,7 +257,7 @@ def ifft2_last(z: Any, *, norm: str = "backward") -> Any:
     if keras.backend.backend() != "tensorflow":
         return _native("ifft2", _complex(z), norm=norm)
     tf = _tensorflow()
-    return _scaled(tf.signal.ifft2d(_complex(z)), _tf_scale(plane, norm, inverse=True))
+    return _scale(tf.signal.ifft2d(_complex(z)), _tf_scale(plane, norm, inverse=True))
 
 
 def rfft2_last(x: Any, *, fft_length: Sequence[int] | None = None, norm: str = "backward") -> Any:
@@ -292,7 +292,7 @@ def rfft2_last(x: Any, *, fft_length: Sequence[int] | None = None, norm: str = "
         plane = target
     if keras.backend.backend() != "tensorflow":
         return _native("rfft2", x, norm=norm)
-    return _tf_rfft2(_scaled(x, _tf_scale(plane, norm, inverse=False)))
+    return _tf_rfft2(_scale(x, _tf_scale(plane, norm, inverse=False)))
 
 
 def irfft2_last(
@@ -318,7 +318,7 @@ def irfft2_last(
     plane = (_plane(z)[0], width)
     if keras.backend.backend() == "tensorflow":
         x = _tf_irfft2(z, width, assume_hermitian)
-        return _scaled(x, _tf_scale(plane, norm, inverse=True))
+        return _scale(x, _tf_scale(plane, norm, inverse=True))
     if not assume_hermitian or _is_split_over_cpus():
         z = symmetrize_half_spectrum(z, width)
     return _native("irfft2", z, plane, norm=norm)

@@ -110,7 +110,7 @@ def _largest(size):
     return max(height, width) if known else ops.maximum(height, width)
 
 
-def _kept(frequency, n, side):
+def _keep_mask(frequency, n, side):
     """float32 ones at the kept frequencies; shape (len(frequency),) or (batch, ...)."""
     side = ops.expand_dims(side, -1)
     frequency = ops.convert_to_tensor(np.abs(frequency), dtype="int32")
@@ -136,7 +136,7 @@ def lowpass_matrix(n: int, side: Any, after: Any = None, dtype: str = "float32")
     """
     basis, frequency = real_basis(n)
     spectrum = basis if after is None else basis @ after
-    kept = ops.expand_dims(ops.cast(_kept(frequency, n, side), dtype), -1)
+    kept = ops.expand_dims(ops.cast(_keep_mask(frequency, n, side), dtype), -1)
     inverse = ops.convert_to_tensor(basis.T.astype(dtype), dtype=dtype)
     return inverse @ (kept * ops.convert_to_tensor(spectrum.astype(dtype), dtype=dtype))
 
@@ -195,8 +195,8 @@ def frequency_dropout(
 def _dropout_masks(sides, output_size, window):
     rows, columns = output_size
     masks = [
-        _kept(signed_frequencies(rows), rows, sides[0]),
-        _kept(np.arange(columns // 2 + 1), columns, sides[1]),
+        _keep_mask(signed_frequencies(rows), rows, sides[0]),
+        _keep_mask(np.arange(columns // 2 + 1), columns, sides[1]),
     ]
     if window is not None:
         masks = [m * ops.cast(w, m.dtype) for m, w in zip(masks, window, strict=True)]

@@ -137,7 +137,7 @@ def _pool_tensorflow(x, sizes, passbands, bins, norm, data_format):
     """
     axes = [-3, -2] if data_format == "channels_last" else [-2, -1]
 
-    def pooled(x, *passbands):
+    def pool(x, *passbands):
         matrices = [_matrix(*size, c, bins, norm) for size, c in zip(sizes, passbands, strict=True)]
         inner = apply_separable(x, None, matrices[1], data_format)
         saved = (x, inner, *matrices, *passbands)
@@ -159,7 +159,7 @@ def _pool_tensorflow(x, sizes, passbands, bins, norm, data_format):
             by_passband.append(ops.sum(products * slope))
         return by_x, *by_passband
 
-    return custom_gradient(pooled, x, *passbands)
+    return custom_gradient(pool, x, *passbands)
 
 
 def pool_with_passbands(

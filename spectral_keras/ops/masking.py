@@ -107,8 +107,8 @@ def _mask_by_fft(x, half):
     if keras.backend.standardize_dtype(dtype) not in ("float32", "float64"):
         x = ops.cast(x, "float32")
     half = ops.cast(half, x.dtype)
-    filtered = _tf_filter if keras.backend.backend() == "tensorflow" else _filter
-    return ops.cast(filtered(x, half), dtype)
+    apply_filter = _tf_filter if keras.backend.backend() == "tensorflow" else _filter
+    return ops.cast(apply_filter(x, half), dtype)
 
 
 def _filter(x, half):
@@ -129,7 +129,7 @@ def _tf_filter(x, half):
     weights = half_spectrum_multiplicity(width) / (height * width)
     shared_axes = (0, 1) if len(half.shape) == 2 else (0,)
 
-    def filtered(x, half):
+    def apply_filter(x, half):
         z = rfft2_last(x)
 
         def gradient(upstream, z, half):
@@ -142,7 +142,7 @@ def _tf_filter(x, half):
         masked = z * ops.cast(half, z.dtype)
         return irfft2_last(masked, width, assume_hermitian=True), (z, half), gradient
 
-    return custom_gradient(filtered, x, half)
+    return custom_gradient(apply_filter, x, half)
 
 
 @functools.lru_cache(maxsize=64)

@@ -84,17 +84,17 @@ def _static_column_matrix(n, columns, back):
     turns = np.outer(k, np.arange(n))
     matrix = np.concatenate([cosines(turns, n), -sines(turns, n)])
     factor = np.where(2 * k < n, np.where((k > 0) & back, 2.0, 1.0), 0.0)
-    return _finished(matrix * np.tile(factor, 2)[:, None], n, back)
+    return _finish(matrix * np.tile(factor, 2)[:, None], n, back)
 
 
 @functools.lru_cache(maxsize=64)
 def _static_row_matrix(n, rows, back):
     k = signed_frequencies(rows)
     kept = np.repeat(2 * np.abs(k) < n, 2)
-    return _finished(interleaved_dft(k, n) * kept[:, None], n, back)
+    return _finish(interleaved_dft(k, n) * kept[:, None], n, back)
 
 
-def _finished(matrix, n, back):
+def _finish(matrix, n, back):
     return np.ascontiguousarray(matrix.T) if back else matrix / n
 
 

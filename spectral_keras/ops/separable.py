@@ -71,7 +71,7 @@ def _apply_tensorflow(x, matrix_h, matrix_w, data_format):
 
     def product(x):
         def gradient(upstream, *matrices):
-            return _apply(upstream, *map(_transposed, matrices), data_format)
+            return _apply(upstream, *map(_transpose, matrices), data_format)
 
         return _apply(x, *matrices, data_format), matrices, gradient
 
@@ -83,7 +83,7 @@ def _constant(matrix):
     return matrix if matrix is None or isinstance(matrix, np.ndarray) else ops.stop_gradient(matrix)
 
 
-def _transposed(matrix):
+def _transpose(matrix):
     if matrix is None:
         return None
     if isinstance(matrix, np.ndarray):
@@ -170,7 +170,7 @@ def _height_channels_first(x, matrix):
 
 def _width_channels_first(x, matrix):
     channels, height, width = _size(x, 1), x.shape[2], x.shape[3]
-    right = _tensor(_transposed(matrix), x)
+    right = _tensor(_transpose(matrix), x)
     if len(matrix.shape) == 3:
         return x @ ops.expand_dims(right, 1)
     x = ops.reshape(x, (-1, width)) @ right
@@ -185,9 +185,9 @@ def _left_product(matrix, x):
     """
     if isinstance(matrix, np.ndarray):
         if _is_halving(matrix):
-            return _halved(matrix, x)
+            return _halve(matrix, x)
         if _is_halving(matrix.T):
-            return _doubled(matrix, x)
+            return _double(matrix, x)
     return _tensor(matrix, x) @ x
 
 
@@ -203,7 +203,7 @@ def _is_halving(matrix):
     return bool(np.allclose(matrix[:, ::2], matrix[0, 0] * np.eye(size_out), rtol=0, atol=1e-12))
 
 
-def _halved(matrix, x):
+def _halve(matrix, x):
     """The product for an `_is_halving` matrix: half the multiplications."""
     size, depth = matrix.shape[0], _size(x, 2)
     pairs = ops.reshape(x, (-1, size, 2 * depth))  # sample 2q and sample 2q + 1 side by side
@@ -212,7 +212,7 @@ def _halved(matrix, x):
     return scale * even + _tensor(np.ascontiguousarray(matrix[:, 1::2]), x) @ odd
 
 
-def _doubled(matrix, x):
+def _double(matrix, x):
     """The product for the transpose of an `_is_halving` matrix."""
     size, depth = matrix.shape[1], _size(x, 2)
     scale = ops.cast(matrix[0, 0], x.dtype)

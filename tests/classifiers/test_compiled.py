@@ -8,7 +8,7 @@ from spectral_keras.analysis import fourier_heat_map, frequency_response
 from spectral_keras.analysis.masks import StepRule, learn_mask, learn_masks
 from spectral_keras.attacks import fgsm, pgd
 from spectral_keras.classifiers import predict_classes
-from spectral_keras.classifiers.compiled import kept
+from spectral_keras.classifiers.compiled import keep_for_model
 from spectral_keras.evaluation import accuracy_under_attack, accuracy_under_corruption
 from tests.attacks.nets import images
 
@@ -91,8 +91,8 @@ def same(one, other):
     return True
 
 
-# What is kept goes by one rule for all functions (`kept`): each one with another end of the network
-# and with other weights, the other changes with functions that keep different things.
+# What is kept goes by one rule for all functions (`keep_for_model`): each one with another end of
+# the network and with other weights, the other changes with functions that keep different things.
 CASES = [(name, change) for name in FUNCTIONS for change in (a_softmax_added, weights_assigned)]
 CASES += [
     (name, change)
@@ -163,14 +163,14 @@ def test_kept_while_nothing_changes():
         made.append(object())
         return made[-1]
 
-    first = kept(model, "a", build)
-    assert kept(model, "a", build) is first and len(made) == 1
+    first = keep_for_model(model, "a", build)
+    assert keep_for_model(model, "a", build) is first and len(made) == 1
     model.set_weights(model.get_weights())
     model(X)
     model.predict(X, verbose=0)
-    assert kept(model, "a", build) is first
-    assert kept(model, "b", build) is not first and len(made) == 2
+    assert keep_for_model(model, "a", build) is first
+    assert keep_for_model(model, "b", build) is not first and len(made) == 2
     model.compile("sgd", "mse")
-    assert kept(model, "a", build) is made[2]
+    assert keep_for_model(model, "a", build) is made[2]
     model.compile("sgd", "mse")  # once more, with equal arguments
-    assert kept(model, "a", build) is made[3]
+    assert keep_for_model(model, "a", build) is made[3]

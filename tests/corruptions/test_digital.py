@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from spectral_keras.corruptions import TABLES, corrupt
 from spectral_keras.corruptions.edges import canny, chamfer_distance
-from spectral_keras.corruptions.elastic import _affine, _mirrored, _reflected, _sample
+from spectral_keras.corruptions.elastic import _affine, _mirror, _reflect, _sample
 from spectral_keras.corruptions.spatter import MUD, WATER, equalize
 from spectral_keras.corruptions.streams import generators
 from tests.corruptions.pictures import flat, photographs
@@ -92,7 +92,7 @@ class TestElastic:
         matrix, start = _affine(1, 1, np.zeros((1, 3, 2)))
         assert np.isfinite(matrix).all() and np.isfinite(start).all()
 
-    @pytest.mark.parametrize(("fold", "mode"), [(_mirrored, "mirror"), (_reflected, "reflect")])
+    @pytest.mark.parametrize(("fold", "mode"), [(_mirror, "mirror"), (_reflect, "reflect")])
     @pytest.mark.parametrize("size", [(8, 11), (1, 5), (2, 2)])
     def test_sampling_is_scipys(self, fold, mode, size):
         rng = np.random.default_rng(1)

@@ -11,7 +11,7 @@ from spectral_keras.ops.convolution_plan import (
     choose_tilings,
     convolution_axis,
     fast_fft_size,
-    tiling,
+    plan_tiling,
 )
 from tests.oracles import (
     compiled,
@@ -306,7 +306,7 @@ class TestTiles:
         x, kernel = case((26, 19), (4, 3), groups=2)
         shape = ConvolutionShape((26, 19), (4, 3), strides, dilation, padding, 4, 6, 2)
         for side in (13, 16):
-            tilings = tuple(tiling(side, *numbers) for numbers in shape.axes())
+            tilings = tuple(plan_tiling(side, *numbers) for numbers in shape.axes())
             assert tilings[0].count > 1
             y = convolve_tiles(x, kernel, shape, tilings)
             assert_close(y, reference(x, kernel, strides, padding, dilation))
@@ -314,7 +314,7 @@ class TestTiles:
     def test_gradients_on_one_tiled_axis(self):
         x, kernel = case((30, 8), (5, 3))
         shape = ConvolutionShape((30, 8), (5, 3), (1, 1), (1, 1), "same", 4, 6)
-        tilings = (tiling(12, *next(shape.axes())), None)
+        tilings = (plan_tiling(12, *next(shape.axes())), None)
         probe = np.random.default_rng(1).standard_normal((2, 30, 8, 6)).astype(x.dtype)
 
         def scalar(x, kernel, convolve):
@@ -329,9 +329,9 @@ class TestTiles:
             assert_close(actual, expected, 10 * tolerance())
 
     def test_no_tile_smaller_than_its_overlap(self):
-        assert tiling(24, 100, 21, 1, "same", 1) is None
-        assert tiling(24, 100, 5, 1, "same", 1).advance == 20
-        assert tiling(48, 40, 5, 1, "same", 1) is None  # a single tile
+        assert plan_tiling(24, 100, 21, 1, "same", 1) is None
+        assert plan_tiling(24, 100, 5, 1, "same", 1).advance == 20
+        assert plan_tiling(48, 40, 5, 1, "same", 1) is None  # a single tile
 
 
 def shape_of(size, kernel, channels, filters=None, padding="same"):

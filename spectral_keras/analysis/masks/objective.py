@@ -34,7 +34,7 @@ __all__ = [
     "images_of",
     "invariance_derivatives",
     "invariance_term",
-    "modulated",
+    "modulate_spectra",
     "movable",
     "network_gradient",
     "penalty_terms",
@@ -234,7 +234,7 @@ def _dtype(x):
     return keras.backend.standardize_dtype(x.dtype)
 
 
-def modulated(spectra: Any, amplitude: Any, phase: Any) -> Any:
+def modulate_spectra(spectra: Any, amplitude: Any, phase: Any) -> Any:
     """The half spectra [G, B, C, *half] times the factors of their group."""
     if phase is not None:
         spectra = spectra * phase[:, None]
@@ -259,7 +259,7 @@ def evaluate(
 ) -> Any:
     """Logits [G * B, K] behind the masks."""
     factor = factors(entries, layout, modulate)
-    return logits_of(images_of(modulated(spectra, *factor), layout, channels_last))
+    return logits_of(images_of(modulate_spectra(spectra, *factor), layout, channels_last))
 
 
 def network_gradient(
@@ -288,10 +288,10 @@ def network_gradient(
     spectra, labels, unmasked, weights = batch
     height, width = layout.shape
     amplitude, phase = factors(entries, layout, modulate)
-    images = images_of(modulated(spectra, amplitude, phase), layout, channels_last)
+    images = images_of(modulate_spectra(spectra, amplitude, phase), layout, channels_last)
     labels, unmasked, weights = (ops.reshape(item, (-1,)) for item in (labels, unmasked, weights))
 
-    def summed(images):
+    def sum_terms(images):
         logits = logits_of(images)
         masked = cross_entropy(logits, labels)
         change = masked - unmasked
@@ -299,7 +299,7 @@ def network_gradient(
         correct = ops.equal(ops.cast(ops.argmax(logits, axis=-1), "int32"), labels)
         return ops.sum(terms), (terms, change, masked, correct)
 
-    by_image, outcome = input_gradient(summed, images, has_aux=True)
+    by_image, outcome = input_gradient(sum_terms, images, has_aux=True)
     groups = ops.shape(entries)[0]
     terms, *others = (ops.reshape(item, (groups, -1)) for item in outcome)
     # y = Re F^-1(c F(x)) has the derivative Re(F(x) conj(F(g))) / (H W) by the factor c(k), in

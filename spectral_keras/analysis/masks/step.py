@@ -14,7 +14,7 @@ from spectral_keras.analysis.masks import objective as terms
 from spectral_keras.analysis.masks.objective import INVARIANCES, MODULATIONS, Layout, Objective
 from spectral_keras.classifiers.arguments import check_classifier, check_images
 from spectral_keras.classifiers.batches import batch_sizes, batched, build_for
-from spectral_keras.classifiers.compiled import compiled, kept
+from spectral_keras.classifiers.compiled import compile_function, keep_for_model
 from spectral_keras.classifiers.logits import compiled_logits, logits_function, read_ending
 from spectral_keras.classifiers.predictions import check_numbers
 from spectral_keras.ops.validation import (
@@ -504,9 +504,9 @@ def compiled_step(problem: Problem, rule: str) -> Callable[..., Any]:
             ("float32", each),
             ("float32", (None, 3)),
         ]
-        return compiled(step, list(model.variables), arguments)
+        return compile_function(step, list(model.variables), arguments)
 
-    return kept(model, ("mask step", rule, *problem.key), build)
+    return keep_for_model(model, ("mask step", rule, *problem.key), build)
 
 
 def compiled_masked_logits(problem: Problem) -> Callable[[Any, Any], Any]:
@@ -521,9 +521,9 @@ def compiled_masked_logits(problem: Problem) -> Callable[[Any, Any], Any]:
             return terms.evaluate(logits_of, entries, spectra, layout, modulate, channels_last)
 
         arguments = [problem.entries_spec, problem.spectra_spec]
-        return compiled(logits, list(model.variables), arguments)
+        return compile_function(logits, list(model.variables), arguments)
 
-    return kept(model, ("mask logits", *problem.key), build)
+    return keep_for_model(model, ("mask logits", *problem.key), build)
 
 
 def compiled_spectra(problem: Problem) -> Callable[[Any], Any]:
@@ -535,6 +535,8 @@ def compiled_spectra(problem: Problem) -> Callable[[Any], Any]:
             return terms.spectra_of(images, channels_last)
 
         # It reads no weights, but is kept for as long as the model lives.
-        return compiled(spectra, [], [("float32", (None, *problem.image_shape))])
+        return compile_function(spectra, [], [("float32", (None, *problem.image_shape))])
 
-    return kept(problem.model, ("mask spectra", problem.image_shape, channels_last), build)
+    return keep_for_model(
+        problem.model, ("mask spectra", problem.image_shape, channels_last), build
+    )
