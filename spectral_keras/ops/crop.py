@@ -34,24 +34,24 @@ def random_crop(
         Tensor of the images' dtype and the window's size.
     """
     channels_last = check_data_format(data_format) == "channels_last"
-    axes = (1, 2) if channels_last else (2, 3)
-    for axis, size in zip(axes, (height, width), strict=True):
-        rest = images.shape[axis] - size
-        if rest < 0:
-            raise ValueError(
-                f"A window of {height} x {width} does not fit. Received: images of shape "
-                f"{tuple(images.shape)}"
-            )
-        if rest == 0:
-            continue
-        start = global_draw(
-            keras.random.randint, (ops.shape(images)[0], 1), 0, rest + 1, "int32", seed
+    rows, columns = images.shape[1:3] if channels_last else images.shape[2:4]
+    if rows < height or columns < width:
+        raise ValueError(
+            f"A window of {height} x {width} does not fit. Received: images of shape "
+            f"{tuple(images.shape)}"
         )
-        index = ops.arange(size, dtype="int32")[None] + start
-        shape = [1] * 4
-        shape[0], shape[axis] = -1, size
-        index = ops.reshape(index, shape)
-        target = [1 if n == axis else images.shape[n] for n in range(1, 4)]
-        index = ops.tile(index, (1, *target))
-        images = ops.take_along_axis(images, index, axis=axis)
-    return images
+    if not channels_last:
+        images = ops.transpose(images, (0, 2, 3, 1))
+    count, channels = ops.shape(images)[0], images.shape[3]
+    starts = []
+    for size, rest in ((height, rows - height), (width, columns - width)):
+        index = ops.arange(size, dtype="int32")[None]
+        if rest:
+            draw = global_draw(keras.random.randint, (count, 1), 0, rest + 1, "int32", seed)
+            index = index + draw
+        starts.append(index)
+    # The pixels of the batch in one line: one gather, without an index for each channel.
+    index = ops.arange(count, dtype="int32")[:, None, None] * (rows * columns)
+    index = index + starts[0][:, :, None] * columns + starts[1][:, None, :]
+    images = ops.take(ops.reshape(images, (-1, channels)), index, axis=0)
+    return images if channels_last else ops.transpose(images, (0, 3, 1, 2))
