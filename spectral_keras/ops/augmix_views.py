@@ -129,13 +129,12 @@ def warp(images: Any, matrices: Any) -> Any:
     y = ops.cast(ops.arange(height), images.dtype)[:, None] + 0.5
     column, row = a * x + b * y + c, d * x + e * y + f
     inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    flat = ops.reshape(images, (-1, height * width, channels))
+    flat = ops.reshape(images, (-1, channels))
+    first = ops.arange(ops.shape(images)[0], dtype="int32")[:, None, None] * (height * width)
 
     def pixel(row, column):
         row, column = ops.clip(row, 0, height - 1), ops.clip(column, 0, width - 1)
-        index = ops.reshape(ops.cast(row * width + column, "int32"), (-1, height * width, 1))
-        found = ops.take_along_axis(flat, index, axis=1)
-        return ops.reshape(found, (-1, height, width, channels))
+        return ops.take(flat, first + ops.cast(row * width + column, "int32"), axis=0)
 
     left, top = ops.floor(column - 0.5), ops.floor(row - 0.5)
     right_share = (column - 0.5 - left)[..., None]
