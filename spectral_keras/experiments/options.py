@@ -16,18 +16,21 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Self, cast
 
-from spectral_keras.experiments.command import CommandError, OneLineParser
+from spectral_keras.experiments.command import CommandError, OneLineParser, program
 from spectral_keras.ops.validation import described, is_array
 
 __all__ = [
     "SEEDS",
+    "CommandOptions",
     "Options",
     "Spec",
     "add_option",
     "boolean",
     "data_dir_option",
+    "dataset_option",
     "flag",
     "fraction",
+    "image_size_option",
     "number",
     "one_of",
     "option",
@@ -93,10 +96,25 @@ def option(default: Any, help: str, **spec: Any) -> Any:
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def dataset_option(default: str | None, **spec: Any) -> Any:
+    """`--dataset`, as all commands have it."""
+    text = (
+        "digits (embedded), cifar10, cifar100, any TFDS image classification set, an .npz file or "
+        "a folder of class folders"
+    )
+    return option(default, text, **spec)
+
+
 def data_dir_option(**spec: Any) -> Any:
     """`--data-dir`, which is the same for all commands."""
     text = "folder of the TFDS data sets, or of NAME.npz files"
     return option(None, text, kind=path, shown="TFDS' own", free=True, **spec)
+
+
+def image_size_option(**spec: Any) -> Any:
+    """`--image-size`, which is the same for all commands."""
+    sides = number(int, 4, high=4096, high_open=False)
+    return option(None, "resize images to this many pixels a side", kind=sides, **spec)
 
 
 @dataclasses.dataclass
@@ -246,17 +264,22 @@ class Options:
         return parser
 
     @classmethod
-    def parse(cls, argv: list[str] | None, parser: OneLineParser, **others: Any) -> Self:
+    def parse(
+        cls,
+        argv: list[str] | None,
+        parser: OneLineParser,
+        make: Callable[[dict[str, Any]], Self] | None = None,
+    ) -> Self:
         """The options of a command line; a bad one ends the program with one line and status 2.
 
         Args:
             argv: the arguments, None for those of the process.
             parser: of `parser`.
-            **others: fields that are no options.
+            make: function of what is given that returns the options; None for the class.
         """
         given = vars(parser.parse_args(argv))
         try:
-            options = cls(**others, **given)
+            options = cls(**given) if make is None else make(given)
             options.check_use(given)
             return options
         except CommandError as error:
@@ -303,6 +326,25 @@ class Options:
         field = next(f for f in dataclasses.fields(cls) if f.name == name)
         made = field.default_factory
         return field.default if made is dataclasses.MISSING else made()
+
+
+@dataclasses.dataclass
+class CommandOptions(Options):
+    """Base of the options of a command that is started in one way.
+
+    Attributes:
+        command: as `python -m COMMAND` has it.
+        description, epilog: of its help.
+    """
+
+    command: ClassVar[str]
+    description: ClassVar[str]
+    epilog: ClassVar[str]
+
+    @classmethod
+    def of_command(cls, argv: list[str] | None = None) -> Self:
+        """The options of a command line; a bad one ends the program with one line and status 2."""
+        return cls.parse(argv, cls.parser(program(cls.command), cls.description, cls.epilog))
 
 
 def flag(name: str) -> str:

@@ -12,7 +12,15 @@ from spectral_keras.classifiers.arguments import class_count
 from spectral_keras.data.files import open_regular
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.folder import dataset_label
-from spectral_keras.experiments.options import Options, data_dir_option, number, option, path
+from spectral_keras.experiments.options import (
+    CommandOptions,
+    data_dir_option,
+    dataset_option,
+    image_size_option,
+    number,
+    option,
+    path,
+)
 from spectral_keras.experiments.saved_models import (
     find_preset,
     load_any_model,
@@ -30,25 +38,16 @@ DATA = "data (defaults of a run: its own)"
 
 
 @dataclasses.dataclass
-class SubjectOptions(Options):
+class SubjectOptions(CommandOptions):
     """The options that name a classifier and its data."""
 
     model: str = option(
         dataclasses.MISSING, "name of a preset, .keras file, or folder of a training run",
         kind=path, positional=True, metavar="MODEL", free=True,
     )  # fmt: skip
-    dataset: str | None = option(
-        None,
-        "digits (embedded), cifar10, cifar100, any TFDS image classification set, an .npz file or "
-        "a folder of class folders",
-        group=DATA,
-        shown="digits",
-    )
+    dataset: str | None = dataset_option(None, group=DATA, shown="digits")
     data_dir: str | None = data_dir_option(group=DATA)
-    image_size: int | None = option(
-        None, "resize images to this many pixels a side",
-        kind=number(int, 4, high=4096, high_open=False), group=DATA,
-    )  # fmt: skip
+    image_size: int | None = image_size_option(group=DATA)
     grayscale: bool | None = option(None, "turn the images grey", kind="switch", group=DATA)
     pixel_range: list[float] = option(
         [0.0, 1.0], "pixel values that the model takes (default 0 1)",

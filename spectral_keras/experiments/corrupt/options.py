@@ -2,16 +2,16 @@
 
 import dataclasses
 import pathlib
-from typing import Any, Self
 
 from spectral_keras.corruptions import SEVERITIES, TABLES
 from spectral_keras.corruptions import names as corruption_names
-from spectral_keras.experiments.command import OneLineParser, program
 from spectral_keras.experiments.corruption_names import CORRUPTIONS, expanded
 from spectral_keras.experiments.options import (
     SEEDS,
-    Options,
+    CommandOptions,
     data_dir_option,
+    dataset_option,
+    image_size_option,
     number,
     option,
     path,
@@ -39,7 +39,7 @@ _DATA, _CORRUPTIONS, _OUTPUT = "data", "corruptions", "output"
 
 
 @dataclasses.dataclass
-class CorruptOptions(Options):
+class CorruptOptions(CommandOptions):
     """Options of `python -m models.corrupt`, from a command line or from Python.
 
     Args:
@@ -57,6 +57,7 @@ class CorruptOptions(Options):
     ('npz', 'speckle_noise')
     """
 
+    command, description, epilog = "models.corrupt", DESCRIPTION, EPILOG
     needs = DATA_NEEDS
 
     output: str = option(
@@ -73,54 +74,31 @@ class CorruptOptions(Options):
     )
 
     # What the images are is compared, not by which name they came.
-    dataset: str = option(
-        "digits",
-        "digits (embedded), cifar10, cifar100, any TFDS image classification set, an .npz file or "
-        "a folder of class folders",
-        group=_DATA,
-        free=True,
-    )
+    dataset: str = dataset_option("digits", group=_DATA, free=True)
     data_dir: str | None = data_dir_option(group=_DATA)
     split: str = option("test", "which images", choices=("test", "train"), group=_DATA)
     images: int | None = option(
-        None,
-        "only N images: the same ones each time, with the class shares of all",
-        kind=number(int, 1),
-        metavar="N",
-        group=_DATA,
-        formerly="limit",
-    )
-    image_size: int | None = option(
-        None, "resize images to this many pixels a side",
-        kind=number(int, 4, high=4096, high_open=False), group=_DATA,
+        None, "only N images: the same ones each time, with the class shares of all",
+        kind=number(int, 1), metavar="N", group=_DATA, formerly="limit",
     )  # fmt: skip
+    image_size: int | None = image_size_option(group=_DATA)
     grayscale: bool = option(False, "turn the images grey", kind="flag", group=_DATA)
 
     corruptions: list[str] = option(
         ["cifar10c"],
         "cifar10c (the benchmark's 15), extra (4 more), all, or names such as fog",
-        kind=CORRUPTIONS,
-        nargs="+",
-        metavar="NAME",
-        group=_CORRUPTIONS,
-        free=True,
-    )
+        kind=CORRUPTIONS, nargs="+", metavar="NAME", group=_CORRUPTIONS, free=True,
+    )  # fmt: skip
     severities: list[int] = option(
-        list(SEVERITIES),
-        "some of the published five",
+        list(SEVERITIES), "some of the published five",
         kind=several(number(int, SEVERITIES[0], high=SEVERITIES[-1], high_open=False)),
-        nargs="+",
-        metavar="S",
-        group=_CORRUPTIONS,
-    )
+        nargs="+", metavar="S", group=_CORRUPTIONS,
+    )  # fmt: skip
     seed: int = option(0, "", kind=number(int, 0, high=SEEDS), group=_CORRUPTIONS)
     table: str | None = option(
-        None,
-        "constants of CIFAR-10-C or of ImageNet-C",
-        choices=tuple(TABLES),
-        group=_CORRUPTIONS,
-        shown="by the size of the images",
-    )
+        None, "constants of CIFAR-10-C or of ImageNet-C", choices=tuple(TABLES),
+        group=_CORRUPTIONS, shown="by the size of the images",
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -140,13 +118,3 @@ class CorruptOptions(Options):
         """The corruptions, each once, in the order of the papers' tables."""
         wanted = expanded(self.corruptions)
         return [name for name in corruption_names("all") if name in wanted]
-
-    @classmethod
-    def parser_of(cls) -> OneLineParser:
-        """The parser of the command."""
-        return cls.parser(program("models.corrupt"), DESCRIPTION, EPILOG)
-
-    @classmethod
-    def of_command(cls, argv: list[str] | None = None, **others: Any) -> Self:
-        """The options of a command line; a bad one ends the program with one line and status 2."""
-        return cls.parse(argv, cls.parser_of(), **others)

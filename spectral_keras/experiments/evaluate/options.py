@@ -1,10 +1,10 @@
 """The options of the evaluation command."""
 
 import dataclasses
-from typing import Any, Self
+import functools
 
 from spectral_keras.attacks import LABELS, NAMES, NORMS, RADII, STEPS
-from spectral_keras.experiments.command import CommandError, OneLineParser, program
+from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.corruption_names import CORRUPTIONS, expanded
 from spectral_keras.experiments.evaluate.plot import eps_text
 from spectral_keras.experiments.options import (
@@ -39,7 +39,9 @@ image.  Interrupted or killed, the same command continues after the last finishe
 with other eps adds to what is there.  But for fgsm an image that is fooled counts as fooled at
 larger eps too.
 """
-_ATTACKS, _CORRUPTIONS = "attacks", "corruptions"
+_of_attacks = functools.partial(option, group="attacks")
+_of_corruptions = functools.partial(option, group="corruptions")
+_STEPS = number(int, 1, high=10_000, high_open=False)
 _RADII = "; with ".join(
     f"{norm} " + " ".join(eps_text(eps, norm) for eps in radii) for norm, radii in RADII.items()
 )
@@ -96,99 +98,72 @@ class EvaluateOptions(SubjectOptions):
     [0.03137254901960784]
     """
 
+    command, description, epilog = "models.evaluate", DESCRIPTION, EPILOG
     needs = _NEEDS
 
     images: int | None = option(
-        None,
-        "only N test images: the same ones each time, with the class shares of all",
-        kind=number(int, 1),
-        metavar="N",
-        formerly="limit",
-    )
+        None, "only N test images: the same ones each time, with the class shares of all",
+        kind=number(int, 1), metavar="N", formerly="limit",
+    )  # fmt: skip
     batch_size: int = option(128, "", kind=number(int, 1))
     output: str | None = option(
         None, "folder of the results", kind=path, shown="the run's own, or MODEL-evaluated",
         free=True,
     )  # fmt: skip
 
-    attack: list[str] | None = option(
+    attack: list[str] | None = _of_attacks(
         None,
         f"one or more of: {', '.join(NAMES)} (the worst of apgd with two losses, square and pgd)",
-        kind=several(one_of(NAMES)),
-        nargs="+",
-        metavar="NAME",
-        group=_ATTACKS,
-    )
-    eps: list[float] | None = option(
+        kind=several(one_of(NAMES)), nargs="+", metavar="NAME",
+    )  # fmt: skip
+    eps: list[float] | None = _of_attacks(
         None,
         "radii with spaces or commas between them, each a number or a fraction in units of images "
         f"in [0, 1] (default with {_RADII})",
-        kind=several(fraction()),
-        nargs="+",
-        metavar="EPS",
-        group=_ATTACKS,
-    )
-    norm: str = option(
-        "inf",
-        "inf: each value changes by at most eps; l2: Euclidean length of all changes",
+        kind=several(fraction()), nargs="+", metavar="EPS",
+    )  # fmt: skip
+    norm: str = _of_attacks(
+        "inf", "inf: each value changes by at most eps; l2: Euclidean length of all changes",
         choices=NORMS,
-        group=_ATTACKS,
-    )
-    steps: int | None = option(
-        None, "of pgd, apgd and strong; of square the calls of the model",
-        kind=number(int, 1, high=10_000, high_open=False), group=_ATTACKS,
+    )  # fmt: skip
+    steps: int | None = _of_attacks(
+        None, "of pgd, apgd and strong; of square the calls of the model", kind=_STEPS,
         shown=", ".join(f"{STEPS[name]} of {name}" for name in NAMES[1:]),
     )  # fmt: skip
-    step_size: float | None = option(
-        None,
-        "of pgd, a number or a fraction (default 2.5 * eps / steps)",
-        kind=fraction(low_open=True),
-        metavar="SIZE",
-        group=_ATTACKS,
-    )
-    restarts: int = option(
-        1, "random starts of pgd, apgd and square",
-        kind=number(int, 1, high=10_000, high_open=False), group=_ATTACKS,
+    step_size: float | None = _of_attacks(
+        None, "of pgd, a number or a fraction (default 2.5 * eps / steps)",
+        kind=fraction(low_open=True), metavar="SIZE",
     )  # fmt: skip
-    labels: str = option(
+    restarts: int = _of_attacks(1, "random starts of pgd, apgd and square", kind=_STEPS)
+    labels: str = _of_attacks(
         "given",
         "what the attack leads away from: the true class, or the class that the model gives the "
         "clean image",
         choices=LABELS,
-        group=_ATTACKS,
     )
-    seed: int = option(
+    seed: int = _of_attacks(
         0,
         "of the random numbers of attacks and of the corruptions",
         kind=number(int, 0, high=SEEDS),
-        group=_ATTACKS,
     )
 
-    corruptions: list[str] | None = option(
+    corruptions: list[str] | None = _of_corruptions(
         None,
         "cifar10c (the benchmark's 15; what the option alone means), extra (4 more), all, or names "
         "such as fog, at severities 1 to 5",
-        kind=CORRUPTIONS,
-        nargs="*",
-        metavar="NAME",
-        group=_CORRUPTIONS,
-    )
-    corruption_source: str | None = option(
+        kind=CORRUPTIONS, nargs="*", metavar="NAME",
+    )  # fmt: skip
+    corruption_source: str | None = _of_corruptions(
         None,
         "generated (default: made from the test images), tfds (the published CIFAR-10-C as "
         "cifar10_corrupted of TensorFlow Datasets), or a folder of .npy files or an .npz: the "
         "published files, or a copy by models.corrupt",
-        kind=path,
-        metavar="SOURCE",
-        group=_CORRUPTIONS,
-    )
-    baseline: str | None = option(
-        None,
-        "an evaluated run to compare with: mCE and relative mCE (default: none)",
-        kind=path,
-        metavar="RUN",
-        group=_CORRUPTIONS,
-    )
+        kind=path, metavar="SOURCE",
+    )  # fmt: skip
+    baseline: str | None = _of_corruptions(
+        None, "an evaluated run to compare with: mCE and relative mCE (default: none)",
+        kind=path, metavar="RUN",
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -221,13 +196,3 @@ class EvaluateOptions(SubjectOptions):
     def corruption_names(self) -> list[str]:
         """The corruptions, each once."""
         return [] if self.corruptions is None else expanded(self.corruptions)
-
-    @classmethod
-    def parser_of(cls) -> OneLineParser:
-        """The parser of the command."""
-        return cls.parser(program("models.evaluate"), DESCRIPTION, EPILOG)
-
-    @classmethod
-    def of_command(cls, argv: list[str] | None = None, **others: Any) -> Self:
-        """The options of a command line; a bad one ends the program with one line and status 2."""
-        return cls.parse(argv, cls.parser_of(), **others)

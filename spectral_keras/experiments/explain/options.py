@@ -1,9 +1,9 @@
 """The options of the explanation command."""
 
 import dataclasses
-from typing import Any, Self
+import functools
 
-from spectral_keras.experiments.command import CommandError, OneLineParser, program
+from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.options import SEEDS, number, option, path
 from spectral_keras.experiments.subject import DATA, SubjectOptions
 from spectral_keras.experiments.train.fit_options import DATA_NEEDS
@@ -34,7 +34,10 @@ ImageMasks.load, DC at [0, 0]) and heat_map.npy.  Interrupted or killed, the sam
 --resume continues, and ends with the same numbers.
 """
 SPLITS = ("test", "validation", "train")
-_MASKS, _HEAT_MAP, _OUTPUT = "masks", "Fourier heat map", "output"
+_of_data = functools.partial(option, group=DATA)
+_of_masks = functools.partial(option, group="masks")
+_of_heat_map = functools.partial(option, group="Fourier heat map")
+_of_output = functools.partial(option, group="output", free=True)
 # See `Options.needs`.
 _NEEDS = {
     **DATA_NEEDS,
@@ -67,91 +70,69 @@ class ExplainOptions(SubjectOptions):
     12
     """
 
+    command, description, epilog = "models.explain", DESCRIPTION, EPILOG
     needs = _NEEDS
 
-    limit: int | None = option(
-        None, "use this many training images (validation included)",
-        kind=number(int, 1), group=DATA,
-    )  # fmt: skip
-    validation_fraction: float | None = option(
-        None, "share of the training images that --split validation is",
-        kind=number(float, 0, high=1), group=DATA, shown="0.1",
-    )  # fmt: skip
-    split_seed: int | None = option(
-        None, "of the validation share", kind=number(int, 0, high=SEEDS), group=DATA, shown="0"
+    limit: int | None = _of_data(
+        None, "use this many training images (validation included)", kind=number(int, 1)
     )
-    split: str = option("test", "which images", choices=SPLITS, group=DATA)
-    images: int = option(
+    validation_fraction: float | None = _of_data(
+        None, "share of the training images that --split validation is",
+        kind=number(float, 0, high=1), shown="0.1",
+    )  # fmt: skip
+    split_seed: int | None = _of_data(
+        None, "of the validation share", kind=number(int, 0, high=SEEDS), shown="0"
+    )
+    split: str = _of_data("test", "which images", choices=SPLITS)
+    images: int = _of_data(
         1000,
         "images that the mask is learned on, with the class shares of all; as many others, if "
         "there are, check it",
-        kind=number(int, 1),
-        metavar="N",
-        group=DATA,
-    )
+        kind=number(int, 1), metavar="N",
+    )  # fmt: skip
 
-    per_class: bool = option(False, "also one mask of each class", kind="flag", group=_MASKS)
-    single: int = option(
+    per_class: bool = _of_masks(False, "also one mask of each class", kind="flag")
+    single: int = _of_masks(
         16, "also masks of N single images, by the model's own prediction",
-        kind=number(int, 0), metavar="N", group=_MASKS,
+        kind=number(int, 0), metavar="N",
     )  # fmt: skip
-    penalty: float = option(
+    penalty: float = _of_masks(
         0.2, "weight of the mask's size: more, and fewer frequencies stay",
-        kind=number(float, 0, True), group=_MASKS,
+        kind=number(float, 0, True),
     )  # fmt: skip
-    single_penalty: float = option(
-        0.07, "the same of single images", kind=number(float, 0, True), group=_MASKS
+    single_penalty: float = _of_masks(
+        0.07, "the same of single images", kind=number(float, 0, True)
     )
-    invariance: str = option(
+    invariance: str = _of_masks(
         "squared",
         "squares of the change of the cross-entropy, or their exponentials, as published",
         choices=("squared", "exp"),
-        group=_MASKS,
     )
-    epochs: int = option(
-        12, "at most", kind=number(int, 1, high=1_000_000, high_open=False), group=_MASKS
+    epochs: int = _of_masks(12, "at most", kind=number(int, 1, high=1_000_000, high_open=False))
+    batch_size: int | None = _of_masks(
+        None, "images of a step", kind=number(int, 1), shown="20, less of few images"
     )
-    batch_size: int | None = option(
-        None, "images of a step", kind=number(int, 1), group=_MASKS, shown="20, less of few images"
-    )
-    learning_rate: float | None = option(
-        None, "peak of the one-cycle schedule", kind=number(float, 0, True), group=_MASKS,
+    learning_rate: float | None = _of_masks(
+        None, "peak of the one-cycle schedule", kind=number(float, 0, True),
         shown="30 / steps, at most 0.1",
     )  # fmt: skip
-    seed: int = option(
-        0, "of the order of the images", kind=number(int, 0, high=SEEDS), group=_MASKS
+    seed: int = _of_masks(0, "of the order of the images", kind=number(int, 0, high=SEEDS))
+
+    heat_map: bool = _of_heat_map(
+        False, "also the error rate under each vector of the Fourier basis", kind="flag"
+    )
+    heat_map_images: int = _of_heat_map(100, "", kind=number(int, 1), metavar="N")
+    heat_map_norm: float = _of_heat_map(
+        4.0, "L2 norm of the vector, for images in [0, 1]", kind=number(float, 0, True)
     )
 
-    heat_map: bool = option(
-        False, "also the error rate under each vector of the Fourier basis",
-        kind="flag", group=_HEAT_MAP,
-    )  # fmt: skip
-    heat_map_images: int = option(
-        100, "", kind=number(int, 1), metavar="N", group=_HEAT_MAP
-    )  # fmt: skip
-    heat_map_norm: float = option(
-        4.0, "L2 norm of the vector, for images in [0, 1]",
-        kind=number(float, 0, True), group=_HEAT_MAP,
-    )  # fmt: skip
-
-    output: str | None = option(
-        None, "folder of the results", kind=path, metavar="FOLDER", group=_OUTPUT,
-        shown="MODEL-explained", free=True,
-    )  # fmt: skip
-    resume: bool = option(False, "continue what is there", kind="flag", group=_OUTPUT, free=True)
-    overwrite: bool = option(False, "replace what is there", kind="flag", group=_OUTPUT, free=True)
+    output: str | None = _of_output(
+        None, "folder of the results", kind=path, metavar="FOLDER", shown="MODEL-explained"
+    )
+    resume: bool = _of_output(False, "continue what is there", kind="flag")
+    overwrite: bool = _of_output(False, "replace what is there", kind="flag")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.split == "validation" and self.validation_fraction == 0:
             raise CommandError("--split validation needs a --validation-fraction above 0")
-
-    @classmethod
-    def parser_of(cls) -> OneLineParser:
-        """The parser of the command."""
-        return cls.parser(program("models.explain"), DESCRIPTION, EPILOG)
-
-    @classmethod
-    def of_command(cls, argv: list[str] | None = None, **others: Any) -> Self:
-        """The options of a command line; a bad one ends the program with one line and status 2."""
-        return cls.parse(argv, cls.parser_of(), **others)

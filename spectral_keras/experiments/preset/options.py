@@ -3,10 +3,9 @@
 import argparse
 import dataclasses
 import re
-from typing import Any, Self
 
-from spectral_keras.experiments.command import CommandError, OneLineParser, program
-from spectral_keras.experiments.options import Options, data_dir_option, option, path
+from spectral_keras.experiments.command import CommandError
+from spectral_keras.experiments.options import CommandOptions, data_dir_option, option, path
 
 __all__ = ["PresetOptions"]
 
@@ -67,7 +66,7 @@ _NEEDS = dict.fromkeys(
 
 
 @dataclasses.dataclass
-class PresetOptions(Options):
+class PresetOptions(CommandOptions):
     """Options of `python -m models.preset`, from a command line or from Python.
 
     Args:
@@ -84,6 +83,7 @@ class PresetOptions(Options):
     'presets/resnet18_cifar10'
     """
 
+    command, description, epilog = "models.preset", DESCRIPTION, EPILOG
     needs = _NEEDS
 
     run: str = option(
@@ -120,13 +120,3 @@ class PresetOptions(Options):
     def folder(self) -> str:
         """Where the preset is written."""
         return self.output or f"presets/{self.name}"
-
-    @classmethod
-    def parser_of(cls) -> OneLineParser:
-        """The parser of the command."""
-        return cls.parser(program("models.preset"), DESCRIPTION, EPILOG)
-
-    @classmethod
-    def of_command(cls, argv: list[str] | None = None, **others: Any) -> Self:
-        """The options of a command line; a bad one ends the program with one line and status 2."""
-        return cls.parse(argv, cls.parser_of(), **others)

@@ -66,32 +66,24 @@ class SearchOptions(Options):
         None, "a network of the zoo", choices=tuple(registry.names()), metavar="NAME", group=_SEARCH
     )
     build: str | None = option(
-        None,
-        "a function of hp that returns a compiled Keras model",
-        metavar="MODULE:FUNCTION",
+        None, "a function of hp that returns a compiled Keras model", metavar="MODULE:FUNCTION",
         group=_SEARCH,
-    )
+    )  # fmt: skip
     _: dataclasses.KW_ONLY
     training: dict[str, Any] = dataclasses.field(default_factory=dict)
     trials: int = option(30, "", kind=number(int, 1), free=True, group=_SEARCH)
     initial_points: int | None = option(
-        None,
-        "random points before the model decides (default: 3 for each searched option)",
-        kind=number(int, 1),
-        group=_SEARCH,
-    )
+        None, "random points before the model decides (default: 3 for each searched option)",
+        kind=number(int, 1), group=_SEARCH,
+    )  # fmt: skip
     fix: dict[str, Any] = option(
-        {},
-        "do not search this option; --NAME VALUE does the same (repeat for others)",
-        metavar="NAME=VALUE",
-        **_PAIRS,
-    )
+        {}, "do not search this option; --NAME VALUE does the same (repeat for others)",
+        metavar="NAME=VALUE", **_PAIRS,
+    )  # fmt: skip
     range: dict[str, Any] = option(
-        {},
-        "search this option here, or NAME=A,B,C among these choices (repeat for others)",
-        metavar="NAME=LOW,HIGH",
-        **_PAIRS,
-    )
+        {}, "search this option here, or NAME=A,B,C among these choices (repeat for others)",
+        metavar="NAME=LOW,HIGH", **_PAIRS,
+    )  # fmt: skip
     output: str | None = option(
         None, "search folder", kind=path, shown="searches/MODEL-DATASET", **_OWN
     )

@@ -7,6 +7,8 @@ from spectral_keras.experiments.options import (
     SEEDS,
     Options,
     data_dir_option,
+    dataset_option,
+    image_size_option,
     number,
     option,
     true_false_auto,
@@ -53,27 +55,17 @@ class FitOptions(Options):
 
     needs = DATA_NEEDS
 
-    dataset: str = option(
-        "digits",
-        "digits (embedded), cifar10, cifar100, any TFDS image classification set, an .npz file or "
-        "a folder of class folders",
-        group=DATA,
-    )
+    dataset: str = dataset_option("digits", group=DATA)
     data_dir: str | None = data_dir_option(group=DATA)
     limit: int | None = option(
         None, "train on this many images (validation included)", kind=number(int, 1), group=DATA
     )
-    image_size: int | None = option(
-        None, "resize images to this many pixels a side",
-        kind=number(int, 4, high=4096, high_open=False), group=DATA,
-    )  # fmt: skip
+    image_size: int | None = image_size_option(group=DATA)
     grayscale: bool = option(False, "turn the images grey", kind="flag", group=DATA)
     validation_fraction: float = option(
-        0.1,
-        "share of the training set that is held out to choose the best epoch",
-        kind=number(float, 0, high=1),
-        group=DATA,
-    )
+        0.1, "share of the training set that is held out to choose the best epoch",
+        kind=number(float, 0, high=1), group=DATA,
+    )  # fmt: skip
     augment: str = option("none", AUGMENT, group=DATA)
     workers: int = option(
         1, "threads for batches; those of a streamed set decode its images",
@@ -83,19 +75,14 @@ class FitOptions(Options):
         "auto",
         "leave the images of a folder or a TFDS set in their files; auto: where, decoded, they "
         "would take more than a quarter of the free memory",
-        kind=true_false_auto,
-        group=DATA,
-        free=True,
-        special=True,
-    )
+        kind=true_false_auto, group=DATA, free=True, special=True,
+    )  # fmt: skip
     shuffle_buffer: int | None = option(
         None,
         "shuffle the files and within N neighbouring images, for slow disks (default: over the "
         "whole training set)",
-        kind=number(int, 1),
-        group=DATA,
-        special=True,
-    )
+        kind=number(int, 1), group=DATA, special=True,
+    )  # fmt: skip
 
     epochs: int = option(20, "", kind=number(int, 1), group=TRAINING)
     batch_size: int = option(128, "", kind=number(int, 1), group=TRAINING)

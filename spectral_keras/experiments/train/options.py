@@ -2,11 +2,12 @@
 
 import argparse
 import dataclasses
+import functools
 import types
 import typing
 from typing import Any, Self
 
-from spectral_keras.attacks import EPS
+from spectral_keras.attacks import EPS, LABELS
 from spectral_keras.augmentation.open_ratio import CONFIGURATIONS
 from spectral_keras.experiments.command import CommandError, OneLineParser, program
 from spectral_keras.experiments.options import (
@@ -29,18 +30,21 @@ from spectral_keras.experiments.train.fit_options import (
 )
 from spectral_keras.models import registry
 from spectral_keras.models.recipe import Recipe
+from spectral_keras.training.schedules import SCHEDULES
 
 __all__ = ["VIEWS", "TrainOptions", "network_arguments", "recipe_values", "values_before"]
 
 # Views of a test image -> how their result is announced.
 VIEWS = {"mirror": "with mirror images", "mirror_translate": "with mirrored and shifted images"}
 
-_RUN = "run"
-_AUXILIARY = "auxiliary task"
-_ADVERSARIAL = "adversarial training"
-_ATTENDED = "attended power suppression and noise in the frequency domain"
-_FROM_RECIPE = {"default": None, "shown": "the recipe's"}
-_OWN = {"free": True, "single": True}
+_OF_RECIPE = "the recipe's"
+_recipe = functools.partial(option, None, group=TRAINING, shown=_OF_RECIPE)
+_auxiliary = functools.partial(option, group="auxiliary task", special=True)
+_adversarial = functools.partial(option, group="adversarial training", special=True)
+_attended = functools.partial(
+    option, group="attended power suppression and noise in the frequency domain", special=True
+)
+_OF_RUN: dict[str, Any] = {"group": "run", "free": True, "single": True}
 # No network of the zoo has an option that would be larger, or a machine to build it on.
 _NETWORK_NUMBERS = {int: number(int, high=65536), float: number(float, high=1e6)}
 
@@ -106,84 +110,43 @@ class TrainOptions(FitOptions):
     network: dict[str, Any] = dataclasses.field(default_factory=dict)
     _: dataclasses.KW_ONLY
 
-    augment: str = option(None, AUGMENT, group=DATA, shown="the recipe's")
-    epochs: int = option(
-        **_FROM_RECIPE, help="", kind=number(int, 1), group=TRAINING
-    )  # fmt: skip
-    batch_size: int = option(
-        **_FROM_RECIPE, help="", kind=number(int, 1), group=TRAINING
-    )  # fmt: skip
-    optimizer: str = option(
-        **_FROM_RECIPE, help="", choices=("adam", "adamw", "sgd", "rmsprop"), group=TRAINING
-    )
-    learning_rate: float = option(
-        **_FROM_RECIPE, help="peak", kind=number(float, 0, True), group=TRAINING
-    )
-    momentum: float = option(
-        **_FROM_RECIPE, help="of sgd", kind=number(float, 0, high=1), group=TRAINING
-    )
-    nesterov: bool = option(
-        **_FROM_RECIPE, help="Nesterov's form of the momentum of sgd", kind="switch",
-        group=TRAINING,
-    )  # fmt: skip
-    bias_rate: float = option(
-        **_FROM_RECIPE,
-        help="factor of sgd's learning rate for biases and shifts of normalisations",
+    augment: str = option(None, AUGMENT, group=DATA, shown=_OF_RECIPE)
+    epochs: int = _recipe("", kind=number(int, 1))
+    batch_size: int = _recipe("", kind=number(int, 1))
+    optimizer: str = _recipe("", choices=("adam", "adamw", "sgd", "rmsprop"))
+    learning_rate: float = _recipe("peak", kind=number(float, 0, True))
+    momentum: float = _recipe("of sgd", kind=number(float, 0, high=1))
+    nesterov: bool = _recipe("Nesterov's form of the momentum of sgd", kind="switch")
+    bias_rate: float = _recipe(
+        "factor of sgd's learning rate for biases and shifts of normalisations",
         kind=number(float, 0, True),
-        group=TRAINING,
     )
-    weight_decay: float = option(
-        **_FROM_RECIPE, help="decoupled", kind=number(float, 0), group=TRAINING
+    weight_decay: float = _recipe("decoupled", kind=number(float, 0))
+    schedule: str = _recipe("of the learning rate", choices=SCHEDULES)
+    warmup_epochs: float = _recipe("of a rising rate", kind=number(float, 0))
+    ema: float = _recipe(
+        "decay of the average that the weights become each epoch", kind=number(float, 0, high=1)
     )
-    schedule: str = option(
-        **_FROM_RECIPE,
-        help="of the learning rate",
-        choices=("constant", "cosine", "onecycle", "triangle", "step", "thirds", "plateau"),
-        group=TRAINING,
+    lookahead: int = _recipe(
+        "steps between pulls back of the weights, 0: never", kind=number(int, 0)
     )
-    warmup_epochs: float = option(
-        **_FROM_RECIPE, help="of a rising rate", kind=number(float, 0), group=TRAINING
+    label_smoothing: float = _recipe(
+        "share of a label that is spread over all classes", kind=number(float, 0, high=1)
     )
-    ema: float = option(
-        **_FROM_RECIPE,
-        help="decay of the average that the weights become each epoch",
-        kind=number(float, 0, high=1),
-        group=TRAINING,
-    )
-    lookahead: int = option(
-        **_FROM_RECIPE,
-        help="steps between pulls back of the weights, 0: never",
-        kind=number(int, 0),
-        group=TRAINING,
-    )
-    label_smoothing: float = option(
-        **_FROM_RECIPE,
-        help="share of a label that is spread over all classes",
-        kind=number(float, 0, high=1),
-        group=TRAINING,
-    )
-    tta: str = option(
-        **_FROM_RECIPE,
-        help="also test with the mean logits of an image, its mirror image and shifts by a pixel",
-        choices=("none", *VIEWS),
-        group=TRAINING,
-        free=True,
-    )
-    early_stopping: int = option(
-        **_FROM_RECIPE,
-        help="stop after N epochs without a better validation accuracy, 0: never",
-        kind=number(int, 0),
-        group=TRAINING,
-        single=True,
-    )
+    tta: str = _recipe(
+        "also test with the mean logits of an image, its mirror image and shifts by a pixel",
+        choices=("none", *VIEWS), free=True,
+    )  # fmt: skip
+    early_stopping: int = _recipe(
+        "stop after N epochs without a better validation accuracy, 0: never",
+        kind=number(int, 0), single=True,
+    )  # fmt: skip
     weights: str | None = option(
         None,
         "start from the weights of a preset, a .keras file or a run's folder; the head is new "
         "where the number of classes is another",
-        kind=path,
-        metavar="PRESET|FILE",
-        group=TRAINING,
-    )
+        kind=path, metavar="PRESET|FILE", group=TRAINING,
+    )  # fmt: skip
     freeze: str | None = option(
         None, "with --weights: do not train this layer and those before it", metavar="LAYER",
         group=TRAINING,
@@ -191,166 +154,128 @@ class TrainOptions(FitOptions):
     jit: bool | None = option(
         None, "compile with XLA (default: Keras decides)", kind="switch", group=TRAINING
     )
-    aux: str = option(
+
+    aux: str = _auxiliary(
         "none",
         "a decoder predicts the image, or its Fourier transform, from the features, in training "
         "only",
         choices=("none", "reconstruction", "fourier"),
-        group=_AUXILIARY,
-        special=True,
     )
-    aux_weight: float = option(
-        0.01, "factor of the decoder's mean squared error", kind=number(float, 0),
-        group=_AUXILIARY, special=True,
-    )  # fmt: skip
-    aux_tap: str = option(
-        "features", "the layer whose maps the decoder gets", metavar="LAYER",
-        group=_AUXILIARY, special=True,
-    )  # fmt: skip
-    aux_magnitude: str = option(
+    aux_weight: float = _auxiliary(
+        0.01, "factor of the decoder's mean squared error", kind=number(float, 0)
+    )
+    aux_tap: str = _auxiliary("features", "the layer whose maps the decoder gets", metavar="LAYER")
+    aux_magnitude: str = _auxiliary(
         "log", "of fourier: log(1 + |F|), |F|, or |F| / sqrt(H W)",
-        choices=("log", "raw", "unitary"), group=_AUXILIARY, special=True,
+        choices=("log", "raw", "unitary"),
     )  # fmt: skip
-    aux_phase: str = option(
-        "angle", "of fourier", choices=("angle", "cos_sin", "none"), group=_AUXILIARY, special=True
-    )
-    aux_variant: str = option(
+    aux_phase: str = _auxiliary("angle", "of fourier", choices=("angle", "cos_sin", "none"))
+    aux_variant: str = _auxiliary(
         "consistent",
         "published: the errors of the paper's code, with its raw magnitude and angle, its FGSM in "
         "training mode against predicted labels, and the last weights, not the best",
         choices=("consistent", "published"),
-        group=_AUXILIARY,
-        special=True,
     )
 
-    adversarial: str = option(
-        "none", "train on adversarial examples", choices=("none", "fgsm", "pgd"),
-        group=_ADVERSARIAL, special=True,
-    )  # fmt: skip
-    adversarial_eps: float = option(
-        EPS,
-        "radius of the L-inf ball for images in [0, 1], such as 0.03 or 8/255",
-        kind=fraction(high=1),
-        metavar="EPS",
-        group=_ADVERSARIAL,
-        special=True,
-        shown="8/255",
+    adversarial: str = _adversarial(
+        "none", "train on adversarial examples", choices=("none", "fgsm", "pgd")
     )
-    adversarial_steps: int | None = option(
-        None, "of pgd", kind=number(int, 1, high=10_000, high_open=False),
-        group=_ADVERSARIAL, special=True, shown="7",
+    adversarial_eps: float = _adversarial(
+        EPS, "radius of the L-inf ball for images in [0, 1], such as 0.03 or 8/255",
+        kind=fraction(high=1), metavar="EPS", shown="8/255",
     )  # fmt: skip
-    adversarial_step_size: float | None = option(
-        None,
-        "default: EPS for one step, else 2.5 EPS / N",
-        kind=fraction(low_open=True),
-        metavar="SIZE",
-        group=_ADVERSARIAL,
-        special=True,
+    adversarial_steps: int | None = _adversarial(
+        None, "of pgd", kind=number(int, 1, high=10_000, high_open=False), shown="7"
     )
-    adversarial_share: float = option(
-        1.0, "share of each batch, in [0, 1]", kind=fraction(high=1),
-        group=_ADVERSARIAL, special=True,
+    adversarial_step_size: float | None = _adversarial(
+        None, "default: EPS for one step, else 2.5 EPS / N",
+        kind=fraction(low_open=True), metavar="SIZE",
     )  # fmt: skip
-    adversarial_labels: str = option(
-        "given", "what the attack leads away from", choices=("given", "predicted"),
-        group=_ADVERSARIAL, special=True,
-    )  # fmt: skip
-    adversarial_mode: str = option(
+    adversarial_share: float = _adversarial(
+        1.0, "share of each batch, in [0, 1]", kind=fraction(high=1)
+    )
+    adversarial_labels: str = _adversarial(
+        "given", "what the attack leads away from", choices=LABELS
+    )
+    adversarial_mode: str = _adversarial(
         "inference",
         "of the network during the attack; training: with the statistics of the batch and dropout, "
         "only for fgsm without a random start",
-        choices=("inference", "training"), group=_ADVERSARIAL, special=True,
-    )  # fmt: skip
-    adversarial_random_start: bool = option(
-        False, "start at a random point of the ball", kind=boolean,
-        group=_ADVERSARIAL, special=True,
-    )  # fmt: skip
-    validate_on: str = option(
+        choices=("inference", "training"),
+    )
+    adversarial_random_start: bool = _adversarial(
+        False, "start at a random point of the ball", kind=boolean
+    )
+    validate_on: str = _adversarial(
         "adversarial", "the images that choose the epoch, of adversarial training",
-        choices=("adversarial", "clean"), group=_ADVERSARIAL, special=True,
+        choices=("adversarial", "clean"),
     )  # fmt: skip
 
-    suppression: float = option(
+    suppression: float = _attended(
         0.0, "share of the images that keep one band of frequencies in training, such as 1/3",
-        kind=fraction(high=1), metavar="P", group=_ATTENDED, special=True,
+        kind=fraction(high=1), metavar="P",
     )  # fmt: skip
-    noise: float = option(
+    noise: float = _attended(
         0.0, "variance of the noise on the amplitudes of the spectrum, such as 1",
-        kind=number(float, 0), metavar="SIGMA", group=_ATTENDED, special=True,
+        kind=number(float, 0), metavar="SIGMA",
     )  # fmt: skip
-    noise_probability: float = option(
-        1.0, "share of the images that get noise", kind=fraction(high=1), metavar="P",
-        group=_ATTENDED, special=True,
-    )  # fmt: skip
-    spectral_padding: int = option(
+    noise_probability: float = _attended(
+        1.0, "share of the images that get noise", kind=fraction(high=1), metavar="P"
+    )
+    spectral_padding: int = _attended(
         0,
         "zero border around the images for suppression and noise; a random crop takes it off again "
         "(4 in the paper, instead of the crop of --augment)",
         kind=number(int, 0, high=512, high_open=False),
-        group=_ATTENDED,
-        special=True,
     )
-    gate: str = option(
+    gate: str = _attended(
         "none", "a channel gate after the first layer of the network",
-        choices=("none", "plain", "extended"), group=_ATTENDED, special=True,
+        choices=("none", "plain", "extended"),
     )  # fmt: skip
-    gate_after: str | None = option(
-        None, "the layer before the gate", metavar="LAYER", group=_ATTENDED, special=True,
+    gate_after: str | None = _attended(
+        None, "the layer before the gate", metavar="LAYER",
         shown="the first convolution, with its normalisation",
     )  # fmt: skip
-    gate_hidden: int = option(
-        512, "units of the gate", kind=number(int, 1, high=65536, high_open=False),
-        group=_ATTENDED, special=True,
-    )  # fmt: skip
-    attention: str = option(
+    gate_hidden: int = _attended(
+        512, "units of the gate", kind=number(int, 1, high=65536, high_open=False)
+    )
+    attention: str = _attended(
         "none",
         "how many channels the gate is to open for a suppressed image: none, 000, 001, ... 111 "
         "(low, medium and high band, 0: few, 1: all) or learnable",
-        choices=("none", *CONFIGURATIONS),
-        metavar="LMH",
-        group=_ATTENDED,
-        special=True,
-    )
-    attention_weight: float = option(
-        100.0, "factor of the gate's loss", kind=number(float, 0), group=_ATTENDED, special=True
-    )
-    attention_printed: bool = option(
-        False, "the masks and the noise with the misprints of the paper", kind=boolean,
-        group=_ATTENDED, special=True,
+        choices=("none", *CONFIGURATIONS), metavar="LMH",
     )  # fmt: skip
+    attention_weight: float = _attended(100.0, "factor of the gate's loss", kind=number(float, 0))
+    attention_printed: bool = _attended(
+        False, "the masks and the noise with the misprints of the paper", kind=boolean
+    )
 
     distribute: str | None = option(
         None,
         "mirrored: all GPUs of this host, or multiworker: several hosts (TF_CONFIG or Slurm), both "
         "on TensorFlow; data_parallel: all GPUs of one host or of several, on JAX",
         choices=("none", "mirrored", "multiworker", "data_parallel"),
-        group=_RUN,
         shown="mirrored or data_parallel where more than one GPU is visible",
-        free=True,
-        special=True,
-        single=True,
-    )
+        special=True, **_OF_RUN,
+    )  # fmt: skip
     output: str | None = option(
-        None, "run folder", kind=path, group=_RUN, shown="runs/MODEL-DATASET", **_OWN
+        None, "run folder", kind=path, shown="runs/MODEL-DATASET", **_OF_RUN
     )
-    resume: bool = option(
-        False, "continue where the run was interrupted", kind="flag", group=_RUN, **_OWN
-    )
-    overwrite: bool = option(False, "delete an earlier run first", kind="flag", group=_RUN, **_OWN)
+    resume: bool = option(False, "continue where the run was interrupted", kind="flag", **_OF_RUN)
+    overwrite: bool = option(False, "delete an earlier run first", kind="flag", **_OF_RUN)
     export: str | None = option(
         None, "also write the trained model in this form",
-        choices=("saved_model", "onnx", "litert"), group=_RUN, **_OWN,
+        choices=("saved_model", "onnx", "litert"), **_OF_RUN,
     )  # fmt: skip
     tensorboard: bool | None = option(
         None, "write logs for TensorBoard (default: if it is installed, on TensorFlow)",
-        kind="switch", group=_RUN, **_OWN,
+        kind="switch", **_OF_RUN,
     )  # fmt: skip
 
     def __post_init__(self) -> None:
         recipe = registry.recipe(self.model)
         for name, spec in self.specs().items():
-            if spec.default == "the recipe's" and getattr(self, name) is None:
+            if spec.default == _OF_RECIPE and getattr(self, name) is None:
                 setattr(self, name, getattr(recipe, name))
         super().__post_init__()
         if self.freeze is not None and self.weights is None:
@@ -380,15 +305,7 @@ class TrainOptions(FitOptions):
     @classmethod
     def of_command(cls, model: str, argv: list[str] | None = None) -> Self:
         """The options of a command line; a bad one ends the program with one line and status 2."""
-        parser = cls.parser_of(model)
-        given = vars(parser.parse_args(argv))
-        network = {name: given.pop(name) for name in registry.options(model) if name in given}
-        try:
-            options = cls(model, network, **given)
-            options.check_use(given)
-            return options
-        except CommandError as error:
-            parser.error(str(error))
+        return cls.parse(argv, cls.parser_of(model), functools.partial(cls.of_values, model))
 
     @classmethod
     def of_values(cls, model: str, values: dict[str, Any]) -> Self:
@@ -472,7 +389,7 @@ def recipe_values(model: str) -> dict[str, Any]:
     return {
         name: getattr(recipe, name)
         for name, spec in TrainOptions.specs().items()
-        if spec.default == "the recipe's"
+        if spec.default == _OF_RECIPE
     }
 
 
