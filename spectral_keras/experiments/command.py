@@ -41,15 +41,8 @@ __all__ = [
 
 STOPPED, BAD_INPUT, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
-# What the console script calls the commands that a checkout runs as modules.
-_INSTALLED_NAMES = {
-    "models.evaluate": "evaluate",
-    "models.explain": "explain",
-    "models.corrupt": "corrupt",
-    "models.preset": "preset",
-    "tuning.search": "search",
-    "tuning.retrain": "retrain",
-}
+# What the console script calls by the same name as a checkout, models.evaluate for example, does.
+_INSTALLED_NAMES = ("evaluate", "explain", "corrupt", "preset", "search", "retrain")
 _installed = _interrupted = False
 
 # Lines that TensorFlow writes at every start and that call for nothing.  Whatever else it writes, a
@@ -262,7 +255,10 @@ def program(module: str) -> str:
     """A command's name as the user typed it: "models.evaluate" or "spectral-keras evaluate"."""
     if not _installed:
         return module
-    return f"spectral-keras {_INSTALLED_NAMES.get(module) or module.replace('models.', 'train ')}"
+    name = module.rpartition(".")[2]
+    if name not in _INSTALLED_NAMES:
+        name = module.replace("models.", "train ")
+    return f"spectral-keras {name}"
 
 
 def command_line(module: str, argv: list[str] | None = None) -> str:

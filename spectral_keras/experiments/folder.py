@@ -19,7 +19,8 @@ from typing import Any, cast
 
 from spectral_keras.data.checksums import CHECKSUM, json_checksum, without_checksum
 from spectral_keras.data.files import open_regular, read_regular, write_file
-from spectral_keras.experiments.command import ENDS, CommandError, report_end
+from spectral_keras.experiments.command import ENDS, STOPPED, CommandError, report_end
+from spectral_keras.experiments.options import flag
 
 __all__ = [
     "WorkFolder",
@@ -30,6 +31,7 @@ __all__ = [
     "default_folder",
     "file_hash",
     "read_json",
+    "words",
     "work_in",
     "write_arrays",
     "write_history",
@@ -153,6 +155,11 @@ def changes(before: dict[str, Any], now: dict[str, Any], names: Iterable[str]) -
     )
 
 
+def words(value: Any) -> str:
+    """The value of an option as a message shows it."""
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
 def check_utf8(path: str | os.PathLike, writer: str) -> None:
     """Refuse a folder whose name is not in UTF-8, before TensorFlow fails to write into it.
 
@@ -176,6 +183,7 @@ class WorkFolder:
 
     Attributes:
         mark: name of that file; it is the first to be written and the last to be deleted.
+        what: the entry "what" of the mark, None if it has none.
         noun: what the folder holds, with its article, for messages.
         owned: names of files and folders that --overwrite deletes besides the mark; None: all.
         lock: name of the file that is locked.
@@ -184,6 +192,7 @@ class WorkFolder:
     """
 
     mark = "config.json"
+    what: str | None = None
     noun = "a run"
     owned: Iterable[str] | None = None
     lock = LOCK
@@ -215,6 +224,10 @@ class WorkFolder:
 
     def check_manifest(self, content: dict[str, Any]) -> None:
         """Refuse a mark that this kind of work did not write."""
+        if self.what is not None and content.get("what") != self.what:
+            raise CommandError(
+                f"{self.path / self.mark} is not of {self.noun}: name another folder with --output"
+            )
         if not isinstance(content.get("options"), dict):
             raise CommandError(f"{self.path / self.mark} holds no options: it is damaged")
 
@@ -273,13 +286,13 @@ class WorkFolder:
         for name, value in json.loads(json.dumps(settings)).items():
             if name in free or (before | stored).get(name, value) == value:
                 continue
-            option = f"--{name.replace('_', '-')}"
+            option = flag(name)
             if name not in stored:
                 raise CommandError(
                     f"{self.shown} was started by a version without {option}, which is now "
-                    f"{_words(value)}: add {option} {_words(before[name])}"
+                    f"{words(value)}: add {option} {words(before[name])}"
                 )
-            raise self.started_with(f"{option} {_words(stored[name])}", _words(value))
+            raise self.started_with(f"{option} {words(stored[name])}", words(value))
 
     def started_with(self, before: str, now: str = "") -> CommandError:
         """The error of work that cannot be continued with what is given now."""
@@ -401,26 +414,29 @@ class WorkFolder:
         self._lock = None
 
 
-def work_in(folder: WorkFolder, prog: str, work: Callable[[], Any], advice: str) -> int:
-    """Run the work of a command in its folder; returns the exit status.
+def work_in(
+    folder: WorkFolder | None,
+    prog: str,
+    work: Callable[[], Any],
+    advice: str = "",
+    stopped: Callable[[Any], Any] = lambda found: False,
+) -> int:
+    """Run the work of a command, in its folder; returns the exit status.
 
     Args:
-        folder: closed at the end.
+        folder: closed at the end; None where the work opens and closes its own.
         prog: the command's name.
         work: the work.
-        advice: how it may be continued, once there is something to continue.
+        advice: how it may be continued, once there is something in the folder to continue.
+        stopped: function of what the work returns: whether that is less than what was asked for.
     """
     try:
-        work()
-        return 0
+        return STOPPED if stopped(work()) else 0
     except ENDS as error:
-        return report_end(prog, error, advice if folder.begun else "")
+        return report_end(prog, error, advice if folder is not None and folder.begun else "")
     finally:
-        folder.close()
-
-
-def _words(value):
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+        if folder is not None:
+            folder.close()
 
 
 def _locked(path):

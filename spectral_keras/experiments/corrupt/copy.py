@@ -15,7 +15,8 @@ from spectral_keras.data.files import open_regular, write_file
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.corrupt.options import CorruptOptions
 from spectral_keras.experiments.corrupt.pieces import Pieces
-from spectral_keras.experiments.folder import WorkFolder, check_output, write_json
+from spectral_keras.experiments.folder import WorkFolder, check_output, words, write_json
+from spectral_keras.experiments.options import flag
 
 __all__ = ["Copy"]
 
@@ -150,9 +151,9 @@ class Copy(WorkFolder):
     def _check_same_images(self, stored, manifest):
         """Refuse to add to a copy whose pixels were made in another way."""
         for name in CorruptOptions.specs().keys() - CorruptOptions.free():
-            before, now = (_words(content.get(name)) for content in (stored, manifest))
+            before, now = (words(content.get(name)) for content in (stored, manifest))
             if before != now:
-                raise self.started_with(f"--{name.replace('_', '-')} {before}", now)
+                raise self.started_with(f"{flag(name)} {before}", now)
         if stored.get("frost") != manifest["frost"]:
             raise self.started_with(f"frost: {stored.get('frost')}", manifest["frost"])
         for name in ("data_sha256", "image_shape", "class_names"):
@@ -167,10 +168,6 @@ class Copy(WorkFolder):
                     for found in (before, now)
                 )
             )
-
-
-def _words(value):
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _check(content, path):

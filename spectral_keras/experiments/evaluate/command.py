@@ -29,7 +29,6 @@ from spectral_keras.experiments.train.run import RunFolder
 __all__ = ["EvaluationFolder", "evaluate", "main"]
 
 RESULT = "result.json"
-_WHAT = "evaluation of a model, by python -m models.evaluate"
 # Training images that are read where a run says nothing: they show which classes there are.
 _TRAINING_IMAGES = 1000
 
@@ -38,13 +37,7 @@ class EvaluationFolder(WorkFolder):
     """The folder of what was found out about a `.keras` file."""
 
     mark, noun = RESULT, "an evaluation"
-
-    def check_manifest(self, content: dict[str, Any]) -> None:
-        if content.get("what") != _WHAT:
-            raise CommandError(
-                f"{self.path / RESULT} is not of an evaluation: name another folder with --output"
-            )
-        super().check_manifest(content)
+    what = "evaluation of a model, by python -m models.evaluate"
 
 
 def main(argv: list[str] | None = None) -> NoReturn:
@@ -171,7 +164,7 @@ class _Evaluation:
         folder = self.folder
         if not folder.begun:
             data = {"model": str(self.subject.path), "options": self._data_options()}
-            folder.begin({"what": _WHAT, **data, **conditions()})
+            folder.begin({"what": folder.what, **data, **conditions()})
         write_json(folder / RESULT, read_json(folder / RESULT) | parts)
 
     def corrupt(self, source):

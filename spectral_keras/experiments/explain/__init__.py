@@ -1,14 +1,7 @@
 """The explanation command: which frequencies a saved classifier needs."""
 
-import importlib
+from spectral_keras.experiments import at_first_use
 
 __all__ = ["ExplainOptions", "explain"]
 
-
-def __getattr__(name):
-    # Not with the package: the options need Keras, which a command imports inside its `main`.
-    if name == "ExplainOptions":
-        return importlib.import_module(f"{__name__}.options").ExplainOptions
-    if name == "explain":
-        return importlib.import_module(f"{__name__}.command").explain
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = at_first_use(__name__, ExplainOptions="options", explain="command")

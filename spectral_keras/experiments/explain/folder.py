@@ -6,13 +6,11 @@ import shutil
 from typing import Any
 
 from spectral_keras.data.files import open_regular
-from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.folder import WorkFolder
 
 __all__ = ["REPORT", "Folder"]
 
 SETTINGS, REPORT = "settings.json", "explanation.json"
-_WHAT = "explanation of a model, by python -m models.explain"
 _PARTS = "checkpoints"
 _LARGEST = 2**33  # bytes of a file of masks
 _OWN = (
@@ -25,17 +23,11 @@ class Folder(WorkFolder):
     """The folder, which settings.json marks."""
 
     mark, noun, owned = SETTINGS, "an explanation", _OWN
+    what = "explanation of a model, by python -m models.explain"
 
     @property
     def finished(self) -> bool:
         return (self.path / REPORT).exists()
-
-    def check_manifest(self, content: dict[str, Any]) -> None:
-        if content.get("what") != _WHAT:
-            raise CommandError(
-                f"{self.path / SETTINGS} is not of an explanation: name another folder with "
-                "--output"
-            )
 
     def start(
         self, settings: dict[str, Any], conditions: dict[str, Any], overwrite: bool
@@ -52,7 +44,7 @@ class Folder(WorkFolder):
         """
         self.open(overwrite)
         if not self.begun:
-            self.begin({"what": _WHAT, **settings, **conditions})
+            self.begin({"what": self.what, **settings, **conditions})
             return []
         self.check_same(settings["options"])
         stored = self.manifest()

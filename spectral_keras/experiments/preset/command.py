@@ -9,18 +9,13 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from spectral_keras.data.files import write_file
 from spectral_keras.evaluation import accuracy_point
-from spectral_keras.experiments.command import (
-    ENDS,
-    CommandError,
-    command_line,
-    program,
-    report_end,
-)
+from spectral_keras.experiments.command import CommandError, command_line, program
 from spectral_keras.experiments.folder import (
     WorkFolder,
     file_hash,
-    write_file,
+    work_in,
     write_json,
     write_text,
 )
@@ -50,12 +45,8 @@ _COST, _TOLERANCE, _SAME_RUN = 0.05, 0.1, 1.0
 class PresetFolder(WorkFolder):
     """The folder of a preset."""
 
-    noun = "a preset"
+    noun, what = "a preset", files.WHAT
     owned = (files.WEIGHTS, files.METADATA, files.CARD)
-
-    def check_manifest(self, content: dict[str, Any]) -> None:
-        if content.get("what") != files.WHAT:
-            raise CommandError(f"{self.path / self.mark} is not of a preset")
 
     def close(self) -> None:
         """Give the lock back, which is no file of a preset."""
@@ -68,15 +59,14 @@ def main(argv: list[str] | None = None) -> NoReturn:
     """Run the command and exit with its status: 0, 2 (bad input), 130 or 143."""
     keep_freed_memory()
     options = PresetOptions.of_command(argv)
-    try:
+
+    def work():
         if options.check:
             check_preset(options.run, data_dir=options.data_dir)
         else:
             make_preset(options)
-        status = 0
-    except ENDS as error:
-        status = report_end(program("models.preset"), error)
-    sys.exit(status)
+
+    sys.exit(work_in(None, program("models.preset"), work))
 
 
 @process_kept()

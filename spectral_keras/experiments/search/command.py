@@ -41,13 +41,8 @@ import dataclasses
 import sys
 from typing import Any, NoReturn
 
-from spectral_keras.experiments.command import (
-    ENDS,
-    STOPPED,
-    command_line,
-    program,
-    report_end,
-)
+from spectral_keras.experiments.command import command_line, program
+from spectral_keras.experiments.folder import work_in
 from spectral_keras.experiments.process import process_kept
 from spectral_keras.experiments.search import cluster as _cluster
 from spectral_keras.experiments.search.folder import SearchFolder
@@ -67,15 +62,15 @@ def main(argv: list[str] | None = None) -> NoReturn:
     keep_freed_memory()
     options = SearchOptions.of_command(argv, *__doc__.split("\n", 1))
     folder = SearchFolder(options.folder)
-    try:
-        results = search(options, folder=folder)
-        status = STOPPED if results and results["best"] is None else 0
-    except ENDS as error:
-        advice = f"--resume continues in {folder.path}" if folder.begun else ""
-        status = report_end(program("tuning.search"), error, advice)
-    finally:
-        folder.close()
-    sys.exit(status)
+    sys.exit(
+        work_in(
+            folder,
+            program("tuning.search"),
+            lambda: search(options, folder=folder),
+            f"--resume continues in {folder.path}",
+            stopped=lambda results: results and results["best"] is None,
+        )
+    )
 
 
 @process_kept()

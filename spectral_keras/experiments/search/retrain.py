@@ -15,15 +15,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from spectral_keras.experiments.command import (
-    ENDS,
-    CommandError,
-    Stopped,
-    command_line,
-    program,
-    report_end,
-)
-from spectral_keras.experiments.folder import write_history
+from spectral_keras.experiments.command import CommandError, Stopped, command_line, program
+from spectral_keras.experiments.folder import work_in, write_history
 from spectral_keras.experiments.process import process_kept
 from spectral_keras.experiments.provenance import conditions
 from spectral_keras.experiments.results import write_result
@@ -44,12 +37,11 @@ __all__ = ["main", "retrain"]
 def main(argv: list[str] | None = None) -> NoReturn:
     """Run the command and exit with its status: 0, 1 (stopped), 2 (bad input), 130 or 143."""
     keep_freed_memory()
-    status = 0
-    try:
+
+    def work():
         retrain(RetrainOptions.of_command(argv, *__doc__.split("\n", 1)), train=_train.run)
-    except ENDS as error:
-        status = report_end(program("tuning.retrain"), error)
-    sys.exit(status)
+
+    sys.exit(work_in(None, program("tuning.retrain"), work))
 
 
 @process_kept()
