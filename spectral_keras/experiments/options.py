@@ -22,6 +22,7 @@ from spectral_keras.ops.validation import described, is_array
 __all__ = [
     "SEEDS",
     "CommandOptions",
+    "Kind",
     "Options",
     "Spec",
     "add_option",
@@ -437,10 +438,18 @@ class _HelpAll(argparse.Action):
         sys.exit(0)
 
 
-class _Kind:
+class Kind:
     """A kind of value: called with a text it returns the value; `check` is for ready values."""
 
     metavar = "X"
+
+    def read(self, text: str) -> Any:
+        """The value of a text, which `check` has not seen yet."""
+        return text
+
+    def check(self, value: Any) -> None:
+        """An `argparse.ArgumentTypeError` for a value that is not of the kind."""
+        raise NotImplementedError
 
     def __call__(self, text):
         value = self.read(text)
@@ -454,7 +463,7 @@ class _Kind:
         return value
 
 
-class number(_Kind):  # noqa: N801 (used as a function)
+class number(Kind):  # noqa: N801 (used as a function)
     """A kind of option: a finite number, at least (or above) `low` and at most (or below) `high`.
 
     Args:
@@ -507,7 +516,7 @@ class number(_Kind):  # noqa: N801 (used as a function)
             raise argparse.ArgumentTypeError(f"expected a value {sign} {end}, received {value!r}")
 
 
-class fraction(_Kind):  # noqa: N801
+class fraction(Kind):  # noqa: N801
     """A kind of option: a number such as 0.03 or 8/255, at least (or above) 0, at most `high`."""
 
     real = True
@@ -530,7 +539,7 @@ class fraction(_Kind):  # noqa: N801
         number(float, 0, self.low_open, self.high, False).check(value)
 
 
-class one_of(_Kind):  # noqa: N801
+class one_of(Kind):  # noqa: N801
     """A kind of option: one of some words.
 
     Args:
@@ -544,9 +553,6 @@ class one_of(_Kind):  # noqa: N801
         self.words = tuple(words)
         self.expected = expected or f"{', '.join(self.words[:-1])} or {self.words[-1]}"
 
-    def read(self, text: str) -> Any:
-        return text
-
     def check(self, value: Any) -> None:
         if value not in self.words:
             near = difflib.get_close_matches(str(value), self.words, n=1)
@@ -554,7 +560,7 @@ class one_of(_Kind):  # noqa: N801
             raise argparse.ArgumentTypeError(f"expected {self.expected}, received {value!r}{hint}")
 
 
-class several(_Kind):  # noqa: N801
+class several(Kind):  # noqa: N801
     """A kind of option with `nargs`: each word is one value or several with commas between them."""
 
     def __init__(self, kind: Any):
@@ -567,42 +573,26 @@ class several(_Kind):  # noqa: N801
         self.kind.check(value)
 
 
-class _Boolean(_Kind):
-    metavar = "BOOL"
+class _Boolean(Kind):
+    """A truth value, or one of some words."""
+
+    def __init__(self, metavar, expected, *words):
+        self.metavar, self.expected, self.words = metavar, expected, words
 
     def read(self, text):
-        if text.lower() in ("true", "yes", "1", "on"):
-            return True
-        if text.lower() in ("false", "no", "0", "off"):
-            return False
-        raise argparse.ArgumentTypeError(f"expected true or false, received {text!r}")
+        known = dict.fromkeys(("true", "yes", "1", "on"), True)
+        known |= dict.fromkeys(("false", "no", "0", "off"), False)
+        known |= {word: word for word in self.words}
+        # Another text is no truth value: `check` says so.
+        return known.get(text.lower(), text)
 
     def check(self, value):
-        if not isinstance(value, bool):
-            raise argparse.ArgumentTypeError(f"expected true or false, received {value!r}")
+        if not isinstance(value, bool) and value not in self.words:
+            raise argparse.ArgumentTypeError(f"expected {self.expected}, received {value!r}")
 
 
-class _TrueFalseAuto(_Boolean):
-    metavar = "true|false|auto"
-
-    def read(self, text):
-        try:
-            return "auto" if text.lower() == "auto" else super().read(text)
-        except argparse.ArgumentTypeError as error:
-            raise argparse.ArgumentTypeError(
-                str(error).replace("true or false", "true, false or auto")
-            ) from None
-
-    def check(self, value):
-        if value != "auto" and not isinstance(value, bool):
-            raise argparse.ArgumentTypeError(f"expected true, false or auto, received {value!r}")
-
-
-class _Path(_Kind):
+class _Path(Kind):
     metavar = "PATH"
-
-    def read(self, text):
-        return text
 
     def check(self, value):
         # Empty as an unset shell variable would be.
@@ -610,4 +600,6 @@ class _Path(_Kind):
             raise argparse.ArgumentTypeError(f"expected a path, received {value!r}")
 
 
-boolean, true_false_auto, path = _Boolean(), _TrueFalseAuto(), _Path()
+boolean = _Boolean("BOOL", "true or false")
+true_false_auto = _Boolean("true|false|auto", "true, false or auto", "auto")
+path = _Path()

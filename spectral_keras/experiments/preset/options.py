@@ -5,7 +5,7 @@ import dataclasses
 import re
 
 from spectral_keras.experiments.command import CommandError
-from spectral_keras.experiments.options import CommandOptions, data_dir_option, option, path
+from spectral_keras.experiments.options import CommandOptions, Kind, data_dir_option, option, path
 
 __all__ = ["PresetOptions"]
 
@@ -38,14 +38,10 @@ LIMITS = (
 )
 
 
-class _Name:
+class _Name(Kind):
     """A kind of option: a name that is one of a folder and of a Python identifier alike."""
 
     metavar = "NAME"
-
-    def __call__(self, text):
-        self.check(text)
-        return text
 
     def check(self, value):
         if not isinstance(value, str) or not re.fullmatch(r"[a-z][a-z0-9_]{2,63}", value):
