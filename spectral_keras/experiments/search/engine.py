@@ -21,7 +21,7 @@ from spectral_keras.experiments.search.results import collect, retrain_command, 
 from spectral_keras.experiments.search.tuner import Tuner, describe
 from spectral_keras.logs import quiet
 
-__all__ = ["config_has_command", "run"]
+__all__ = ["run"]
 
 
 def run(
@@ -154,17 +154,13 @@ def _summary(folder, problem, oracle, show):
         f"\nbest: trial {best['number']}, val_accuracy {best['score']:.4f} (epoch "
         f"{best['best_epoch']}): {describe(best['point'])}"
     )
-    if config_has_command(results):
+    # A function that was passed in Python has no name to import.
+    if results["model"] or results["build"]:
         show(f"train it in full: {retrain_command(folder.path)}")
         if "training_command" in best:
             show(f"which runs: {best['training_command']}")
     show(f"results and picture: {folder.path}/ (results.json, search.png)")
     return results
-
-
-def config_has_command(results: dict[str, Any]) -> bool:
-    """Whether the search came from a command: a function passed in Python has no name to import."""
-    return bool(results["model"] or results["build"])
 
 
 def _describe(data):

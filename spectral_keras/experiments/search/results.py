@@ -130,28 +130,23 @@ def retrain_command(folder: str | os.PathLike) -> str:
 
 def table(trials: list[dict[str, Any]]) -> str:
     """The summary: all trials, best first, then those that failed, with the reason."""
-    completed = ranked(trials)
+    others = [trial for trial in trials if trial["status"] != "completed"]
+    ordered = [*ranked(trials), *others]
     rows = [
         [
             str(trial["number"]),
-            f"{trial['score']:.4f}",
+            f"{trial['score']:.4f}" if trial["status"] == "completed" else trial["status"],
             _shown(trial["best_epoch"]),
             _shown(trial["seconds"]),
             *map(_shown, trial["point"].values()),
         ]
-        for trial in completed
-    ]
-    others = [trial for trial in trials if trial["status"] != "completed"]
-    rows += [
-        [str(trial["number"]), trial["status"], "-", _shown(trial["seconds"])]
-        + [_shown(value) for value in trial["point"].values()]
-        for trial in others
+        for trial in ordered
     ]
     names = list(trials[0]["point"]) if trials else []
     if any(list(trial["point"]) != names for trial in trials):
         # Conditional hyper-parameters: a column for each would be mostly empty.
         names = ["point"]
-        for row, trial in zip(rows, completed + others, strict=True):
+        for row, trial in zip(rows, ordered, strict=True):
             row[4:] = [json.dumps(trial["point"])]
     lines = [["trial", "val_accuracy", "best epoch", "seconds", *names], *rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]

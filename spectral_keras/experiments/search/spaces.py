@@ -16,7 +16,6 @@ __all__ = [
     "Space",
     "narrowed",
     "position",
-    "registry_optimizer",
 ]
 
 
@@ -47,7 +46,8 @@ class Range:
         return hp.Float(name, self.low, self.high, sampling=self.scale)
 
     def axis(self) -> dict[str, Any]:
-        return {"kind": "integer" if self.integer else "number", **_plain(self, "integer")}
+        kind = "integer" if self.integer else "number"
+        return {"kind": kind, "low": self.low, "high": self.high, "scale": self.scale}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,10 +61,6 @@ class Choice:
 
     def axis(self) -> dict[str, Any]:
         return {"kind": "choice", "values": list(self.values)}
-
-
-def _plain(entry, *left_out):
-    return {key: value for key, value in vars(entry).items() if key not in left_out}
 
 
 _ADAM = {
@@ -146,8 +142,8 @@ class Space:
         self.name = name
         self.constants = {k: v for k, v in CONSTANTS.get(name, {}).items() if k not in fixed}
         entries = dict(SPACES[name])
-        optimizer = (registry_optimizer(name) | self.constants | fixed)["optimizer"]
-        if optimizer != "sgd":
+        own = {"optimizer": registry.recipe(name).optimizer}
+        if (own | self.constants | fixed)["optimizer"] != "sgd":
             entries.pop("momentum", None)  # the other optimizers take none
         for option, ends in ranges.items():
             if option not in entries:
@@ -168,11 +164,6 @@ class Space:
     def axes(self) -> list[dict[str, Any]]:
         """The searched options as JSON: name, kind, and ends and scale or values."""
         return [{"name": name, **entry.axis()} for name, entry in self.entries.items()]
-
-
-def registry_optimizer(name: str) -> dict[str, Any]:
-    """The recipe's optimizer, as an option."""
-    return {"optimizer": registry.recipe(name).optimizer}
 
 
 def narrowed(option: str, entry: Range | Choice, ends: Sequence[Any]) -> Range | Choice:
