@@ -97,7 +97,7 @@ def prepare(kind, count):
         # Four processes compile five models each.
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     options = SimpleNamespace(distribute=kind, batch_size=BATCH, jit=None)
-    return _distribute.plan(options).connect(keras, options)
+    return _distribute.plan(options).connect(options)
 
 
 def train(devices, make):
@@ -122,7 +122,7 @@ def train(devices, make):
             batches["train"].epoch = epoch
 
     steps = EPOCHS * len(batches["train"])
-    callbacks = [Lookahead(steps, every=2), *devices.callbacks(keras), Epoch()]
+    callbacks = [Lookahead(steps, every=2), *devices.callbacks(), Epoch()]
     with devices.fitting():
         fed = devices.feed(model, batches, 0)
         history = model.fit(**fed, epochs=EPOCHS, shuffle=False, verbose=0, callbacks=callbacks)

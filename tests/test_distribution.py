@@ -334,14 +334,14 @@ def test_the_wrong_backend(kind, other, monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: other)
     options = wanted(kind)
     with pytest.raises(CommandError, match=f"--distribute {kind} needs the .* backend, this is"):
-        _distribute.plan(options).connect(keras, options)
+        _distribute.plan(options).connect(options)
 
 
 @on_tensorflow
 def test_jit_is_refused():
     options = wanted("mirrored", jit=True)
     with pytest.raises(CommandError, match="--jit and --distribute mirrored exclude each other"):
-        _distribute.plan(options).connect(keras, options)
+        _distribute.plan(options).connect(options)
 
 
 def test_batches_that_the_devices_cannot_share():
@@ -350,10 +350,10 @@ def test_batches_that_the_devices_cannot_share():
     devices.check_data(20, 8)
     with pytest.raises(CommandError, match="the last batch has 3 of 19 training images for 4"):
         devices.check_data(19, 8)
-    devices._connect = lambda keras, options: None
+    devices._connect = lambda options: None
     devices.backend = None
     with pytest.raises(CommandError, match="--batch-size 6 is not a multiple of the 4 devices"):
-        devices.connect(keras, wanted("mirrored", batch_size=6))
+        devices.connect(wanted("mirrored", batch_size=6))
 
 
 @on_tensorflow

@@ -27,6 +27,7 @@ from spectral_keras.experiments.saved_models import (
     no_model,
     of_weights,
 )
+from spectral_keras.experiments.train.fit_options import FEW, load_dataset
 from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.experiments.train.run import RunFolder
 from spectral_keras.models import presets
@@ -126,27 +127,27 @@ class Subject:
 
     def load_data(self, **how: Any) -> Any:
         """The `Dataset`; further arguments are those of `spectral_keras.data.load`."""
-        from spectral_keras.data import load
-
-        options = self.options
-        try:
-            data = load(
-                options.dataset,
-                data_dir=options.data_dir,
-                image_size=options.image_size,
-                grayscale=options.grayscale,
-                **how,
-            )
-        except ValueError as error:
-            raise CommandError(str(error)) from error
+        data = load_dataset(self.options, **how)
         # A card may name the classes that the data set only numbers.
         same = operator.eq if self.preset is None else _same_classes
         if self._class_names is not None and not same(data.class_names, self._class_names):
             raise CommandError(
-                f"{options.dataset} has other classes than the run was trained with: is it the "
-                "same data set?"
+                f"{self.options.dataset} has other classes than the run was trained with: is it "
+                "the same data set?"
             )
         return data
+
+    def test_images(self, limit: int | None = None) -> tuple[np.ndarray, np.ndarray, list[str]]:
+        """(images uint8, classes, names of the classes): the test set, or `limit` of it."""
+        trained = self.trained
+        data = self.load_data(
+            limit=trained.get("limit") if trained else FEW,
+            limit_test=limit,
+            validation_fraction=trained.get("validation_fraction", 0),
+            seed=trained.get("seed", 0),
+            stream="auto",  # large training images stay in their files; the test images are read
+        )
+        return np.asarray(data.x_test), data.y_test, data.class_names
 
     def load_model(self) -> Any:
         """The classifier; nothing in its file is run as code."""

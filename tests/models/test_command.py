@@ -184,7 +184,7 @@ class TestRun:
         for ema in (0.0, 0.75):
             model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
             model.set_weights([np.arange(6.0).reshape(2, 3) / 8, np.zeros(3)])
-            _train.compile_model(keras, model, options.replaced(ema=ema), steps_per_epoch=2)
+            _train.compile_model(model, options.replaced(ema=ema), steps_per_epoch=2)
             steps = weights[ema] = []
             for _ in range(3):
                 model.train_on_batch(np.array([[1.0, -2.0]]), np.array([1]))

@@ -18,6 +18,7 @@ from spectral_keras.experiments.corrupt.pieces import Pieces
 from spectral_keras.experiments.folder import work_in
 from spectral_keras.experiments.progress import Progress
 from spectral_keras.experiments.provenance import data_hash
+from spectral_keras.experiments.train.fit_options import FEW, load_dataset
 
 __all__ = ["corrupt", "load_images", "main"]
 
@@ -114,23 +115,11 @@ def _write(options, copy):
 
 def load_images(options: CorruptOptions) -> tuple[Any, np.ndarray, list[str]]:
     """(images uint8, classes, names of the classes) of the chosen split."""
-    from spectral_keras.data import load
-
     limits: dict[str, Any] = {"limit": options.images, "limit_test": 1}
     if options.split == "test":
         # A few training images: they show how many classes and which size there are.
-        limits = {"limit": 1000, "limit_test": options.images}
-    try:
-        data = load(
-            options.dataset,
-            data_dir=options.data_dir,
-            validation_fraction=0,
-            image_size=options.image_size,
-            grayscale=options.grayscale,
-            **limits,
-        )
-    except ValueError as error:
-        raise CommandError(str(error)) from error
+        limits = {"limit": FEW, "limit_test": options.images}
+    data = load_dataset(options, validation_fraction=0, **limits)
     images, labels = (getattr(data, f"{part}_{options.split}") for part in "xy")
     if images.shape[-1] not in (1, 3):
         raise CommandError(

@@ -29,8 +29,6 @@ from spectral_keras.experiments.train.run import RunFolder
 __all__ = ["EvaluationFolder", "evaluate", "main"]
 
 RESULT = "result.json"
-# Training images that are read where a run says nothing: they show which classes there are.
-_TRAINING_IMAGES = 1000
 
 
 class EvaluationFolder(WorkFolder):
@@ -145,18 +143,10 @@ class _Evaluation:
 
     def _load(self):
         """(model, images uint8, classes): the test set, or --images of it."""
-        subject, trained = self.subject, self.subject.trained
-        data = subject.load_data(
-            limit=trained.get("limit", _TRAINING_IMAGES if not trained else None),
-            limit_test=self.options.images,
-            validation_fraction=trained.get("validation_fraction", 0),
-            seed=trained.get("seed", 0),
-            stream="auto",  # large training images stay in their files; the test images are read
-        )
-        images, y = np.asarray(data.x_test), data.y_test
+        subject = self.subject
+        images, y, names = subject.test_images(self.options.images)
         model = subject.load_model()
-        size = self.options.batch_size
-        subject.check_fit(model, images.shape[1:], y, data.class_names, size)
+        subject.check_fit(model, images.shape[1:], y, names, self.options.batch_size)
         return _of_unit_images(model, *self.options.pixel_range), images, y
 
     def save(self, **parts):

@@ -32,8 +32,6 @@ def source_of(options: EvaluateOptions) -> "Generated | ReadyMade":
 class Generated:
     """The run's own test images, corrupted while they are evaluated."""
 
-    identities = None
-
     def __init__(self, options: EvaluateOptions):
         self.options = options
 

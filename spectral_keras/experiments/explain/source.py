@@ -8,6 +8,7 @@ import numpy as np
 
 from spectral_keras.classifiers.predictions import check_numbers
 from spectral_keras.experiments.command import CommandError
+from spectral_keras.experiments.train.fit_options import FEW
 
 __all__ = ["Images", "batch_size", "peak_rate", "predictions"]
 
@@ -35,7 +36,7 @@ class Images:
         of_training = split != "test"
         data = subject.load_data(
             # For the test images a few training images show which classes there are.
-            limit=options.limit if of_training or options.limit else 1000,
+            limit=options.limit if of_training or options.limit else FEW,
             limit_test=1 if of_training else 2 * wanted,
             validation_fraction=options.validation_fraction if of_training else 0,
             seed=options.split_seed,

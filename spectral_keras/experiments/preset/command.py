@@ -21,7 +21,7 @@ from spectral_keras.experiments.folder import (
 )
 from spectral_keras.experiments.preset.card import card
 from spectral_keras.experiments.preset.evidence import Evaluations, FinishedRun
-from spectral_keras.experiments.preset.measure import measure, test_images
+from spectral_keras.experiments.preset.measure import measure
 from spectral_keras.experiments.preset.options import PresetOptions
 from spectral_keras.experiments.process import process_kept
 from spectral_keras.experiments.provenance import commit, conditions
@@ -163,7 +163,7 @@ def _measure(options, run, arrays):
     """(config.json but for the weights; "clean" and "size" of metadata.json)."""
     configure(0)  # float32, whatever the run was computed in
     subject = Subject(SubjectOptions(options.run, data_dir=options.data_dir))
-    images, y, class_names = test_images(subject)
+    images, y, class_names = subject.test_images()
     names = options.class_names or class_names
     if len(names) != len(class_names):
         raise CommandError(
@@ -265,7 +265,7 @@ def check_preset(
     stated, count = _stated(preset)
     configure(0)
     subject = Subject(SubjectOptions(str(name_or_folder), data_dir=data_dir))
-    images, y, names = test_images(subject)
+    images, y, names = subject.test_images()
     model = build_preset(preset)
     subject.check_fit(model, images.shape[1:], y, names)
     classes, _ = measure(model, images, y, preset.name)

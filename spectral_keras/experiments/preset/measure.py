@@ -11,23 +11,11 @@ from spectral_keras.classifiers import predict_classes
 from spectral_keras.evaluation import accuracy_point
 from spectral_keras.experiments.progress import Progress
 
-__all__ = ["measure", "test_images"]
+__all__ = ["measure"]
 
 BATCH = 250
 # Images between two looks at the clock.
 _PART = 4 * BATCH
-
-
-def test_images(subject: Any) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """(images uint8, classes, names of the classes) of a subject's test set, whole."""
-    trained = subject.trained
-    data = subject.load_data(
-        limit=trained.get("limit"),
-        validation_fraction=trained.get("validation_fraction", 0),
-        seed=trained.get("seed", 0),
-        stream="auto",
-    )
-    return np.asarray(data.x_test), data.y_test, data.class_names
 
 
 def measure(

@@ -37,7 +37,6 @@ command in each, with Keras Tuner's environment variables:
 """
 
 import contextlib
-import dataclasses
 import sys
 from typing import Any, NoReturn
 
@@ -49,7 +48,6 @@ from spectral_keras.experiments.search.folder import SearchFolder
 from spectral_keras.experiments.search.options import SearchOptions
 from spectral_keras.experiments.train import command as _train
 from spectral_keras.memory import keep_freed_memory
-from spectral_keras.precision import fastest_precision
 
 __all__ = ["main", "search"]
 
@@ -110,9 +108,7 @@ def search(
     with contextlib.nullcontext(folder) if folder else own as used:
         if _cluster.role() != "worker":
             used.check(options.resume, options.overwrite)
-        if options.trial.precision == "auto":
-            options.trial = dataclasses.replace(options.trial, precision=fastest_precision())
-        trial = options.trial
+        options.trial = trial = options.trial.with_precision()
         _train.configure(trial.seed, trial.precision, deterministic=not getattr(trial, "jit", None))
         problem: ZooProblem | BuildProblem
         if options.model:

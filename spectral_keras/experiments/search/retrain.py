@@ -9,11 +9,12 @@ For a search with --build it trains what the function builds, and writes best.ke
 and result.json, with the model's own loss and metrics on the test set.
 """
 
-import dataclasses
 import pathlib
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
+
+import keras
 
 from spectral_keras.experiments.command import CommandError, Stopped, command_line, program
 from spectral_keras.experiments.folder import work_in, write_history
@@ -28,7 +29,6 @@ from spectral_keras.experiments.train import command as _train
 from spectral_keras.experiments.train.fit_options import FitOptions
 from spectral_keras.experiments.train.run import RunFolder
 from spectral_keras.memory import keep_freed_memory
-from spectral_keras.precision import fastest_precision
 from spectral_keras.training.best_weights import BestWeights
 
 __all__ = ["main", "retrain"]
@@ -88,10 +88,9 @@ def _train_build(options, config, trial):
     training = {k: v for k, v in config["options"].items() if k in FitOptions.specs()}
     training = FitOptions(**training | options.training)
     training.check_use(options.training)
-    if training.precision == "auto":
-        training = dataclasses.replace(training, precision=fastest_precision())
+    training = training.with_precision()
     hp = _hyperparameters(options.search, trial["number"])
-    keras = _train.configure(training.seed, training.precision)
+    _train.configure(training.seed, training.precision)
     problem = BuildProblem(load_stored_builder(config["build"], options.search))
     settings = training.to_json() | {"point": trial["point"]}
     words = options.arguments(without=("resume", "overwrite"))

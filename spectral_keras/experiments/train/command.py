@@ -23,7 +23,7 @@ from spectral_keras.experiments.process import process_kept
 from spectral_keras.experiments.saved_models import load_model
 from spectral_keras.experiments.train import devices as device_plans
 from spectral_keras.experiments.train.attended import insert_gate
-from spectral_keras.experiments.train.fit_options import FitOptions
+from spectral_keras.experiments.train.fit_options import FitOptions, load_dataset
 from spectral_keras.experiments.train.objectives import split_augment, training_model
 from spectral_keras.experiments.train.options import VIEWS, TrainOptions, values_before
 from spectral_keras.experiments.train.run import Run, RunFolder, free_options
@@ -32,7 +32,6 @@ from spectral_keras.memory import keep_freed_memory
 from spectral_keras.models import registry
 from spectral_keras.models.activation_limit import check_batch
 from spectral_keras.models.weight_limit import fits_memory
-from spectral_keras.precision import fastest_precision
 
 __all__ = [
     "build_model",
@@ -133,12 +132,11 @@ def _train(options, folder, evaluate, command, devices):
         f"models.{name}", options.arguments(without=("resume", "overwrite"))
     )
     chosen = options.precision == "auto"
-    if chosen:
-        options = options.replaced(precision=fastest_precision())
+    options = options.with_precision()
     if devices.workers == 1:
         _check_folder(folder, options)
-    keras = configure(options.seed, options.precision, deterministic=not options.jit)
-    devices = devices.connect(keras, options)
+    configure(options.seed, options.precision, deterministic=not options.jit)
+    devices = devices.connect(options)
     if options.export:
         _check_export(folder, options.export)
     if devices.workers > 1:
@@ -148,7 +146,7 @@ def _train(options, folder, evaluate, command, devices):
         devices.check_same("the options", common)
     weights = StartingWeights(options.weights) if options.weights else None
     data, batches, model = _prepare(options, devices, weights)
-    use_tensorboard = _use_tensorboard(keras, options.tensorboard, folder.path)
+    use_tensorboard = _use_tensorboard(options.tensorboard, folder.path)
     run = Run(options, folder, model, data, devices, command, weights)
     devices.together(_open_folder, folder, options, chief_only=True)
     resumed, say = False, print if devices.chief else _say_nothing
@@ -179,7 +177,7 @@ def _train(options, folder, evaluate, command, devices):
         run.fit(batches, use_tensorboard and devices.chief)
     if not evaluate:
         return {}
-    return devices.together(_conclude, keras, run, batches["test"], chief_only=True) or {}
+    return devices.together(_conclude, run, batches["test"], chief_only=True) or {}
 
 
 def _prepare(options, devices, weights):
@@ -235,9 +233,9 @@ def _compare_conditions(run, say):
         say(f"{run.options.model}: {line}", flush=True)
 
 
-def _conclude(keras, run, test):
-    with run.devices.alone(keras):
-        result = run.evaluate(keras, test)
+def _conclude(run, test):
+    with run.devices.alone():
+        result = run.evaluate(test)
     path = run.folder.path
     print(
         f"test accuracy {result['test_accuracy']:.4f}, loss {result['test_loss']:.4f} "
@@ -306,7 +304,7 @@ def build_model(
     model = training_model(classifier, options)
     if devices is not None:
         model = devices.trainable(model)
-    compile_model(keras, model, options, steps_per_epoch)
+    compile_model(model, options, steps_per_epoch)
     return model
 
 
@@ -316,22 +314,14 @@ def load_data(options: FitOptions) -> tuple[Dataset, dict[str, Any]]:
     Raises:
         CommandError: if an option or the data set is wrong.
     """
-    from spectral_keras.data import load
-
-    try:
-        data = load(
-            options.dataset,
-            data_dir=options.data_dir,
-            limit=options.limit,
-            validation_fraction=options.validation_fraction,
-            seed=options.seed,
-            image_size=options.image_size,
-            grayscale=options.grayscale,
-            stream=options.stream,
-        )
-        return data, make_batches(data, options)
-    except ValueError as error:
-        raise CommandError(str(error)) from error
+    data = load_dataset(
+        options,
+        limit=options.limit,
+        validation_fraction=options.validation_fraction,
+        seed=options.seed,
+        stream=options.stream,
+    )
+    return data, make_batches(data, options)
 
 
 def describe_stream(data: Dataset, options: FitOptions) -> str | None:
@@ -388,9 +378,7 @@ def make_batches(data: Dataset, options: FitOptions) -> dict[str, Any]:
     return {"train": train, "validation": validation, "test": test}
 
 
-def compile_model(
-    keras: types.ModuleType, model: keras.Model, options: TrainOptions, steps_per_epoch: int
-) -> None:
+def compile_model(model: keras.Model, options: TrainOptions, steps_per_epoch: int) -> None:
     from spectral_keras.training import ScaledSGD, SmoothedCrossentropy
     from spectral_keras.training.schedules import learning_rate_schedule
 
@@ -479,7 +467,7 @@ def _export(folder, form):
         print(f'{form}: implementation="matmul" in {", ".join(report["rebuilt"])}')
 
 
-def _use_tensorboard(keras, wanted, path):
+def _use_tensorboard(wanted, path):
     """Whether to write logs for TensorBoard into a folder; None means: if it can be done."""
     missing = [
         package

@@ -6,7 +6,6 @@ import os
 import re
 import sys
 import traceback
-import types
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
@@ -18,7 +17,6 @@ from spectral_keras.experiments.train.options import TrainOptions
 
 __all__ = ["DataParallel", "Devices", "Mirrored", "MultiWorker", "plan"]
 
-KINDS = ("none", "mirrored", "multiworker", "data_parallel")
 # After this many seconds without a sign of life a worker counts as lost.
 HEARTBEAT_SECONDS = 30
 # How long workers wait for the others at the beginning.
@@ -52,7 +50,7 @@ class Devices:
     """One device of one process; the other classes are several.
 
     Attributes:
-        kind: of `KINDS`.
+        kind: as --distribute has it.
         count: number of devices, of all workers.
         workers, worker: number of processes and index of this one.
     """
@@ -78,7 +76,7 @@ class Devices:
         text = f"{self.count} device{'s' * (self.count > 1)} ({self.kind})"
         return text if self.workers == 1 else f"{text} of {self.workers} workers"
 
-    def connect(self, keras: types.ModuleType, options: TrainOptions) -> "Devices":
+    def connect(self, options: TrainOptions) -> "Devices":
         """Start what the devices need; returns the devices to use (the default looks for GPUs).
 
         Raises:
@@ -88,13 +86,13 @@ class Devices:
         if self._given is None and backend in ("tensorflow", "jax"):
             better: Any = {"tensorflow": Mirrored, "jax": DataParallel}[backend]
             if better.visible_gpus() > 1:
-                return better().connect(keras, options)
+                return better().connect(options)
         if self.backend not in (None, backend):
             raise CommandError(
                 f"--distribute {self.kind} needs the {NAMES[self.backend]} backend, this is "
                 f"{NAMES.get(backend, backend)} (KERAS_BACKEND chooses it)"
             )
-        self._connect(keras, options)
+        self._connect(options)
         if options.batch_size % self.count:
             raise CommandError(
                 f"--batch-size {options.batch_size} is not a multiple of the {self.count} "
@@ -103,7 +101,7 @@ class Devices:
         options.distribute = self.kind
         return self
 
-    def _connect(self, keras, options):
+    def _connect(self, options):
         pass
 
     def check_data(self, images: int, batch_size: int) -> None:
@@ -117,7 +115,7 @@ class Devices:
         """Context of `fit`."""
         return contextlib.nullcontext()
 
-    def alone(self, keras: types.ModuleType) -> contextlib.AbstractContextManager:
+    def alone(self) -> contextlib.AbstractContextManager:
         """Context of what one process computes by itself."""
         return contextlib.nullcontext()
 
@@ -129,7 +127,7 @@ class Devices:
         """The arguments of `fit` for the batches of its two splits."""
         return {"x": batches["train"], "validation_data": batches["validation"]}
 
-    def callbacks(self, keras: types.ModuleType) -> list:
+    def callbacks(self) -> list:
         """What comes before every other callback."""
         return []
 
@@ -218,10 +216,7 @@ class _Strategy(Devices):
         return self.strategy.scope()
 
     def trainable(self, model):
-        # A model of ours, whose last, smaller batch counts as on one device.
-        from spectral_keras.training import AdversarialModel
-
-        return model if isinstance(model, AdversarialModel) else AdversarialModel(model, None)
+        return _of_ours(model)  # its last, smaller batch counts as on one device
 
     def feed(self, model, batches, first_epoch):
         from spectral_keras.training.distribution import size_for_replicas, strategy_batches
@@ -240,7 +235,7 @@ class _Strategy(Devices):
             fed["validation_steps"] = len(validation)
         return fed
 
-    def callbacks(self, keras):
+    def callbacks(self):
         from spectral_keras.training.distribution import AverageOverReplicas
 
         return [AverageOverReplicas()]
@@ -264,7 +259,7 @@ class Mirrored(_Strategy):
 
         return len(tf.config.list_physical_devices("GPU"))
 
-    def _connect(self, keras, options):
+    def _connect(self, options):
         import tensorflow as tf
 
         self._refuse_jit(options)
@@ -289,7 +284,7 @@ class MultiWorker(_Strategy):
                 "--distribute multiworker finds no workers: set TF_CONFIG, or start it with srun"
             )
 
-    def _connect(self, keras, options):
+    def _connect(self, options):
         import tensorflow as tf
 
         self._refuse_jit(options)
@@ -355,7 +350,7 @@ class DataParallel(Devices):
 
         return len([device for device in jax.devices() if device.platform != "cpu"])
 
-    def _connect(self, keras, options):
+    def _connect(self, options):
         import jax
 
         if self.workers > 1:
@@ -386,16 +381,13 @@ class DataParallel(Devices):
         keras.distribution.set_distribution(self._distribution)
 
     @contextlib.contextmanager
-    def alone(self, keras: types.ModuleType) -> Iterator[None]:
+    def alone(self) -> Iterator[None]:
         keras.distribution.set_distribution(None)
         yield
         keras.distribution.set_distribution(self._distribution)
 
     def trainable(self, model: keras.Model) -> keras.Model:
-        # A model of ours, which takes off what a last, smaller batch is padded with.
-        from spectral_keras.training import AdversarialModel
-
-        return model if isinstance(model, AdversarialModel) else AdversarialModel(model, None)
+        return _of_ours(model)  # it takes off what a last, smaller batch is padded with
 
     def feed(self, model: keras.Model, batches: dict[str, Any], first_epoch: int) -> dict[str, Any]:
         from spectral_keras.training.distribution import PaddedBatches
@@ -426,6 +418,13 @@ class DataParallel(Devices):
 
 
 NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
+
+
+def _of_ours(model):
+    """The model, or a plain one of `spectral_keras.training` around it."""
+    from spectral_keras.training import AdversarialModel
+
+    return model if isinstance(model, AdversarialModel) else AdversarialModel(model, None)
 
 
 def _short(error):

@@ -1,8 +1,10 @@
 """The options that the training of any model has."""
 
 import dataclasses
-from typing import Literal
+from typing import Any, Literal, Self
 
+from spectral_keras.data import Dataset
+from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.options import (
     SEEDS,
     Options,
@@ -13,10 +15,13 @@ from spectral_keras.experiments.options import (
     option,
     true_false_auto,
 )
+from spectral_keras.precision import fastest_precision
 
-__all__ = ["AUGMENT", "DATA", "DATA_NEEDS", "TRAINING", "FitOptions"]
+__all__ = ["AUGMENT", "DATA", "DATA_NEEDS", "FEW", "TRAINING", "FitOptions", "load_dataset"]
 
 DATA, TRAINING = "data", "training"
+# Training images that are read where they only show which classes, and which size, there are.
+FEW = 1000
 # Data sets that come from no folder of data sets, and files.
 _WITHOUT_FOLDER = ("digits", "planted", "planted_oriented")
 
@@ -100,3 +105,29 @@ class FitOptions(Options):
     def single(cls) -> set[str]:
         """Names of what belongs to one training, not to the trials of a search."""
         return {name for name, spec in cls.specs().items() if spec.single}
+
+    def with_precision(self) -> Self:
+        """These options, with the fastest precision here where "auto" asks for it."""
+        if self.precision != "auto":
+            return self
+        return dataclasses.replace(self, precision=fastest_precision())
+
+
+def load_dataset(options: Any, **how: Any) -> Dataset:
+    """The `Dataset` that the options of a command name; more arguments are those of `data.load`.
+
+    Raises:
+        CommandError: if an option or the data set is wrong.
+    """
+    from spectral_keras.data import load
+
+    try:
+        return load(
+            options.dataset,
+            data_dir=options.data_dir,
+            image_size=options.image_size,
+            grayscale=options.grayscale,
+            **how,
+        )
+    except ValueError as error:
+        raise CommandError(str(error)) from error

@@ -1,8 +1,6 @@
 """A training run: its folder, what trains in it, its result."""
 
 import sys
-import types
-from collections.abc import Iterable
 from typing import Any, Self
 
 import keras
@@ -122,8 +120,8 @@ class Run:
 
     # --- files
 
-    def write_config(self, continued: Iterable[str] = ()) -> None:
-        """config.json; `continued` are the lines of what has changed since it was begun."""
+    def write_config(self) -> None:
+        """config.json of a run that begins."""
         self.folder.begin(
             {
                 "model": self.options.model,
@@ -135,7 +133,6 @@ class Run:
                 "class_names": self.data.class_names,
                 **conditions(),
                 "commit": commit(),
-                **({"continued": list(continued)} if continued else {}),
             }
         )
 
@@ -185,7 +182,7 @@ class Run:
         from spectral_keras.training import Lookahead
         from spectral_keras.training.non_finite import NonFiniteLossError
 
-        extra = self.devices.callbacks(keras)
+        extra = self.devices.callbacks()
         if self.options.lookahead:
             total = self.options.epochs * len(batches["train"])
             extra.insert(0, Lookahead(total, self.options.lookahead))
@@ -233,7 +230,7 @@ class Run:
             return {}
         return {key: stored[key] for key in ("attacks", "corruptions") if key in stored}
 
-    def evaluate(self, keras: types.ModuleType, test: Batches) -> dict[str, Any]:
+    def evaluate(self, test: Batches) -> dict[str, Any]:
         """Accuracy and loss of best.keras on the test set: result.json and curves.png.
 
         Raises:
