@@ -1,13 +1,16 @@
 """Checks, selections and conversions that every kind of data set shares."""
 
 import math
+import numbers
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from spectral_keras.data.errors import DataError
+from spectral_keras.ops.validation import described
 
 __all__ = [
     "allocate",
@@ -15,6 +18,7 @@ __all__ = [
     "check_fits",
     "check_images",
     "check_labels",
+    "check_limit",
     "class_positions",
     "every_fifth",
     "resize",
@@ -24,6 +28,17 @@ __all__ = [
 
 # Images converted at a time: keeps the temporaries of a conversion in the megabytes.
 CHUNK = 4096
+
+
+def check_limit(argument: str, value: Any) -> int | None:
+    """None, or a positive integer; a DataError for anything else."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
+        raise DataError(
+            f"{argument} must be a positive integer. Received: {argument}={described(value)}"
+        )
+    return int(value)
 
 
 def check_labels(
@@ -181,11 +196,14 @@ def class_positions(labels: np.ndarray) -> np.ndarray:
     return positions
 
 
-def balanced_prefix(labels: np.ndarray, count: int) -> np.ndarray:
+def balanced_prefix(labels: np.ndarray, count: int | None) -> np.ndarray:
     """Indices, in stored order, of `count` examples with the class shares of the whole.
 
-    Deterministic and nested: a smaller count selects a subset of a larger one.
+    Deterministic and nested: a smaller count selects a subset of a larger one.  None, or more than
+    there are, selects all.
     """
+    if count is None or count >= len(labels):
+        return np.arange(len(labels))
     order = np.argsort(class_positions(labels), kind="stable")
     return np.sort(order[:count])
 

@@ -5,7 +5,6 @@ import hashlib
 import json
 import logging
 import math
-import numbers
 import os
 import zipfile
 from collections.abc import Sequence
@@ -59,7 +58,6 @@ MANIFEST = "corruptions.json"
 _FROM_MANIFEST = (
     "dataset", "split", "limit", "seed", "table", "frost", "versions", "data_sha256",
 )  # fmt: skip
-_READ = 1 << 20
 # Bytes of a manifest: a large one has a hundred digests.
 _LARGEST_MANIFEST = 1 << 24
 
@@ -185,10 +183,7 @@ def load_corrupted(
     >>> corrupted.names, len(corrupted), int(corrupted.read("fog", 3).mean())
     (('fog',), 2, 2)
     """
-    if limit is not None and (
-        isinstance(limit, bool) or not isinstance(limit, numbers.Integral) or limit < 1
-    ):
-        raise DataError(f"limit must be a positive integer. Received: limit={described(limit)}")
+    limit = arrays.check_limit("limit", limit)
     if not isinstance(source, (str, os.PathLike)) or not os.fspath(source):
         raise DataError(
             f"corrupted images come from 'tfds', a folder or an .npz file. Received: "
@@ -268,13 +263,26 @@ def _load_files(store, limit):
     return CorruptedImages(store, names, severities, labels, chosen, shape[1:], source)
 
 
-class _Folder:
-    """Files of a folder, mapped into memory."""
-
-    kind = "folder"
+class _Files:
+    """Blocks of .npy files; `_load_files` sets what they hold: severities, count and digests."""
 
     def __init__(self, path):
         self.where = path
+
+    def piece(self, name, severity, chosen):
+        block = self.block(name, self.severities.index(severity) * self.count)
+        # What the manifest says of it; the published files have none.
+        pieces = self.digests.get(name) if isinstance(self.digests, dict) else None
+        if isinstance(pieces, dict):
+            where = f"{name}.npy of {self.where}, severity {severity},"
+            _check_sum(block, pieces.get(str(severity)), where)
+        return (block if chosen is None else block[chosen]), None
+
+
+class _Folder(_Files):
+    """Files of a folder, mapped into memory."""
+
+    kind = "folder"
 
     def members(self):
         names = os.listdir(self.where)
@@ -294,11 +302,8 @@ class _Folder:
     def labels(self):
         return np.array(self._array("labels"))
 
-    def piece(self, name, severity, chosen):
-        start = self.severities.index(severity) * self.count
-        block = self._array(name)[start : start + self.count]
-        _check_piece(self, name, severity, block)
-        return (block if chosen is None else block[chosen]), None
+    def block(self, name, start):
+        return self._array(name)[start : start + self.count]
 
     def identity(self, name):
         path = os.path.join(self.where, f"{name}.npy")
@@ -312,13 +317,13 @@ class _Folder:
             return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
-class _Archive:
+class _Archive(_Files):
     """Members of an .npz, of which only the needed blocks are read."""
 
     kind = "npz"
 
     def __init__(self, path):
-        self.where = path
+        super().__init__(path)
         with _readable(path), open_regular(path) as file:
             if not zipfile.is_zipfile(file):
                 raise DataError(
@@ -350,24 +355,18 @@ class _Archive:
         with self._member("labels") as file:
             return np.lib.format.read_array(file, allow_pickle=False)
 
-    def piece(self, name, severity, chosen):
-        start = self.severities.index(severity) * self.count
+    def block(self, name, start):
         with self._member(name) as file:
             shape, _, dtype = _header(file)
             size = math.prod(shape[1:])
             _check_size(self.count * size, dtype, f"{name}.npy of {self.where}")
             file.seek(start * size, os.SEEK_CUR)
             data = file.read(self.count * size)
-            block = np.frombuffer(data, dtype).reshape(self.count, *shape[1:])
-        _check_piece(self, name, severity, block)
-        return (block if chosen is None else block[chosen]), None
+            return np.frombuffer(data, dtype).reshape(self.count, *shape[1:])
 
     def identity(self, name):
-        digest = hashlib.sha256()
         with self._member(name) as file:
-            while data := file.read(_READ):
-                digest.update(data)
-        return digest.hexdigest()
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
     @contextlib.contextmanager
     def _member(self, name):
@@ -392,14 +391,6 @@ def _header(file):
 def _check_size(count, dtype, where):
     """Refuse what a header promises if the memory cannot hold it."""
     arrays.check_fits(count * dtype.itemsize, f"the numbers of {where}", "smaller files")
-
-
-def _check_piece(store, name, severity, block):
-    """Compare a block with what the manifest says of it; the published files have none."""
-    pieces = store.digests.get(name) if isinstance(store.digests, dict) else None
-    if isinstance(pieces, dict):
-        where = f"{name}.npy of {store.where}, severity {severity},"
-        _check_sum(block, pieces.get(str(severity)), where)
 
 
 def _check_sum(array, wanted, where):
@@ -449,8 +440,7 @@ def _load_tfds(data_dir, limit):
     reader = store.reader(NAMES[0], SEVERITIES[0])
     with quiet("absl", logging.CRITICAL):
         labels = reader.labels("test")
-    if limit is not None and limit < len(labels):
-        labels = labels[arrays.balanced_prefix(labels, limit)]
+    labels = labels[arrays.balanced_prefix(labels, limit)]
     info = reader.builder.info
     source = {"kind": "tfds", "builder": BUILDER, "version": str(info.version)}
     shape = info.features["image"].shape

@@ -127,8 +127,8 @@ def load(
     ```
     """
     name = _check_name(name)
-    limit = _check_limit("limit", limit)
-    limit_test = _check_limit("limit_test", limit_test)
+    limit = arrays.check_limit("limit", limit)
+    limit_test = arrays.check_limit("limit_test", limit_test)
     if (
         isinstance(validation_fraction, bool)
         or not isinstance(validation_fraction, numbers.Real)
@@ -151,7 +151,7 @@ def load(
         raise DataError(
             f"stream must be True, False or 'auto'. Received: stream={described(stream)}"
         )
-    stream_above = _check_limit("stream_above", stream_above)
+    stream_above = arrays.check_limit("stream_above", stream_above)
     streaming = {"stream": stream, "stream_above": stream_above}
     try:
         with warnings.catch_warnings():
@@ -181,16 +181,6 @@ def _check_name(name):
             f"the data set name holds a null character. Received: name={described(name)}"
         )
     return name
-
-
-def _check_limit(argument, value):
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-        raise DataError(
-            f"{argument} must be a positive integer. Received: {argument}={described(value)}"
-        )
-    return int(value)
 
 
 def _check_image_size(value):

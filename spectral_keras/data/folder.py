@@ -205,8 +205,6 @@ def _hash(relative_path):
 
 
 def _limited(files, labels, limit):
-    if limit is None or limit >= len(files):
-        return files, labels
     chosen = arrays.balanced_prefix(labels, limit)
     return [files[index] for index in chosen], labels[chosen]
 

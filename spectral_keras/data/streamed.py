@@ -171,9 +171,9 @@ def _different_sizes(
     )
 
 
-def check_sizes(source: Source, count: int, shape: Sequence[int], some: int = 32) -> None:
-    """Refuse different sizes before a training, as far as some of the images show them."""
-    for index in np.unique(np.linspace(0, count - 1, some).astype(int)):
+def check_sizes(source: Source, count: int, shape: Sequence[int]) -> None:
+    """Refuse different sizes before a training, as far as 32 of the images show them."""
+    for index in np.unique(np.linspace(0, count - 1, 32).astype(int)):
         found = source.decode(index).shape
         if found != shape:
             raise _different_sizes(source, index, found, shape)

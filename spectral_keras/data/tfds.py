@@ -68,8 +68,10 @@ def load_tfds(
         if test_split is None:
             labels = reader.labels("train")
             train, test = arrays.every_fifth(labels)
-            x_train, y_train = reader.chosen("train", labels, _limited(labels, train, limit))
-            x_test, y_test = reader.chosen("train", labels, _limited(labels, test, limit_test))
+            train = train[arrays.balanced_prefix(labels[train], limit)]
+            test = test[arrays.balanced_prefix(labels[test], limit_test)]
+            x_train, y_train = reader.chosen("train", labels, train)
+            x_test, y_test = reader.chosen("train", labels, test)
         else:
             x_train, y_train = reader.limited("train", limit)
             x_test, y_test = reader.limited(test_split, limit_test)
@@ -290,9 +292,3 @@ def _remove_empty_folders(builder):
     for path in candidates:
         with contextlib.suppress(OSError):
             path.rmdir()
-
-
-def _limited(labels, indices, limit):
-    if limit is None or limit >= len(indices):
-        return indices
-    return indices[arrays.balanced_prefix(labels[indices], limit)]

@@ -46,8 +46,9 @@ class Reader:
     def shape(self, split: str) -> tuple[int, ...]:
         """(height, width, channels) that images are given out in."""
         size = self.image_size or self.stored_shape[:2]
-        if None not in size:
-            return (*size, self.channels)
+        return self._first_shape(split) if None in size else (*size, self.channels)
+
+    def _first_shape(self, split):
         with self._errors():
             (raw, _), *_ = self._raw(split).take(1).as_numpy_iterator()
         return self.decode(raw, f"the first image of the {split} split").shape
@@ -209,10 +210,7 @@ class StreamedReader(Reader):
         super().__init__(*arguments)
         self._splits: dict[str, _Split] = {}
 
-    def shape(self, split: str) -> tuple[int, ...]:
-        size = self.image_size or self.stored_shape[:2]
-        if None not in size:
-            return (*size, self.channels)
+    def _first_shape(self, split):
         part = self._split(split)
         shape = part.decode(0).shape
         check_sizes(part, len(part.order), shape)
@@ -220,8 +218,7 @@ class StreamedReader(Reader):
 
     def limited(self, split: str, limit: int | None) -> tuple[Any, np.ndarray]:
         labels = self.labels(split)
-        count = len(labels) if limit is None else min(limit, len(labels))
-        return self.chosen(split, labels, arrays.balanced_prefix(labels, count))
+        return self.chosen(split, labels, arrays.balanced_prefix(labels, limit))
 
     def labels(self, split: str) -> np.ndarray:
         labels = self._split(split).labels

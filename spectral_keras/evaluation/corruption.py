@@ -88,36 +88,16 @@ def accuracy_under_corruption(
         table = table_for(*images.shape[1:3])
     check_choice("table", table, tuple(TABLES))
 
-    def point(change, report=None):
-        """Accuracy on change(batch, numbers of its images)."""
-        return _point(
-            model, len(images), lambda indices: change(images[indices], indices), y, batch_size,
-            report,
-        )  # fmt: skip
+    def corrupted(name, severity, indices):
+        return corrupt(images[indices], name, severity, seed, indices=indices, table=table)
 
-    def corrupted(name, severity, batch, indices):
-        return corrupt(batch, name, severity, seed, indices=indices, table=table)
+    def point(name, severity, report):
+        images_of = functools.partial(corrupted, name, severity)
+        return _point(model, len(images), images_of, y, batch_size, report)
 
-    result = {
-        "images": len(images),
-        "clean": point(lambda batch, indices: batch),
-        "corruptions": {
-            name: [
-                {
-                    "severity": severity,
-                    **point(
-                        functools.partial(corrupted, name, severity),
-                        progress and functools.partial(progress, name, severity),
-                    ),
-                }
-                for severity in severities
-            ]
-            for name in names
-        },
-        "settings": {"seed": seed, "table": table},
-    }
-    of_benchmark = any(name in BENCHMARK for name in names)
-    return result | {"mean_accuracy": mean_accuracy(result) if of_benchmark else None}
+    clean = _point(model, len(images), images.__getitem__, y, batch_size)
+    settings = {"seed": seed, "table": table}
+    return _result(len(images), clean, names, severities, point, progress, settings)
 
 
 def accuracy_on_corrupted(
@@ -178,23 +158,32 @@ def accuracy_on_corrupted(
         for value in wanted:
             check_choice(argument, value, there)
     batch_size = check_positive_int("batch_size", batch_size)
-    point = None
+    clean_point = None
     if clean is not None:
         images = check_images(clean[0])
         classes = check_classes(clean[1], model, images, "clean")
-        point = _point(model, len(images), images.__getitem__, classes, batch_size)
+        clean_point = _point(model, len(images), images.__getitem__, classes, batch_size)
+
+    def point(name, severity, report):
+        images = corrupted.read(name, severity)
+        return _point(model, len(images), images.__getitem__, y, batch_size, report)
+
+    settings = {"source": corrupted.source}
+    return _result(len(corrupted), clean_point, names, severities, point, progress, settings)
+
+
+def _result(count, clean, names, severities, point, progress, settings):
+    """What both functions return; point(name, severity, report) gives one accuracy."""
 
     def one(name, severity):
-        images = corrupted.read(name, severity)
         report = progress and functools.partial(progress, name, severity)
-        found = _point(model, len(images), images.__getitem__, y, batch_size, report)
-        return {"severity": severity, **found}
+        return {"severity": severity, **point(name, severity, report)}
 
     result = {
-        "images": len(corrupted),
-        "clean": point,
+        "images": count,
+        "clean": clean,
         "corruptions": {name: [one(name, severity) for severity in severities] for name in names},
-        "settings": {"source": corrupted.source},
+        "settings": settings,
     }
     of_benchmark = any(name in BENCHMARK for name in names)
     return result | {"mean_accuracy": mean_accuracy(result) if of_benchmark else None}

@@ -249,10 +249,7 @@ def _config(folder):
             "config.json) or of a preset"
         )
     config = folder.manifest()
-    if not (folder / "best.keras").exists():
-        raise CommandError(
-            f"{folder.path} has no best.keras: finish the training first (--resume continues it)"
-        )
+    folder.check_finished("best.keras")
     return config
 
 

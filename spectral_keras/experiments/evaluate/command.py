@@ -125,11 +125,7 @@ class _Evaluation:
         """Refuse a folder without a finished training, or with an evaluation on other data."""
         folder = self.folder
         if not isinstance(folder, EvaluationFolder):
-            if not (folder / RESULT).exists():
-                raise CommandError(
-                    f"{folder.path} has no {RESULT}: finish the training first (--resume "
-                    "continues it)"
-                )
+            folder.check_finished(RESULT)
             read_json(folder / RESULT)
             return
         folder.check(resume=True, overwrite=False)

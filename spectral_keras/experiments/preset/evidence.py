@@ -36,7 +36,7 @@ class FinishedRun:
         if not self.folder.begun:
             raise CommandError(f"{path} is not the folder of a training run (no config.json)")
         self.config = self.folder.manifest()
-        self._check_end()
+        self.folder.check_finished("best.keras", "history.csv", "result.json")
         self.result = read_json(self.folder / "result.json")
         name = self.config.get("model")
         if name not in registry.names():
@@ -57,14 +57,6 @@ class FinishedRun:
             )
         if history != file_hash(self.folder / "history.csv"):
             raise CommandError(f"{path}/result.json is of another history.csv: evaluate it again")
-
-    def _check_end(self):
-        for name in ("best.keras", "history.csv", "result.json"):
-            if not (self.folder / name).exists():
-                raise CommandError(
-                    f"{self.folder.path} has no {name}: finish the training first (--resume "
-                    "continues it)"
-                )
 
     def data(self) -> dict[str, Any]:
         """What metadata.json says of the data."""

@@ -40,6 +40,14 @@ class RunFolder(WorkFolder):
         """The folder that options of the training command name."""
         return cls(options.output or default_folder(options.model, options.dataset))
 
+    def check_finished(self, *names: str) -> None:
+        """Refuse a run without these files, which a training has at its end."""
+        for name in names:
+            if not (self.path / name).exists():
+                raise CommandError(
+                    f"{self.path} has no {name}: finish the training first (--resume continues it)"
+                )
+
 
 class Run:
     """A training run: what was done, and what a checkpoint has to hold.
