@@ -21,6 +21,7 @@ __all__ = [
     "check_limit",
     "class_positions",
     "every_fifth",
+    "parts",
     "resize",
     "stratified_split",
     "to_grayscale",
@@ -28,6 +29,23 @@ __all__ = [
 
 # Images converted at a time: keeps the temporaries of a conversion in the megabytes.
 CHUNK = 4096
+
+
+def parts(
+    train: tuple[Any, np.ndarray],
+    test: tuple[Any, np.ndarray],
+    class_names: list[str],
+    source: dict[str, Any],
+) -> dict[str, Any]:
+    """What every reader of data sets gives: (images, labels) of both sets, names, origin."""
+    return {
+        "x_train": train[0],
+        "y_train": train[1],
+        "x_test": test[0],
+        "y_test": test[1],
+        "class_names": class_names,
+        "source": source,
+    }
 
 
 def check_limit(argument: str, value: Any) -> int | None:

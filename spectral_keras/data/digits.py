@@ -35,11 +35,9 @@ def load_digits() -> dict[str, Any]:
     images = np.clip(np.rint(np.round(images, 6)), 0, 255).astype(np.uint8)[..., np.newaxis]
     labels = scans.target.astype(np.int32)
     train, test = arrays.every_fifth(labels)
-    return {
-        "x_train": images[train],
-        "y_train": labels[train],
-        "x_test": images[test],
-        "y_test": labels[test],
-        "class_names": [str(digit) for digit in range(10)],
-        "source": {"kind": "digits", "test": "each fifth image of every class"},
-    }
+    return arrays.parts(
+        (images[train], labels[train]),
+        (images[test], labels[test]),
+        [str(digit) for digit in range(10)],
+        {"kind": "digits", "test": "each fifth image of every class"},
+    )

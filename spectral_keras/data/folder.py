@@ -61,30 +61,24 @@ def load_folder(
     train_files, y_train = _limited(train_files, y_train, limit)
     test_files, y_test = _limited(test_files, y_test, limit_test)
     files = train_files + test_files
-    source = _Files(files, path, image_size, grayscale)
-    shape = source.decode(0).shape
-    images = StreamedImages(source, shape, np.arange(len(files)))
+    stored = _Files(files, path, image_size, grayscale)
+    shape = stored.decode(0).shape
+    images = StreamedImages(stored, shape, np.arange(len(files)))
     streamed, how = streams(stream, stream_above, len(files), shape)
     if streamed and image_size is None:
-        check_sizes(source, len(files), shape)
+        check_sizes(stored, len(files), shape)
     parts = [slice(len(train_files)), slice(len(train_files), None)]
     x_train, x_test = (
         images.subset(part) if streamed else np.asarray(images.subset(part)) for part in parts
     )
-    return {
-        "x_train": x_train,
-        "y_train": y_train,
-        "x_test": x_test,
-        "y_test": y_test,
-        "class_names": class_names,
-        "source": {
-            "kind": "folder",
-            "path": path,
-            "test": test_name,
-            "stream": how | {"format": "image", "shards": len(files)},
-            **left_out.report(4),
-        },
+    source = {
+        "kind": "folder",
+        "path": path,
+        "test": test_name,
+        "stream": how | {"format": "image", "shards": len(files)},
+        **left_out.report(4),
     }
+    return arrays.parts((x_train, y_train), (x_test, y_test), class_names, source)
 
 
 def _parts(path, left_out):

@@ -70,28 +70,21 @@ def load_tfds(
             train, test = arrays.every_fifth(labels)
             train = train[arrays.balanced_prefix(labels[train], limit)]
             test = test[arrays.balanced_prefix(labels[test], limit_test)]
-            x_train, y_train = reader.chosen("train", labels, train)
-            x_test, y_test = reader.chosen("train", labels, test)
+            both = [reader.chosen("train", labels, chosen) for chosen in (train, test)]
         else:
-            x_train, y_train = reader.limited("train", limit)
-            x_test, y_test = reader.limited(test_split, limit_test)
+            both = [reader.limited("train", limit), reader.limited(test_split, limit_test)]
         if not streamed:
-            x_train, x_test = np.asarray(x_train), np.asarray(x_test)
-    return {
-        "x_train": x_train,
-        "y_train": y_train,
-        "x_test": x_test,
-        "y_test": y_test,
-        "class_names": list(builder.info.features[keys[1]].names),
-        "source": {
-            "kind": "tfds",
-            "path": str(builder.data_dir),
-            "version": str(builder.info.full_name),
-            "test": test_split or "each fifth image of every class of train",
-            "stream": how,
-            **left_out.report(4),
-        },
+            both = [(np.asarray(images), labels) for images, labels in both]
+    source = {
+        "kind": "tfds",
+        "path": str(builder.data_dir),
+        "version": str(builder.info.full_name),
+        "test": test_split or "each fifth image of every class of train",
+        "stream": how,
+        **left_out.report(4),
     }
+    class_names = list(builder.info.features[keys[1]].names)
+    return arrays.parts(both[0], both[1], class_names, source)
 
 
 def _choose_reader(arguments, parts, stream, above):
