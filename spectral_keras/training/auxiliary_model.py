@@ -1,15 +1,15 @@
 """A classifier and, while it trains, a second task for its features."""
 
-import difflib
 import functools
 from typing import Any
 
 import keras
 from keras import ops
 
-from spectral_keras.ops.validation import check_choice, check_number, described
+from spectral_keras.ops.validation import check_choice, check_number
 from spectral_keras.training.adversarial_examples import AdversarialExamples
 from spectral_keras.training.auxiliary_loss_model import AuxiliaryLossModel
+from spectral_keras.training.channel_gate import layer_called
 from spectral_keras.training.decoder import build_decoder
 from spectral_keras.training.fourier_target import FourierTarget
 from spectral_keras.training.reconstruction_target import ReconstructionTarget
@@ -157,15 +157,7 @@ class AuxiliaryModel(AuxiliaryLossModel):
         return self._output_of("source", "normalize" if self.source is None else self.source)
 
     def _output_of(self, argument, name):
-        names = [layer.name for layer in self.classifier.layers]
-        if not isinstance(name, str) or name not in names:
-            near = difflib.get_close_matches(described(name), names, n=5, cutoff=0.4)
-            raise ValueError(
-                f"`{argument}` must be the name of a layer of {self.classifier.name!r}, such as "
-                f"{', '.join(map(repr, near or names[-3:]))}. "
-                f"Received: {argument}={described(name)}"
-            )
-        return self.classifier.get_layer(name).output
+        return layer_called(argument, name, self.classifier, slice(-3, None)).output
 
     def _as_inputs(self, images, labels):
         return images if self.decoder is None else {"images": images}

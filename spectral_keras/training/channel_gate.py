@@ -8,7 +8,7 @@ import keras
 from spectral_keras.layers import ChannelGate
 from spectral_keras.ops.validation import check_identifiers, described
 
-__all__ = ["first_semantic_layer", "insert_channel_gate"]
+__all__ = ["first_semantic_layer", "insert_channel_gate", "layer_called"]
 
 
 def first_semantic_layer(model: keras.Model) -> str:
@@ -42,6 +42,18 @@ def first_semantic_layer(model: keras.Model) -> str:
         if isinstance(other, keras.layers.BatchNormalization) and other.input is layer.output:
             return other.name
     return layer.name
+
+
+def layer_called(argument: str, name: Any, model: keras.Model, some: slice) -> keras.Layer:
+    """The layer of a model that an argument names; the error shows near names, or else `some`."""
+    names = [layer.name for layer in model.layers]
+    if not isinstance(name, str) or name not in names:
+        near = difflib.get_close_matches(described(name), names, n=5, cutoff=0.4)
+        raise ValueError(
+            f"`{argument}` must be the name of a layer of {model.name!r}, such as "
+            f"{', '.join(map(repr, near or names[some]))}. Received: {argument}={described(name)}"
+        )
+    return model.get_layer(name)
 
 
 def insert_channel_gate(
@@ -81,17 +93,11 @@ def insert_channel_gate(
     # A sequential model has no graph of its own to copy with other calls.
     graph = keras.Model(model.inputs, model.outputs, name=model.name)
     after = first_semantic_layer(graph) if after is None else after
-    names = [layer.name for layer in graph.layers]
-    if not isinstance(after, str) or after not in names:
-        near = difflib.get_close_matches(described(after), names, n=5, cutoff=0.4)
-        raise ValueError(
-            f"`after` must be the name of a layer of {model.name!r}, such as "
-            f"{', '.join(map(repr, near or names[1:4]))}. Received: after={described(after)}"
-        )
+    before = layer_called("after", after, graph, slice(1, 4))
     check_identifiers(name=name)
-    if name in names:
+    if name in [layer.name for layer in graph.layers]:
         raise ValueError(f"`name` must not be that of a layer of the model. Received: {name!r}")
-    shape = getattr(graph.get_layer(after).output, "shape", ())
+    shape = getattr(before.output, "shape", ())
     if len(shape) != 4:
         raise ValueError(
             "`after` must name a layer with maps of rank 4 as its output. Received: "

@@ -44,18 +44,16 @@ class CheckpointError(ValueError):
 
 
 def _variables(model, optimizer):
-    """(key, variable) of all that must survive, in a fixed order."""
+    """(key, variable) of all that must survive, in a fixed order.
+
+    The keys do without the names of variables, which may differ between two builds of a model.
+    """
     metrics = {id(variable) for metric in model.metrics for variable in metric.variables}
     kept = [variable for variable in model.variables if id(variable) not in metrics]
     for index, variable in enumerate(kept):
-        yield f"model/{index:05d}/{variable.path}", variable
+        yield f"model/{index:05d}", variable
     for index, variable in enumerate(optimizer.variables if optimizer is not None else ()):
-        yield f"optimizer/{index:05d}/{variable.path}", variable
-
-
-def _key(label):
-    """The stable part of a key: names of variables may differ between two builds of a model."""
-    return "/".join(label.split("/")[:2])
+        yield f"optimizer/{index:05d}", variable
 
 
 def save_checkpoint(
@@ -83,8 +81,8 @@ def save_checkpoint(
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     content = {
-        _key(label): keras.ops.convert_to_numpy(variable)
-        for label, variable in _variables(model, model.optimizer)
+        key: keras.ops.convert_to_numpy(variable)
+        for key, variable in _variables(model, model.optimizer)
     }
     content |= {f"array/{name}": np.asarray(value) for name, value in (arrays or {}).items()}
     content[_STATE] = np.frombuffer(json.dumps(state).encode(), np.uint8)
@@ -162,12 +160,12 @@ def restore_checkpoint(model: keras.Model, content: Any) -> dict[str, np.ndarray
         CheckpointError: if the model or its optimizer has other variables.
     """
     model.optimizer.build(model.trainable_variables)
-    labelled = list(_variables(model, model.optimizer))
+    variables = dict(_variables(model, model.optimizer))
     stored = {name for name in content if not name.startswith("array/")}
-    if stored != {_key(label) for label, _ in labelled}:
+    if stored != variables.keys():
         raise CheckpointError("the checkpoint belongs to another model or optimizer")
-    for label, variable in labelled:
-        value = content[_key(label)]
+    for key, variable in variables.items():
+        value, label = content[key], f"{key}/{variable.path}"
         if tuple(value.shape) != tuple(variable.shape):
             raise CheckpointError(
                 f"the checkpoint belongs to another model: {label} has shape "
