@@ -38,67 +38,55 @@ def process_kept() -> Iterator[None]:
     >>> round(random.random(), 4)
     0.1344
     """
-    with policy_kept(), _devices(), _python_and_numpy(), _keras(), _tensorflow(), _torch():
+    with contextlib.ExitStack() as after:
+        after.enter_context(policy_kept())
+        after.callback(keras.distribution.set_distribution, keras.distribution.distribution())
+        after.callback(random.setstate, random.getstate())
+        after.callback(np.random.set_state, np.random.get_state(legacy=False))
+        _keep_keras(after)
+        _keep_tensorflow(after)
+        if keras.backend.backend() == "torch":
+            import torch
+
+            devices = range(torch.cuda.device_count())
+            after.enter_context(torch.random.fork_rng(devices=devices, device_type="cuda"))
         yield
 
 
-@contextlib.contextmanager
-def _devices():
-    distribution = keras.distribution.distribution()
-    try:
-        yield
-    finally:
-        keras.distribution.set_distribution(distribution)
-
-
-@contextlib.contextmanager
-def _python_and_numpy():
-    python, numpy = random.getstate(), np.random.get_state(legacy=False)
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
-
-
-@contextlib.contextmanager
-def _keras():
+def _keep_keras(after):
     try:
         from keras.src.backend.common import global_state
     except ImportError:  # a Keras that has it elsewhere
-        yield
         return
-    before = {name: global_state.get_global_attribute(name) for name in (_SEED, _GENERATOR)}
-    generator = before[_GENERATOR]
-    state = None if generator is None else np.array(keras.ops.convert_to_numpy(generator.state))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            global_state.set_global_attribute(name, value)
-        if generator is not None:
-            generator.state.assign(state)
+    for name in (_SEED, _GENERATOR):
+        value = global_state.get_global_attribute(name)
+        after.callback(global_state.set_global_attribute, name, value)
+    generator = global_state.get_global_attribute(_GENERATOR)
+    if generator is not None:
+        state = np.array(keras.ops.convert_to_numpy(generator.state))
+        after.callback(generator.state.assign, state)
 
 
-@contextlib.contextmanager
-def _tensorflow():
+def _keep_tensorflow(after):
     """The seed and the determinism of TensorFlow, which `set_random_seed` seeds on any backend."""
-    before = (None, None, False)
+    seed, generator, deterministic = None, None, False
     if "tensorflow" in sys.modules:
         eager, config = _tensorflow_state()
-        generator = eager._rng.getstate() if eager._seed is not None else None
-        before = (eager._seed, generator, config.is_op_determinism_enabled())
-    try:
-        yield
-    finally:
-        if "tensorflow" in sys.modules:
-            eager, config = _tensorflow_state()
-            # `tf.random.set_seed` would begin its sequence anew.
-            eager._seed = before[0]
-            if before[1] is not None:
-                eager._rng.setstate(before[1])
-            if not before[2]:
-                config.disable_op_determinism()
+        seed, deterministic = eager._seed, config.is_op_determinism_enabled()
+        generator = eager._rng.getstate() if seed is not None else None
+
+    def restore():
+        if "tensorflow" not in sys.modules:
+            return
+        eager, config = _tensorflow_state()
+        # `tf.random.set_seed` would begin its sequence anew.
+        eager._seed = seed
+        if generator is not None:
+            eager._rng.setstate(generator)
+        if not deterministic:
+            config.disable_op_determinism()
+
+    after.callback(restore)
 
 
 def _tensorflow_state():
@@ -106,15 +94,3 @@ def _tensorflow_state():
     from tensorflow.python.framework import config
 
     return context.context(), config
-
-
-@contextlib.contextmanager
-def _torch():
-    if keras.backend.backend() != "torch":
-        yield
-        return
-    import torch
-
-    devices = range(torch.cuda.device_count())
-    with torch.random.fork_rng(devices=devices, device_type="cuda"):
-        yield
