@@ -30,20 +30,17 @@ def plan(options: TrainOptions) -> "Devices":
         CommandError: if the environment does not say who the workers are.
     """
     kind = options.distribute
-    if kind == "multiworker":
-        return MultiWorker()
-    if kind == "data_parallel":
-        return DataParallel()
     if kind is None:
         for name, workers, meant in (
-            ("TF_CONFIG", _workers_of_tf_config, "multiworker"),
+            ("TF_CONFIG", lambda: _of_tf_config()[0], "multiworker"),
             ("KERAS_DISTRIBUTION_NUM_PROCESSES", _processes_of_keras, "data_parallel"),
         ):
             if name in os.environ and workers() > 1:
                 raise CommandError(
                     f"{name} names {workers()} workers: give --distribute {meant}, or none"
                 )
-    return Mirrored() if kind == "mirrored" else Devices(kind)
+    several: Any = {"mirrored": Mirrored, "multiworker": MultiWorker, "data_parallel": DataParallel}
+    return several[kind]() if kind in several else Devices(kind)
 
 
 class Devices:
@@ -276,9 +273,9 @@ class MultiWorker(_Strategy):
     def __init__(self):
         super().__init__()
         if "TF_CONFIG" in os.environ:
-            self.workers, self.worker = _workers_of_tf_config(), _worker_of_tf_config()
+            self.workers, self.worker = _of_tf_config()
         elif _slurm_tasks() > 0:
-            self.workers, self.worker = _slurm_tasks(), int(os.environ.get("SLURM_PROCID", 0))
+            self.workers, self.worker = _slurm_tasks(), int(os.environ["SLURM_PROCID"])
         else:
             raise CommandError(
                 "--distribute multiworker finds no workers: set TF_CONFIG, or start it with srun"
@@ -342,7 +339,7 @@ class DataParallel(Devices):
                     "KERAS_DISTRIBUTION_JOB_ADDRESSES is missing: host:port of process 0"
                 )
         elif _slurm_tasks() > 1:
-            self.workers, self.worker = _slurm_tasks(), int(os.environ.get("SLURM_PROCID", 0))
+            self.workers, self.worker = _slurm_tasks(), int(os.environ["SLURM_PROCID"])
 
     @staticmethod
     def visible_gpus() -> int:
@@ -452,8 +449,8 @@ def _slurm_tasks():
     return int(os.environ.get("SLURM_STEP_NUM_TASKS") or os.environ.get("SLURM_NTASKS") or 1)
 
 
-def _tf_config():
-    """(cluster, task) of TF_CONFIG, checked."""
+def _of_tf_config():
+    """(number of workers, index of this one) of TF_CONFIG, checked."""
     try:
         config = json.loads(os.environ["TF_CONFIG"])
         cluster, task = config["cluster"], config["task"]
@@ -473,17 +470,7 @@ def _tf_config():
             '"task": {"type": "worker", "index": 0}}, '
             f"it is {os.environ['TF_CONFIG'][:200]!r}"
         ) from None
-    return jobs, kind, index
-
-
-def _workers_of_tf_config():
-    jobs, _, _ = _tf_config()
-    return sum(jobs.values())
-
-
-def _worker_of_tf_config():
-    jobs, kind, index = _tf_config()
-    return index if kind == "chief" else jobs["chief"] + index
+    return sum(jobs.values()), index if kind == "chief" else jobs["chief"] + index
 
 
 def _tf_config_of_slurm(tf):
