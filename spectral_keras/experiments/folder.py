@@ -14,7 +14,7 @@ import pathlib
 import shutil
 import sys
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 from spectral_keras.data.checksums import CHECKSUM, json_checksum, without_checksum
@@ -27,6 +27,7 @@ __all__ = [
     "changes",
     "check_output",
     "check_utf8",
+    "csv_text",
     "dataset_label",
     "default_folder",
     "file_hash",
@@ -88,11 +89,16 @@ def file_hash(path: str | os.PathLike) -> str:
 
 def write_history(path: str | os.PathLike, rows: list[dict[str, Any]]) -> None:
     """history.csv: one row for each epoch."""
+    write_text(path, csv_text(list(rows[0]), rows))
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
+    """The text of a CSV file."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_text(path, text.getvalue())
+    return text.getvalue()
 
 
 def write_arrays(path: str | os.PathLike, arrays: Any) -> None:

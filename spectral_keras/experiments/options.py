@@ -36,6 +36,7 @@ __all__ = [
     "one_of",
     "option",
     "path",
+    "plain",
     "several",
     "to_text",
     "true_false_auto",
@@ -297,7 +298,7 @@ class Options:
 
     def to_json(self) -> dict[str, Any]:
         """The options as config.json has them, JSON-plain."""
-        return {name: _plain(getattr(self, name)) for name in self.specs()}
+        return {name: plain(getattr(self, name)) for name in self.specs()}
 
     @classmethod
     def free(cls) -> set[str]:
@@ -386,7 +387,8 @@ def _shown(value):
     return ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
 
 
-def _plain(value):
+def plain(value: Any) -> Any:
+    """The value of an option as JSON gives it back."""
     return list(value) if isinstance(value, tuple) else value
 
 

@@ -155,8 +155,9 @@ class _Evaluation:
 
     def corrupt(self, source):
         """The accuracies under corruption."""
+        stored = read_json(self.folder / RESULT) if self.folder.begun else {}
         content = run_corruptions(
-            self.options, source, self.subject.path, self._stored(),
+            self.options, source, self.subject.path, stored,
             self.load, lambda entries: self.save(corruptions=entries), self.command,
         )  # fmt: skip
         draw_corruptions(
@@ -167,10 +168,6 @@ class _Evaluation:
         )
         print_table(content)
         print(f"results: {self.folder.path}/ ({RESULT}, corruptions.png)")
-
-    def _stored(self):
-        """What result.json has, {} where there is none yet."""
-        return read_json(self.folder / RESULT) if self.folder.begun else {}
 
     def attack(self):
         """The accuracies under attack."""

@@ -87,7 +87,10 @@ def run_corruptions(
             "compared"
         )
     if baseline is not None and not _same_images(baseline, entry):
-        raise CommandError(_other_images(options.baseline, baseline, entry))
+        raise CommandError(
+            f"--baseline {options.baseline} was evaluated on other corrupted images "
+            f"({source_text(baseline)}, not {source_text(entry)}): they cannot be compared"
+        )
     _summarise(entry, baseline, options.baseline)
     save(entries)
     return entry
@@ -240,13 +243,6 @@ def _same_images(baseline, entry):
         known[0].get(name) == known[1].get(name)
         for name in set(known[0]) | set(known[1])
         if name in entry["corruptions"]
-    )
-
-
-def _other_images(path, baseline, entry):
-    return (
-        f"--baseline {path} was evaluated on other corrupted images ({source_text(baseline)}, not "
-        f"{source_text(entry)}): they cannot be compared"
     )
 
 

@@ -1,11 +1,10 @@
 """The model card of a preset, and the table of all presets: both say what metadata.json says."""
 
-import csv
-import io
 import pathlib
 from typing import Any
 
 from spectral_keras.attacks import EPS
+from spectral_keras.experiments import folder
 from spectral_keras.experiments.evaluate.plot import eps_text
 
 __all__ = ["COLUMNS", "NOT_MEASURED", "card", "csv_text", "row"]
@@ -56,11 +55,7 @@ def row(name: str, metadata: dict[str, Any]) -> dict[str, Any]:
 
 def csv_text(presets: Any) -> str:
     """The text of results.csv, a row for each of a mapping from names to metadata."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(row(name, presets[name]) for name in presets)
-    return text.getvalue()
+    return folder.csv_text(COLUMNS, (row(name, presets[name]) for name in presets))
 
 
 def card(metadata: dict[str, Any], class_names: list[str]) -> str:

@@ -15,6 +15,7 @@ from spectral_keras.experiments.process import process_kept
 from spectral_keras.experiments.search.engine import run
 from spectral_keras.experiments.search.folder import SearchFolder
 from spectral_keras.experiments.search.problem import BuildProblem
+from spectral_keras.experiments.train.command import evaluation_batch
 from spectral_keras.ops.validation import check_choice, check_positive_int, described
 
 __all__ = ["Training", "search"]
@@ -192,7 +193,7 @@ def _batches(data, training, seed):
         "train": Batches(
             data.x_train, data.y_train, count, shuffle=True, augment=augment, seed=seed
         ),
-        "validation": Batches(data.x_validation, data.y_validation, max(count, 250)),
+        "validation": Batches(data.x_validation, data.y_validation, evaluation_batch(count)),
     }
 
 

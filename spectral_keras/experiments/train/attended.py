@@ -1,14 +1,20 @@
 """Power suppression, noise in the frequency domain and attention, by options of the command."""
 
-import functools
-from collections.abc import Callable
+from typing import Any
 
 import keras
 
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.train.options import TrainOptions
+from spectral_keras.layers import FrequencyNoise, PowerSuppression
+from spectral_keras.training import (
+    AdversarialExamples,
+    AttendedSuppressionModel,
+    GateRule,
+    insert_channel_gate,
+)
 
-__all__ = ["insert_gate", "wrapper"]
+__all__ = ["attended_model", "changes_images", "image_dtype", "insert_gate"]
 
 
 def insert_gate(classifier: keras.Model, options: TrainOptions) -> keras.Model:
@@ -17,8 +23,6 @@ def insert_gate(classifier: keras.Model, options: TrainOptions) -> keras.Model:
         if options.gate_after is not None:
             raise CommandError("--gate-after needs --gate plain or extended")
         return classifier
-    from spectral_keras.training import insert_channel_gate
-
     try:
         return insert_channel_gate(
             classifier,
@@ -30,31 +34,33 @@ def insert_gate(classifier: keras.Model, options: TrainOptions) -> keras.Model:
         raise CommandError(str(error).replace("`after`", "--gate-after")) from error
 
 
-def wrapper(options: TrainOptions) -> Callable[..., keras.Model] | None:
-    """Function (classifier, attack) to the model that trains with these options, or None."""
-    changes_images = options.suppression or options.noise
+def image_dtype(options: TrainOptions) -> str:
+    """What is done to the images is not done in half precision."""
+    return "float64" if options.precision == "float64" else "float32"
+
+
+def changes_images(options: TrainOptions) -> bool:
+    """Whether the options ask for an `attended_model`; a `CommandError` if they contradict."""
+    changes = bool(options.suppression or options.noise)
     if options.attention != "none":
         if options.gate == "none":
             raise CommandError("--attention needs --gate plain or extended")
         if not options.suppression:
             raise CommandError("--attention needs --suppression above 0")
-    if options.spectral_padding and not changes_images:
+    if options.spectral_padding and not changes:
         raise CommandError("--spectral-padding needs --suppression or --noise")
-    if not changes_images:
-        return None
-    if options.aux != "none":
+    if changes and options.aux != "none":
         raise CommandError("--aux and --suppression or --noise exclude each other")
-    return functools.partial(_build, options)
+    return changes
 
 
-def _build(options, classifier, attack):
-    from spectral_keras.layers import FrequencyNoise, PowerSuppression
-    from spectral_keras.training import AttendedSuppressionModel, GateRule
-
+def attended_model(
+    classifier: keras.Model, attack: AdversarialExamples | None, options: TrainOptions
+) -> keras.Model:
+    """The model that trains with suppression, noise and attention."""
     seed = options.seed
-    others = {"variant": "printed" if options.attention_printed else "consistent"}
-    # What is done to the images is not done in half precision.
-    others["dtype"] = "float64" if options.precision == "float64" else "float32"
+    variant = "printed" if options.attention_printed else "consistent"
+    others: Any = {"variant": variant, "dtype": image_dtype(options)}
     suppression = noise = attention = None
     if options.suppression:
         suppression = PowerSuppression(options.suppression, seed=seed, name="suppression", **others)

@@ -5,10 +5,24 @@ An auxiliary task, adversarial examples, mixed images.
 
 import keras
 
+from spectral_keras.attacks import Attack
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.options import flag
-from spectral_keras.experiments.train import attended as _attended
+from spectral_keras.experiments.train.attended import (
+    attended_model,
+    changes_images,
+    image_dtype,
+)
 from spectral_keras.experiments.train.options import TrainOptions
+from spectral_keras.layers import FMix, FourierBasisNoise
+from spectral_keras.training import (
+    AdversarialExamples,
+    AdversarialModel,
+    AuxiliaryModel,
+    FourierTarget,
+    MixingModel,
+    ParallelAugmentationModel,
+)
 
 __all__ = ["split_augment", "training_model"]
 
@@ -19,21 +33,19 @@ def training_model(classifier: keras.Model, options: TrainOptions) -> keras.Mode
     Raises:
         CommandError: if the options do not fit the network.
     """
-    attended = _attended.wrapper(options)
+    attended = changes_images(options)
     _, mixing = split_augment(options.augment)
     if mixing is not None:
         return _mixing_model(classifier, mixing, options, attended)
-    if attended is None and options.aux == "none" and options.adversarial == "none":
+    if not attended and options.aux == "none" and options.adversarial == "none":
         return classifier
-    from spectral_keras.training import AdversarialModel, AuxiliaryModel, FourierTarget
-
     published = options.aux_variant == "published"
     if published:
         _check_published(options)
     try:
         attack = _attack(options, published)
-        if attended is not None:
-            return attended(classifier, attack)
+        if attended:
+            return attended_model(classifier, attack, options)
         if options.aux == "none":
             return AdversarialModel(classifier, attack, validate_on=options.validate_on)
         target = None
@@ -75,23 +87,14 @@ def split_augment(names: str) -> tuple[str, str | None]:
 
 
 def _mixing_model(classifier, name, options, attended):
-    if attended is not None or options.aux != "none" or options.adversarial != "none":
+    if attended or options.aux != "none" or options.adversarial != "none":
         raise CommandError(
             f"--augment {name} excludes --aux, --adversarial, --suppression and --noise"
         )
-    from keras import layers
-
-    from spectral_keras.layers import FMix, FourierBasisNoise
-    from spectral_keras.training import MixingModel, ParallelAugmentationModel
-
-    # What is done to the images is not done in half precision.
-    others = {
-        "seed": options.seed,
-        "dtype": "float64" if options.precision == "float64" else "float32",
-    }
+    others = {"seed": options.seed, "dtype": image_dtype(options)}
     if name == "afa":
         return ParallelAugmentationModel(classifier, FourierBasisNoise(**others))
-    layer = {"mixup": layers.MixUp, "cutmix": layers.CutMix, "fmix": FMix}[name]
+    layer = {"mixup": keras.layers.MixUp, "cutmix": keras.layers.CutMix, "fmix": FMix}[name]
     return MixingModel(classifier, layer(**others))
 
 
@@ -111,9 +114,6 @@ def _check_published(options):
 def _attack(options, published):
     if options.adversarial == "none":
         return None
-    from spectral_keras.attacks import Attack
-    from spectral_keras.training import AdversarialExamples
-
     steps = options.adversarial_steps
     attack = Attack(
         options.adversarial,

@@ -19,6 +19,7 @@ from spectral_keras.experiments.options import (
     number,
     option,
     path,
+    plain,
     to_text,
 )
 from spectral_keras.experiments.train.fit_options import (
@@ -356,8 +357,7 @@ class TrainOptions(FitOptions):
 
     def to_json(self) -> dict[str, Any]:
         """All options in one dict, the network's own too."""
-        network = {name: list(v) if isinstance(v, tuple) else v for name, v in self.network.items()}
-        return super().to_json() | network
+        return super().to_json() | {name: plain(value) for name, value in self.network.items()}
 
     def arguments(self, *, without: tuple[str, ...] = ()) -> list[str]:
         network = {n: value for n, value in self.network.items() if n not in without}
