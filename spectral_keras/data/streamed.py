@@ -72,11 +72,7 @@ class StreamedImages:
     ndim = 4
 
     def __init__(
-        self,
-        source: Source,
-        shape: Sequence[int],
-        indices: npt.ArrayLike,
-        grayscale: bool = False,
+        self, source: Source, shape: Sequence[int], indices: npt.ArrayLike, grayscale: bool = False
     ):
         self.source = source
         self.indices = np.asarray(indices, np.int64)

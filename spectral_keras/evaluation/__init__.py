@@ -1,11 +1,7 @@
 """What a trained classifier is worth on changed images, as plain dicts."""
 
 from spectral_keras.evaluation.corruption import accuracy_on_corrupted, accuracy_under_corruption
-from spectral_keras.evaluation.corruption_error import (
-    ALEXNET,
-    mean_accuracy,
-    mean_corruption_error,
-)
+from spectral_keras.evaluation.corruption_error import ALEXNET, mean_accuracy, mean_corruption_error
 from spectral_keras.evaluation.intervals import (
     newcombe_interval,
     paired_share_interval,

@@ -86,11 +86,7 @@ def resampled_t_interval(
 
 
 def newcombe_interval(
-    successes: int,
-    count: int,
-    other_successes: int,
-    other_count: int,
-    confidence: float = 0.95,
+    successes: int, count: int, other_successes: int, other_count: int, confidence: float = 0.95
 ) -> tuple[float, float]:
     """Interval of the difference of two shares of independent trials, the first less the other.
 

@@ -18,12 +18,7 @@ from spectral_keras.classifiers.arguments import (
     class_count,
 )
 from spectral_keras.classifiers.predictions import predict_classes
-from spectral_keras.ops.validation import (
-    check_choice,
-    check_number,
-    check_positive_int,
-    described,
-)
+from spectral_keras.ops.validation import check_choice, check_number, check_positive_int, described
 
 __all__ = [
     "Outcome",

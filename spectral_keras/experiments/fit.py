@@ -168,11 +168,7 @@ class ResumableFit:
             key: {name: _plain(getattr(callback, name)) for name in names}
             for key, (callback, names) in self.companions.items()
         }
-        state = {
-            "history": self.history,
-            "counters": counters,
-            "stopped_early": self.stopped_early,
-        }
+        state = {"history": self.history, "counters": counters, "stopped_early": self.stopped_early}
         arrays = {}
         if self.best is not None:
             state["best"] = {"score": self.best.score, "epoch": self.best.epoch}

@@ -337,10 +337,7 @@ class WorkFolder:
         return [f"started with {changed}: the numbers may differ"] if changed else []
 
     def continue_under(
-        self,
-        now: dict[str, Any],
-        more: Iterable[str] = (),
-        options: dict[str, Any] | None = None,
+        self, now: dict[str, Any], more: Iterable[str] = (), options: dict[str, Any] | None = None
     ) -> list[str]:
         """`check_conditions`, and keep in the mark ("continued") what has changed.
 

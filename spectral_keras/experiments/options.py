@@ -255,12 +255,7 @@ class Options:
                 action=_HelpAll,
                 help="also the options of " + ", ".join(sorted(hidden)),
                 make=lambda: cls.parser(
-                    prog,
-                    description,
-                    epilog,
-                    defaults=defaults,
-                    everything=True,
-                    before=before,
+                    prog, description, epilog, defaults=defaults, everything=True, before=before
                 ),
             )
         return parser

@@ -32,11 +32,7 @@ def conditions() -> dict[str, Any]:
     """What a run may be continued under with another result: backend, device, versions."""
     import keras
 
-    return {
-        "backend": keras.backend.backend(),
-        "device": device_kind(),
-        "versions": versions(),
-    }
+    return {"backend": keras.backend.backend(), "device": device_kind(), "versions": versions()}
 
 
 def device_kind() -> str:

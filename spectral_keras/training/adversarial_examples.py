@@ -80,10 +80,7 @@ class AdversarialExamples:
 
     @classmethod
     def published(
-        cls,
-        eps: float = 0.3,
-        std: Sequence[float] = (0.247, 0.243, 0.261),
-        share: float = 1.0,
+        cls, eps: float = 0.3, std: Sequence[float] = (0.247, 0.243, 0.261), share: float = 1.0
     ) -> "AdversarialExamples":
         """FGSM as the published code of "Fourier transform as an auxiliary task" trains with it.
 

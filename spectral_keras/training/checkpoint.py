@@ -130,9 +130,7 @@ def read_checkpoint(path: str | os.PathLike) -> tuple[dict, dict]:
     return state, content
 
 
-def newest_checkpoint(
-    folder: str | os.PathLike,
-) -> tuple[dict | None, dict | None, list[str]]:
+def newest_checkpoint(folder: str | os.PathLike) -> tuple[dict | None, dict | None, list[str]]:
     """The newest checkpoint that can be read.
 
     Returns:

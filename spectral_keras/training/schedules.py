@@ -133,11 +133,7 @@ class Triangle(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def learning_rate_schedule(
-    name: str,
-    learning_rate: float,
-    epochs: int,
-    steps_per_epoch: int,
-    warmup_epochs: float = 0.0,
+    name: str, learning_rate: float, epochs: int, steps_per_epoch: int, warmup_epochs: float = 0.0
 ) -> float | keras.optimizers.schedules.LearningRateSchedule:
     """The schedule called `name`, for a training of `epochs` epochs.
 

@@ -71,11 +71,7 @@ def run_corruptions(
             print("the test images are others than before: run again", file=sys.stderr)
             entry |= _empty(settings, entry["model_sha256"])
             missing = wanted
-        entry |= {
-            "data_sha256": data,
-            "images": len(y),
-            "table": table_for(*images.shape[1:3]),
-        }
+        entry |= {"data_sha256": data, "images": len(y), "table": table_for(*images.shape[1:3])}
         add_call(entry, made_by(command) | {"corruptions": []})
         for name in missing:
             _run_one(name, entry, source, model, images, y)
@@ -156,8 +152,7 @@ def _drop_changed(source, entry):
     changed = source.changed(entry)
     if changed:
         print(
-            f"the images of {', '.join(changed)} are others than before: run again",
-            file=sys.stderr,
+            f"the images of {', '.join(changed)} are others than before: run again", file=sys.stderr
         )
     for name in changed:
         del entry["corruptions"][name]

@@ -12,13 +12,7 @@ import numpy as np
 from spectral_keras.data.files import write_file
 from spectral_keras.evaluation import accuracy_point
 from spectral_keras.experiments.command import CommandError, command_line, program
-from spectral_keras.experiments.folder import (
-    WorkFolder,
-    file_hash,
-    work_in,
-    write_json,
-    write_text,
-)
+from spectral_keras.experiments.folder import WorkFolder, file_hash, work_in, write_json, write_text
 from spectral_keras.experiments.preset.card import card
 from spectral_keras.experiments.preset.evidence import Evaluations, FinishedRun
 from spectral_keras.experiments.preset.measure import measure

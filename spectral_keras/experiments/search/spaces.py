@@ -8,15 +8,7 @@ from typing import Any
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.models import registry
 
-__all__ = [
-    "CONSTANTS",
-    "SPACES",
-    "Choice",
-    "Range",
-    "Space",
-    "narrowed",
-    "position",
-]
+__all__ = ["CONSTANTS", "SPACES", "Choice", "Range", "Space", "narrowed", "position"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,10 +55,7 @@ class Choice:
         return {"kind": "choice", "values": list(self.values)}
 
 
-_ADAM = {
-    "learning_rate": Range(1e-4, 1e-2, "log"),
-    "weight_decay": Range(1e-5, 1e-2, "log"),
-}
+_ADAM = {"learning_rate": Range(1e-4, 1e-2, "log"), "weight_decay": Range(1e-5, 1e-2, "log")}
 _KERNEL = {"kernel_size": Choice((3, 5))}
 _POOLING = {"pooling": Choice(("max", "spectral"))}
 _DROPOUT = {"dropout_rate": Range(0.0, 0.5)}
@@ -77,10 +66,7 @@ _SGD = {
     "momentum": Range(1 - 0.1**0.5, 1 - 0.1**2, "log_complement"),
     "weight_decay": Range(1e-6, 1e-3, "log"),
 }
-_VGG = _SGD | {
-    "learning_rate": Range(1e-3, 1e-1, "log"),
-    "weight_decay": Range(1e-5, 1e-2, "log"),
-}
+_VGG = _SGD | {"learning_rate": Range(1e-3, 1e-1, "log"), "weight_decay": Range(1e-5, 1e-2, "log")}
 _STRIDES = {"pooling": Choice(("strided", "spectral"))}
 
 # Options of the training command -> where they are searched.

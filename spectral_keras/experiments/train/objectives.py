@@ -8,11 +8,7 @@ import keras
 from spectral_keras.attacks import Attack
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.options import flag
-from spectral_keras.experiments.train.attended import (
-    attended_model,
-    changes_images,
-    image_dtype,
-)
+from spectral_keras.experiments.train.attended import attended_model, changes_images, image_dtype
 from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.layers import FMix, FourierBasisNoise
 from spectral_keras.training import (

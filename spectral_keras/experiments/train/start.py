@@ -9,12 +9,7 @@ import keras
 
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.folder import WorkFolder, file_hash
-from spectral_keras.experiments.saved_models import (
-    find_preset,
-    load_model,
-    no_model,
-    of_weights,
-)
+from spectral_keras.experiments.saved_models import find_preset, load_model, no_model, of_weights
 from spectral_keras.experiments.train.options import network_arguments
 
 __all__ = ["StartingWeights", "freeze"]
