@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spectral_keras.data.errors import DataError
-from spectral_keras.ops.validation import described
+from spectral_keras.data.errors import DataError, refused
 
 __all__ = [
     "allocate",
     "balanced_prefix",
+    "check_data_dir",
     "check_fits",
     "check_images",
     "check_labels",
@@ -53,10 +53,14 @@ def check_limit(argument: str, value: Any) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-        raise DataError(
-            f"{argument} must be a positive integer. Received: {argument}={described(value)}"
-        )
+        raise refused(argument, "a positive integer", value)
     return int(value)
+
+
+def check_data_dir(value: Any) -> None:
+    """Refuse what is neither None nor a path."""
+    if value is not None and not isinstance(value, (str, os.PathLike)):
+        raise refused("data_dir", "a path", value)
 
 
 def check_labels(

@@ -189,8 +189,7 @@ def load_corrupted(
             f"corrupted images come from 'tfds', a folder or an .npz file. Received: "
             f"source={described(source)}"
         )
-    if data_dir is not None and not isinstance(data_dir, (str, os.PathLike)):
-        raise DataError(f"data_dir must be a path. Received: data_dir={described(data_dir)}")
+    arrays.check_data_dir(data_dir)
     if source == "tfds":
         return _load_tfds(data_dir, limit)
     path = os.path.expanduser(os.fspath(source))

@@ -12,7 +12,7 @@ import numpy as np
 
 from spectral_keras.data import arrays
 from spectral_keras.data.digits import load_digits
-from spectral_keras.data.errors import DataError
+from spectral_keras.data.errors import DataError, refused
 from spectral_keras.data.folder import is_class_folder, load_folder
 from spectral_keras.data.npz import load_npz
 from spectral_keras.data.planted import load_planted
@@ -134,23 +134,15 @@ def load(
         or not isinstance(validation_fraction, numbers.Real)
         or not 0 <= validation_fraction < 1
     ):
-        raise DataError(
-            f"validation_fraction must be a number in [0, 1). "
-            f"Received: validation_fraction={described(validation_fraction)}"
-        )
+        raise refused("validation_fraction", "a number in [0, 1)", validation_fraction)
     if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or seed < 0:
-        raise DataError(f"seed must be an integer of at least 0. Received: seed={described(seed)}")
+        raise refused("seed", "an integer of at least 0", seed)
     image_size = _check_image_size(image_size)
-    if data_dir is not None and not isinstance(data_dir, (str, os.PathLike)):
-        raise DataError(f"data_dir must be a path. Received: data_dir={described(data_dir)}")
+    arrays.check_data_dir(data_dir)
     if not isinstance(grayscale, bool):
-        raise DataError(
-            f"grayscale must be True or False. Received: grayscale={described(grayscale)}"
-        )
+        raise refused("grayscale", "True or False", grayscale)
     if not isinstance(stream, (bool, str)) or stream not in (True, False, "auto"):
-        raise DataError(
-            f"stream must be True, False or 'auto'. Received: stream={described(stream)}"
-        )
+        raise refused("stream", "True, False or 'auto'", stream)
     stream_above = arrays.check_limit("stream_above", stream_above)
     streaming = {"stream": stream, "stream_above": stream_above}
     try:
@@ -191,10 +183,7 @@ def _check_image_size(value):
         isinstance(size, bool) or not isinstance(size, numbers.Integral) or size < 1
         for size in pair
     ):
-        raise DataError(
-            f"image_size must be a positive integer or a pair of them. "
-            f"Received: image_size={described(value)}"
-        )
+        raise refused("image_size", "a positive integer or a pair of them", value)
     return int(pair[0]), int(pair[1])
 
 

@@ -2,7 +2,9 @@
 
 import re
 
-__all__ = ["DataError", "DataWarning", "first_line", "shown"]
+from spectral_keras.ops.validation import described
+
+__all__ = ["DataError", "DataWarning", "first_line", "refused", "shown"]
 
 
 class DataError(ValueError):
@@ -14,6 +16,11 @@ class DataError(ValueError):
 
 class DataWarning(UserWarning):
     """A part of the data that is not used.  The message is one line that says what and why."""
+
+
+def refused(argument: str, expected: str, value: object) -> DataError:
+    """The error of an argument that is not what was expected."""
+    return DataError(f"{argument} must be {expected}. Received: {argument}={described(value)}")
 
 
 def shown(value: object, length: int = 60) -> str:
