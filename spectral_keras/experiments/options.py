@@ -300,6 +300,11 @@ class Options:
         """Names of what may differ between a run and its continuation."""
         return {name for name, spec in cls.specs().items() if spec.free}
 
+    def settled(self) -> dict[str, Any]:
+        """`to_json` without what may differ: what the results depend on."""
+        free = self.free()
+        return {name: value for name, value in self.to_json().items() if name not in free}
+
     def arguments(self, *, without: tuple[str, ...] = ()) -> list[str]:
         """The command line that gives these options: what differs from the defaults."""
         words: list[str] = []

@@ -18,6 +18,7 @@ from spectral_keras.experiments.evaluate.plot import (
     draw_robustness,
     eps_text,
     label,
+    points_of,
 )
 from spectral_keras.experiments.folder import WorkFolder, read_json, work_in, write_json
 from spectral_keras.experiments.process import process_kept
@@ -206,8 +207,7 @@ def _of_unit_images(model, low, high):
 def _print_table(entries):
     for entry in entries:
         print(f"{label(entry)}, norm {entry['norm']}, {entry['images']:,} test images")
-        attacked = [point for point in entry["points"] if point["eps"] > 0]
-        for point in [{"eps": 0.0, **entry["clean"]}, *attacked]:
+        for point in points_of(entry):
             eps = eps_text(point["eps"], entry["norm"])
             low, high = (f"{100 * end:.2f}" for end in point["interval"])
             print(f"  eps {eps:>7}  {100 * point['accuracy']:6.2f} %  (95 %: {low} to {high})")

@@ -6,7 +6,7 @@ from typing import Any
 
 from spectral_keras.experiments.pictures import drawable, write_picture
 
-__all__ = ["COLOURS", "draw_corruptions", "draw_robustness", "eps_text", "label"]
+__all__ = ["COLOURS", "draw_corruptions", "draw_robustness", "eps_text", "label", "points_of"]
 
 # Okabe and Ito's palette, which colour-blind readers can distinguish.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -36,6 +36,12 @@ def label(entry: dict[str, Any]) -> str:
     if entry["labels"] == "predicted":
         text += ", predicted labels"
     return text
+
+
+def points_of(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    """The points of an attack, from that of eps 0 on: without a change any attack is the same."""
+    attacked = [point for point in entry["points"] if point["eps"] > 0]
+    return [{"eps": 0.0, **entry["clean"]}, *attacked]
 
 
 def draw_robustness(path: str | os.PathLike, entries: list[dict[str, Any]], title: str) -> None:
@@ -77,8 +83,7 @@ def draw_robustness(path: str | os.PathLike, entries: list[dict[str, Any]], titl
 
 def _draw_line(axis, entry, place, text):
     unit = 255 if entry["norm"] == "inf" else 1
-    points = [point for point in entry["points"] if point["eps"] > 0]
-    points = [{"eps": 0.0, **entry["clean"]}, *points]  # without a change any attack is the same
+    points = points_of(entry)
     eps = [unit * point["eps"] for point in points]
     low, high = zip(*(point["interval"] for point in points), strict=True)
     colour = COLOURS[place % len(COLOURS)]

@@ -113,7 +113,7 @@ def _explain(options, folder):
     options = dataclasses.replace(subject.options, batch_size=size)
     settings = {
         "model": str(subject.path),
-        "options": _shown(options),
+        "options": options.settled(),
         "model_sha256": file_hash(subject.path),
         "data_sha256": data_hash(images.x, images.y),
     }
@@ -143,12 +143,6 @@ def _explain(options, folder):
     return read_json(folder / REPORT)
 
 
-def _shown(options):
-    """The options that the numbers depend on."""
-    free = options.free()
-    return {name: value for name, value in options.to_json().items() if name not in free}
-
-
 class _Work:
     """The masks of one model: learned, or read where they are there already."""
 
@@ -165,50 +159,54 @@ class _Work:
     def _of_set(self, name, per_class):
         from spectral_keras.analysis.masks import EpochRule, SetMasks, learn_mask
 
-        found = self.folder.stored(SetMasks, name)
-        if found is not None:
-            return found
         options, images = self.options, self.images
         groups = len(np.unique(images.y)) if per_class else 1
         rate = options.learning_rate or peak_rate(
             len(images.y) / groups, options.batch_size, options.epochs
         )
-        with Progress(f"masks of {groups} classes" if per_class else "mask", "epoch") as bar:
-            found = learn_mask(
-                self.model,
-                (images.x, images.y),
-                per_class=per_class,
-                penalty=options.penalty,
-                invariance=options.invariance,
-                learning_rate=rate,
-                epochs=options.epochs,
-                batch_size=options.batch_size,
-                stopping=EpochRule(patience=_STILL_EPOCHS, sparsity_tolerance=_STILL),
-                seed=options.seed,
-                data_format="channels_last",
-                checkpoint=self.folder.checkpoint(name),
-                progress=bar,
-            )
-        found.save(self.folder / name)
-        return found
+        return self._learned(
+            name,
+            SetMasks,
+            (f"masks of {groups} classes" if per_class else "mask", "epoch"),
+            learn_mask,
+            (images.x, images.y),
+            per_class=per_class,
+            penalty=options.penalty,
+            learning_rate=rate,
+            epochs=options.epochs,
+            batch_size=options.batch_size,
+            stopping=EpochRule(patience=_STILL_EPOCHS, sparsity_tolerance=_STILL),
+            seed=options.seed,
+        )
 
     def _of_images(self):
         from spectral_keras.analysis.masks import ImageMasks, learn_masks
 
-        found = self.folder.stored(ImageMasks, "single_masks.npz")
+        return self._learned(
+            "single_masks.npz",
+            ImageMasks,
+            ("masks of single images", "image"),
+            learn_masks,
+            self.images.x[self.chosen],
+            penalty=self.options.single_penalty,
+            checkpoint_every=50,
+        )
+
+    def _learned(self, name, kind, shown, learn, data, **how):
+        """The masks of a file; learned, and saved there, where they are not yet."""
+        found = self.folder.stored(kind, name)
         if found is None:
-            with Progress("masks of single images", "image") as bar:
-                found = learn_masks(
+            with Progress(*shown) as bar:
+                found = learn(
                     self.model,
-                    self.images.x[self.chosen],
-                    penalty=self.options.single_penalty,
+                    data,
                     invariance=self.options.invariance,
                     data_format="channels_last",
-                    checkpoint=self.folder.checkpoint("single_masks.npz"),
-                    checkpoint_every=50,
+                    checkpoint=self.folder.checkpoint(name),
                     progress=bar,
+                    **how,
                 )
-            found.save(self.folder / "single_masks.npz")
+            found.save(self.folder / name)
         return found
 
     def _heat_map(self):
@@ -239,7 +237,8 @@ class _Work:
             "title": subject.title,
             "command": command_line("models.explain", options.arguments()),
             "data": images.source,
-            "options": _shown(options) | {"learning_rate": self.learned.settings["learning_rate"]},
+            "options": options.settled()
+            | {"learning_rate": self.learned.settings["learning_rate"]},
             "learned_with": self.learned.settings,
             "images": len(images.x),
             "accuracy": on_images,
@@ -298,17 +297,18 @@ class _Work:
     def _notes(self, report):
         notes, plain = [], report["accuracy"]["plain"]
         low, high = self.options.pixel_range
+        question = (
+            f"does it take pixels from {low:g} to {high:g} (--pixel-range), and classes in the "
+            "order of the data set?"
+        )
         if plain["count"] == 0:
             notes.append(
-                "the model classifies none of the images correctly: the masks are of no use; does "
-                f"it take pixels from {low:g} to {high:g} (--pixel-range), and classes in the "
-                "order of the data set?"
+                "the model classifies none of the images correctly: the masks are of no use; "
+                + question
             )
         elif plain["interval"][0] <= 1 / self.model.outputs[0].shape[-1]:
             notes.append(
-                f"the model's accuracy of {plain['share']:.3f} is not above chance; does it take "
-                f"pixels from {low:g} to {high:g} (--pixel-range), and classes in the order of the "
-                "data set?"
+                f"the model's accuracy of {plain['share']:.3f} is not above chance; {question}"
             )
         if report["mask"]["epoch"] == 0:
             notes.append(

@@ -13,7 +13,7 @@ from spectral_keras.memory import is_out_of_memory
 from spectral_keras.training.best_weights import BestWeights
 from spectral_keras.training.non_finite import NonFiniteLossError
 
-__all__ = ["Infeasible", "fit", "infeasible"]
+__all__ = ["Infeasible", "describe_epoch", "fit", "infeasible"]
 
 
 class Infeasible(Exception):
@@ -33,6 +33,14 @@ def infeasible(error: BaseException) -> Infeasible | None:
     if is_out_of_memory(error):
         return Infeasible(f"out of memory: {str(error)[:200]}")
     return Infeasible(error) if isinstance(error, NonFiniteLossError) else None
+
+
+def describe_epoch(row: dict[str, Any], epochs: int) -> str:
+    """A row of the history in a line."""
+    return (
+        f"epoch {row['epoch']}/{epochs}: loss {row['loss']:.4f}, "
+        f"val_accuracy {row['val_accuracy']:.4f}, {row['seconds']:.1f} s"
+    )
 
 
 def fit(

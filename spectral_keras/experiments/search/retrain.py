@@ -82,7 +82,7 @@ def retrain(options: RetrainOptions, *, train: Callable = _train.train) -> dict[
 
 def _train_build(options, config, trial):
     """Train what `build(hp)` returns; checkpoints as in a trial, so that --resume continues."""
-    from spectral_keras.experiments.search.fit import Infeasible, fit
+    from spectral_keras.experiments.search.fit import Infeasible, describe_epoch, fit
     from spectral_keras.experiments.search.problem import BuildProblem, load_stored_builder
 
     training = {k: v for k, v in config["options"].items() if k in FitOptions.specs()}
@@ -98,11 +98,7 @@ def _train_build(options, config, trial):
     folder, best = RunFolder(options.output), BestWeights()
 
     def show(row):
-        print(
-            f"epoch {row['epoch']}/{training.epochs}: loss {row['loss']:.4f}, "
-            f"val_accuracy {row['val_accuracy']:.4f}, {row['seconds']:.1f} s",
-            flush=True,
-        )
+        print(describe_epoch(row, training.epochs), flush=True)
 
     try:
         _check(folder, options, settings)

@@ -16,7 +16,7 @@ from spectral_keras.experiments.fit import best_row
 from spectral_keras.experiments.folder import write_json
 from spectral_keras.experiments.search import cluster as _cluster
 from spectral_keras.experiments.search.asked import Asked
-from spectral_keras.experiments.search.fit import Infeasible, fit
+from spectral_keras.experiments.search.fit import Infeasible, describe_epoch, fit
 from spectral_keras.experiments.search.oracle import Oracle, trial_folder
 from spectral_keras.memory import clear_session
 
@@ -125,7 +125,9 @@ class Tuner(keras_tuner.Tuner):
             self.batches,
             self.epochs,
             self._folder(trial) / "checkpoints",
-            on_epoch=lambda row: self._show_epoch(trial, row),
+            on_epoch=lambda row: self.show(
+                f"  trial {self._number(trial)} {describe_epoch(row, self.epochs)}"
+            ),
         )
 
     def on_trial_end(self, trial: Trial) -> None:
@@ -146,12 +148,6 @@ class Tuner(keras_tuner.Tuner):
         self.show(
             f"trial {self._number(trial)}: {score}; {duration(elapsed)} elapsed"
             f"{'' if self._worker else to_go}"
-        )
-
-    def _show_epoch(self, trial, row):
-        self.show(
-            f"  trial {self._number(trial)} epoch {row['epoch']}/{self.epochs}: loss "
-            f"{row['loss']:.4f}, val_accuracy {row['val_accuracy']:.4f}, {row['seconds']:.1f} s"
         )
 
     def _drop_checkpoints(self, trial):

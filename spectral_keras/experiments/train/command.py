@@ -141,9 +141,7 @@ def _train(options, folder, evaluate, command, devices):
         _check_export(folder, options.export)
     if devices.workers > 1:
         devices.together(_check_folder, folder, options, chief_only=True)
-        free = options.free()
-        common = {key: value for key, value in options.to_json().items() if key not in free}
-        devices.check_same("the options", common)
+        devices.check_same("the options", options.settled())
     weights = StartingWeights(options.weights) if options.weights else None
     data, batches, model = _prepare(options, devices, weights)
     use_tensorboard = _use_tensorboard(options.tensorboard, folder.path)
