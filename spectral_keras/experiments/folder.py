@@ -15,7 +15,7 @@ import shutil
 import sys
 import types
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from spectral_keras.data.checksums import CHECKSUM, json_checksum, without_checksum
 from spectral_keras.data.files import open_regular, read_regular, write_file
@@ -31,6 +31,7 @@ __all__ = [
     "dataset_label",
     "default_folder",
     "file_hash",
+    "given_or",
     "read_json",
     "words",
     "work_in",
@@ -40,6 +41,7 @@ __all__ = [
     "write_text",
 ]
 
+_Folder = TypeVar("_Folder", bound="WorkFolder")
 LOCK = ".lock"
 _LARGEST_JSON = 2**28
 
@@ -415,6 +417,13 @@ class WorkFolder:
                     folder.rmdir()
         self._lock.close()
         self._lock = None
+
+
+def given_or(
+    folder: _Folder | None, make: Callable[[], _Folder]
+) -> contextlib.AbstractContextManager[_Folder]:
+    """Context of a folder that its caller closes, or of what `make` gives, closed at the end."""
+    return contextlib.nullcontext(folder) if folder else contextlib.closing(make())
 
 
 def work_in(

@@ -1,6 +1,5 @@
 """A corrupted copy of a data set, in the layout of CIFAR-10-C: `python -m models.corrupt ...`."""
 
-import contextlib
 import hashlib
 import sys
 import time
@@ -15,7 +14,7 @@ from spectral_keras.experiments.command import CommandError, program
 from spectral_keras.experiments.corrupt.copy import Copy
 from spectral_keras.experiments.corrupt.options import CorruptOptions
 from spectral_keras.experiments.corrupt.pieces import Pieces
-from spectral_keras.experiments.folder import work_in
+from spectral_keras.experiments.folder import given_or, work_in
 from spectral_keras.experiments.progress import Progress
 from spectral_keras.experiments.provenance import data_hash
 from spectral_keras.experiments.train.fit_options import FEW, load_dataset
@@ -63,8 +62,7 @@ def corrupt(options: CorruptOptions, *, copy: Copy | None = None) -> dict[str, A
     print(load_corrupted("digits-c").read("fog", 3).shape)
     ```
     """
-    own = contextlib.closing(Copy(options.output, options.format))
-    with contextlib.nullcontext(copy) if copy else own as used:
+    with given_or(copy, lambda: Copy(options.output, options.format)) as used:
         _write(options, used)
         return used.content
 

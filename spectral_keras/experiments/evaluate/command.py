@@ -1,6 +1,5 @@
 """A saved classifier under attack or corruption: `python -m models.evaluate MODEL ...`."""
 
-import contextlib
 import functools
 import pathlib
 import sys
@@ -20,7 +19,7 @@ from spectral_keras.experiments.evaluate.plot import (
     label,
     points_of,
 )
-from spectral_keras.experiments.folder import WorkFolder, read_json, work_in, write_json
+from spectral_keras.experiments.folder import WorkFolder, given_or, read_json, work_in, write_json
 from spectral_keras.experiments.process import process_kept
 from spectral_keras.experiments.provenance import conditions
 from spectral_keras.experiments.saved_models import find_preset
@@ -83,7 +82,7 @@ def evaluate(options: EvaluateOptions, *, folder: EvaluationFolder | None = None
     print(result["attacks"][0]["points"])
     ```
     """
-    with contextlib.nullcontext(folder) if folder else contextlib.closing(_folder(options)) as used:
+    with given_or(folder, lambda: _folder(options)) as used:
         return _evaluate(options, used)
 
 

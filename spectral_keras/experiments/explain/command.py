@@ -1,6 +1,5 @@
 """Which frequencies a saved classifier needs: `python -m models.explain MODEL ...`."""
 
-import contextlib
 import dataclasses
 import sys
 import time
@@ -24,6 +23,7 @@ from spectral_keras.experiments.explain.report import (
 from spectral_keras.experiments.explain.source import Images, batch_size, peak_rate, predictions
 from spectral_keras.experiments.folder import (
     file_hash,
+    given_or,
     read_json,
     work_in,
     write_arrays,
@@ -88,7 +88,7 @@ def explain(options: ExplainOptions, *, folder: Folder | None = None) -> dict[st
     print(report["mask"]["sparsity"], report["accuracy"]["masked"]["share"])
     ```
     """
-    with contextlib.nullcontext(folder) if folder else contextlib.closing(_folder(options)) as used:
+    with given_or(folder, lambda: _folder(options)) as used:
         return _explain(options, used)
 
 

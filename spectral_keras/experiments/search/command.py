@@ -36,12 +36,11 @@ command in each, with Keras Tuner's environment variables:
 - A process's memory grows with its trials; workers that are started again begin afresh.
 """
 
-import contextlib
 import sys
 from typing import Any, NoReturn
 
 from spectral_keras.experiments.command import command_line, program
-from spectral_keras.experiments.folder import work_in
+from spectral_keras.experiments.folder import given_or, work_in
 from spectral_keras.experiments.process import process_kept
 from spectral_keras.experiments.search import cluster as _cluster
 from spectral_keras.experiments.search.folder import SearchFolder
@@ -104,8 +103,7 @@ def search(
     from spectral_keras.experiments.search.engine import run
     from spectral_keras.experiments.search.problem import BuildProblem, ZooProblem, load_builder
 
-    own = contextlib.closing(SearchFolder(options.folder))
-    with contextlib.nullcontext(folder) if folder else own as used:
+    with given_or(folder, lambda: SearchFolder(options.folder)) as used:
         if _cluster.role() != "worker":
             used.check(options.resume, options.overwrite)
         options.trial = trial = options.trial.with_precision()

@@ -1,6 +1,5 @@
 """The command `python -m models.NAME`: train a network of the zoo and evaluate it."""
 
-import contextlib
 import difflib
 import importlib.util
 import types
@@ -17,7 +16,7 @@ from spectral_keras.experiments.command import (
     program,
     report_end,
 )
-from spectral_keras.experiments.folder import check_utf8
+from spectral_keras.experiments.folder import check_utf8, given_or
 from spectral_keras.experiments.options import flag
 from spectral_keras.experiments.process import process_kept
 from spectral_keras.experiments.saved_models import load_model
@@ -120,8 +119,7 @@ def train(
     print(train(options)["test_accuracy"])
     ```
     """
-    own = contextlib.closing(RunFolder.of(options))
-    with contextlib.nullcontext(folder) if folder else own as used:
+    with given_or(folder, lambda: RunFolder.of(options)) as used:
         return _train(options, used, evaluate, command, devices or device_plans.plan(options))
 
 
