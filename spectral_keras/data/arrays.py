@@ -13,6 +13,7 @@ from spectral_keras.data.errors import DataError, refused
 
 __all__ = [
     "allocate",
+    "as_floats",
     "balanced_prefix",
     "check_data_dir",
     "check_fits",
@@ -148,6 +149,11 @@ def check_images(images: npt.ArrayLike, where: str) -> np.ndarray:
             )
         result[start : start + CHUNK] = np.rint(block * 255)
     return result
+
+
+def as_floats(images: np.ndarray) -> np.ndarray:
+    """uint8 images as float32 in [0, 1], to the bit as a training gets them."""
+    return np.multiply(images, np.float32(1 / 255), dtype=np.float32, order="C")
 
 
 def allocate(count: int, shape: Sequence[int], where: str) -> np.ndarray:

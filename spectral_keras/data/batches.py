@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from spectral_keras.data.arrays import as_floats
 from spectral_keras.data.shuffling import epoch_order
 from spectral_keras.data.streamed import StreamedImages
 from spectral_keras.ops.validation import check_bool, check_positive_int
@@ -232,7 +233,7 @@ class Batches(keras.utils.PyDataset):
             self.error = error
             raise
         if images.dtype == np.uint8:
-            images = np.multiply(images, np.float32(1 / 255), dtype=np.float32, order="C")
+            images = as_floats(images)
         else:
             images = images.astype(np.float32, order="C")  # a copy: it may be written into
         if self.augment is not None:

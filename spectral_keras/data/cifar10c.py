@@ -14,7 +14,7 @@ import numpy as np
 
 from spectral_keras.data import arrays
 from spectral_keras.data.checksums import without_checksum
-from spectral_keras.data.errors import DataError
+from spectral_keras.data.errors import DataError, in_a_line
 from spectral_keras.data.files import open_regular, read_regular
 from spectral_keras.data.left_out import LeftOut
 from spectral_keras.data.tfds import find_builder, import_tfds, open_builder
@@ -430,8 +430,7 @@ def _readable(where):
             raise DataError(
                 f"{where} holds pickled objects or is no .npy file, and is not read for safety"
             ) from error
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise DataError(f"{where} cannot be read ({reason})") from error
+        raise DataError(f"{where} cannot be read ({in_a_line(error)})") from error
 
 
 def _load_tfds(data_dir, limit):

@@ -4,7 +4,7 @@ import re
 
 from spectral_keras.ops.validation import described
 
-__all__ = ["DataError", "DataWarning", "first_line", "refused", "shown"]
+__all__ = ["DataError", "DataWarning", "first_line", "in_a_line", "refused", "shown"]
 
 
 class DataError(ValueError):
@@ -27,6 +27,11 @@ def shown(value: object, length: int = 60) -> str:
     """`repr(value)` for a message, cut to a readable length."""
     text = repr(value)
     return text if len(text) <= length else f"{text[:length]}...{text[0]}"
+
+
+def in_a_line(error: BaseException) -> str:
+    """Kind and text of an error, in one line of at most 200 characters."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
 
 def first_line(error: BaseException) -> str:

@@ -14,6 +14,7 @@ from spectral_keras.corruptions import BENCHMARK, SEVERITIES, TABLES, corrupt, t
 from spectral_keras.corruptions.corrupt import check_images
 from spectral_keras.corruptions.severities import GROUPS
 from spectral_keras.data import CorruptedImages
+from spectral_keras.data.arrays import as_floats
 from spectral_keras.evaluation.corruption_error import mean_accuracy
 from spectral_keras.evaluation.outcomes import check_classes
 from spectral_keras.evaluation.under_attack import accuracy_point
@@ -194,7 +195,7 @@ def _point(model, count, images_of, y, batch_size, report=None):
     correct = np.zeros(count, bool)
     for start in range(0, count, batch_size):
         indices = np.arange(start, min(start + batch_size, count))
-        batch = np.multiply(images_of(indices), np.float32(1 / 255), dtype=np.float32)
+        batch = as_floats(images_of(indices))
         correct[indices] = predict_classes(model, batch, batch_size=batch_size) == y[indices]
         if report:
             report(int(indices[-1]) + 1, count)

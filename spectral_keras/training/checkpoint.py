@@ -23,6 +23,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from spectral_keras.data.errors import in_a_line
 from spectral_keras.data.files import open_regular, read_arrays, write_file
 from spectral_keras.data.streamed import available_memory
 
@@ -123,8 +124,7 @@ def read_checkpoint(path: str | os.PathLike) -> tuple[dict, dict]:
         content = read_arrays(io.BytesIO(payload))
         state = json.loads(content.pop(_STATE).tobytes().decode())
     except Exception as error:  # made by somebody else: the checksum is no signature
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise CheckpointError(f"{path} cannot be read ({reason})") from error
+        raise CheckpointError(f"{path} cannot be read ({in_a_line(error)})") from error
     if not isinstance(state, dict):
         raise CheckpointError(f"{path} cannot be read: its state is no JSON object")
     return state, content

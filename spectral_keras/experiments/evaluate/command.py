@@ -5,8 +5,7 @@ import pathlib
 import sys
 from typing import Any, NoReturn
 
-import numpy as np
-
+from spectral_keras.data.arrays import as_floats
 from spectral_keras.experiments.command import CommandError, command_line, program, report_end
 from spectral_keras.experiments.evaluate.attacks import Entries, run_attacks
 from spectral_keras.experiments.evaluate.corruption_sources import source_of, source_text
@@ -181,8 +180,7 @@ class _Evaluation:
 
         def load():
             model, images, y = self.load()
-            # As the training's batches do it.
-            return model, np.multiply(images, np.float32(1 / 255), dtype=np.float32), y
+            return model, as_floats(images), y
 
         run_attacks(self.options, entries, load, save, self.command)
         save()

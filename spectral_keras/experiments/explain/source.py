@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from spectral_keras.classifiers.predictions import check_numbers
+from spectral_keras.data.arrays import as_floats, balanced_prefix
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.train.fit_options import FEW
 
@@ -29,8 +30,6 @@ class Images:
     """
 
     def __init__(self, subject: Any):
-        from spectral_keras.data.arrays import balanced_prefix
-
         options = subject.options
         split, wanted = options.split, options.images
         of_training = split != "test"
@@ -49,7 +48,7 @@ class Images:
         low, high = options.pixel_range
 
         def scaled(part):
-            unit = np.multiply(part, np.float32(1 / 255), dtype=np.float32)
+            unit = as_floats(part)
             if (low, high) == (0, 1):
                 return unit
             return (np.float32(high - low) * unit + np.float32(low)).astype(np.float32)

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from spectral_keras.classifiers import predict_classes
+from spectral_keras.data.arrays import as_floats
 from spectral_keras.evaluation import accuracy_point
 from spectral_keras.experiments.progress import Progress
 
@@ -36,7 +37,7 @@ def measure(
     with Progress(text) as bar:
         for start in range(0, len(y), _PART):
             part = slice(start, start + _PART)
-            x = np.multiply(images[part], np.float32(1 / 255), dtype=np.float32)
+            x = as_floats(images[part])
             if not start:  # compiled now, not in what is timed
                 predict_classes(model, x[:BATCH], batch_size=BATCH)
                 predict_classes(model, x, batch_size=BATCH)

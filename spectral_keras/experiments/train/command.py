@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import keras
 
 from spectral_keras.data import Dataset
+from spectral_keras.data.errors import in_a_line
 from spectral_keras.experiments.command import (
     ENDS,
     CommandError,
@@ -199,8 +200,9 @@ def _prepare(options, devices, weights):
             ) from error
         if devices.lost(error):
             raise
-        line = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise CommandError(f"{options.model} cannot be built with these options: {line}") from error
+        raise CommandError(
+            f"{options.model} cannot be built with these options: {in_a_line(error)}"
+        ) from error
 
 
 def _check_folder(folder, options):
