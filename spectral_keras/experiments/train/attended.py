@@ -35,7 +35,7 @@ def insert_gate(classifier: keras.Model, options: TrainOptions) -> keras.Model:
 
 
 def image_dtype(options: TrainOptions) -> str:
-    """What is done to the images is not done in half precision."""
+    """The precision of layers that change the images: never half of it."""
     return "float64" if options.precision == "float64" else "float32"
 
 
