@@ -18,6 +18,7 @@ from spectral_keras.experiments.preset import (
     command,
     make_preset,
 )
+from spectral_keras.experiments.preset.evidence import _objective
 from spectral_keras.experiments.train import TrainOptions, train
 from spectral_keras.models.preset import PRESETS, Preset
 from tests.models.runs import by_hand, write_tiny
@@ -265,3 +266,31 @@ def test_a_preset_of_a_preset_options_object(run, tmp_path):
     folder = tmp_path / "p"
     metadata = make_preset(PresetOptions(str(run), name="bright", output=str(folder)))
     assert metadata["clean"]["images"] == 30 and Preset(folder).class_names == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, []),
+        (
+            {"adversarial": "fgsm", "adversarial_eps": 0.03},
+            ["adversarial training: FGSM, eps 0.03"],
+        ),
+        ({"adversarial": "pgd"}, ["adversarial training: PGD-7, eps 8/255"]),
+        (
+            {"adversarial": "pgd", "adversarial_steps": 5, "adversarial_share": 0.5},
+            ["adversarial training: PGD-5, eps 8/255, 0.5 of a batch"],
+        ),
+        ({"aux": "fourier"}, ["auxiliary task: fourier, weight 0.01"]),
+        (
+            {"suppression": 1 / 3, "noise": 1.0, "gate": "plain", "attention": "111"},
+            [
+                "power suppression of 0.3333 of the images",
+                "noise of variance 1 on the amplitudes of the spectrum",
+                "channel gate: plain, attention 111",
+            ],
+        ),
+    ],
+)
+def test_the_card_says_what_else_was_trained_on(options, words):
+    assert list(_objective(TrainOptions("resnet18", **options))) == words

@@ -3,14 +3,16 @@
 import dataclasses
 import os
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 from spectral_keras.data.checksums import json_checksum
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.evaluate.attacks import OUTCOMES
 from spectral_keras.experiments.evaluate.corruption_sources import source_text
+from spectral_keras.experiments.evaluate.plot import eps_text
 from spectral_keras.experiments.folder import file_hash, read_json
-from spectral_keras.experiments.train.options import TrainOptions, recipe_values
+from spectral_keras.experiments.train.options import PGD_STEPS, TrainOptions, recipe_values
 from spectral_keras.experiments.train.run import RunFolder
 from spectral_keras.models import registry
 
@@ -79,13 +81,37 @@ class FinishedRun:
             "commit", "command",
         )  # fmt: skip
         return {
-            "recipe": str(dataclasses.replace(recipe, **values)),
+            "recipe": ", ".join(
+                [str(dataclasses.replace(recipe, **values)), *_objective(self.options)]
+            ),
             "seeds": [self.options.seed],
             **{name: self.result.get(name) for name in names},
             "device": self.result.get("device", self.config.get("device")),
             "started_from": self.config.get("weights"),
             "result_sha256": json_checksum(self.result),
         }
+
+
+def _objective(options: TrainOptions) -> Iterator[str]:
+    """What else than clean images and labels a network was trained on, in words."""
+    if options.aux != "none":
+        yield f"auxiliary task: {options.aux}, weight {options.aux_weight:g}"
+    if options.adversarial != "none":
+        name, steps = options.adversarial.upper(), options.adversarial_steps
+        if options.adversarial == "pgd":
+            name += f"-{PGD_STEPS if steps is None else steps}"
+        share = (
+            ""
+            if options.adversarial_share == 1
+            else f", {options.adversarial_share:.4g} of a batch"
+        )
+        yield f"adversarial training: {name}, eps {eps_text(options.adversarial_eps, 'inf')}{share}"
+    if options.suppression:
+        yield f"power suppression of {options.suppression:.4g} of the images"
+    if options.noise:
+        yield f"noise of variance {options.noise:g} on the amplitudes of the spectrum"
+    if options.gate != "none":
+        yield f"channel gate: {options.gate}, attention {options.attention}"
 
 
 class Evaluations:

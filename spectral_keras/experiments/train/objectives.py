@@ -9,7 +9,7 @@ from spectral_keras.attacks import Attack
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.options import flag
 from spectral_keras.experiments.train.attended import attended_model, changes_images, image_dtype
-from spectral_keras.experiments.train.options import TrainOptions
+from spectral_keras.experiments.train.options import PGD_STEPS, TrainOptions
 from spectral_keras.layers import FMix, FourierBasisNoise
 from spectral_keras.training import (
     AdversarialExamples,
@@ -114,7 +114,7 @@ def _attack(options, published):
     attack = Attack(
         options.adversarial,
         options.adversarial_eps,
-        steps=7 if steps is None and options.adversarial == "pgd" else steps,
+        steps=PGD_STEPS if steps is None and options.adversarial == "pgd" else steps,
         step_size=options.adversarial_step_size,
         random_start=options.adversarial_random_start,
         seed=options.seed,

@@ -33,8 +33,16 @@ from spectral_keras.models import registry
 from spectral_keras.models.recipe import Recipe
 from spectral_keras.training.schedules import SCHEDULES
 
-__all__ = ["VIEWS", "TrainOptions", "network_arguments", "recipe_values", "values_before"]
+__all__ = [
+    "PGD_STEPS",
+    "VIEWS",
+    "TrainOptions",
+    "network_arguments",
+    "recipe_values",
+    "values_before",
+]
 
+PGD_STEPS = 7  # in adversarial training, where nothing else is said
 # Views of a test image -> how their result is announced.
 VIEWS = {"mirror": "with mirror images", "mirror_translate": "with mirrored and shifted images"}
 
@@ -186,7 +194,7 @@ class TrainOptions(FitOptions):
         kind=fraction(high=1), metavar="EPS", shown="8/255",
     )  # fmt: skip
     adversarial_steps: int | None = _adversarial(
-        None, "of pgd", kind=number(int, 1, high=10_000, high_open=False), shown="7"
+        None, "of pgd", kind=number(int, 1, high=10_000, high_open=False), shown=str(PGD_STEPS)
     )
     adversarial_step_size: float | None = _adversarial(
         None, "default: EPS for one step, else 2.5 EPS / N",
