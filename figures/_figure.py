@@ -32,7 +32,7 @@ class Figure:
 
     Attributes:
         name: the module's name.
-        description: first lines of `--help`.
+        description: first lines of `--help`; None, as of a module without docstrings, for none.
         presets: preset -> settings, a JSON-plain dict.
         run: called with an `Experiment`; fills its `content`, calling `save` after each piece.
         draw: called with the whole JSON; returns a matplotlib figure, or a dict of several: the
@@ -48,12 +48,12 @@ class Figure:
     """
 
     name: str
-    description: str
+    description: str | None
     presets: dict[str, dict]
     run: Callable
     draw: Callable
     derive: Callable | None = None
-    font_size: float = 10
+    font_size: float = 18
     uses: tuple[str, ...] = ("runs", "data_dir")
     runs_of: str = ""
     runs: Callable | None = None
@@ -209,7 +209,8 @@ def make(figure, options, results=None):
 
 
 def _parse(figure, argv):
-    parser = OneLineParser(prog=f"figures.{figure.name}", description=figure.description)
+    description = (figure.description or "").strip()
+    parser = OneLineParser(prog=f"figures.{figure.name}", description=description)
     parser.add_argument(
         "--preset",
         choices=[preset for preset in PRESETS if preset in figure.presets],

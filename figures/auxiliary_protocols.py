@@ -418,12 +418,7 @@ def verdict(stored):
 
 
 FIGURE = Figure(
-    name="auxiliary_protocols",
-    description="Auxiliary tasks in the published and in a consistent protocol, and the causes.",
-    presets=PRESETS,
-    run=run,
-    draw=draw,
-    derive=derive,
-    font_size=18,
-    runs=runs,
-)
+    "auxiliary_protocols",
+    "Auxiliary tasks in the published and in a consistent protocol, and the causes.",
+    PRESETS, run, draw, derive, runs=runs,
+)  # fmt: skip

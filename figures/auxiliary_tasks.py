@@ -432,11 +432,7 @@ def _widths(settings):
 
 
 FIGURE = Figure(
-    name="auxiliary_tasks",
-    description="Auxiliary tasks on five backbones: accuracy on clean images and under attack.",
-    presets=PRESETS,
-    run=run,
-    draw=draw,
-    derive=derive,
-    font_size=18,
-)
+    "auxiliary_tasks",
+    "Auxiliary tasks on five backbones: accuracy on clean images and under attack.",
+    PRESETS, run, draw, derive,
+)  # fmt: skip

@@ -233,13 +233,4 @@ def derive(stored):
     ]  # fmt: skip
 
 
-FIGURE = Figure(
-    name="blue_shift",
-    description=(__doc__ or "").strip(),
-    presets=PRESETS,
-    run=run,
-    draw=draw,
-    derive=derive,
-    font_size=18,
-    uses=(),
-)
+FIGURE = Figure("blue_shift", __doc__, PRESETS, run, draw, derive, uses=())

@@ -358,11 +358,6 @@ def _control(content, settings):
 
 
 FIGURE = Figure(
-    name="convergence",
-    description="Spectral against spatial parametrisation: error against epoch, speed-up.",
-    presets=PRESETS,
-    run=run,
-    draw=draw,
-    derive=derive,
-    font_size=18,
-)
+    "convergence", "Spectral against spatial parametrisation: error against epoch, speed-up.",
+    PRESETS, run, draw, derive,
+)  # fmt: skip

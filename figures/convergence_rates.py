@@ -293,12 +293,7 @@ def _draw_ratios(panel, cell, found):
 
 
 FIGURE = Figure(
-    name="convergence_rates",
-    description="Epochs to fixed training errors of spectral, spatial and rotated kernels.",
-    presets=PRESETS,
-    run=run,
-    draw=draw,
-    derive=derive,
-    font_size=18,
-    runs=runs,
-)
+    "convergence_rates",
+    "Epochs to fixed training errors of spectral, spatial and rotated kernels.",
+    PRESETS, run, draw, derive, runs=runs,
+)  # fmt: skip

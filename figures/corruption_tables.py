@@ -332,12 +332,7 @@ def _settings_line(stored):
 
 
 FIGURE = Figure(
-    name="corruption_tables",
-    description="Power suppression, noise and attention: accuracy clean and under corruptions.",
-    presets=PRESETS,
-    run=run,
-    draw=draw,
-    derive=derive,
-    font_size=18,
-    runs=runs,
-)
+    "corruption_tables",
+    "Power suppression, noise and attention: accuracy clean and under corruptions.",
+    PRESETS, run, draw, derive, runs=runs,
+)  # fmt: skip

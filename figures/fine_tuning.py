@@ -162,12 +162,7 @@ def _text(stored):
 
 
 FIGURE = Figure(
-    name="fine_tuning",
-    description="A preset fine-tuned on few images of other classes, beside training from scratch.",
-    presets=PRESETS,
-    run=run,
-    draw=draw,
-    derive=derive,
-    font_size=14,
-    runs=runs,
-)
+    "fine_tuning",
+    "A preset fine-tuned on few images of other classes, beside training from scratch.",
+    PRESETS, run, draw, derive, font_size=14, runs=runs,
+)  # fmt: skip

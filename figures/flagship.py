@@ -276,11 +276,6 @@ def _images(rows):
 
 
 FIGURE = Figure(
-    name="flagship",
-    description="Test errors with spectral pooling, beside the 8.6 % and 31.6 % of the original.",
-    presets=PRESETS,
-    run=run,
-    draw=draw,
-    derive=derive,
-    runs=runs,
-)
+    "flagship", "Test errors with spectral pooling, beside the 8.6 % and 31.6 % of the original.",
+    PRESETS, run, draw, derive, font_size=10, runs=runs,
+)  # fmt: skip

@@ -70,11 +70,6 @@ def derive(stored):
 
 
 FIGURE = Figure(
-    name="fourier_masks",
-    description="Fourier masks of naturally, adversarially and otherwise trained networks.",
-    presets=PRESETS,
-    run=run,
-    draw=draw,
-    derive=derive,
-    font_size=18,
-)
+    "fourier_masks", "Fourier masks of naturally, adversarially and otherwise trained networks.",
+    PRESETS, run, draw, derive,
+)  # fmt: skip

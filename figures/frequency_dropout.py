@@ -340,12 +340,7 @@ def _curves(panel, content, seeds):
 
 
 FIGURE = Figure(
-    name="frequency_dropout",
-    description="spectral_pool_cnn with and without frequency dropout, and with max pooling.",
-    presets=PRESETS,
-    run=run,
-    draw=draw,
-    derive=derive,
-    font_size=18,
-    runs=runs,
-)
+    "frequency_dropout",
+    "spectral_pool_cnn with and without frequency dropout, and with max pooling.",
+    PRESETS, run, draw, derive, runs=runs,
+)  # fmt: skip

@@ -456,13 +456,4 @@ def derive(stored):
     ]  # fmt: skip
 
 
-FIGURE = Figure(
-    name="frequency_noise",
-    description=(__doc__ or "").strip(),
-    presets=PRESETS,
-    run=run,
-    draw=draw,
-    derive=derive,
-    font_size=18,
-    uses=("data_dir",),
-)
+FIGURE = Figure("frequency_noise", __doc__, PRESETS, run, draw, derive, uses=("data_dir",))

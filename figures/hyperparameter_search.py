@@ -323,11 +323,7 @@ def _text(stored, settings):
 
 
 FIGURE = Figure(
-    name="hyperparameter_search",
-    description="The error of the spectral pooling network after a search of its options.",
-    presets=PRESETS,
-    run=run,
-    draw=draw,
-    derive=derive,
-    font_size=18,
-)
+    "hyperparameter_search",
+    "The error of the spectral pooling network after a search of its options.",
+    PRESETS, run, draw, derive,
+)  # fmt: skip

@@ -344,13 +344,4 @@ def _pixels(panel):
     return (levels / np.float32(255)).reshape(panel["shape"])
 
 
-FIGURE = Figure(
-    name="information_preservation",
-    description=(__doc__ or "").strip(),
-    presets=PRESETS,
-    run=run,
-    draw=draw,
-    derive=derive,
-    font_size=18,
-    uses=("data_dir",),
-)
+FIGURE = Figure("information_preservation", __doc__, PRESETS, run, draw, derive, uses=("data_dir",))

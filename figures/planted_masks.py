@@ -239,13 +239,4 @@ def derive(stored):
     ]  # fmt: skip
 
 
-FIGURE = Figure(
-    name="planted_masks",
-    description=(__doc__ or "").strip(),
-    presets=PRESETS,
-    run=run,
-    draw=draw,
-    derive=derive,
-    font_size=18,
-    uses=("runs",),
-)
+FIGURE = Figure("planted_masks", __doc__, PRESETS, run, draw, derive, uses=("runs",))

@@ -327,13 +327,4 @@ def derive(stored):
     ]  # fmt: skip
 
 
-FIGURE = Figure(
-    name="point_detection",
-    description=(__doc__ or "").strip(),
-    presets=PRESETS,
-    run=run,
-    draw=draw,
-    derive=derive,
-    font_size=18,
-    uses=(),
-)
+FIGURE = Figure("point_detection", __doc__, PRESETS, run, draw, derive, uses=())

@@ -420,13 +420,6 @@ def _text(stored, table):
 
 
 FIGURE = Figure(
-    name="poolings",
-    description="What halves the maps, in two networks, beside DiffStride's table.",
-    presets=PRESETS,
-    run=run,
-    draw=draw,
-    derive=derive,
-    font_size=14,
-    runs_of="flagship",
-    runs=runs,
-)
+    "poolings", "What halves the maps, in two networks, beside DiffStride's table.",
+    PRESETS, run, draw, derive, font_size=14, runs_of="flagship", runs=runs,
+)  # fmt: skip

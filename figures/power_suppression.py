@@ -259,13 +259,4 @@ def derive(stored):
     ]  # fmt: skip
 
 
-FIGURE = Figure(
-    name="power_suppression",
-    description=(__doc__ or "").strip(),
-    presets=PRESETS,
-    run=run,
-    draw=draw,
-    derive=derive,
-    font_size=18,
-    uses=("data_dir",),
-)
+FIGURE = Figure("power_suppression", __doc__, PRESETS, run, draw, derive, uses=("data_dir",))

@@ -225,12 +225,8 @@ def _settings_line(stored):
 
 
 FIGURE = Figure(
-    name="response_histogram",
-    description="Which frequencies the first layer answers to, under ten kinds of training.",
-    presets={preset: _settings(preset) for preset in PRESETS},
-    run=run,
-    draw=draw,
-    derive=derive,
-    font_size=18,
+    "response_histogram",
+    "Which frequencies the first layer answers to, under ten kinds of training.",
+    {preset: _settings(preset) for preset in PRESETS}, run, draw, derive,
     runs_of="corruption_tables",
-)
+)  # fmt: skip
