@@ -72,7 +72,7 @@ def _judged(what, arguments):
 def over_seeds(values):
     """Keyword arguments of `claim` for one value a seed: mean, t interval, what it is over."""
     values = list(values)
-    mean = sum(values) / len(values)
+    mean = sum(values) / len(values) if values else None
     if len(values) < 2:
         return {"effect": mean, "interval": None}
     return {"effect": mean, "interval": t_interval(values), "over": f"{len(values)} seeds"}
@@ -109,6 +109,11 @@ def sentence(one):
     if one["printed"] is not None:
         words += f" (paper {number(one['printed'])})"
     return words + (f"; {one['note']}" if one["note"] else "")
+
+
+def decided(claims):
+    """Sentences of the claims that are confirmed or contradicted."""
+    return [sentence(one) for one in claims if one["verdict"] in ("confirmed", "contradicted")]
 
 
 def number(value):

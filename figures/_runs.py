@@ -180,6 +180,13 @@ def load_best(experiment, key):
     return load_model(path / "best.keras"), options
 
 
+def load_best_and_tests(experiment, key, count=None):
+    """best.keras of a run, and the first test images, float32 in [0, 1], with their classes."""
+    model, options = load_best(experiment, key)
+    data, _ = load_data(options)
+    return model, data.x_test[:count].astype("float32") / 255, data.y_test[:count]
+
+
 def read_history(path):
     """history.csv as a dict: column -> list over epochs."""
     rows = list(csv.DictReader(io.StringIO(read_regular(path, limit=2**28).decode())))

@@ -42,11 +42,11 @@ def paper_mark(**style):
     return {"color": GREEN, "marker": "_", "markeredgewidth": 3, "linestyle": ""} | style
 
 
-def paper_handle(size):
-    """Entry of a legend for `paper_mark`."""
+def handle(label="paper (full scale)", **style):
+    """Entry of a legend for markers of a style, such as `paper_mark`."""
     from matplotlib.lines import Line2D
 
-    return Line2D([], [], label="paper (full scale)", **paper_mark(markersize=size))
+    return Line2D([], [], label=label, **{"linestyle": ""} | style)
 
 
 def settings_line(stored):

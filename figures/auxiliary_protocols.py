@@ -29,15 +29,14 @@ if __name__ == "__main__":
 
 import numpy as np
 
-from figures._claims import claim, over_seeds, sentence, summary
+from figures import auxiliary_tasks
+from figures._claims import claim, decided, over_seeds, percent, summary
 from figures._figure import Figure
-from figures._runs import trained
-from figures._style import BLACK, BLUE, GREEN, ORANGE, caption
-from figures.auxiliary_tasks import EPS, PAPER, TASKS, TRAININGS
-from spectral_keras.evaluation import paired_share_interval, wilson_interval
-from spectral_keras.experiments.command import CommandError
-from spectral_keras.experiments.folder import read_json
-from spectral_keras.experiments.saved_models import load_model
+from figures._runs import load_best_and_tests, trained
+from figures._style import caption, paper_mark
+from figures._test_images import batches
+from figures.auxiliary_tasks import EPS, PAPER, STYLES, TASKS, TRAININGS
+from spectral_keras.evaluation import wilson_interval
 from spectral_keras.precision import all_layers
 
 PROTOCOLS = ("published", "consistent")
@@ -158,9 +157,9 @@ def _run(settings, backbone, seed, more):
 
 
 def run(experiment):
+    wanted = experiment.settings["test"]
     for key, (backbone, options) in runs(experiment.settings).items():
         record = trained(experiment, key, backbone, options)
-        wanted = experiment.settings["test"]
         if record.get("tests", {}).get("settings") != wanted:
             record["tests"] = {"settings": wanted} | _tested(experiment, key, wanted)
             experiment.save()
@@ -171,18 +170,9 @@ def run(experiment):
 def _tested(experiment, key, settings):
     """Test -> `right`, which test images the saved weights have right, as bits, and `images`."""
     from spectral_keras.attacks import fgsm, pgd
-    from spectral_keras.experiments.train.command import load_data
-    from spectral_keras.experiments.train.options import TrainOptions
 
-    path = experiment.folder / key
-    if not (path / "best.keras").exists():
-        raise CommandError(f"{path / 'best.keras'} is gone: --overwrite trains again")
-    options = TrainOptions.of_config(read_json(path / "config.json"))
-    if experiment.data_dir:
-        options = options.replaced(data_dir=experiment.data_dir)
-    data, _ = load_data(options)
-    x, y = data.x_test.astype("float32") / 255, data.y_test
-    model, some = load_model(path / "best.keras"), slice(settings["images"])
+    model, x, y = load_best_and_tests(experiment, key)
+    some = slice(settings["images"])
 
     def right(images):
         return model.predict(images, batch_size=BATCH, verbose=0).argmax(axis=1) == y[: len(images)]
@@ -212,15 +202,15 @@ def with_batch_statistics(model, x):
     for layer in all_layers(model):
         if isinstance(layer, keras.layers.Dropout):
             layer.rate = 0.0
-    batches = (x[begin : begin + BATCH] for begin in range(0, len(x), BATCH))
-    outputs = (keras.ops.convert_to_numpy(model(batch, training=True)) for batch in batches)
+    outputs = (
+        keras.ops.convert_to_numpy(model(batch, training=True)) for batch in batches(x, BATCH)
+    )
     return np.concatenate([output.astype("float32") for output in outputs])
 
 
 def _answers(record, test):
     one = record["tests"][test]
-    bits = np.unpackbits(np.frombuffer(bytes.fromhex(one["right"]), "uint8"))
-    return bits[: one["images"]].astype(bool)
+    return auxiliary_tasks.from_bits(one["right"], one["images"])
 
 
 def _share(record, test):
@@ -228,13 +218,10 @@ def _share(record, test):
 
 
 def difference(record, first, second):
-    """Keyword arguments of `claim`: points of one test less another, on the same images."""
+    """`paired_difference` of one test less another, on the images that both have."""
     one, other = _answers(record, first), _answers(record, second)
     count = min(len(one), len(other))
-    one, other = one[:count], other[:count]
-    lost, won = int((one & ~other).sum()), int((other & ~one).sum())
-    interval = [100 * end for end in paired_share_interval(lost, won, count)]
-    return {"effect": 100 * (lost - won) / count, "interval": interval}
+    return auxiliary_tasks.paired_difference(one[:count], other[:count])
 
 
 def derive(stored):
@@ -280,13 +267,13 @@ def _gain(done, settings, arm, task, test, column):
     ]
     values = [100 * (_share(a, test) - _share(b, test)) for a, b in pairs if a and b]
     printed = None
-    if protocol == "published" and backbone in PAPER:
-        printed = PAPER[backbone][task][column] - PAPER[backbone]["none"][column]
+    if protocol == "published":
+        printed = auxiliary_tasks.printed_gain(backbone, (task, column), ("none", column))
     on = "clean images" if training == "clean" else "FGSM"
     return _claim(
         done, settings, backbone,
         f"{protocol}: trained on {on}, {task} improves {TESTS[test]}", "Table 1",
-        printed=printed, **(over_seeds(values) if values else {}),
+        printed=printed, **over_seeds(values),
     )  # fmt: skip
 
 
@@ -305,8 +292,8 @@ def _of_networks(done, settings, backbone, protocol):
     best = max(there.values(), key=lambda record: _share(record, "pgd"))
     on_fgsm = f"{protocol}: trained on FGSM, "
     printed = None
-    if protocol == "published" and backbone in PAPER:
-        printed = PAPER[backbone]["none"][3] - PAPER[backbone]["none"][2]
+    if protocol == "published":
+        printed = auxiliary_tasks.printed_gain(backbone, ("none", 3), ("none", 2))
     return [
         _claim(done, settings, backbone, on_fgsm + "a network is above chance under PGD", _OWN,
                note=f"the best of {len(there)}", unit="%", bound=10, **_wilson(best, "pgd")),
@@ -348,17 +335,12 @@ def _control(done, settings, backbone):
 
 def _wilson(record, test):
     answers = _answers(record, test)
-    ends = [100 * end for end in wilson_interval(int(answers.sum()), len(answers))]
+    ends = percent(wilson_interval(int(answers.sum()), len(answers)))
     return {"effect": 100 * answers.mean(), "interval": ends, "over": f"{len(answers):,} images"}
-
-
-_COLORS = {"none": BLACK, "reconstruction": BLUE, "fourier": ORANGE}
-_MARKERS = {"none": "o", "reconstruction": "s", "fourier": "D"}
 
 
 def draw(stored):
     from matplotlib import pyplot
-    from matplotlib.lines import Line2D
 
     settings, table = stored["settings"], stored["content"]["table"]
     backbones = list(settings["backbones"])
@@ -371,13 +353,7 @@ def draw(stored):
             for row, training in enumerate(TRAININGS):
                 panel = panels[2 * index + row, column]
                 _panel(panel, settings, table, (backbone, protocol, training))
-    handles = [
-        Line2D([], [], color=_COLORS[task], marker=_MARKERS[task], linestyle="", label=task)
-        for task in TASKS
-    ]
-    mark = {"marker": "_", "markersize": 18, "markeredgewidth": 3, "linestyle": ""}
-    handles.append(Line2D([], [], color=GREEN, label="paper (full scale)", **mark))
-    figure.legend(handles=handles, loc="outside upper center", ncols=4)
+    figure.legend(handles=auxiliary_tasks.handles(), loc="outside upper center", ncols=4)
     caption(figure, verdict(stored), 18)
     return figure
 
@@ -388,17 +364,12 @@ def _panel(panel, settings, table, arm):
         keys = [key_of(*arm, task, seed) for seed in settings["seeds"][training]]
         for place, test in enumerate(TESTS):
             values = [table[key][test] for key in keys if key in table]
-            panel.plot(
-                [place + offset] * len(values), values, _MARKERS[task], color=_COLORS[task],
-                markersize=8,
-            )  # fmt: skip
+            x = [place + offset] * len(values)
+            panel.plot(x, values, linestyle="", markersize=8, **STYLES[task])
         if protocol == "published" and backbone in PAPER:
             for column, test in enumerate(("clean", ATTACKED[protocol])):
                 printed = PAPER[backbone][task][column + 2 * TRAININGS.index(training)]
-                panel.plot(
-                    list(TESTS).index(test) + offset, printed, "_", color=GREEN, markersize=18,
-                    markeredgewidth=3,
-                )  # fmt: skip
+                panel.plot(list(TESTS).index(test) + offset, printed, **paper_mark(markersize=18))
     panel.set_xticks(range(len(TESTS)), TESTS.values(), rotation=30, ha="right")
     panel.set_ylim(-3, 103)
     panel.set_ylabel("accuracy, %")
@@ -413,8 +384,7 @@ def verdict(stored):
         f"Preset {stored['preset']}: {training['dataset']}, {training['epochs']} epochs; marks: "
         f"one seed each.  {summary(found)}"
     ]
-    lines += [sentence(one) for one in found if one["verdict"] in ("confirmed", "contradicted")]
-    return ".  ".join(lines) + "."
+    return ".  ".join(lines + decided(found)) + "."
 
 
 FIGURE = Figure(

@@ -24,10 +24,10 @@ if __name__ == "__main__":
 
 import numpy as np
 
-from figures._claims import claim, over_seeds, percent, run_words, sentence, summary
+from figures._claims import claim, decided, over_seeds, percent, run_words, summary
 from figures._figure import Figure
-from figures._runs import load_best, trained
-from figures._style import BLACK, BLUE, ORANGE, caption, paper_handle, paper_mark
+from figures._runs import load_best_and_tests, trained
+from figures._style import BLACK, BLUE, ORANGE, caption, handle, paper_mark
 from spectral_keras.evaluation import newcombe_interval, paired_share_interval, wilson_interval
 
 TASKS = ("none", "reconstruction", "fourier")
@@ -149,12 +149,8 @@ def _run_one(experiment, backbone, training, task, seed):
 def _under_attack(experiment, key, settings):
     """Accuracy of best.keras on the first test images: clean, under FGSM, under PGD."""
     from spectral_keras.attacks import fgsm, pgd
-    from spectral_keras.experiments.train.command import load_data
 
-    model, options = load_best(experiment, key)
-    data, _ = load_data(options)
-    x = data.x_test[: settings["images"]].astype("float32") / 255
-    y = data.y_test[: settings["images"]]
+    model, x, y = load_best_and_tests(experiment, key, settings["images"])
 
     def right(images):
         return model.predict(images, batch_size=250, verbose=0).argmax(axis=1) == y
@@ -193,8 +189,7 @@ def _count(record, test):
     if test == "clean":
         images = record["result"]["images"]["test"]
         return round(record["result"]["test_accuracy"] * images), images
-    images = record["attacks"]["images"]
-    return round(record["attacks"][test] * images), images
+    return _on_the_same_images(record, test)
 
 
 def _cell(counts):
@@ -222,18 +217,24 @@ def difference(first, second):
     images = {record["attacks"]["images"] for record, _ in (first, second)}
     if None not in bits and len(images) == 1:
         count = images.pop()
-        one, other = (_answers(hexadecimal, count) for hexadecimal in bits)
-        lost, won = int((one & ~other).sum()), int((other & ~one).sum())
-        ends = paired_share_interval(lost, won, count)
-        return percent(ends), f"{count:,} images, paired"
+        found = paired_difference(*(from_bits(hexadecimal, count) for hexadecimal in bits))
+        return found["interval"], f"{count:,} images, paired"
     counts = [_on_the_same_images(record, test) for record, test in (first, second)]
     ends = newcombe_interval(*counts[0], *counts[1])
     return percent(ends), f"{counts[0][1]:,} images, not paired"
 
 
-def _answers(hexadecimal, count):
+def from_bits(hexadecimal, count):
+    """bool array [count]: which images are right."""
     bits = np.unpackbits(np.frombuffer(bytes.fromhex(hexadecimal), "uint8"))
     return bits[:count].astype(bool)
+
+
+def paired_difference(one, other):
+    """Keyword arguments of `claim`: points of one less another, right or not on the same images."""
+    count, lost, won = len(one), int((one & ~other).sum()), int((other & ~one).sum())
+    interval = percent(paired_share_interval(lost, won, count))
+    return {"effect": 100 * (lost - won) / count, "interval": interval}
 
 
 def _on_the_same_images(record, test):
@@ -279,13 +280,18 @@ def _gain(runs, settings, backbone, training, test, task, text, column):
         else:
             ends, how = difference((own[0], test), (base[0], test))
         note = f"one seed; of the test images alone [{ends[0]:.1f}, {ends[1]:.1f}] ({how})"
-    printed = None
-    if backbone in PAPER:
-        printed = PAPER[backbone][task][column] - PAPER[backbone]["none"][column]
     return claim(
         "auxiliary_fourier_task", "Table 1", f"{backbone}: {text.format(task)}",
-        _run_words(own[0], settings, backbone), printed=printed, note=note, **over_seeds(values),
+        _run_words(own[0], settings, backbone), note=note, **over_seeds(values),
+        printed=printed_gain(backbone, (task, column), ("none", column)),
     )  # fmt: skip
+
+
+def printed_gain(backbone, first, second):
+    """Points of one entry, (task, column) of `PAPER`, over another; None for other networks."""
+    if backbone not in PAPER:
+        return None
+    return PAPER[backbone][first[0]][first[1]] - PAPER[backbone][second[0]][second[1]]
 
 
 def _robust(runs, settings, backbone):
@@ -318,14 +324,11 @@ def _better_attacked(runs, settings, backbone):
                  {"interval": ends, "effect": 100 * (values["fgsm"] - values["clean"])})
             )  # fmt: skip
     record = runs[_key(backbone, "adversarial", "none", settings["seeds"][0])]
-    printed = None
-    if backbone in PAPER:
-        printed = PAPER[backbone]["none"][3] - PAPER[backbone]["none"][2]
     return claim(
         "auxiliary_fourier_task", "Table 1",
         f"{backbone}: trained on FGSM, every network is better under FGSM than on clean images",
         _run_words(record, settings, backbone), effect=parts[0][1]["effect"], over=over,
-        printed=printed, parts=parts,
+        printed=printed_gain(backbone, ("none", 3), ("none", 2)), parts=parts,
         note="possible causes, not measured: the true label in the attack, averages of "
         "batch normalisation, a masked gradient",
     )  # fmt: skip
@@ -347,18 +350,19 @@ def verdict(stored):
     ]
     found = stored["content"]["claims"]
     lines = [summary(found), f"Trained on FGSM, clean / FGSM / PGD in %: {', '.join(results)}"]
-    lines += [sentence(one) for one in found if one["verdict"] in ("confirmed", "contradicted")]
-    return ".  ".join(lines) + "."
+    return ".  ".join(lines + decided(found)) + "."
 
 
-COLORS = {"none": BLACK, "reconstruction": BLUE, "fourier": ORANGE}
-_MARKERS = {"none": "o", "reconstruction": "s", "fourier": "D"}
+STYLES = {
+    "none": {"color": BLACK, "marker": "o"},
+    "reconstruction": {"color": BLUE, "marker": "s"},
+    "fourier": {"color": ORANGE, "marker": "D"},
+}
 _BAND = {"clean": "0.97", "adversarial": "0.91"}
 
 
 def draw(stored):
     from matplotlib import pyplot
-    from matplotlib.lines import Line2D
 
     rows, settings = stored["content"]["table"], stored["settings"]
     figure, panels = pyplot.subplots(
@@ -367,15 +371,16 @@ def draw(stored):
     for panel, (backbone, trainings) in zip(panels[:, 0], rows.items(), strict=True):
         _panel(panel, backbone, trainings)
         panel.set_ylabel("accuracy, %")
-    handles = [
-        Line2D([], [], color=COLORS[task], marker=_MARKERS[task], linestyle="", label=task)
-        for task in TASKS
-    ]
-    handles.append(paper_handle(18))
-    panels[0, 0].legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1.02), ncols=4)
+    panels[0, 0].legend(handles=handles(), loc="lower left", bbox_to_anchor=(0, 1.02), ncols=4)
     figure.suptitle("Auxiliary tasks: clean and under attack", x=0.01, ha="left")
     caption(figure, f"{verdict(stored)}\n{_settings_line(stored, settings)}")
     return figure
+
+
+def handles():
+    """Entries of the legend: the tasks, and what the paper prints."""
+    tasks = [handle(task, **style) for task, style in STYLES.items()]
+    return [*tasks, handle(**paper_mark(markersize=18))]
 
 
 def _panel(panel, backbone, trainings):
@@ -387,8 +392,8 @@ def _panel(panel, backbone, trainings):
                 cell = trainings[training][task][test]
                 reach = np.abs(np.array(cell["interval"]) - cell["mean"])[:, None]
                 panel.errorbar(
-                    place + offset, cell["mean"], reach, color=COLORS[task],
-                    marker=_MARKERS[task], markersize=8, capsize=5, linewidth=2,
+                    place + offset, cell["mean"], reach, **STYLES[task], markersize=8, capsize=5,
+                    linewidth=2,
                 )  # fmt: skip
                 if test != "pgd" and backbone in PAPER:
                     column = 2 * TRAININGS.index(training) + TESTS.index(test)

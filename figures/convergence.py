@@ -311,11 +311,10 @@ def _longer_claim(cell, summary, run_):
     own = dict(zip(spectral["seeds"], spectral["final_error_difference"], strict=True))
     other = dict(zip(longer["seeds"], longer["final_error_difference"], strict=True))
     values = [100 * (own[seed] - other[seed]) for seed in own if seed in other]
-    rest = over_seeds(values) if values else {}
     return claim(
         "spectral_representations", "a control that the paper lacks",
         f"{cell}: lower training error than plain kernels with as long a first step", run_,
-        above=False, **rest,
+        above=False, **over_seeds(values),
     )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ import numpy as np
 from figures._claims import claim, count_verdicts, over_seeds, run_words
 from figures._corrupted import corrupted_images, measure_corruptions
 from figures._figure import Figure
-from figures._style import BLUE, GREY, ORANGE, caption, hide_unused, paper_handle, paper_mark
+from figures._style import BLUE, GREY, ORANGE, caption, handle, hide_unused, paper_mark
 from figures._suppression_runs import (
     CONFIGURATIONS,
     PRESETS,
@@ -245,7 +245,6 @@ REACH = 16
 
 def draw(stored):
     from matplotlib import pyplot
-    from matplotlib.lines import Line2D
 
     tables = stored["content"]["tables"]
     order = sorted(tables)
@@ -263,10 +262,10 @@ def draw(stored):
     for row in panels:
         row[0].set_ylabel("points gained")
     handles = [
-        Line2D([], [], color=BLUE, marker="o", linestyle="", label="under corruptions"),
-        Line2D([], [], color=ORANGE, marker="s", linestyle="", label="clean"),
-        Line2D([], [], color=GREY, marker="o", linestyle="", markersize=5, label="each seed"),
-        paper_handle(14),
+        handle("under corruptions", color=BLUE, marker="o"),
+        handle("clean", color=ORANGE, marker="s"),
+        handle("each seed", color=GREY, marker="o", markersize=5),
+        handle(**paper_mark(markersize=14)),
     ]
     panels[0][0].legend(handles=handles, loc="lower center", ncols=2)
     figure.suptitle("Accuracy gained over natural training", x=0.01, ha="left")

@@ -110,7 +110,7 @@ def compare(rows):
         for seed, value in tuned["accuracy"].items()
         if seed in scratch["accuracy"]
     ]
-    measured = over_seeds(gains) if gains else {"effect": None, "interval": None}
+    measured = over_seeds(gains)
     return {
         "rates": {"preset": tuned["rate"], "scratch": scratch["rate"]},
         "effect": measured["effect"],

@@ -196,7 +196,6 @@ def claims(rows):
             continue
         own = "eq. (5)" in row["arm"]
         means = "its own network" if own else "batch normalisation and augmentation"
-        measured = over_seeds(row["errors"]) if row["errors"] else {"effect": None}
         found.append(
             claim(
                 "spectral_representations",
@@ -207,7 +206,7 @@ def claims(rows):
                 printed=row["rippel"],
                 bound=row["rippel"],
                 above=False,
-                **measured,
+                **over_seeds(row["errors"]),
             )
         )
     return found

@@ -25,8 +25,8 @@ import numpy as np
 from figures._claims import claim, count_verdicts, over_seeds
 from figures._corrupted import corrupted_images, measure_corruptions
 from figures._figure import Figure
-from figures._runs import load_best, trained, training_speeds
-from figures._style import BLUE, GREY, ORANGE, caption, hide_unused, paper_handle, paper_mark
+from figures._runs import load_best_and_tests, trained, training_speeds
+from figures._style import BLUE, GREY, ORANGE, caption, handle, hide_unused, paper_mark
 from figures.flagship import SGD
 from figures.run import operations
 from spectral_keras.experiments.train.options import TrainOptions
@@ -190,16 +190,12 @@ def _measure_attack(experiment, key, record):
     """Fills `record["attack"]`, unless it is there: clean accuracy, and under PGD."""
     from spectral_keras.attacks import Attack
     from spectral_keras.evaluation import accuracy_under_attack
-    from spectral_keras.experiments.train.command import load_data
 
     wanted = {"images": experiment.settings["test_images"], "steps": STEPS, "seed": 0}
     if record.get("attack", {}).get("settings") == wanted:
         return
-    model, options = load_best(experiment, key)
-    data, _ = load_data(options)
-    count = wanted["images"]
+    model, x, y = load_best_and_tests(experiment, key, wanted["images"])
     attack = Attack("pgd", 8 / 255, steps=STEPS, random_start=True)
-    x, y = data.x_test[:count].astype("float32") / 255, data.y_test[:count]
     found = accuracy_under_attack(model, x, y, attack, 8 / 255)["attacks"]["pgd"]
     record["attack"] = {"settings": wanted, "accuracy": found[-1]["accuracy"]}
     experiment.save()
@@ -282,7 +278,6 @@ def claims(table, arms):
             printed = [PAPER.get(name, {}).get(one) for one in (arm, other)]
             if quantity != "accuracy":
                 printed = [None]
-            measured = over_seeds(gains) if gains else {"effect": None}
             found.append(
                 claim(
                     "poolings",
@@ -290,7 +285,7 @@ def claims(table, arms):
                     f"{name}: {text}",
                     _run_text(name, table.get(name, {}).get(arm), len(gains)),
                     printed=None if None in printed else round(printed[0] - printed[1], 2),
-                    **measured,
+                    **over_seeds(gains),
                 )
             )
     return found
@@ -317,7 +312,6 @@ _SHOWN = {"accuracy": ("clean", BLUE, "o"), "corruption": ("under corruptions", 
 
 def draw(stored):
     from matplotlib import pyplot
-    from matplotlib.lines import Line2D
 
     table = {name: rows for name, rows in stored["content"]["table"].items() if rows}
     columns = min(2, len(table))
@@ -331,12 +325,12 @@ def draw(stored):
         _panel(panel, name, rows)
     used = {part for rows in table.values() for row in rows.values() for part in row}
     handles = [
-        Line2D([], [], color=color, marker=marker, linestyle="", label=label)
+        handle(label, color=color, marker=marker)
         for part, (label, color, marker) in _SHOWN.items()
         if part in used
     ]
     if any(row["paper"] for rows in table.values() for row in rows.values()):
-        handles.append(paper_handle(16))
+        handles.append(handle(**paper_mark(markersize=16)))
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     caption(figure, _text(stored, table), 13)
     curves = {"": figure, "_work": _draw_curves(stored, table)}
