@@ -13,7 +13,17 @@ if __name__ == "__main__":
 import numpy as np
 
 from benchmarks.harness import Case, random_input, training_step
-from benchmarks.layers import layer_step, run_cases, shape_text, usual_spectral_pool
+from benchmarks.layers import (
+    images,
+    layer_steps,
+    middle,
+    planes,
+    run_cases,
+    shape_text,
+    spectra,
+    steps,
+    usual_spectral_pool,
+)
 
 SHAPE, LARGE = (64, 32, 32, 64), (4, 224, 224, 16)
 MODES = 8
@@ -31,51 +41,18 @@ def cases():
     ]
 
 
-# Each usual way takes and returns images with the channels last.
-
-
-def _planes(x):
-    import tensorflow as tf
-
-    return tf.transpose(x, (0, 3, 1, 2))
-
-
-def _images(planes):
-    import tensorflow as tf
-
-    return tf.transpose(planes, (0, 2, 3, 1))
-
-
-def usual_windowed_pool(size):
-    """ASAP: shift, times the root of a Hamming window, crop, real part."""
-    import tensorflow as tf
-
-    def pool(x):
-        height, width = x.shape[1:3]
-        window = np.sqrt(np.outer(np.hamming(height), np.hamming(width)))
-        z = tf.signal.fftshift(tf.signal.fft2d(tf.cast(_planes(x), tf.complex64)), axes=(2, 3))
-        z = z * tf.constant(window, tf.complex64)
-        top, left = height // 2 - size // 2, width // 2 - size // 2
-        z = tf.signal.ifftshift(z[:, :, top : top + size, left : left + size], axes=(2, 3))
-        return _images(tf.math.real(tf.signal.ifft2d(z))) * (size * size / (height * width))
-
-    return pool
-
-
 def usual_hartley_pool(size):
     """Real part less imaginary part, crop, and the same transform back."""
     import tensorflow as tf
 
-    def hartley(planes):
-        z = tf.signal.fft2d(tf.cast(planes, tf.complex64))
+    def hartley(z):
+        z = tf.signal.fft2d(tf.cast(z, tf.complex64))
         return tf.math.real(z) - tf.math.imag(z)
 
     def pool(x):
         height, width = x.shape[1:3]
-        top, left = height // 2 - size // 2, width // 2 - size // 2
-        z = tf.signal.fftshift(hartley(_planes(x)), axes=(2, 3))
-        z = tf.signal.ifftshift(z[:, :, top : top + size, left : left + size], axes=(2, 3))
-        return _images(hartley(z)) / (height * width)
+        z = middle(tf.signal.fftshift(hartley(planes(x)), axes=(2, 3)), size)
+        return images(hartley(z)) / (height * width)
 
     return pool
 
@@ -85,8 +62,8 @@ def usual_filter(real, imaginary):
     import tensorflow as tf
 
     def function(x):
-        z = tf.signal.rfft2d(_planes(x)) * tf.complex(real, imaginary)
-        return _images(tf.signal.irfft2d(z, x.shape[1:3]))
+        z = tf.signal.rfft2d(planes(x)) * tf.complex(real, imaginary)
+        return images(tf.signal.irfft2d(z, x.shape[1:3]))
 
     return function
 
@@ -100,13 +77,13 @@ def usual_modes(real, imaginary, filters):
     def function(x):
         height, width = x.shape[1:3]
         kernel = tf.complex(real, imaginary)
-        z = tf.signal.rfft2d(_planes(x))[..., :MODES]
+        z = tf.signal.rfft2d(planes(x))[..., :MODES]
         z = tf.concat([z[:, :, :MODES], z[:, :, height - rows :]], axis=2)
         z = tf.einsum("nchw,hwcd->ndhw", z, kernel)
         gap = tf.zeros((x.shape[0], filters, height - 2 * MODES + 1, MODES), tf.complex64)
         z = tf.concat([z[:, :, :MODES], gap, z[:, :, MODES:]], axis=2)
         z = tf.pad(z, [(0, 0), (0, 0), (0, 0), (0, width // 2 + 1 - MODES)])
-        return _images(tf.signal.irfft2d(z, (height, width)))
+        return images(tf.signal.irfft2d(z, (height, width)))
 
     return function
 
@@ -118,18 +95,14 @@ def _pooling(shape):
     functions = {
         "usual way, plain crop": usual_spectral_pool(size),
         'SpectralPool(nyquist="crop")': SpectralPool(size, nyquist="crop"),
-        "usual way, Hamming window": usual_windowed_pool(size),
+        "usual way, Hamming window": usual_spectral_pool(size, np.hamming),
         'SpectralPool(window="hamming")': SpectralPool(size, window="hamming"),
         "usual way, Hartley": usual_hartley_pool(size),
         "HartleySpectralPool": HartleySpectralPool(size),
         "SpectralPool": SpectralPool(size),
     }
-    ways = {
-        label: lambda function=function: training_step(function, random_input(shape))
-        for label, function in functions.items()
-    }
     name = f"windows and crops {shape[1]}->{size}"
-    return Case(name, shape_text(shape, size), "usual way, plain crop", ways)
+    return Case(name, shape_text(shape, size), "usual way, plain crop", steps(functions, shape))
 
 
 def _usual_with_weights(shape, sizes, usual, *arguments):
@@ -153,14 +126,13 @@ def _filter(shape):
 
     _, height, width, channels = shape
     usual = "usual way (rfft2d, multiply, irfft2d)"
+    layers = {
+        f"GlobalFilter2D {name}": GlobalFilter2D(implementation=name)
+        for name in ("auto", "fft", "matmul")
+    }
     ways = {
         usual: _usual_with_weights(shape, (channels, height, width // 2 + 1), usual_filter),
-        **{
-            f"GlobalFilter2D {name}": lambda name=name: layer_step(
-                GlobalFilter2D(implementation=name), shape, training_step
-            )
-            for name in ("auto", "fft", "matmul")
-        },
+        **layer_steps(layers, shape),
     }
     return Case(f"global filter {height}", shape_text(shape), usual, ways)
 
@@ -173,9 +145,7 @@ def _modes(shape):
     sizes = (2 * MODES - 1, MODES, channels, channels)
     ways = {
         usual: _usual_with_weights(shape, sizes, usual_modes, channels),
-        "SpectralMixing2D": lambda: layer_step(
-            SpectralMixing2D(channels, MODES), shape, training_step
-        ),
+        **layer_steps({"SpectralMixing2D": SpectralMixing2D(channels, MODES)}, shape),
     }
     return Case(f"lowest {MODES} modes {shape[1]}", shape_text(shape), usual, ways)
 
@@ -187,17 +157,18 @@ def _pairs(shape):
     from spectral_keras.layers import FFT2D, InverseFFT2D
 
     def usual(x):
-        z = tf.signal.fft2d(tf.cast(_planes(x), tf.complex64))
-        real, imaginary = _images(tf.math.real(z)), _images(tf.math.imag(z))
-        z = tf.signal.ifft2d(tf.complex(_planes(real), _planes(imaginary)))
-        return _images(tf.math.real(z))
+        z = spectra(x)
+        real, imaginary = images(tf.math.real(z)), images(tf.math.imag(z))
+        z = tf.signal.ifft2d(tf.complex(planes(real), planes(imaginary)))
+        return images(tf.math.real(z))
 
     def pair(implementation):
         there = FFT2D(implementation=implementation)
         back = InverseFFT2D(real=True, implementation=implementation)
-        return lambda: training_step(lambda x: back(there(x)), random_input(shape))
+        return lambda x: back(there(x))
 
     reference = "usual way (fft2d, ifft2d)"
-    ways = {reference: lambda: training_step(usual, random_input(shape))}
-    ways |= {f"FFT2D, InverseFFT2D {name}": pair(name) for name in ("auto", "matmul")}
-    return Case(f"spectrum and back {shape[1]}", shape_text(shape), reference, ways)
+    functions = {reference: usual}
+    functions |= {f"FFT2D, InverseFFT2D {name}": pair(name) for name in ("auto", "matmul")}
+    name = f"spectrum and back {shape[1]}"
+    return Case(name, shape_text(shape), reference, steps(functions, shape))
