@@ -1,17 +1,16 @@
 """Training steps of the zoo's networks in plain PyTorch, for `benchmarks.training`.
 
-A program of its own, without anything of this library, so that another environment can run it:
-it answers lines of JSON on standard input.  Networks and optimizer do what those of the zoo do,
-float32 or autocast to bfloat16, maps in channels_last, the C allocator set as there.
+A program of its own, without anything of this library, so that another environment can run it.
+Networks and optimizer do what those of the zoo do, float32 or autocast to bfloat16, maps in
+channels_last, the C allocator set as there.
 """
 
 import ctypes
-import json
-import sys
-import time
 
 import torch
 from torch import nn
+
+from benchmarks._training_process import serve
 
 CLASSES = 10
 
@@ -106,23 +105,8 @@ def main():
     if hasattr(libc, "mallopt"):  # glibc's: freed memory is kept, as spectral_keras.memory does
         libc.mallopt(-4, 0)
         libc.mallopt(-1, 2**31 - 1)
-    answer({"framework": f"PyTorch {torch.__version__}", "threads": torch.get_num_threads()})
-    step = None
-    for line in sys.stdin:
-        request = json.loads(line)
-        if "network" in request:
-            step = training_step(**request)
-            answer({"loss": step()})
-        else:
-            begin, cpu_begin = time.perf_counter(), time.process_time()
-            for _ in range(request["steps"]):
-                step()
-            wall, cpu = time.perf_counter() - begin, time.process_time() - cpu_begin
-            answer({"seconds": wall / request["steps"], "cpu_seconds": cpu / request["steps"]})
-
-
-def answer(content):
-    print(json.dumps(content), flush=True)
+    about = {"framework": f"PyTorch {torch.__version__}", "threads": torch.get_num_threads()}
+    serve(about, training_step)
 
 
 if __name__ == "__main__":

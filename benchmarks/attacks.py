@@ -12,7 +12,6 @@ if __name__ == "__main__":
     command("benchmarks.attacks")
 
 import dataclasses
-import importlib.metadata
 import importlib.util
 import warnings
 
@@ -79,7 +78,8 @@ def main(arguments=None):
             "against_libraries": summary,
             "rows": rows,
         }
-        known = {"freed_memory_kept": kept} | _versions()
+        known = {"freed_memory_kept": kept}
+        known |= {name: harness.version(package) for name, (_, package) in LIBRARIES.items()}
         harness.write_results(options.output, "attacks", arguments, content, known)
     return 0
 
@@ -115,14 +115,6 @@ def _against_libraries(name, rows):
             "speedup": fastest.milliseconds / ours.milliseconds,
             "cpu_speedup": min(row.cpu_milliseconds for row in theirs) / ours.cpu_milliseconds,
         }
-    }
-
-
-def _versions():
-    """Versions of the libraries compared with; None for one that is not installed."""
-    return {
-        name: importlib.metadata.version(package) if name in installed() else None
-        for name, (_, package) in LIBRARIES.items()
     }
 
 

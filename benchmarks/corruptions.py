@@ -13,7 +13,6 @@ if __name__ == "__main__":
 
 import concurrent.futures
 import contextlib
-import importlib.metadata
 import importlib.util
 import multiprocessing
 import os
@@ -58,12 +57,7 @@ def main(arguments=None):
     add_only(parser, "corruptions")
     rows = [
         ("--images", integer(2, IMAGES), 1000, "images of a repeat, ours; theirs are fewer"),
-        (
-            "--seconds",
-            number(0, 60, low_open=True),
-            0.3,
-            "about how long a repeat of theirs takes",
-        ),
+        ("--seconds", number(0, 60, low_open=True), 0.3, "about how long a repeat of theirs takes"),
         ("--repeats", integer(3, 99), 3, "3 to 99"),
         ("--processes", integer(1, 64), 2, "of both sides"),
     ]
@@ -241,14 +235,7 @@ def installed():
 def versions():
     """Versions of imagecorruptions and of what it works with."""
     packages = [LIBRARY, "scikit-image", "scipy", "pillow", "opencv-python"]
-    return {name: _version(name) for name in packages}
-
-
-def _version(package):
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+    return {name: harness.version(name) for name in packages}
 
 
 def make_images(count):
@@ -290,15 +277,17 @@ def work(way, name, severity, first, count):
     chosen = _images[np.arange(first, first + count) % len(_images)]
     if way == LIBRARY:
         corrupt = _theirs()
-        begin, cpu_begin = time.perf_counter(), time.process_time()
-        for image in chosen:
-            corrupt(image, severity, name)
+
+        def job():
+            for image in chosen:
+                corrupt(image, severity, name)
     else:
         from spectral_keras.corruptions import corrupt
 
-        begin, cpu_begin = time.perf_counter(), time.process_time()
-        corrupt(chosen, name, severity, table=TABLES[way])
-    return time.perf_counter() - begin, time.process_time() - cpu_begin
+        def job():
+            corrupt(chosen, name, severity, table=TABLES[way])
+
+    return harness.timed(job)[1:]
 
 
 def shims():

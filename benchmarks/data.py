@@ -33,10 +33,12 @@ from benchmarks._options import (
     parse_and_keep_memory,
 )
 from benchmarks.harness import Case
+from benchmarks.layers import network_step
 
 SIDE = 256  # pixels of the images of the memory measurement
 BATCH = 16
 CLASSES = 10
+TEST_IMAGES = 20  # of the generated sets
 STEP = "training step"  # how the names of cases without files begin
 MEMORY = "memory"  # the case of the memory measurement
 NAME = "generated_images"  # of the TFDS set that `write_tfds` prepares
@@ -135,29 +137,12 @@ def measure_memory(folder):
     In a process whose peak nothing else has raised.  The increase is over what the process holds
     after four batches of a limited set.
     """
-    from spectral_keras.augmentation.image import build_augmentation
-    from spectral_keras.data import Batches, load
     from spectral_keras.memory import keep_freed_memory
 
     keep_freed_memory()  # as the training command does
 
     def batches(limit):
-        data = load(
-            NAME,
-            data_dir=folder,
-            image_size=SIDE,
-            validation_fraction=0,
-            stream=True,
-            limit=limit,
-        )
-        return Batches(
-            data.x_train,
-            data.y_train,
-            BATCH,
-            shuffle=True,
-            augment=build_augmentation("flip"),
-            workers=2,
-        )
+        return _batches(NAME, BATCH, SIDE, 2, "flip", data_dir=folder, stream=True, limit=limit)
 
     # TensorFlow, TFDS and Pillow are loaded, and the buffers of a few batches made: what the
     # epoch takes more is what grows with the set.
@@ -197,7 +182,7 @@ def _status(key):
     raise OSError(f"/proc/self/status has no {key}")
 
 
-def encoded_images(count, side, form, seed=0):
+def encoded_images(count, side, form):
     """`count` different encoded images: soft blobs with noise, `side` pixels high.
 
     JPEGs (quality 90) differ in their widths, `side` to 1.5 `side`, as photographs do; PNGs are
@@ -205,7 +190,7 @@ def encoded_images(count, side, form, seed=0):
     """
     from PIL import Image
 
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     images = []
     for _ in range(count):
         width = side if form == "PNG" else int(rng.integers(side, 3 * side // 2 + 1))
@@ -218,7 +203,7 @@ def encoded_images(count, side, form, seed=0):
     return images
 
 
-def write_tfds(folder, images, count, form, side, shards=8, test=20, file_format="tfrecord"):
+def write_tfds(folder, images, count, form, side, file_format="tfrecord"):
     """Prepare a TFDS set of `count` training images in eight shards, of `images` by turns."""
     import tensorflow_datasets as tfds
 
@@ -245,7 +230,7 @@ def write_tfds(folder, images, count, form, side, shards=8, test=20, file_format
             def _split_generators(self, dl_manager):
                 return {
                     "train": self._generate_examples(count),
-                    "test": self._generate_examples(test),
+                    "test": self._generate_examples(TEST_IMAGES),
                 }
 
             def _generate_examples(self, number):
@@ -256,37 +241,42 @@ def write_tfds(folder, images, count, form, side, shards=8, test=20, file_format
     tfds.disable_progress_bar()
     builder = GeneratedImages(data_dir=folder, file_format=file_format)
     with contextlib.redirect_stdout(io.StringIO()):
-        config = tfds.download.DownloadConfig(num_shards=shards)
+        config = tfds.download.DownloadConfig(num_shards=8)
         builder.download_and_prepare(download_config=config)
     return builder
 
 
-def write_folder(folder, images, count, form, test=20):
+def write_folder(folder, images, count, form):
     """The same images as files: train/CLASS/ and test/CLASS/."""
     suffix = {"JPEG": "jpg", "PNG": "png"}[form]
-    for split, number in (("train", count), ("test", test)):
+    for split, number in (("train", count), ("test", TEST_IMAGES)):
         for index in range(number):
             path = pathlib.Path(folder, split, f"class{index % CLASSES}", f"{index}.{suffix}")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(images[index % len(images)])
 
 
-def _ours(name, batch, size, workers, augment, **options):
-    """One epoch of the batches of the training command."""
+def _batches(name, batch, size, workers, augment, **options):
+    """The batches of the training command."""
+    from spectral_keras.augmentation.image import build_augmentation
+    from spectral_keras.data import Batches, load
+
+    data = load(name, validation_fraction=0, image_size=size, **options)
+    return Batches(
+        data.x_train,
+        data.y_train,
+        batch,
+        shuffle=True,
+        augment=build_augmentation(augment),
+        workers=workers,
+    )
+
+
+def _ours(*arguments, **options):
+    """One epoch of `_batches`."""
 
     def factory():
-        from spectral_keras.augmentation.image import build_augmentation
-        from spectral_keras.data import Batches, load
-
-        data = load(name, validation_fraction=0, image_size=size, **options)
-        batches = Batches(
-            data.x_train,
-            data.y_train,
-            batch,
-            shuffle=True,
-            augment=build_augmentation(augment),
-            workers=workers,
-        )
+        batches = _batches(*arguments, **options)
 
         def step():
             for index in range(len(batches)):
@@ -309,7 +299,7 @@ def _augmented(tf, size):
     return augment
 
 
-def _tf_data(builder, batch, size, augment, antialias, threads=None):
+def _tf_data(builder, batch, size, augment, antialias):
     """One epoch of a plain tf.data pipeline over the TFDS set."""
 
     def factory():
@@ -353,7 +343,7 @@ def _keras_folder(folder, batch, size, augment):
     return factory
 
 
-def _grain(builder, batch, size, augment, threads=2):
+def _grain(builder, batch, size, augment):
     """One epoch of a Grain pipeline over TFDS' data source: the same decoder, the same crops."""
 
     def factory():
@@ -376,7 +366,7 @@ def _grain(builder, batch, size, augment, threads=2):
         data = grain.MapDataset.source(builder.as_data_source("train", decoders=decoders))
         data = data.seed(0).shuffle().map(read).batch(batch).random_map(finish)
         # As many batches wait as of ours; each epoch begins with none.
-        reading = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2)
+        reading = grain.ReadOptions(num_threads=2, prefetch_buffer_size=2)
 
         def step():
             for _ in data.to_iter_dataset(reading):
@@ -393,29 +383,6 @@ def _epoch(data):
             images.numpy()
 
     return step
-
-
-def _training(name, size, batch, **options):
-    """A training step of a network of the zoo with Adam."""
-
-    def factory():
-        import keras
-
-        from spectral_keras.models import registry
-
-        model = registry.build(name, (size, size, 3), CLASSES, **options)
-        model.compile(
-            keras.optimizers.Adam(1e-4),
-            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            jit_compile=False,
-        )
-        rng = np.random.default_rng(0)
-        x = rng.random((batch, size, size, 3), dtype=np.float32)
-        y = rng.integers(0, CLASSES, batch).astype("int32")
-
-        return lambda: model.train_on_batch(x, y)
-
-    return factory
 
 
 def _case(name, folder, form, stored, size, batch, count, augment):
@@ -466,7 +433,7 @@ def _step(name, label, network, size, batch, **options):
         name=name,
         shape=f"[{batch},{size},{size},3], forward, backward and Adam, float32",
         reference=label,
-        ways={label: _training(network, size, batch, **options)},
+        ways={label: network_step(network, batch, size, **options)},
     )
 
 

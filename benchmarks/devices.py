@@ -21,7 +21,6 @@ import multiprocessing
 import os
 import socket
 import statistics
-import time
 import traceback
 
 from benchmarks import harness
@@ -441,13 +440,9 @@ class _Device:
 
     def run(self, key, count):
         """Seconds of each of `count` steps, after one that does not count: (wall, processor)."""
-        step, seconds = self.steps[key], []
+        step = self.steps[key]
         step()
-        for _ in range(count):
-            begin, cpu_begin = time.perf_counter(), time.process_time()
-            step()
-            seconds.append((time.perf_counter() - begin, time.process_time() - cpu_begin))
-        return seconds
+        return [harness.timed(step)[1:] for _ in range(count)]
 
 
 def _training_step(case, devices=1):

@@ -9,6 +9,7 @@ The processor time of all threads is kept beside it, which other work on the mac
 
 import dataclasses
 import importlib
+import importlib.metadata
 import logging
 import os
 import pathlib
@@ -149,6 +150,15 @@ def random_input(shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape).astype("float32")
 
 
+def timed(function, count=1):
+    """(last result, seconds, processor seconds of all threads) of a call, mean of `count` calls."""
+    begin, cpu_begin = time.perf_counter(), time.process_time()
+    for _ in range(count):
+        result = function()
+    end, cpu_end = time.perf_counter(), time.process_time()
+    return result, (end - begin) / count, (cpu_end - cpu_begin) / count
+
+
 def measure(case, repeats=9, warmup=3, minimum_seconds=0.02):
     """Measure every way of `case`; a list of `Row`, in the order of `case.ways`.
 
@@ -168,9 +178,7 @@ def measure(case, repeats=9, warmup=3, minimum_seconds=0.02):
             steps[label] = factory()
         for label, step in steps.items():
             for _ in range(max(1, warmup)):
-                begin = time.perf_counter()
-                step()
-                last = time.perf_counter() - begin
+                _, last, _ = timed(step)
             counts[label] = max(1, min(100, round(minimum_seconds / max(last, 1e-6))))
     times = {label: [] for label in steps}
     cpu_times = {label: [] for label in steps}
@@ -178,12 +186,9 @@ def measure(case, repeats=9, warmup=3, minimum_seconds=0.02):
     for repeat in range(repeats):
         # Every other round runs backwards: no way always follows the same neighbour.
         for label in labels if repeat % 2 == 0 else reversed(labels):
-            step, count = steps[label], counts[label]
-            begin, cpu_begin = time.perf_counter(), time.process_time()
-            for _ in range(count):
-                step()
-            times[label].append((time.perf_counter() - begin) / count)
-            cpu_times[label].append((time.process_time() - cpu_begin) / count)
+            _, seconds, cpu_seconds = timed(steps[label], counts[label])
+            times[label].append(seconds)
+            cpu_times[label].append(cpu_seconds)
     medians = {label: statistics.median(values) for label, values in times.items()}
     cpu_medians = {label: statistics.median(values) for label, values in cpu_times.items()}
     base, cpu_base = medians[case.reference], cpu_medians[case.reference]
@@ -231,6 +236,14 @@ def import_quietly():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     with without_start_up_messages():
         importlib.import_module("spectral_keras.layers")
+
+
+def version(package):
+    """Version of a package; None for one that is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def environment():

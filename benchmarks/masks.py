@@ -14,12 +14,12 @@ if __name__ == "__main__":
     command("benchmarks.masks")
 
 import statistics
-import time
 
 import numpy as np
 
 from benchmarks import harness
 from benchmarks._options import add_numbers, benchmark_parser, integer, number, require_tensorflow
+from benchmarks.harness import timed
 
 PENALTY, PATIENCE, MOST_STEPS = 0.07, 300, 20000
 
@@ -113,13 +113,6 @@ def _summary(ours, batch, theirs):
     }
 
 
-def _timed(function):
-    """(result, seconds, processor seconds)."""
-    begin, cpu = time.perf_counter(), time.process_time()
-    result = function()
-    return result, time.perf_counter() - begin, time.process_time() - cpu
-
-
 def _measure(model, x, options):
     """Rows of ours, of our batch with the published schedule, and of the published procedure."""
     from spectral_keras.analysis.masks import StepRule, learn_masks
@@ -139,12 +132,12 @@ def _measure(model, x, options):
     learn_masks(model, x, stopping=few, **common)
     batch()
     theirs(x[0], most_steps=20)
-    mine, batches, single = [_timed(ours)], [_timed(batch)], []
+    mine, batches, single = [timed(ours)], [timed(batch)], []
     for image in x[:both]:
-        single.append(_timed(lambda image=image: theirs(image)))
+        single.append(timed(lambda image=image: theirs(image)))
     for _ in range(options.repeats - 1):
-        mine.append(_timed(ours))
-        batches.append(_timed(batch))
+        mine.append(timed(ours))
+        batches.append(timed(batch))
     learned, stepped = mine[0][0], batches[0][0]
     return [
         {

@@ -19,9 +19,8 @@ import pathlib
 import statistics
 import subprocess
 import sys
-import time
 
-from benchmarks import harness
+from benchmarks import _training_process, harness
 from benchmarks._options import add_only, benchmark_parser, choose, integer, require_tensorflow
 
 NETWORKS = (
@@ -51,7 +50,7 @@ def main(arguments=None):
         for precision in PRECISIONS
     ]
     chosen = choose(parser, options.only, cases, label)
-    twin = [options.pytorch, str(pathlib.Path(__file__).parent / "_pytorch_training.py")]
+    twin = [options.pytorch, "-m", "benchmarks._pytorch_training"]
     own = [sys.executable, "-c", "from benchmarks.training import serve; serve()"]
     rows = []
     for case in chosen:
@@ -174,23 +173,7 @@ def serve():
     from spectral_keras.memory import keep_freed_memory
 
     keep_freed_memory()
-    answer({"framework": f"TensorFlow {tf.__version__}"})
-    step = None
-    for line in sys.stdin:
-        request = json.loads(line)
-        if "network" in request:
-            step = training_step(**request)
-            answer({"loss": step()})
-        else:
-            begin, cpu_begin = time.perf_counter(), time.process_time()
-            for _ in range(request["steps"]):
-                step()
-            wall, cpu = time.perf_counter() - begin, time.process_time() - cpu_begin
-            answer({"seconds": wall / request["steps"], "cpu_seconds": cpu / request["steps"]})
-
-
-def answer(content):
-    print(json.dumps(content), flush=True)
+    _training_process.serve({"framework": f"TensorFlow {tf.__version__}"}, training_step)
 
 
 def training_step(network, width, precision, batch):
