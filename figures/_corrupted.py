@@ -6,6 +6,9 @@ import shutil
 import numpy as np
 
 from figures._runs import load_best
+from spectral_keras.data import load_corrupted
+from spectral_keras.evaluation import accuracy_on_corrupted
+from spectral_keras.experiments.folder import write_arrays
 from spectral_keras.memory import clear_session
 
 
@@ -18,8 +21,6 @@ def measure_corruptions(experiment, key, record, images_of):
         record: of `figures._runs.trained`.
         images_of: what `corrupted_images` yields.
     """
-    from spectral_keras.evaluation import accuracy_on_corrupted
-
     wanted = {"images": experiment.settings["test_images"], "seed": 0}
     if record.get("corruption", {}).get("settings") != wanted:
         model, options = load_best(experiment, key)
@@ -46,8 +47,6 @@ def measure_corruptions(experiment, key, record, images_of):
 def corrupted_images(experiment):
     """Function from a run's options to its corrupted and its clean test images, made once."""
     from spectral_keras.corruptions import BENCHMARK, corrupt
-    from spectral_keras.data import load_corrupted
-    from spectral_keras.experiments.folder import write_arrays
     from spectral_keras.experiments.train.command import load_data
 
     count = experiment.settings["test_images"]

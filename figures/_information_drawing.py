@@ -15,6 +15,7 @@ from figures._style import (
     caption,
     show_pixels,
 )
+from spectral_keras.plots import log_spectrum, plot_pooling
 
 PICTURE_METHODS = ("max", "average", "spectral_average")
 
@@ -92,8 +93,6 @@ def draw_panel(figure, panel, pixels):
     original = figure.add_subplot(grid[0:2, 0:2])
     show_pixels(original, pixels)
     original.set_xlabel("original")
-    from spectral_keras.plots import log_spectrum, plot_pooling
-
     spectrum = log_spectrum(pixels)
     whole = figure.add_subplot(grid[2:4, 0:2])
     plot_pooling(spectrum, list(sides), whole, ticks=False)

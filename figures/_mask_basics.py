@@ -1,8 +1,10 @@
 """What all measurements with masks share: filtered images, predictions, moved and weighed masks."""
 
+import keras
 import numpy as np
 
 from figures._mask_runs import SEED
+from spectral_keras.analysis import filtered_images, radial_bands
 
 # The published masks act behind the normalisation, the zoo's being (x - 0.5) / 0.25: without the
 # constant an image is grey on average, not black.
@@ -11,23 +13,13 @@ GREY = np.float32(0.5)
 
 def behind_grey(model):
     """The network as a function of x - 0.5, which masks act on."""
-    import keras
-
     start = keras.Input(model.input_shape[1:])
     return keras.Model(start, model(keras.layers.Rescaling(1.0, offset=float(GREY))(start)))
 
 
 def masked_images(x, masks):
     """Images [N, H, W, C] whose difference to grey one mask, or each image's own, filters."""
-    from spectral_keras.analysis import filtered_images
-
     return filtered_images(x - GREY, masks, data_format="channels_last") + GREY
-
-
-def predict(model, x):
-    from spectral_keras.classifiers import predict_classes
-
-    return predict_classes(model, x)
 
 
 def mean_radius(masks):
@@ -42,8 +34,6 @@ def mean_radius(masks):
 
 def shuffled_in_rings(masks, bands):
     """Masks with their values moved to other frequencies of the same ring, k and -k together."""
-    from spectral_keras.analysis import radial_bands
-
     height, width = masks.shape[-2:]
     index = np.arange(height * width).reshape(height, width)
     partner = np.roll(np.flip(index), (1, 1), (0, 1)).ravel()

@@ -6,8 +6,10 @@ that the class follows from a mask, only if it does not follow as well from the 
 
 import numpy as np
 
-from figures._mask_basics import masked_images, predict, shuffled_in_rings
+from figures._mask_basics import masked_images, shuffled_in_rings
 from figures._mask_runs import SEED
+from spectral_keras.analysis import classify_masks
+from spectral_keras.classifiers import predict_classes
 
 # Splits into training and test masks, and the permutation of labels that comes with each, where a
 # preset does not say another number.
@@ -69,7 +71,7 @@ def measure_controls(pairs, masks, bands):
     model = pairs.models["N"]
 
     def right(x, filters):
-        return predict(model, masked_images(x, filters)) == pairs.y
+        return predict_classes(model, masked_images(x, filters)) == pairs.y
 
     own = right(pairs.attacked, masks)
     found = {"images": len(pairs.y)}
@@ -109,8 +111,6 @@ def classify_splits(features, labels, settings):
         dict: "test_masks", "train_masks", and two lists with one accuracy a split, "labels" and
         "permuted".
     """
-    from spectral_keras.analysis import classify_masks
-
     found = {"labels": [], "permuted": []}
     for seed in range(settings.get("splits", SPLITS)):
         report = classify_masks(features, labels, seed=seed, **settings["classifier"]).report

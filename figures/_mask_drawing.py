@@ -19,6 +19,9 @@ from figures._style import (
     show,
 )
 from figures._test_images import decode
+from spectral_keras.analysis import mask_differences, scale_differences
+from spectral_keras.evaluation import wilson_interval
+from spectral_keras.plots import plot_mask, plot_spectrum
 
 _COLOURS = {"A": ORANGE, "S": BLUE, "T": GREEN, "R": PURPLE}
 _CLASS_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, AMBER, SKY, BLACK, GREY)
@@ -95,9 +98,6 @@ def _single_words(stored):
 
 
 def _draw_masks(figure, content):
-    from spectral_keras.analysis import mask_differences, scale_differences
-    from spectral_keras.plots import plot_mask, plot_spectrum
-
     figure.suptitle(
         "Figure 3, Table 1: masks of the set (DC in the centre, black 0, white 1), less N's",
         **_TITLE,
@@ -187,8 +187,6 @@ _COLUMNS = {
 
 
 def _draw_examples(figure, content):
-    from spectral_keras.plots import plot_mask
-
     examples, classes = content["examples"], content["data"]["classes"]
     figure.suptitle(
         "Figures 5, 6: masks of classes and of single images, and what passes", **_TITLE
@@ -244,8 +242,6 @@ def _draw_classes(figure, content):
 
 
 def _bar(axis, place, count, images, width, **options):
-    from spectral_keras.evaluation import wilson_interval
-
     share, ends = 100 * count / images, 100 * np.array(wilson_interval(count, images))
     axis.bar(place, share, width, **options)
     reach = np.abs(ends - share)[:, None]

@@ -13,12 +13,24 @@ from figures._mask_basics import (
     low_energy,
     masked_images,
     mean_radius,
-    predict,
     shuffled_in_rings,
 )
 from figures._mask_controls import classify_splits, measure_controls
 from figures._mask_runs import REGIMES, SEED, load_network, number
 from figures._test_images import encode
+from spectral_keras.analysis import (
+    angular_energies,
+    classify_masks,
+    complement,
+    embed,
+    gain_share,
+    radial_energies,
+    zero_share,
+)
+from spectral_keras.analysis.masks.result import fingerprint
+from spectral_keras.attacks import pgd
+from spectral_keras.classifiers import predict_classes
+from spectral_keras.data.arrays import balanced_prefix
 from spectral_keras.experiments.command import CommandError
 
 # Images of the smallest set that says anything at all.
@@ -27,8 +39,6 @@ _FEWEST = 10
 
 def measure_set(experiment, images, letter):
     """Table 1 and figures 3 and 4: the mask of all images, for one network."""
-    from spectral_keras.analysis import angular_energies, radial_energies, zero_share
-
     masks = experiment.content.setdefault("set_masks", {})
     if letter in masks:
         return
@@ -82,7 +92,7 @@ def _learn_set(experiment, model, images, name, per_class):
     rule = EpochRule(accuracy_ratio=arguments.pop("accuracy_ratio", EpochRule.accuracy_ratio))
     data = images.x[images.own] - GREY, images.y[images.own]
     model = behind_grey(model)
-    digest = _fingerprint(model, data, {**arguments, "accuracy_ratio": rule.accuracy_ratio})
+    digest = fingerprint(model, list(data), {**arguments, "accuracy_ratio": rule.accuracy_ratio})
     experiment.say(f"mask of {len(images.own):,} images: {name}")
     checkpoint = experiment.folder / "checkpoints" / f"{name}-{digest[:12]}.npz"
     try:
@@ -94,19 +104,13 @@ def _learn_set(experiment, model, images, name, per_class):
     return learned
 
 
-def _fingerprint(model, arrays, arguments):
-    from spectral_keras.analysis.masks.result import fingerprint
-
-    return fingerprint(model, list(arrays), arguments)
-
-
 def _with_and_without(model, images, index, mask):
     """Accuracies, and the images that the mask makes wrong or right; None without images."""
     if not len(index):
         return None
     x, y = images.x[index], images.y[index]
-    plain = predict(model, x) == y
-    masked = predict(model, masked_images(x, mask)) == y
+    plain = predict_classes(model, x) == y
+    masked = predict_classes(model, masked_images(x, mask)) == y
     return {
         "images": len(index),
         "standard": float(plain.mean()),
@@ -120,12 +124,11 @@ class Pairs:
     """The chosen test images, clean and attacked, of the natural and the adversarial network."""
 
     def __init__(self, experiment, images):
-        from spectral_keras.attacks import pgd
-        from spectral_keras.data.arrays import balanced_prefix
-
         settings = experiment.settings
         self.models = {letter: load_network(experiment, letter) for letter in "NA"}
-        right = {key: predict(model, images.x) == images.y for key, model in self.models.items()}
+        right = {
+            key: predict_classes(model, images.x) == images.y for key, model in self.models.items()
+        }
         both = np.flatnonzero(right["N"] & right["A"])
         sizes = {key: number(settings["attack"][key]) for key in ("eps", "step_size")}
         attacked = pgd(
@@ -140,7 +143,7 @@ class Pairs:
             index=both,
             **sizes,
         )  # fmt: skip
-        fooled = np.flatnonzero(predict(self.models["N"], attacked) != images.y[both])
+        fooled = np.flatnonzero(predict_classes(self.models["N"], attacked) != images.y[both])
         labels = images.y[both[fooled]]
         chosen = balanced_prefix(labels, settings["single_images"] or len(labels))
         self.index = both[fooled][chosen]
@@ -200,7 +203,7 @@ def _learn_single(experiment, pairs, letter):
 
     arguments = experiment.settings["single_mask"]
     model, name = behind_grey(pairs.models[letter]), f"masks-{REGIMES[letter]}"
-    digest = _fingerprint(model, [pairs.x], arguments)
+    digest = fingerprint(model, [pairs.x], arguments)
     path = experiment.folder / f"{name}.npz"
     if path.exists():
         try:
@@ -230,8 +233,6 @@ def _learn_single(experiment, pairs, letter):
 
 
 def _summary(learned, bands):
-    from spectral_keras.analysis import angular_energies, radial_energies, zero_share
-
     return {
         "images": len(learned.labels),
         "converged": int(learned.converged.sum()),
@@ -254,8 +255,6 @@ def table2(pairs, masks, bands):
     masks binary on the way to the complement and used those from then on.  "shuffled" is a control:
     the learned values on other frequencies of the same ring, pairs kept together, DC where it was.
     """
-    from spectral_keras.analysis import complement
-
     forms = {
         "mask": masks,
         "binary": (masks > 0).astype("float64"),
@@ -265,7 +264,7 @@ def table2(pairs, masks, bands):
     def right(x, filters=None):
         if filters is not None:
             x = masked_images(x, filters)
-        return predict(pairs.models["N"], x) == pairs.y
+        return predict_classes(pairs.models["N"], x) == pairs.y
 
     cells = {
         "X": {"none": right(pairs.x)},
@@ -295,8 +294,6 @@ def figure7(masks, reference, bands):
 
     Only images whose two masks are not empty count: a mask of zeros has no energy anywhere.
     """
-    from spectral_keras.analysis import angular_energies, gain_share, radial_energies
-
     full = masks.any((1, 2)) & reference.any((1, 2))
     if not full.any():
         raise CommandError("no image has a mask of both networks that is not empty")
@@ -315,8 +312,6 @@ def figure7(masks, reference, bands):
 
 def _classify(experiment, masks, labels):
     """Table 3 and figure 8: a linear classifier of the natural network's masks."""
-    from spectral_keras.analysis import classify_masks, embed
-
     settings = experiment.settings
     try:
         found = classify_masks(masks, labels, seed=SEED, **settings["classifier"])
@@ -340,8 +335,6 @@ def _classify(experiment, masks, labels):
 
 def _examples(pairs, masks):
     """One image of each class, its masks and what they leave of it."""
-    from spectral_keras.analysis import complement
-
     chosen = [int(np.flatnonzero(pairs.y == label)[0]) for label in np.unique(pairs.y)]
     own = masks["N"][chosen]
 

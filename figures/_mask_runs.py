@@ -12,6 +12,7 @@ import pathlib
 import numpy as np
 
 from figures._runs import trained
+from spectral_keras.data.arrays import balanced_prefix
 from spectral_keras.data.files import open_regular
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.folder import write_arrays
@@ -140,8 +141,6 @@ class Images:
     """
 
     def __init__(self, experiment):
-        from spectral_keras.data.arrays import balanced_prefix
-
         self.path = prepare_images(experiment)
         with open_regular(self.path) as file, np.load(file, allow_pickle=False) as stored:
             self.x = stored["x_test"].astype("float32") / np.float32(255)
@@ -154,7 +153,6 @@ class Images:
 def prepare_images(experiment):
     """Path of the `.npz` of the preset's classes, made on the first call."""
     from spectral_keras.data import DataError, load
-    from spectral_keras.data.arrays import balanced_prefix
 
     settings = experiment.settings["data"]
     counts = [settings.get(f"{part}_images") for part in ("training", "test")]

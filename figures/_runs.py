@@ -9,6 +9,9 @@ import shutil
 import statistics
 import time
 
+import keras
+
+from spectral_keras.data import Batches
 from spectral_keras.data.files import read_regular
 from spectral_keras.experiments.command import CommandError, Stopped, command_line
 from spectral_keras.experiments.folder import file_hash, read_json
@@ -141,10 +144,6 @@ def _read_result(folder):
 
 def _training_error(options, folder):
     """Error in percent of best.keras on the training images."""
-    import keras
-
-    from spectral_keras.data import Batches
-
     data, _ = load_data(options)
     model = load_model(folder / "best.keras")
     model.compile(

@@ -1,5 +1,7 @@
 """Colours and helpers that the figures share."""
 
+import textwrap
+
 # Okabe and Ito's palette, which colour-blind readers can distinguish.
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 SKY, AMBER, BLACK, GREY = "#56B4E9", "#E69F00", "#000000", "#8C8C8C"
@@ -11,8 +13,6 @@ GREY_LEVELS = {"cmap": "gray", "vmin": 0, "vmax": 1}
 
 def caption(figure, text, size=18):
     """Lines of text under the figure: what was run, and what a reader must know."""
-    import textwrap
-
     width = int(13.8 * 9 / size * figure.get_figwidth())  # letters in a line
     lines = [line for part in text.split("\n") for line in textwrap.wrap(part, width) or [""]]
     figure.supxlabel("\n".join(lines), fontsize=size, ha="left", x=0.01, color="0.2")

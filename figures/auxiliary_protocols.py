@@ -27,6 +27,7 @@ if __name__ == "__main__":
 
     command("figures._figure", "auxiliary_protocols")
 
+import keras
 import numpy as np
 
 from figures import auxiliary_tasks
@@ -36,6 +37,7 @@ from figures._runs import load_best_and_tests, trained
 from figures._style import caption, paper_mark
 from figures._test_images import batches
 from figures.auxiliary_tasks import EPS, PAPER, STYLES, TASKS, TRAININGS
+from spectral_keras.attacks import fgsm, pgd
 from spectral_keras.evaluation import wilson_interval
 from spectral_keras.precision import all_layers
 
@@ -169,8 +171,6 @@ def run(experiment):
 
 def _tested(experiment, key, settings):
     """Test -> `right`, which test images the saved weights have right, as bits, and `images`."""
-    from spectral_keras.attacks import fgsm, pgd
-
     model, x, y = load_best_and_tests(experiment, key)
     some = slice(settings["images"])
 
@@ -197,8 +197,6 @@ def _tested(experiment, key, settings):
 
 def with_batch_statistics(model, x):
     """Outputs of the model with the statistics of batches of 250, without any dropout."""
-    import keras
-
     for layer in all_layers(model):
         if isinstance(layer, keras.layers.Dropout):
             layer.rate = 0.0

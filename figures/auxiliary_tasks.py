@@ -28,6 +28,7 @@ from figures._claims import claim, decided, over_seeds, percent, run_words, summ
 from figures._figure import Figure
 from figures._runs import load_best_and_tests, trained
 from figures._style import BLACK, BLUE, ORANGE, caption, handle, paper_mark
+from spectral_keras.attacks import fgsm, pgd
 from spectral_keras.evaluation import newcombe_interval, paired_share_interval, wilson_interval
 
 TASKS = ("none", "reconstruction", "fourier")
@@ -148,8 +149,6 @@ def _run_one(experiment, backbone, training, task, seed):
 
 def _under_attack(experiment, key, settings):
     """Accuracy of best.keras on the first test images: clean, under FGSM, under PGD."""
-    from spectral_keras.attacks import fgsm, pgd
-
     model, x, y = load_best_and_tests(experiment, key, settings["images"])
 
     def right(images):

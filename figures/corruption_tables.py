@@ -33,6 +33,7 @@ from figures._suppression_runs import (
     train_arm,
     trainings,
 )
+from spectral_keras.evaluation import mean_corruption_error
 from spectral_keras.experiments.command import CommandError
 
 # Natural accuracy and Rob. in percent and mCE, of the other arms the gains in points and mCE.
@@ -119,8 +120,6 @@ def _check_pilot(experiment, pilot, key):
 
 def make_table(runs, table, network, settings):
     """Arm -> accuracy and Rob. (percent, by seed), their gains, mCE; and the spread over arms."""
-    from spectral_keras.evaluation import mean_corruption_error
-
     seeds = settings["seeds"][table]
 
     def found(arm, seed):

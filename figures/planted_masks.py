@@ -13,12 +13,20 @@ if __name__ == "__main__":
 
     command("figures._figure", "planted_masks")
 
+import keras
 import numpy as np
 
 from figures._claims import claim, over_seeds
 from figures._figure import Figure
+from figures._mask_basics import behind_grey
 from figures._planted_drawing import draw
 from figures._runs import trained
+from spectral_keras.analysis import band_recovery
+from spectral_keras.analysis.masks import EpochRule, learn_mask, learn_masks
+from spectral_keras.classifiers import predict_classes
+from spectral_keras.data import load
+from spectral_keras.data.planted import planted_bands
+from spectral_keras.experiments.saved_models import load_model
 
 VARIANTS = {"radial": "planted", "oriented": "planted_oriented"}
 SEED = 0
@@ -83,8 +91,6 @@ _ACCURACY_RATIO = 0.0
 
 def run(experiment):
     """Fills `runs`, `bands` and `found`: variant -> network -> what its masks recover."""
-    from spectral_keras.data.planted import planted_bands
-
     content, settings = experiment.content, experiment.settings
     bands = content.setdefault("bands", {})
     for variant in settings["variants"]:
@@ -105,13 +111,6 @@ def run(experiment):
 
 def _measure(experiment, variant, name, bands):
     """Masks of one network, and how they compare with the bands."""
-    import keras
-
-    from figures._mask_basics import behind_grey
-    from spectral_keras.analysis import band_recovery
-    from spectral_keras.data import load
-    from spectral_keras.experiments.saved_models import load_model
-
     settings, together = experiment.settings, bands.any(0)
     data = load(VARIANTS[variant], validation_fraction=0, limit_test=settings["mask_images"])
     x, y = data.x_test.astype("float32") / np.float32(255) - np.float32(0.5), data.y_test
@@ -151,8 +150,6 @@ def _measure(experiment, variant, name, bands):
 
 
 def _learn_set(settings, model, x, y, penalty, per_class=False):
-    from spectral_keras.analysis.masks import EpochRule, learn_mask
-
     rule = EpochRule(accuracy_ratio=_ACCURACY_RATIO)
     arguments = settings["set_mask"] | (settings["class_mask"] if per_class else {})
     arguments |= {"penalty": penalty, "invariance": _INVARIANCE, "per_class": per_class}
@@ -161,8 +158,6 @@ def _learn_set(settings, model, x, y, penalty, per_class=False):
 
 def _report(learned, i, bands, truth):
     """Mask i against the frequencies `truth`, and its mean in each band and outside of all."""
-    from spectral_keras.analysis import band_recovery
-
     # What is measured is what is kept.
     mask = np.round(learned.masks[i].astype("float64"), 3)
     numbers = band_recovery(mask, truth, threshold=THRESHOLD, ignore=_constant(mask.shape))
@@ -179,10 +174,6 @@ def _report(learned, i, bands, truth):
 
 def _singles(settings, model, x, y, bands, penalty):
     """Masks of single images that the network has right: means over the images."""
-    from spectral_keras.analysis import band_recovery
-    from spectral_keras.analysis.masks import learn_masks
-    from spectral_keras.classifiers import predict_classes
-
     right = np.flatnonzero(predict_classes(model, x) == y)[: settings["single_images"]]
     learned = learn_masks(model, x[right], penalty=penalty, from_logits=True)
     full = learned.masks.any((1, 2))

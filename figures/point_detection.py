@@ -12,11 +12,21 @@ if __name__ == "__main__":
 
 import math
 
+import keras
 import numpy as np
 
 from figures._claims import claim, exact
 from figures._figure import Figure
 from figures._style import BLUE, GREEN, ORANGE, PURPLE, caption, hide_unused, show
+from spectral_keras.analysis import (
+    frequency_response,
+    point_detection_maps,
+    real_frequencies,
+    response_histogram,
+    vote_shares,
+)
+from spectral_keras.analysis.point_detection import spectrum_from_half
+from spectral_keras.layers import FFTConv2D
 
 _BINOMIAL = np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1]) / 256
 _NARROW = np.pad(np.outer([1, 2, 1], [1, 2, 1]) / 16, 1)
@@ -102,8 +112,6 @@ def describe(settings, channel, frequency):
 
 
 def example_image(settings, channel, frequency):
-    from spectral_keras.analysis import point_detection_maps
-
     return point_detection_maps(
         settings["size"],
         channel,
@@ -115,8 +123,6 @@ def example_image(settings, channel, frequency):
 
 def closed_form(kernels, settings):
     """strength |DFT of the kernel| / N at `real_frequencies`: float64 [filters, F]."""
-    from spectral_keras.analysis import real_frequencies
-
     size = settings["size"]
     index = real_frequencies(size)
     spectra = np.abs(np.fft.fft2(kernels, s=(size, size)))
@@ -125,11 +131,6 @@ def closed_form(kernels, settings):
 
 def measure(kernels, settings, name):
     """A read-out of a layer of the kernels, less that of a plain grey: [filters, F]."""
-    import keras
-
-    from spectral_keras.analysis import frequency_response, real_frequencies
-    from spectral_keras.layers import FFTConv2D
-
     readout, padding, _, _ = READOUTS[name]
     options = {"use_bias": False, "data_format": "channels_last", "name": "bank"}
     if padding == "circular":
@@ -153,9 +154,6 @@ def measure(kernels, settings, name):
 
 def summarise(closed, measured, settings):
     """For each read-out: spread of each filter over the frequencies but the mean, and bands."""
-    from spectral_keras.analysis import real_frequencies, response_histogram, vote_shares
-    from spectral_keras.analysis.point_detection import spectrum_from_half
-
     size = settings["size"]
     result = {}
     for name, values in measured.items():
@@ -213,9 +211,6 @@ def draw_examples(figure, examples, settings):
 
 def draw_maps(figure, content, size):
     """The filters and what is read out of them; the printed mean is 0 and has no row."""
-    from spectral_keras.analysis import real_frequencies
-    from spectral_keras.analysis.point_detection import spectrum_from_half
-
     index = real_frequencies(size)
 
     def centred(values):

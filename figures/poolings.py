@@ -29,6 +29,8 @@ from figures._runs import load_best_and_tests, trained, training_speeds
 from figures._style import BLUE, GREY, ORANGE, caption, handle, hide_unused, paper_mark
 from figures.flagship import SGD
 from figures.run import operations
+from spectral_keras.attacks import Attack
+from spectral_keras.evaluation import accuracy_under_attack
 from spectral_keras.experiments.train.options import TrainOptions
 
 # Accuracy in percent of Riad et al., Table 1 (pre-activation ResNet-18, 400 epochs, three runs).
@@ -188,9 +190,6 @@ STEPS = 10
 
 def _measure_attack(experiment, key, record):
     """Fills `record["attack"]`, unless it is there: clean accuracy, and under PGD."""
-    from spectral_keras.attacks import Attack
-    from spectral_keras.evaluation import accuracy_under_attack
-
     wanted = {"images": experiment.settings["test_images"], "steps": STEPS, "seed": 0}
     if record.get("attack", {}).get("settings") == wanted:
         return

@@ -25,7 +25,10 @@ from figures._figure import Figure
 from figures._runs import load_best
 from figures._style import BLUE, GREEN, ORANGE, caption, hide_unused
 from figures._suppression_runs import CONFIGURATIONS, PRESETS, run_key, train_arm
+from spectral_keras.analysis import frequency_response, response_histogram, vote_shares
 from spectral_keras.memory import clear_session
+from spectral_keras.plots import plot_response
+from spectral_keras.training import first_semantic_layer
 
 ARMS = ("natural", "suppression+attention", *(f"LMH={name}" for name in CONFIGURATIONS))
 BANDS = ("low", "medium", "high")
@@ -96,9 +99,6 @@ def claims(content, settings):
 
 def _measured(experiment, key):
     """Histogram (unshifted order) and band shares of the first layer of a run's best weights."""
-    from spectral_keras.analysis import frequency_response, response_histogram, vote_shares
-    from spectral_keras.training import first_semantic_layer
-
     model, _ = load_best(experiment, key)
     layer = first_semantic_layer(model)
     responses = frequency_response(model, layer, readout="rms")
@@ -178,8 +178,6 @@ def draw(stored):
 
 
 def _maps(figure, rows, lines, columns):
-    from spectral_keras.plots import plot_response
-
     images = {arm: row["histogram"] for arm, row in rows.items()}
     scale = {"vmin": np.min(list(images.values())), "vmax": np.max(list(images.values()))}
     panels = figure.subplots(lines, columns, squeeze=False)

@@ -286,7 +286,7 @@ class TestControls:
         def predict(_, x):
             return np.where(x[:, 0, 0, 0] > 0.5, Pairs.y, -1)
 
-        monkeypatch.setattr(_mask_controls, "predict", predict)
+        monkeypatch.setattr(_mask_controls, "predict_classes", predict)
         found = _mask_controls.measure_controls(Pairs, masks, 4)
         forms = {"mask": masks} | _mask_controls.control_masks(masks, Pairs.y, 4)
 
