@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from figures._style import AMBER, BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, caption
+from figures._style import AMBER, BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, caption, new_figure
 
 FLOOR = 1e-4
 COLOURS = {"softplus": BLUE, "tanh": GREEN, "ReLU": ORANGE, "hardtanh": PURPLE}
@@ -28,15 +28,13 @@ CAPTION = (
 
 def draw(stored):
     """ "" distortion and translation, "_one_tone" and "_two_tones" signals and their spectra."""
-    from matplotlib import pyplot
-
     content, settings = stored["content"], stored["settings"]
     text = CAPTION.format(
         floor=FLOOR,
         amplitude=settings["amplitude"],
         all_shifts=content["translation"]["all_shifts"],
     )
-    figure = pyplot.figure(figsize=(16, 22.5), layout="constrained")
+    figure = new_figure(22.5)
     distortion, translation = figure.subplots(2, 1)
     draw_distortion(distortion, content, settings)
     draw_translation(translation, content["translation"])
@@ -50,10 +48,8 @@ def draw(stored):
 
 def draw_spectra(content, settings, kind, names):
     """A signal through each function, and its spectrum."""
-    from matplotlib import pyplot
-
     functions = list(content[kind])
-    figure = pyplot.figure(figsize=(16, 4.3 * len(functions) + 1), layout="constrained")
+    figure = new_figure(4.3 * len(functions) + 1)
     axes = figure.subplots(len(functions), 2, width_ratios=[1, 2.4], squeeze=False)
     for (left, right), name in zip(axes, functions, strict=True):
         result = content[kind][name]

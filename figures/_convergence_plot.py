@@ -3,7 +3,17 @@
 import numpy as np
 
 from figures._claims import summary
-from figures._style import BLACK, BLUE, GREEN, GREY, ORANGE, caption, hide_unused, settings_line
+from figures._style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    caption,
+    hide_unused,
+    new_figure,
+    settings_line,
+)
 
 STYLES = {
     "spatial": {"color": BLACK, "linestyle": "-", "marker": "o"},
@@ -20,12 +30,10 @@ LABELS = {
 
 
 def draw(stored):
-    from matplotlib import pyplot
-
     content = stored["content"]
     cells = content["cells"]
     seeds = max(len(arm["seeds"]) for cell in cells.values() for arm in cell["arms"].values())
-    figure = pyplot.figure(figsize=(16, 19.5), layout="constrained")
+    figure = new_figure(19.5)
     above, below = figure.subfigures(2, 1, height_ratios=[1, 0.9])
     _speed_ups(above.subplots(), cells)
     ratios, control = below.subplots(1, 2)
@@ -38,15 +46,11 @@ def draw(stored):
 
 def _draw_curves(stored, seeds):
     """Training error against epoch, a panel for each cell."""
-    from matplotlib import pyplot
-
     cells = stored["content"]["cells"]
     columns = min(2, len(cells))
     rows = -(-len(cells) // columns)
-    figure, panels = pyplot.subplots(
-        rows, columns, figsize=(16, 5.2 * rows + 2), layout="constrained", sharey=True,
-        squeeze=False,
-    )  # fmt: skip
+    figure = new_figure(5.2 * rows + 2)
+    panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
     panels = hide_unused(panels, len(cells))
     for panel, (name, cell) in zip(panels, cells.items(), strict=False):
         _errors(panel, name, cell)

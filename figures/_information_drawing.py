@@ -13,6 +13,7 @@ from figures._style import (
     PURPLE,
     SKY,
     caption,
+    new_figure,
     show_pixels,
 )
 from spectral_keras.plots import log_spectrum, plot_pooling
@@ -58,13 +59,11 @@ def draw(content, panels):
         content: what `information_preservation.run` filled.
         panels: list of (panel, pixels [size, size, channels] in [0, 1]).
     """
-    from matplotlib import pyplot
-
-    figure = pyplot.figure(figsize=(16, 22), layout="constrained")
+    figure = new_figure(22)
     above, below = figure.subplots(2, 1, height_ratios=[10, 8])
     draw_losses(above, content)
     draw_comparisons(below, content["comparisons"])
-    report = pyplot.figure(figsize=(16, 14), layout="constrained")
+    report = new_figure(14)
     draw_report(report.subplots(), content)
     caption(report, CONFOUNDS)
     data = content["data"]
@@ -75,7 +74,7 @@ def draw(content, panels):
     figures = {"": figure, "_report": report}
     for start in range(0, len(panels), 2):
         pair = panels[start : start + 2]
-        picture = pyplot.figure(figsize=(16, 9.4 * len(pair) + 1.6), layout="constrained")
+        picture = new_figure(9.4 * len(pair) + 1.6)
         parts = np.atleast_1d(picture.subfigures(len(pair), 1, hspace=0.02))
         for part, (panel, pixels) in zip(parts, pair, strict=True):
             draw_panel(part, panel, pixels)

@@ -16,6 +16,7 @@ from figures._style import (
     PURPLE,
     SKY,
     caption,
+    new_figure,
     show,
 )
 from figures._test_images import decode
@@ -43,11 +44,9 @@ def draw(stored):
 
 
 def _picture(content, parts, words):
-    from matplotlib import pyplot
-
     heights = [height for height, _ in parts]
     lines = len(words) / 95 + words.count("\n")
-    figure = pyplot.figure(figsize=(16, sum(heights) + 0.33 * lines + 0.3), layout="constrained")
+    figure = new_figure(sum(heights) + 0.33 * lines + 0.3)
     figures = np.atleast_1d(figure.subfigures(len(parts), 1, height_ratios=heights, hspace=0.015))
     for part, (_, function) in zip(figures, parts, strict=True):
         function(part, content)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from figures._style import BLUE, GREEN, GREY, ORANGE, PURPLE, caption, hide_unused, show
+from figures._style import BLUE, GREEN, GREY, ORANGE, PURPLE, caption, hide_unused, new_figure, show
 
 _CLASS_COLOURS = (BLUE, ORANGE, GREEN, PURPLE)
 _LINES = {"precision": (BLUE, "o"), "recall": (ORANGE, "s"), "average_precision": (GREEN, "^")}
@@ -19,8 +19,6 @@ _CAPTION = (
 
 def draw(stored):
     """A row of masks for each variant and network, of the set and of the classes; then numbers."""
-    from matplotlib import pyplot
-
     content = stored["content"]
     rows = [
         (variant, name, found)
@@ -30,7 +28,7 @@ def draw(stored):
     count = max(len(found["sets"]) for *_, found in rows)
     classes = len(rows[0][2]["classes"])
     lines = -(-len(rows) // 2)
-    figure = pyplot.figure(figsize=(16, 3.1 * len(rows) + 4.6 * lines + 6.5), layout="constrained")
+    figure = new_figure(3.1 * len(rows) + 4.6 * lines + 6.5)
     above, below = figure.subfigures(2, 1, height_ratios=[3.1 * len(rows), 4.6 * lines + 1])
     axes = above.subplots(len(rows), count + classes, squeeze=False)
     for row, (variant, name, found) in zip(axes, rows, strict=True):

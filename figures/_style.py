@@ -11,6 +11,13 @@ SKY, AMBER, BLACK, GREY = "#56B4E9", "#E69F00", "#000000", "#8C8C8C"
 GREY_LEVELS = {"cmap": "gray", "vmin": 0, "vmax": 1}
 
 
+def new_figure(height, width=16):
+    """An empty figure of so many inches, in which no text runs into another."""
+    from matplotlib import pyplot
+
+    return pyplot.figure(figsize=(width, height), layout="constrained")
+
+
 def caption(figure, text, size=18):
     """Lines of text under the figure: what was run, and what a reader must know."""
     width = int(13.8 * 9 / size * figure.get_figwidth())  # letters in a line

@@ -34,7 +34,7 @@ from figures import auxiliary_tasks
 from figures._claims import claim, decided, over_seeds, percent, summary
 from figures._figure import Figure
 from figures._runs import load_best_and_tests, trained
-from figures._style import caption, paper_mark
+from figures._style import caption, new_figure, paper_mark
 from figures._test_images import batches
 from figures.auxiliary_tasks import EPS, PAPER, STYLES, TASKS, TRAININGS
 from spectral_keras.attacks import fgsm, pgd
@@ -338,14 +338,10 @@ def _wilson(record, test):
 
 
 def draw(stored):
-    from matplotlib import pyplot
-
     settings, table = stored["settings"], stored["content"]["table"]
     backbones = list(settings["backbones"])
-    figure, panels = pyplot.subplots(
-        2 * len(backbones), 2, figsize=(19, 11 * len(backbones) + 5), layout="constrained",
-        squeeze=False, sharey=True,
-    )  # fmt: skip
+    figure = new_figure(11 * len(backbones) + 5, width=19)
+    panels = figure.subplots(2 * len(backbones), 2, squeeze=False, sharey=True)
     for index, backbone in enumerate(backbones):
         for column, protocol in enumerate(PROTOCOLS):
             for row, training in enumerate(TRAININGS):

@@ -27,7 +27,7 @@ import numpy as np
 from figures._claims import claim, decided, over_seeds, percent, run_words, summary
 from figures._figure import Figure
 from figures._runs import load_best_and_tests, trained
-from figures._style import BLACK, BLUE, ORANGE, caption, handle, paper_mark
+from figures._style import BLACK, BLUE, ORANGE, caption, handle, new_figure, paper_mark
 from spectral_keras.attacks import fgsm, pgd
 from spectral_keras.evaluation import newcombe_interval, paired_share_interval, wilson_interval
 
@@ -361,12 +361,9 @@ _BAND = {"clean": "0.97", "adversarial": "0.91"}
 
 
 def draw(stored):
-    from matplotlib import pyplot
-
     rows, settings = stored["content"]["table"], stored["settings"]
-    figure, panels = pyplot.subplots(
-        len(rows), 1, figsize=(16, 9.0 + 8 * len(rows)), layout="constrained", squeeze=False
-    )
+    figure = new_figure(9.0 + 8 * len(rows))
+    panels = figure.subplots(len(rows), 1, squeeze=False)
     for panel, (backbone, trainings) in zip(panels[:, 0], rows.items(), strict=True):
         _panel(panel, backbone, trainings)
         panel.set_ylabel("accuracy, %")

@@ -27,7 +27,7 @@ import numpy as np
 from figures._claims import claim, count_verdicts, over_seeds
 from figures._figure import Figure
 from figures._runs import trained
-from figures._style import BLUE, GREEN, GREY, ORANGE, caption, settings_line
+from figures._style import BLUE, GREEN, GREY, ORANGE, caption, new_figure, settings_line
 from figures.convergence import CELLS, epochs_to
 
 ARMS = {"spatial": GREY, "spectral": BLUE, "orthogonal": ORANGE}
@@ -224,15 +224,12 @@ def _claim(settings, cell, pair, found):
 
 
 def draw(stored):
-    from matplotlib import pyplot
-
     cells = {
         cell: found for cell, found in stored["content"]["cells"].items()
         if any(found["errors"].values())
     }  # fmt: skip
-    figure, panels = pyplot.subplots(
-        len(cells), 2, figsize=(19, 2.5 + 6.5 * len(cells)), layout="constrained", squeeze=False
-    )
+    figure = new_figure(2.5 + 6.5 * len(cells), width=19)
+    panels = figure.subplots(len(cells), 2, squeeze=False)
     for (left, right), (cell, found) in zip(panels, cells.items(), strict=True):
         _draw_curves(left, stored["settings"], cell, found)
         _draw_ratios(right, cell, found)

@@ -23,7 +23,7 @@ import numpy as np
 from figures._claims import claim, count_verdicts, over_seeds, run_words
 from figures._corrupted import corrupted_images, measure_corruptions
 from figures._figure import Figure
-from figures._style import BLUE, GREY, ORANGE, caption, handle, hide_unused, paper_mark
+from figures._style import BLUE, GREY, ORANGE, caption, handle, hide_unused, new_figure, paper_mark
 from figures._suppression_runs import (
     CONFIGURATIONS,
     PRESETS,
@@ -243,16 +243,12 @@ REACH = 16
 
 
 def draw(stored):
-    from matplotlib import pyplot
-
     tables = stored["content"]["tables"]
     order = sorted(tables)
     columns = 2 if len(order) > 1 else 1
     lines = -(-len(order) // columns)
-    figure, panels = pyplot.subplots(
-        lines, columns, figsize=(16, 3.4 + 6.2 * lines), layout="constrained", squeeze=False,
-        sharey=True,
-    )  # fmt: skip
+    figure = new_figure(3.4 + 6.2 * lines)
+    panels = figure.subplots(lines, columns, squeeze=False, sharey=True)
     for panel, name in zip(hide_unused(panels, len(order)), order, strict=False):
         number_, network = name.split("-", 1)
         _panel(panel, tables[name]["rows"], network)

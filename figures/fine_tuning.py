@@ -24,7 +24,7 @@ import numpy as np
 from figures._claims import over_seeds
 from figures._figure import Figure
 from figures._runs import trained
-from figures._style import BLUE, ORANGE, caption
+from figures._style import BLUE, ORANGE, caption, new_figure
 from spectral_keras.evaluation import judge
 
 PRESETS = {
@@ -120,10 +120,9 @@ def compare(rows):
 
 
 def draw(stored):
-    from matplotlib import pyplot
-
     rows = stored["content"]["rows"]
-    figure, panel = pyplot.subplots(figsize=(10, 2.4 + 0.6 * len(rows)), layout="constrained")
+    figure = new_figure(2.4 + 0.6 * len(rows), width=10)
+    panel = figure.subplots()
     for place, row in enumerate(reversed(rows)):
         color = BLUE if row["start"] == "preset" else ORANGE
         values = list(row["accuracy"].values())

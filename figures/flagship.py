@@ -25,7 +25,7 @@ import numpy as np
 from figures._claims import claim, count_verdicts, over_seeds
 from figures._figure import Figure
 from figures._runs import trained
-from figures._style import BLUE, GREEN, GREY, ORANGE, caption
+from figures._style import BLUE, GREEN, GREY, ORANGE, caption, new_figure
 
 # Error in percent of Rippel et al. (2015), section 5.1.
 RIPPEL = {"cifar10": 8.6, "cifar100": 31.6}
@@ -217,15 +217,11 @@ def _seeds(errors):
 
 
 def draw(stored):
-    from matplotlib import pyplot
-
     rows = [row for row in stored["content"]["rows"] if row["errors"]]
     datasets = list(dict.fromkeys(row["dataset"] for row in rows))
     counts = [sum(row["dataset"] == dataset for row in rows) for dataset in datasets]
-    figure, panels = pyplot.subplots(
-        len(datasets), 1, figsize=(11, 2.6 + 0.62 * len(rows)), layout="constrained",
-        squeeze=False, height_ratios=counts,
-    )  # fmt: skip
+    figure = new_figure(2.6 + 0.62 * len(rows), width=11)
+    panels = figure.subplots(len(datasets), 1, squeeze=False, height_ratios=counts)
     for panel, dataset in zip(panels[:, 0], datasets, strict=True):
         _panel(panel, dataset, [row for row in rows if row["dataset"] == dataset])
     figure.suptitle("Test error with spectral pooling and its twins", fontsize=17)

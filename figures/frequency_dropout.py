@@ -26,7 +26,7 @@ import numpy as np
 from figures._claims import claim, over_seeds, sentence
 from figures._figure import Figure
 from figures._runs import trained
-from figures._style import AMBER, BLACK, BLUE, GREEN, ORANGE, caption, settings_line
+from figures._style import AMBER, BLACK, BLUE, GREEN, ORANGE, caption, new_figure, settings_line
 
 # Arm -> options of `spectral_pool_cnn`; alpha = beta = 1 keeps every frequency.
 ARMS = {
@@ -256,12 +256,9 @@ def verdict(content):
 
 
 def draw(stored):
-    from matplotlib import pyplot
-
     content = stored["content"]
-    figure, (bars, curves) = pyplot.subplots(
-        1, 2, figsize=(16, 14.5), layout="constrained", width_ratios=[1, 1.1]
-    )
+    figure = new_figure(14.5)
+    bars, curves = figure.subplots(1, 2, width_ratios=[1, 1.1])
     _bars(bars, content["arms"])
     _curves(curves, content, stored["settings"]["seeds"])
     figure.suptitle("Spectral pooling with and without frequency dropout, and max pooling")

@@ -27,6 +27,7 @@ from figures._style import (
     PURPLE,
     SKY,
     caption,
+    new_figure,
     show_pixels,
 )
 from figures._test_images import batches, data_line, decode, encode, read_test_images
@@ -292,13 +293,11 @@ def pictures(image, settings):
 
 def draw(stored):
     """ "" the curves and measurements, "_pictures" the image with noise."""
-    from matplotlib import pyplot
-
     content = stored["content"]
-    pictures = pyplot.figure(figsize=(16, 17), layout="constrained")
+    pictures = new_figure(17)
     draw_pictures(pictures, content["pictures"])
     caption(pictures, f"{data_line(stored)} {border(content)}")
-    figure = pyplot.figure(figsize=(16, 26), layout="constrained")
+    figure = new_figure(26)
     above, below = figure.subfigures(2, 1, height_ratios=[11.5, 9])
     curves, shares = above.subplots(2, 1)
     draw_curves(curves, content)

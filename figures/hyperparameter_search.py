@@ -22,7 +22,7 @@ import re
 from figures._claims import claim, percent
 from figures._figure import Figure
 from figures._runs import trained
-from figures._style import BLACK, BLUE, GREY, ORANGE, caption, hide_unused
+from figures._style import BLACK, BLUE, GREY, ORANGE, caption, hide_unused, new_figure
 from spectral_keras.evaluation import wilson_interval
 from spectral_keras.experiments.command import CommandError, command_line
 from spectral_keras.experiments.folder import read_json
@@ -213,14 +213,12 @@ def _but_for_trials(command):
 
 
 def draw(stored):
-    from matplotlib import pyplot
-
     content, settings = stored["content"], stored["settings"]
     searches, errors = content["searches"], content["errors"]
     most = max(len(found["axes"]) for found in searches.values())
     columns = min(4, most)
     lines = -(-most // columns)
-    figure = pyplot.figure(figsize=(16, 3.6 * lines * len(searches) + 11.5), layout="constrained")
+    figure = new_figure(3.6 * lines * len(searches) + 11.5)
     heights = [3.6 * lines] * len(searches) + [5.6]
     *uppers, lower = figure.subfigures(len(heights), 1, height_ratios=heights)
     for part, (dataset, found) in zip(uppers, searches.items(), strict=True):

@@ -17,7 +17,7 @@ import numpy as np
 
 from figures._claims import claim, exact
 from figures._figure import Figure
-from figures._style import BLUE, GREEN, ORANGE, PURPLE, caption, hide_unused, show
+from figures._style import BLUE, GREEN, ORANGE, PURPLE, caption, hide_unused, new_figure, show
 from spectral_keras.analysis import (
     frequency_response,
     point_detection_maps,
@@ -171,10 +171,8 @@ def summarise(closed, measured, settings):
 
 def draw(stored):
     """(a) the examples, (b) the read-outs as maps, (c) the same against the closed form."""
-    from matplotlib import pyplot
-
     content, settings = stored["content"], stored["settings"]
-    figure = pyplot.figure(figsize=(16, 32), layout="constrained")
+    figure = new_figure(32)
     top, middle, bottom = figure.subfigures(3, 1, height_ratios=[5.6, 11.6, 7.4], hspace=0.02)
     draw_examples(top, content["examples"], settings)
     draw_maps(middle, content, settings["size"])

@@ -26,7 +26,7 @@ from figures._claims import claim, count_verdicts, over_seeds
 from figures._corrupted import corrupted_images, measure_corruptions
 from figures._figure import Figure
 from figures._runs import load_best_and_tests, trained, training_speeds
-from figures._style import BLUE, GREY, ORANGE, caption, handle, hide_unused, paper_mark
+from figures._style import BLUE, GREY, ORANGE, caption, handle, hide_unused, new_figure, paper_mark
 from figures.flagship import SGD
 from figures.run import operations
 from spectral_keras.attacks import Attack
@@ -310,16 +310,12 @@ _SHOWN = {"accuracy": ("clean", BLUE, "o"), "corruption": ("under corruptions", 
 
 
 def draw(stored):
-    from matplotlib import pyplot
-
     table = {name: rows for name, rows in stored["content"]["table"].items() if rows}
     columns = min(2, len(table))
     lines = -(-len(table) // columns)
     most = max(len(rows) for rows in table.values())
-    figure, panels = pyplot.subplots(
-        lines, columns, figsize=(8 * columns, 2.6 + lines * (1.2 + 0.5 * most)),
-        layout="constrained", squeeze=False,
-    )  # fmt: skip
+    figure = new_figure(2.6 + lines * (1.2 + 0.5 * most), width=8 * columns)
+    panels = figure.subplots(lines, columns, squeeze=False)
     for panel, (name, rows) in zip(hide_unused(panels, len(table)), table.items(), strict=False):
         _panel(panel, name, rows)
     used = {part for rows in table.values() for row in rows.values() for part in row}
@@ -340,13 +336,10 @@ def draw(stored):
 
 def _draw_curves(stored, table, minutes=False):
     """Accuracy against the work of the training, or its minutes, first seed of each arm."""
-    from matplotlib import pyplot
-
     planned, done = runs(stored["settings"]), stored["content"]["runs"]
     speeds = stored["content"].get("speeds", {})
-    figure, panels = pyplot.subplots(
-        1, len(table), figsize=(1.5 + 6.5 * len(table), 6.4), layout="constrained", squeeze=False
-    )
+    figure = new_figure(6.4, width=1.5 + 6.5 * len(table))
+    panels = figure.subplots(1, len(table), squeeze=False)
     for panel, (name, rows) in zip(panels[0], table.items(), strict=True):
         for number, (arm, row) in enumerate(rows.items()):
             if minutes and arm not in speeds.get(name, {}):

@@ -13,7 +13,7 @@ import numpy as np
 
 from figures._claims import claim, exact
 from figures._figure import Figure
-from figures._style import AMBER, BLACK, BLUE, GREEN, GREY, ORANGE, caption, show_pixels
+from figures._style import AMBER, BLACK, BLUE, GREEN, GREY, ORANGE, caption, new_figure, show_pixels
 from figures._test_images import batches, data_line, decode, encode, read_test_images
 from spectral_keras.ops.mask_curves import (
     high_curve,
@@ -156,10 +156,8 @@ def run(experiment):
 
 def draw(stored):
     """Pictures above, curves and measurements below."""
-    from matplotlib import pyplot
-
     content = stored["content"]
-    figure = pyplot.figure(figsize=(16, 33), layout="constrained")
+    figure = new_figure(33)
     pictures, middle, below = figure.subfigures(3, 1, height_ratios=[12.5, 6.6, 8])
     draw_pictures(pictures, content["pictures"])
     draw_curves(middle.subplots(), content)

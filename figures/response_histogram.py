@@ -23,7 +23,7 @@ import numpy as np
 from figures._claims import claim, over_seeds, run_words
 from figures._figure import Figure
 from figures._runs import load_best
-from figures._style import BLUE, GREEN, ORANGE, caption, hide_unused
+from figures._style import BLUE, GREEN, ORANGE, caption, hide_unused, new_figure
 from figures._suppression_runs import CONFIGURATIONS, PRESETS, run_key, train_arm
 from spectral_keras.analysis import frequency_response, response_histogram, vote_shares
 from spectral_keras.memory import clear_session
@@ -153,15 +153,11 @@ def verdict(averages):
 
 
 def draw(stored):
-    from matplotlib import pyplot
-
     averages = stored["content"]["averages"]
     most = max(len(rows) for rows in averages.values())
     columns = min(5, most)
     lines = -(-most // columns)
-    figure = pyplot.figure(
-        figsize=(16, (3.7 * lines + 6) * len(averages) + 5), layout="constrained"
-    )
+    figure = new_figure((3.7 * lines + 6) * len(averages) + 5)
     for part, (network, rows) in zip(
         np.atleast_1d(figure.subfigures(len(averages), 1)), averages.items(), strict=True
     ):
