@@ -127,7 +127,7 @@ def _measure(model, x, options):
     def batch():
         return learn_masks(model, x, schedule="published", stopping=few, **common)
 
-    theirs = published(model, *x.shape[1:])
+    theirs = published(model, *x.shape[1:3])
     # Traces, compilations and first allocations.
     learn_masks(model, x, stopping=few, **common)
     batch()
@@ -234,7 +234,7 @@ def make_model(data, width, epochs):
     return model
 
 
-def published(model, height, width, channels):
+def published(model, height, width):
     """The published procedure as a plain loop: function(image) -> dict.
 
     One image a call: a mask of ones, Adam (epsilon 1e-8) under a one-cycle schedule of 20 000 * 200

@@ -41,29 +41,33 @@ def draw(stored):
     figure.suptitle("Blue shift: the frequencies that an activation adds")
     caption(figure, f"{text}\n{data_line(stored)}")
     pictures = {"": figure}
-    for kind, names in (("one_tone", titles(settings)[:2]), ("two_tones", titles(settings)[2:])):
-        pictures[f"_{kind}"] = draw_spectra(content, settings, kind, names)
+    f1, f2 = settings["tones"]
+    one, two = (f"cos({f}\u00b72\u03c0t)" for f in (f1, f2))
+    signals = {"one_tone": f"{settings['amplitude']:g} {one}", "two_tones": f"{one} + {two}"}
+    for kind, signal in signals.items():
+        pictures[f"_{kind}"] = draw_spectra(content, settings, kind, signal)
     return pictures
 
 
-def draw_spectra(content, settings, kind, names):
+def draw_spectra(content, settings, kind, signal):
     """A signal through each function, and its spectrum."""
     functions = list(content[kind])
     figure = new_figure(4.3 * len(functions) + 1)
     axes = figure.subplots(len(functions), 2, width_ratios=[1, 2.4], squeeze=False)
     for (left, right), name in zip(axes, functions, strict=True):
         result = content[kind][name]
-        draw_signal(left, result, settings, kind)
+        draw_signal(left, result)
         draw_spectrum(right, result, settings, kind)
         label_products(right, result, settings, kind)
         write_numbers(right, result)
         left.set_ylabel(name, weight="bold")
-    axes[0][0].set_title(names[0], loc="left")
+    axes[0][0].set_title(signal, loc="left")
     axes[-1][0].set_xlabel("time or space")
     axes[-1][1].set_xlabel("frequency, cycles")
     handles, labels = axes[0][1].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2)
-    figure.suptitle(f"Blue shift of {kind.replace('_', ' ')}: signals and {names[1]}")
+    what = "signals and amplitudes of their spectra"
+    figure.suptitle(f"Blue shift of {kind.replace('_', ' ')}: {what}")
     return figure
 
 
@@ -75,17 +79,7 @@ def data_line(stored):
     )
 
 
-def titles(settings):
-    f1, f2 = settings["tones"]
-    return (
-        f"{settings['amplitude']:g} cos({f1}\u00b72\u03c0t)",
-        "amplitudes of their spectra",
-        f"cos({f1}\u00b72\u03c0t) + cos({f2}\u00b72\u03c0t)",
-        "amplitudes of their spectra",
-    )
-
-
-def draw_signal(axis, result, settings, kind):
+def draw_signal(axis, result):
     signal = np.asarray(result["signal"])
     t = np.arange(len(signal)) / len(signal)
     axis.axhline(0, color="0.8", linewidth=0.8)

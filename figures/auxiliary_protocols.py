@@ -58,6 +58,7 @@ BATCH = 250
 
 _CLEAN = {"dataset": "cifar10", "precision": "bfloat16", "aux_weight": 0.01}
 _FGSM = {"adversarial": "fgsm", "adversarial_eps": EPS}
+_PGD = {"adversarial": "pgd", "adversarial_eps": 8 / 255, "adversarial_random_start": True}
 
 PRESETS = {
     # A network that compiles in seconds.
@@ -87,12 +88,7 @@ PRESETS = {
             "augment": "crop_flip",
             "early_stopping": 0,
         },
-        "control": {
-            "adversarial": "pgd",
-            "adversarial_eps": 8 / 255,
-            "adversarial_steps": 5,
-            "adversarial_random_start": True,
-        },
+        "control": _PGD | {"adversarial_steps": 5},
         "test": {"images": 2000, "steps": 20},
     },
     "paper": {
@@ -100,12 +96,7 @@ PRESETS = {
         "tasks": list(TASKS),
         "seeds": {"clean": [0, 1, 2], "adversarial": [0, 1]},
         "training": _CLEAN | {"validation_fraction": 0.05, "epochs": 200, "batch_size": 128},
-        "control": {
-            "adversarial": "pgd",
-            "adversarial_eps": 8 / 255,
-            "adversarial_steps": 7,
-            "adversarial_random_start": True,
-        },
+        "control": _PGD | {"adversarial_steps": 7},
         "test": {"images": 10_000, "steps": 20},
     },
 }
@@ -250,7 +241,7 @@ def claims(done, settings):
     return found
 
 
-def _claim(done, settings, backbone, text, where, **rule):
+def _claim(settings, backbone, text, where, **rule):
     words = f"{backbone} x {settings['backbones'][backbone].get('width', 1):g}"
     training = settings["training"]
     words += f", {training['epochs']} epochs of {training.get('limit', 'all')} images"
@@ -269,7 +260,7 @@ def _gain(done, settings, arm, task, test, column):
         printed = auxiliary_tasks.printed_gain(backbone, (task, column), ("none", column))
     on = "clean images" if training == "clean" else "FGSM"
     return _claim(
-        done, settings, backbone,
+        settings, backbone,
         f"{protocol}: trained on {on}, {task} improves {TESTS[test]}", "Table 1",
         printed=printed, **over_seeds(values),
     )  # fmt: skip
@@ -293,13 +284,13 @@ def _of_networks(done, settings, backbone, protocol):
     if protocol == "published":
         printed = auxiliary_tasks.printed_gain(backbone, ("none", 3), ("none", 2))
     return [
-        _claim(done, settings, backbone, on_fgsm + "a network is above chance under PGD", _OWN,
+        _claim(settings, backbone, on_fgsm + "a network is above chance under PGD", _OWN,
                note=f"the best of {len(there)}", unit="%", bound=10, **_wilson(best, "pgd")),
-        _claim(done, settings, backbone, on_fgsm + "every network is better attacked than clean",
+        _claim(settings, backbone, on_fgsm + "every network is better attacked than clean",
                "Table 1", over="images, paired", printed=printed,
                parts=[(name, difference(record, ATTACKED[protocol], "clean"))
                       for name, record in there.items()]),
-        _claim(done, settings, backbone,
+        _claim(settings, backbone,
                on_fgsm + "every network is better with batch statistics than with running "
                "averages, on clean images", _OWN, over="images, paired",
                parts=[(name, difference(record, "batch_statistics", "clean"))
@@ -318,7 +309,7 @@ def _two_by_two(done, settings, backbone):
             how = {"interval": None} | how | {"above": labels == "given"}
             parts.append((f"labels {labels}, {mode} mode", how))
     return _claim(
-        done, settings, backbone,
+        settings, backbone,
         "2x2: trained on FGSM, a network is better attacked than clean where the attack had the "
         "label, and not where it had the prediction", _OWN, over="images, paired", parts=parts,
     )  # fmt: skip
@@ -328,7 +319,7 @@ def _control(done, settings, backbone):
     record = done.get(f"{backbone}-control-0")
     rule = {"unit": "%", "bound": 10} | (_wilson(record, "pgd_8") if record else {})
     text = "control: trained on PGD, it is above chance under PGD at 8/255"
-    return _claim(done, settings, backbone, text, _OWN, **rule)
+    return _claim(settings, backbone, text, _OWN, **rule)
 
 
 def _wilson(record, test):

@@ -66,7 +66,8 @@ REPORT = {
     "generic 5x5": (0.385, 0.008),
 }
 
-_COMMON = {
+# These two also of `figures.convergence_rates`.
+COMMON = {
     "dataset": "cifar10",
     "validation_fraction": 0,
     "optimizer": "adam",
@@ -74,54 +75,42 @@ _COMMON = {
     "schedule": "constant",
     "precision": "float32",
 }
-_SPECTRAL_POOL = {"gamma": 0.5, "num_pairs": 3}
+SPECTRAL_POOL = {"gamma": 0.5, "num_pairs": 3}
+_CONTROL = {
+    "cell": "generic 3x3",
+    "learning_rate": 0.01,
+    "momentum": 0.9,
+    "precision": "float64",
+}
 
 PRESETS = {
     "smoke": {
-        "training": _COMMON
+        "training": COMMON
         | {"dataset": "digits", "limit": 96, "epochs": 2, "batch_size": 32, "augment": "translate"},
         "network": {"width": 0.05},
-        "spectral_pool": _SPECTRAL_POOL,
+        "spectral_pool": SPECTRAL_POOL,
         "cells": ["generic 3x3"],
         "seeds": {"spatial": [0, 1], "spectral": [0, 1], "longer steps": [0], "hermitian": [0]},
-        "control": {
-            "cell": "spectral pooling 3x3",
-            "epochs": 2,
-            "learning_rate": 0.01,
-            "momentum": 0.9,
-            "precision": "float64",
-        },
+        "control": _CONTROL | {"cell": "spectral pooling 3x3", "epochs": 2},
     },
     # A quarter of the paper's filters, 2000 images and two seeds: an hour and a half on two busy
     # cores without bfloat16 instructions, half of it the deep network with 5x5 kernels.  More
     # seeds may be added: the runs that are there are kept.
     "cpu": {
-        "training": _COMMON | {"limit": 2000, "epochs": 10, "batch_size": 32, "augment": "report"},
+        "training": COMMON | {"limit": 2000, "epochs": 10, "batch_size": 32, "augment": "report"},
         "network": {"width": 0.25},
-        "spectral_pool": _SPECTRAL_POOL,
+        "spectral_pool": SPECTRAL_POOL,
         "cells": list(CELLS),
         "seeds": {name: [0] if name == "hermitian" else [0, 1] for name in ARMS},
-        "control": {
-            "cell": "generic 3x3",
-            "epochs": 5,
-            "learning_rate": 0.01,
-            "momentum": 0.9,
-            "precision": "float64",
-        },
+        "control": _CONTROL | {"epochs": 5},
     },
     "paper": {
-        "training": _COMMON | {"epochs": 200, "batch_size": 128, "augment": "report"},
+        "training": COMMON | {"epochs": 200, "batch_size": 128, "augment": "report"},
         "network": {},
-        "spectral_pool": _SPECTRAL_POOL,
+        "spectral_pool": SPECTRAL_POOL,
         "cells": list(CELLS),
         "seeds": {name: [0, 1, 2, 3, 4] for name in ARMS},
-        "control": {
-            "cell": "generic 3x3",
-            "epochs": 50,
-            "learning_rate": 0.01,
-            "momentum": 0.9,
-            "precision": "float64",
-        },
+        "control": _CONTROL | {"epochs": 50},
     },
 }
 
@@ -173,10 +162,11 @@ def _key(cell, arm, seed, label=""):
 # --- what is measured
 
 
-def errors(content, settings, cell, arm):
-    """Seed -> training error [epochs + 1] of its finished run, from chance at epoch 0."""
-    runs = content["runs"]
-    keys = {seed: _key(cell, arm, seed) for seed in settings["seeds"][arm]}
+def curves(runs, keys):
+    """Training error [epochs + 1] of those of `keys` that are finished, from chance at epoch 0.
+
+    Both the result and `keys` go by seeds.
+    """
     return {
         seed: np.array([0.9, *(1 - np.array(runs[key]["history"]["accuracy"]))])
         for seed, key in keys.items()
@@ -233,10 +223,15 @@ def speed_up_curve(spatial, other, points=40):
 
 def summarize(content, settings, cell):
     """Mean curves of a cell's arms and the speed-ups over the spatial arm, seed by seed."""
-    all_spatial = errors(content, settings, cell, "spatial")
+
+    def errors(arm):
+        keys = {seed: _key(cell, arm, seed) for seed in settings["seeds"][arm]}
+        return curves(content["runs"], keys)
+
+    all_spatial = errors("spatial")
     summary = {"arms": {}, "original": CELLS[cell][2], "older_reproduction": CELLS[cell][3]}
     for arm in ARMS:
-        by_seed = errors(content, settings, cell, arm)
+        by_seed = errors(arm)
         values = np.array(list(by_seed.values()))
         spatial = np.array([all_spatial[seed] for seed in by_seed])
         entry = {

@@ -22,25 +22,19 @@ if __name__ == "__main__":
 
     command("figures._figure", "convergence_rates")
 
+import itertools
+
 import numpy as np
 
 from figures._claims import claim, count_verdicts, over_seeds
 from figures._figure import Figure
 from figures._runs import trained
 from figures._style import BLUE, GREEN, GREY, ORANGE, caption, new_figure, settings_line
-from figures.convergence import CELLS, epochs_to
+from figures.convergence import CELLS, COMMON, SPECTRAL_POOL, curves, epochs_to
 
 ARMS = {"spatial": GREY, "spectral": BLUE, "orthogonal": ORANGE}
 
-_COMMON = {
-    "dataset": "cifar10",
-    "validation_fraction": 0,
-    "optimizer": "adam",
-    "learning_rate": 1e-3,
-    "schedule": "constant",
-    "precision": "bfloat16",
-}
-_POOL = {"gamma": 0.5, "num_pairs": 3}
+_COMMON = COMMON | {"precision": "bfloat16"}
 _SMALL, _LARGE = (
     tuple(f"{name} {size}" for name in ("generic", "deep", "spectral pooling"))
     for size in ("3x3", "5x5")
@@ -52,7 +46,7 @@ PRESETS = {
         | {"dataset": "digits", "limit": 96, "epochs": 2, "batch_size": 32, "augment": "translate",
            "precision": "float32"},
         "network": {"width": 0.05},
-        "spectral_pool": {"gamma": 0.5, "num_pairs": 1},
+        "spectral_pool": SPECTRAL_POOL | {"num_pairs": 1},
         "cells": ["spectral pooling 3x3"],
         "cells_at_best": ["spectral pooling 5x5"],
         "rates": [1e-3, 1e-2],
@@ -64,7 +58,7 @@ PRESETS = {
         "training": _COMMON
         | {"limit": 10_000, "epochs": 40, "batch_size": 128, "augment": "report"},
         "network": {"width": 0.5},
-        "spectral_pool": _POOL,
+        "spectral_pool": SPECTRAL_POOL,
         "cells": list(_SMALL),
         "cells_at_best": list(_LARGE),
         "rates": [3e-4, 1e-3, 3e-3],
@@ -74,7 +68,7 @@ PRESETS = {
     "paper": {
         "training": _COMMON | {"epochs": 200, "batch_size": 128, "augment": "report"},
         "network": {},
-        "spectral_pool": _POOL,
+        "spectral_pool": SPECTRAL_POOL,
         "cells": list(_SMALL),
         "cells_at_best": list(_LARGE),
         "rates": [3e-4, 1e-3, 3e-3],
@@ -88,16 +82,16 @@ def key_of(cell, arm, rate, seed):
     return f"{cell} {arm} {rate} {seed}".replace(" ", "-")
 
 
+def _planned(settings):
+    """(cell, arm, rate, seed) of each training, the most valuable first."""
+    for cells, rates in (("cells", settings["rates"]), ("cells_at_best", ["best"])):
+        for seed, cell, rate in itertools.product(settings["seeds"], settings[cells], rates):
+            yield from ((cell, arm, rate, seed) for arm in ARMS)
+
+
 def runs(settings):
     """The trainings of a preset, the most valuable first; rates of 5x5 cells are known later."""
-    found = {}
-    for cells, rates in ((settings["cells"], settings["rates"]), (settings["cells_at_best"], None)):
-        for seed in settings["seeds"]:
-            for cell in cells:
-                for rate in rates or ["best"]:
-                    for arm in ARMS:
-                        found[key_of(cell, arm, rate, seed)] = _run(settings, cell, arm, rate, seed)
-    return found
+    return {key_of(*one): _run(settings, *one) for one in _planned(settings)}
 
 
 def _run(settings, cell, arm, rate, seed):
@@ -110,31 +104,19 @@ def _run(settings, cell, arm, rate, seed):
 
 def run(experiment):
     settings = experiment.settings
-    for cells, rates in ((settings["cells"], settings["rates"]), (settings["cells_at_best"], None)):
-        for seed in settings["seeds"]:
-            for cell in cells:
-                for rate in rates or ["best"]:
-                    for arm in ARMS:
-                        model, options = _run(settings, cell, arm, rate, seed)
-                        if rate == "best":
-                            small = cell.replace("5x5", "3x3")
-                            options["learning_rate"] = best_rate(
-                                experiment.content["runs"], settings, small, arm
-                            )
-                        key = key_of(cell, arm, rate, seed)
-                        record = trained(experiment, key, model, options, evaluate=False)
-                        error = 100 * (1 - record["history"]["accuracy"][-1])
-                        experiment.say(f"{key}: training error {error:.2f} %")
+    for cell, arm, rate, seed in _planned(settings):
+        model, options = _run(settings, cell, arm, rate, seed)
+        if rate == "best":
+            small, done = cell.replace("5x5", "3x3"), experiment.content["runs"]
+            options["learning_rate"] = best_rate(done, settings, small, arm)
+        key = key_of(cell, arm, rate, seed)
+        record = trained(experiment, key, model, options, evaluate=False)
+        error = 100 * (1 - record["history"]["accuracy"][-1])
+        experiment.say(f"{key}: training error {error:.2f} %")
 
 
-def curves(done, settings, cell, arm, rate):
-    """Seed -> training error [epochs + 1] of what has been trained, from chance at epoch 0."""
-    keys = {seed: key_of(cell, arm, rate, seed) for seed in settings["seeds"]}
-    return {
-        seed: np.array([0.9, *(1 - np.array(done[key]["history"]["accuracy"]))])
-        for seed, key in keys.items()
-        if key in done
-    }
+def _curves(done, settings, cell, arm, rate):
+    return curves(done, {seed: key_of(cell, arm, rate, seed) for seed in settings["seeds"]})
 
 
 def best_rate(done, settings, cell, arm):
@@ -144,7 +126,7 @@ def best_rate(done, settings, cell, arm):
     last = {
         rate: np.mean([curve[-1] for curve in found.values()])
         for rate in settings["rates"]
-        if (found := curves(done, settings, cell, arm, rate))
+        if (found := _curves(done, settings, cell, arm, rate))
     }
     return min(last, key=last.get) if last else None
 
@@ -184,7 +166,7 @@ def derive(stored):
     content["cells"], content["claims"] = {}, []
     for cell in [*settings["cells"], *settings["cells_at_best"]]:
         rates = {arm: best_rate(done, settings, cell, arm) for arm in ARMS}
-        best = {arm: curves(done, settings, cell, arm, rate) for arm, rate in rates.items()}
+        best = {arm: _curves(done, settings, cell, arm, rate) for arm, rate in rates.items()}
         found = {
             f"{one} to {two}": {
                 str(level): speed_ups(best[one], best[two], level) for level in settings["levels"]

@@ -267,22 +267,19 @@ def pictures(image, settings):
     bands = [exposed([band]) for band in range(NUM_BANDS)]
     others = [[1 - a for a in alpha_r] for alpha_r in bands]
     random = random_controls(settings["random"])
-    # Grey, and the noise ten times as large.
-    alone = [0.5 + 10 * (noisy(image, strong, alpha_r) - image)[0] for alpha_r in bands]
 
-    def row(name, sigma, controls):
-        noised = [encode(noisy(image, sigma, alpha_r)[0]) for alpha_r in controls]
+    def alone(noised):
+        """Grey, and the noise ten times as large."""
+        return 0.5 + 10 * (noised - image)
+
+    def row(name, sigma, controls, shown=lambda noised: noised):
+        noised = [encode(shown(noisy(image, sigma, alpha_r))[0]) for alpha_r in controls]
         return {"name": name, "sigma": sigma, "alpha_r": controls, "images": noised}
 
     return {
         "original": encode(image[0]),
         "rows": [
-            {
-                "name": "noise alone",
-                "sigma": strong,
-                "alpha_r": bands,
-                "images": [encode(noise) for noise in alone],
-            },
+            row("noise alone", strong, bands, alone),
             row("in one band", strong, bands),
             row("in one band", weak, bands),
             row("in all but one", strong, others),

@@ -41,6 +41,12 @@ ORIGINAL_BEST = {
 }  # fmt: skip
 
 _COMMON = {"precision": "float32", "augment": "none"}
+_CPU = _COMMON | {
+    "precision": "bfloat16",
+    "batch_size": 128,
+    "width": 0.5,
+    "schedule": "onecycle",
+}
 
 PRESETS = {
     "smoke": {
@@ -56,22 +62,8 @@ PRESETS = {
         "trials": {"cifar10": 12, "cifar100": 8},
         "initial_points": 5,
         "ranges": {"num_pairs": [2, 6], "learning_rate": [0.003, 0.3]},
-        "search": _COMMON
-        | {
-            "precision": "bfloat16",
-            "epochs": 15,
-            "batch_size": 128,
-            "width": 0.5,
-            "schedule": "onecycle",
-        },
-        "retraining": _COMMON
-        | {
-            "precision": "bfloat16",
-            "epochs": 40,
-            "batch_size": 128,
-            "width": 0.5,
-            "schedule": "onecycle",
-        },
+        "search": _CPU | {"epochs": 15},
+        "retraining": _CPU | {"epochs": 40},
     },
     "paper": {
         "trials": {"cifar10": 60, "cifar100": 60},

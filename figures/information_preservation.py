@@ -15,8 +15,6 @@ if __name__ == "__main__":
 
     command("figures._figure", "information_preservation")
 
-import base64
-
 import numpy as np
 
 from figures import _information_drawing as drawing
@@ -32,6 +30,7 @@ from figures._pooling_loss import (
     report_side,
     summary,
 )
+from figures._test_images import batches, decode, encode
 from spectral_keras.data import DataError, load
 from spectral_keras.evaluation import t_interval
 from spectral_keras.experiments.command import CommandError
@@ -151,11 +150,19 @@ def measure(images, method, sides=None):
     size = images.shape[1]
     if sides is None:
         sides = [side for side in range(1, size) if method not in DIVIDING or size % side == 0]
-    losses = [Losses() for _ in sides]
-    for batch in _batches(images):
-        for side, one in zip(sides, losses, strict=True):
-            one.add(batch, pool_and_enlarge(method, batch, side))
-    return summary(sides, losses, size)
+    return summary(sides, [_losses(images, _pooled_by(method), side) for side in sides], size)
+
+
+def _pooled_by(method):
+    return lambda images, side: pool_and_enlarge(method, images, side)
+
+
+def _losses(images, function, side):
+    """`Losses` of a function of (images, side)."""
+    losses = Losses()
+    for batch in batches(images, BATCH):
+        losses.add(batch, function(batch, side))
+    return losses
 
 
 # Rules of spectral pooling, and what each is compared with.
@@ -173,7 +180,7 @@ def compare(images):
     size = images.shape[1]
     sides = [side for side in range(size - 1, 1, -1) if size % side == 0]
     losses = {
-        method: {side: _per_image(images, method, side) for side in sides}
+        method: {side: _losses(images, _pooled_by(method), side).per_image() for side in sides}
         for method in (*RULES, *OTHERS)
     }
 
@@ -187,13 +194,6 @@ def compare(images):
         }  # fmt: skip
 
     return {rule: {other: one(rule, other) for other in OTHERS} for rule in RULES}
-
-
-def _per_image(images, method, side):
-    losses = Losses()
-    for batch in _batches(images):
-        losses.add(batch, pool_and_enlarge(method, batch, side))
-    return losses.per_image()
 
 
 _NAMES = {
@@ -263,18 +263,12 @@ def report_numbers(images):
     }
     spectral = report["spectral"]
     spectral["sides"] = [report_side(p, images.shape[1]) for p in spectral["p"]]
-    redone = {}
-    for side in set(spectral["sides"]):
-        losses = Losses()
-        for batch in _batches(images):
-            losses.add(batch, report_processing(batch, side))
-        redone[side] = round(losses.report_metric(), 7)
+    redone = {
+        side: round(_losses(images, report_processing, side).report_metric(), 7)
+        for side in set(spectral["sides"])
+    }
     spectral["redone"] = [redone[side] for side in spectral["sides"]]
     return report
-
-
-def _batches(images):
-    return (images[start : start + BATCH] for start in range(0, len(images), BATCH))
 
 
 def best_max_pooling(loss):
@@ -313,9 +307,7 @@ def picture_panel(name, factors):
 
 def example_panel(name, image, factors):
     """Losses of an image of the data set, with its pixels: a redrawing has no data set."""
-    levels = np.clip(np.rint(image * 255), 0, 255).astype("uint8")
-    pixels = base64.b64encode(levels.tobytes()).decode("ascii")
-    return {"pixels": pixels, "shape": list(image.shape), **_panel(name, image, factors)}
+    return {**encode(image), **_panel(name, image, factors)}
 
 
 def _panel(name, image, factors):
@@ -333,15 +325,11 @@ def _panel(name, image, factors):
 
 def draw(stored):
     """The losses, and the pictures two by two."""
-    panels = [(panel, _pixels(panel)) for panel in stored["content"]["panels"]]
+    panels = [
+        (panel, picture(panel["source"]) if "source" in panel else decode(panel))
+        for panel in stored["content"]["panels"]
+    ]
     return drawing.draw(stored["content"], panels)
-
-
-def _pixels(panel):
-    if "source" in panel:
-        return picture(panel["source"])
-    levels = np.frombuffer(base64.b64decode(panel["pixels"]), "uint8")
-    return (levels / np.float32(255)).reshape(panel["shape"])
 
 
 FIGURE = Figure("information_preservation", __doc__, PRESETS, run, draw, derive, uses=("data_dir",))

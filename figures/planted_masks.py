@@ -118,7 +118,7 @@ def _measure(experiment, variant, name, bands):
     model = behind_grey(network)
     result = {
         "sets": [],
-        "chance": band_recovery(together, together, ignore=_constant(together.shape))["chance"],
+        "chance": _recovery(together, together)["chance"],
     }
     for penalty in settings["penalties"]:
         learned = _learn_set(settings, model, x, y, penalty)
@@ -160,9 +160,8 @@ def _report(learned, i, bands, truth):
     """Mask i against the frequencies `truth`, and its mean in each band and outside of all."""
     # What is measured is what is kept.
     mask = np.round(learned.masks[i].astype("float64"), 3)
-    numbers = band_recovery(mask, truth, threshold=THRESHOLD, ignore=_constant(mask.shape))
     return {
-        **numbers,
+        **_recovery(mask, truth),
         "accuracy": float(learned.accuracy[i]),
         "unmasked_accuracy": float(learned.unmasked_accuracy[i]),
         "sparsity": float(mask.mean()),
@@ -182,8 +181,7 @@ def _singles(settings, model, x, y, bands, penalty):
     for mask, label in zip(learned.masks[full], y[right][full], strict=True):
         energy = mask.astype("float64") ** 2
         shares.append([energy[band].sum() / energy.sum() for band in (bands[label], bands.any(0))])
-        ranked = band_recovery(mask, bands.any(0), ignore=_constant(mask.shape))
-        precisions.append(ranked["average_precision"])
+        precisions.append(_recovery(mask, bands.any(0))["average_precision"])
     own, together = np.mean(shares, axis=0) if shares else (0.0, 0.0)
     return {
         "images": len(right),
@@ -196,11 +194,11 @@ def _singles(settings, model, x, y, bands, penalty):
     }
 
 
-def _constant(shape):
-    """DC alone, which the masks of differences to grey can have or not."""
-    constant = np.zeros(shape, bool)
+def _recovery(mask, truth):
+    """`band_recovery` without DC, which the masks of differences to grey can have or not."""
+    constant = np.zeros(truth.shape, bool)
     constant[0, 0] = True
-    return constant
+    return band_recovery(mask, truth, threshold=THRESHOLD, ignore=constant)
 
 
 def derive(stored):
