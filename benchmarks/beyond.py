@@ -12,7 +12,7 @@ if __name__ == "__main__":
 
 import numpy as np
 
-from benchmarks.harness import Case, random_input, training_step
+from benchmarks.harness import Case, random_input
 from benchmarks.layers import (
     images,
     layer_steps,
@@ -105,20 +105,16 @@ def _pooling(shape):
     return Case(name, shape_text(shape, size), "usual way, plain crop", steps(functions, shape))
 
 
-def _usual_with_weights(shape, sizes, usual, *arguments):
-    """A factory of a step with a real and an imaginary variable of these sizes."""
+def _usual_with_weights(name, shape, sizes, usual, *arguments):
+    """`steps` of the usual way, with a real and an imaginary variable of these sizes."""
+    import keras
 
-    def factory():
-        import keras
+    parts = [keras.Variable(0.02 * random_input(sizes, seed)) for seed in (1, 2)]
 
-        parts = [keras.Variable(0.02 * random_input(sizes, seed)) for seed in (1, 2)]
+    def function(x):
+        return usual(*(part.value for part in parts), *arguments)(x)
 
-        def function(x):
-            return usual(*(part.value for part in parts), *arguments)(x)
-
-        return training_step(function, random_input(shape), variables=parts)
-
-    return factory
+    return steps({name: function}, shape, parts)
 
 
 def _filter(shape):
@@ -130,10 +126,8 @@ def _filter(shape):
         f"GlobalFilter2D {name}": GlobalFilter2D(implementation=name)
         for name in ("auto", "fft", "matmul")
     }
-    ways = {
-        usual: _usual_with_weights(shape, (channels, height, width // 2 + 1), usual_filter),
-        **layer_steps(layers, shape),
-    }
+    sizes = (channels, height, width // 2 + 1)
+    ways = _usual_with_weights(usual, shape, sizes, usual_filter) | layer_steps(layers, shape)
     return Case(f"global filter {height}", shape_text(shape), usual, ways)
 
 
@@ -143,10 +137,8 @@ def _modes(shape):
     channels = shape[3]
     usual = "usual way (rfft2d, lowest modes, irfft2d)"
     sizes = (2 * MODES - 1, MODES, channels, channels)
-    ways = {
-        usual: _usual_with_weights(shape, sizes, usual_modes, channels),
-        **layer_steps({"SpectralMixing2D": SpectralMixing2D(channels, MODES)}, shape),
-    }
+    ways = _usual_with_weights(usual, shape, sizes, usual_modes, channels)
+    ways |= layer_steps({"SpectralMixing2D": SpectralMixing2D(channels, MODES)}, shape)
     return Case(f"lowest {MODES} modes {shape[1]}", shape_text(shape), usual, ways)
 
 

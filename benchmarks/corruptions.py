@@ -144,10 +144,8 @@ def _measure(workers, ways, name, severity, options):
         else:
             workers.run(way, name, severity, 20 * options.processes)
     times = {way: [] for way in ways}
-    for repeat in range(options.repeats):
-        # Every other round runs backwards: no way always follows the same neighbour.
-        for way in ways if repeat % 2 == 0 else reversed(ways):
-            times[way].append(workers.run(way, name, severity, counts[way]))
+    for way in harness.in_turn(ways, options.repeats):
+        times[way].append(workers.run(way, name, severity, counts[way]))
     row = {"corruption": name, "severity": severity, "ways": {}}
     for way, pairs in times.items():
         walls, cpus = zip(*pairs, strict=True)

@@ -32,7 +32,7 @@ from benchmarks._options import (
     integer,
     parse_and_keep_memory,
 )
-from benchmarks.harness import Case
+from benchmarks.harness import Case, deferred
 from benchmarks.layers import network_step
 
 SIDE = 256  # pixels of the images of the memory measurement
@@ -272,20 +272,17 @@ def _batches(name, batch, size, workers, augment, **options):
     )
 
 
+@deferred
 def _ours(*arguments, **options):
     """One epoch of `_batches`."""
+    batches = _batches(*arguments, **options)
 
-    def factory():
-        batches = _batches(*arguments, **options)
+    def step():
+        for index in range(len(batches)):
+            batches[index]
+        batches.epoch += 1
 
-        def step():
-            for index in range(len(batches)):
-                batches[index]
-            batches.epoch += 1
-
-        return step
-
-    return factory
+    return step
 
 
 def _augmented(tf, size):
@@ -299,82 +296,73 @@ def _augmented(tf, size):
     return augment
 
 
+@deferred
 def _tf_data(builder, batch, size, augment, antialias):
     """One epoch of a plain tf.data pipeline over the TFDS set."""
+    import tensorflow as tf
 
-    def factory():
-        import tensorflow as tf
+    def prepare(image, label):
+        image = tf.cast(image, tf.float32) / 255
+        if antialias is not None:
+            image = tf.image.resize(image, (size, size), antialias=antialias)
+        return image, label
 
-        def prepare(image, label):
-            image = tf.cast(image, tf.float32) / 255
-            if antialias is not None:
-                image = tf.image.resize(image, (size, size), antialias=antialias)
-            return image, label
-
-        auto = tf.data.AUTOTUNE
-        data = builder.as_dataset(split="train", shuffle_files=True, as_supervised=True)
-        data = data.shuffle(1000).map(prepare, num_parallel_calls=auto)
-        if augment:
-            data = data.map(_augmented(tf, size), num_parallel_calls=auto)
-        return _epoch(data.batch(batch).prefetch(auto))
-
-    return factory
+    auto = tf.data.AUTOTUNE
+    data = builder.as_dataset(split="train", shuffle_files=True, as_supervised=True)
+    data = data.shuffle(1000).map(prepare, num_parallel_calls=auto)
+    if augment:
+        data = data.map(_augmented(tf, size), num_parallel_calls=auto)
+    return _epoch(data.batch(batch).prefetch(auto))
 
 
+@deferred
 def _keras_folder(folder, batch, size, augment):
     """One epoch of keras.utils.image_dataset_from_directory over the folder."""
+    import keras
+    import tensorflow as tf
 
-    def factory():
-        import keras
-        import tensorflow as tf
-
-        data = keras.utils.image_dataset_from_directory(
-            pathlib.Path(folder, "train"),
-            image_size=(size, size),
-            batch_size=None if augment else batch,
-            verbose=False,
-        )
-        auto = tf.data.AUTOTUNE
-        data = data.map(lambda image, label: (image / 255, label), num_parallel_calls=auto)
-        if augment:
-            data = data.map(_augmented(tf, size), num_parallel_calls=auto).batch(batch)
-        return _epoch(data.prefetch(auto))
-
-    return factory
+    data = keras.utils.image_dataset_from_directory(
+        pathlib.Path(folder, "train"),
+        image_size=(size, size),
+        batch_size=None if augment else batch,
+        verbose=False,
+    )
+    auto = tf.data.AUTOTUNE
+    data = data.map(lambda image, label: (image / 255, label), num_parallel_calls=auto)
+    if augment:
+        data = data.map(_augmented(tf, size), num_parallel_calls=auto).batch(batch)
+    return _epoch(data.prefetch(auto))
 
 
+@deferred
 def _grain(builder, batch, size, augment):
     """One epoch of a Grain pipeline over TFDS' data source: the same decoder, the same crops."""
+    import grain
+    import tensorflow_datasets as tfds
 
-    def factory():
-        import grain
-        import tensorflow_datasets as tfds
+    from spectral_keras.augmentation.image import build_augmentation
+    from spectral_keras.data.decode import decode
 
-        from spectral_keras.augmentation.image import build_augmentation
-        from spectral_keras.data.decode import decode
+    crop = build_augmentation(augment)
 
-        crop = build_augmentation(augment)
+    def read(example):
+        return decode(example["image"], "RGB", size), example["label"]
 
-        def read(example):
-            return decode(example["image"], "RGB", size), example["label"]
+    def finish(element, rng):
+        images, labels = element
+        return crop(images * np.float32(1 / 255), rng), labels
 
-        def finish(element, rng):
-            images, labels = element
-            return crop(images * np.float32(1 / 255), rng), labels
+    decoders = {"image": tfds.decode.SkipDecoding()}
+    data = grain.MapDataset.source(builder.as_data_source("train", decoders=decoders))
+    data = data.seed(0).shuffle().map(read).batch(batch).random_map(finish)
+    # As many batches wait as of ours; each epoch begins with none.
+    reading = grain.ReadOptions(num_threads=2, prefetch_buffer_size=2)
 
-        decoders = {"image": tfds.decode.SkipDecoding()}
-        data = grain.MapDataset.source(builder.as_data_source("train", decoders=decoders))
-        data = data.seed(0).shuffle().map(read).batch(batch).random_map(finish)
-        # As many batches wait as of ours; each epoch begins with none.
-        reading = grain.ReadOptions(num_threads=2, prefetch_buffer_size=2)
+    def step():
+        for _ in data.to_iter_dataset(reading):
+            pass
 
-        def step():
-            for _ in data.to_iter_dataset(reading):
-                pass
-
-        return step
-
-    return factory
+    return step
 
 
 def _epoch(data):

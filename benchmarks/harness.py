@@ -8,6 +8,7 @@ The processor time of all threads is kept beside it, which other work on the mac
 """
 
 import dataclasses
+import functools
 import importlib
 import importlib.metadata
 import logging
@@ -77,6 +78,16 @@ class Row:
     cpu_milliseconds: float
     cpu_speedup: float
     target: str
+
+
+def deferred(make_step):
+    """Turn a function that makes a step into one that gives the factory of a `Case`."""
+
+    @functools.wraps(make_step)
+    def factory_of(*arguments, **options):
+        return functools.partial(make_step, *arguments, **options)
+
+    return factory_of
 
 
 def training_step(function, *inputs, jit_compile=False, variables=()):
@@ -159,6 +170,15 @@ def timed(function, count=1):
     return result, (end - begin) / count, (cpu_end - cpu_begin) / count
 
 
+def in_turn(ways, repeats):
+    """Each of the ways in turn, `repeats` times.
+
+    Every other round runs backwards: no way always follows the same neighbour.
+    """
+    for repeat in range(repeats):
+        yield from ways if repeat % 2 == 0 else reversed(ways)
+
+
 def measure(case, repeats=9, warmup=3, minimum_seconds=0.02):
     """Measure every way of `case`; a list of `Row`, in the order of `case.ways`.
 
@@ -182,13 +202,10 @@ def measure(case, repeats=9, warmup=3, minimum_seconds=0.02):
             counts[label] = max(1, min(100, round(minimum_seconds / max(last, 1e-6))))
     times = {label: [] for label in steps}
     cpu_times = {label: [] for label in steps}
-    labels = list(steps)
-    for repeat in range(repeats):
-        # Every other round runs backwards: no way always follows the same neighbour.
-        for label in labels if repeat % 2 == 0 else reversed(labels):
-            _, seconds, cpu_seconds = timed(steps[label], counts[label])
-            times[label].append(seconds)
-            cpu_times[label].append(cpu_seconds)
+    for label in in_turn(steps, repeats):
+        _, seconds, cpu_seconds = timed(steps[label], counts[label])
+        times[label].append(seconds)
+        cpu_times[label].append(cpu_seconds)
     medians = {label: statistics.median(values) for label, values in times.items()}
     cpu_medians = {label: statistics.median(values) for label, values in cpu_times.items()}
     base, cpu_base = medians[case.reference], cpu_medians[case.reference]
@@ -209,7 +226,7 @@ def measure(case, repeats=9, warmup=3, minimum_seconds=0.02):
             cpu_speedup=cpu_base / max(cpu_medians[label], 1e-9),
             target=case.targets.get(label, ""),
         )
-        for label in labels
+        for label in steps
     ]
 
 

@@ -24,7 +24,7 @@ from benchmarks._options import (
     integer,
     require_tensorflow,
 )
-from benchmarks.harness import Case, inference_step, random_input, training_step
+from benchmarks.harness import Case, deferred, inference_step, random_input, training_step
 
 
 def main(arguments=None):
@@ -152,10 +152,12 @@ def shape_text(shape, size=None):
     return text if size is None else f"{text} -> {size}x{size}"
 
 
-def steps(functions, shape):
-    """Label -> factory of a training step of a function of images."""
+def steps(functions, shape, variables=()):
+    """Label -> factory of a training step of a function of images, and of variables."""
     return {
-        label: lambda function=function: training_step(function, random_input(shape))
+        label: lambda function=function: training_step(
+            function, random_input(shape), variables=variables
+        )
         for label, function in functions.items()
     }
 
@@ -262,15 +264,12 @@ def _stride_case(shape, stride):
     from spectral_keras.layers import DiffStride
 
     strides = keras.Variable([stride, stride])
-    usual = usual_diff_stride(strides)
     layers = {
         "DiffStride": DiffStride(stride),
         'DiffStride(output_size="initial")': DiffStride(stride, output_size="initial"),
     }
-    ways = {
-        _USUAL_STRIDE: lambda: training_step(usual, random_input(shape), variables=[strides]),
-        **layer_steps(layers, shape),
-    }
+    ways = steps({_USUAL_STRIDE: usual_diff_stride(strides)}, shape, [strides])
+    ways |= layer_steps(layers, shape)
     layers["DiffStride"].build(shape)
     frozen = layers["DiffStride"].freeze()
     ways |= steps({"freeze(), a SpectralPool": frozen}, shape)
@@ -359,56 +358,38 @@ _MASKED = ((128, 32, 32, 3), (128, 32, 32, 64), (8, 224, 224, 3))
 _USUAL_MASK = "usual way (fft2d, multiply, ifft2d, real)"
 
 
-def _random_mask(shape):
-    return np.random.default_rng(2).random(shape[1:3], dtype="float32")
-
-
-def _usual_mask(shape):
+def usual_mask(mask):
     """What one writes first: NHWC images to complex planes and back."""
+    import tensorflow as tf
 
-    def factory():
-        import keras
-        import tensorflow as tf
+    def function(x):
+        z = tf.signal.ifft2d(spectra(x) * tf.cast(mask.value, tf.complex64))
+        return images(tf.math.real(z))
 
-        mask = keras.Variable(_random_mask(shape))
-
-        def function(x):
-            z = tf.signal.ifft2d(spectra(x) * tf.cast(mask.value, tf.complex64))
-            return images(tf.math.real(z))
-
-        return training_step(function, random_input(shape), variables=[mask])
-
-    return factory
+    return function
 
 
-def _mask_layer(shape, implementation):
-    def factory():
-        from spectral_keras.layers.fourier_mask import FourierMask
+def _mask_case(shape):
+    import keras
 
-        layer = FourierMask(constraint=None, implementation=implementation)
+    from spectral_keras.layers.fourier_mask import FourierMask
+
+    weights = np.random.default_rng(2).random(shape[1:3], dtype="float32")
+    mask = keras.Variable(weights)
+    layers = {
+        f"FourierMask {implementation}": FourierMask(constraint=None, implementation=implementation)
+        for implementation in ("auto", "fft", "matmul")
+    }
+    for layer in layers.values():
         layer.build(shape)
-        layer.set_weights([_random_mask(shape)])
-        return training_step(layer, random_input(shape), variables=[layer.mask])
-
-    return factory
+        layer.set_weights([weights])
+    ways = steps({_USUAL_MASK: usual_mask(mask)}, shape, [mask]) | layer_steps(layers, shape)
+    name = f"mask {shape[1]}x{shape[2]}x{shape[3]}"
+    return Case(name, shape_text(shape), _USUAL_MASK, ways)
 
 
 def mask_cases():
-    """One case for each of `_MASKED`."""
-    found = []
-    for shape in _MASKED:
-        ways = {_USUAL_MASK: _usual_mask(shape)}
-        for implementation in ("auto", "fft", "matmul"):
-            ways[f"FourierMask {implementation}"] = _mask_layer(shape, implementation)
-        found.append(
-            Case(
-                name=f"mask {shape[1]}x{shape[2]}x{shape[3]}",
-                shape=shape_text(shape),
-                reference=_USUAL_MASK,
-                ways=ways,
-            )
-        )
-    return found
+    return [_mask_case(shape) for shape in _MASKED]
 
 
 # Training steps of whole networks, spectral against spatial, and the batches that they wait for.
@@ -416,51 +397,45 @@ def mask_cases():
 _BATCH = 128
 
 
+@deferred
 def network_step(name, batch, size=32, precision="float32", **options):
-    """A factory of the step: one `train_on_batch` of a network of the zoo with Adam."""
+    """One `train_on_batch` of a network of the zoo with Adam."""
+    import keras
 
-    def factory():
-        import keras
+    from spectral_keras.models import registry
 
-        from spectral_keras.models import registry
-
-        before = keras.config.dtype_policy()
-        keras.config.set_dtype_policy(precision)
-        try:
-            model = registry.build(name, (size, size, 3), 10, **options)
-        finally:
-            keras.config.set_dtype_policy(before)
-        model.compile(
-            keras.optimizers.Adam(1e-4),
-            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            jit_compile=False,
-        )
-        rng = np.random.default_rng(0)
-        x = rng.random((batch, size, size, 3), dtype=np.float32)
-        y = rng.integers(0, 10, batch).astype("int32")
-        # train_on_batch returns the loss as a number: the step has finished.
-        return lambda: model.train_on_batch(x, y)
-
-    return factory
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        model = registry.build(name, (size, size, 3), 10, **options)
+    finally:
+        keras.config.set_dtype_policy(before)
+    model.compile(
+        keras.optimizers.Adam(1e-4),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        jit_compile=False,
+    )
+    rng = np.random.default_rng(0)
+    x = rng.random((batch, size, size, 3), dtype=np.float32)
+    y = rng.integers(0, 10, batch).astype("int32")
+    # train_on_batch returns the loss as a number: the step has finished.
+    return lambda: model.train_on_batch(x, y)
 
 
+@deferred
 def _pipeline(augment):
-    """A factory of the step that prepares one batch on the host, as the training command does."""
+    """One batch prepared on the host, as the training command does."""
+    from spectral_keras.augmentation.image import build_augmentation
+    from spectral_keras.data import Batches
 
-    def factory():
-        from spectral_keras.augmentation.image import build_augmentation
-        from spectral_keras.data import Batches
-
-        rng = np.random.default_rng(0)
-        images = rng.integers(0, 256, (4096, 32, 32, 3)).astype("uint8")
-        labels = np.zeros(len(images), "int32")
-        batches = Batches(
-            images, labels, _BATCH, shuffle=True, augment=build_augmentation(augment), workers=0
-        )
-        position = iter(range(10**9))
-        return lambda: batches[next(position) % len(batches)]
-
-    return factory
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (4096, 32, 32, 3)).astype("uint8")
+    labels = np.zeros(len(images), "int32")
+    batches = Batches(
+        images, labels, _BATCH, shuffle=True, augment=build_augmentation(augment), workers=0
+    )
+    position = iter(range(10**9))
+    return lambda: batches[next(position) % len(batches)]
 
 
 def training_cases():

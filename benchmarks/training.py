@@ -97,10 +97,8 @@ def measure(case, ours, theirs, repeats):
         once = process.ask({"steps": 1})["seconds"]
         steps[name] = max(1, round(SECONDS / once))
     times = {name: [] for name in both}
-    for repeat in range(repeats):
-        # Every other round runs backwards: neither always follows the other.
-        for name in both if repeat % 2 == 0 else reversed(both):
-            times[name].append(both[name].ask({"steps": steps[name]}))
+    for name in harness.in_turn(both, repeats):
+        times[name].append(both[name].ask({"steps": steps[name]}))
     row = {**case, "repeats": repeats}
     for key in ("seconds", "cpu_seconds"):
         values = {name: [one[key] for one in ones] for name, ones in times.items()}
