@@ -92,8 +92,12 @@ def run_words(network, width, result, seeds):
     """What was run: network, factor on its filters, a run's result.json, how many seeds."""
     return (
         f"{network} x {width:g}, {result['images']['training']:,} images, {result['epochs']} "
-        f"epochs, {seeds} seed{'s' if seeds > 1 else ''}"
+        f"epochs, {seed_words(seeds)}"
     )
+
+
+def seed_words(count):
+    return "1 seed" if count == 1 else f"{count} seeds"
 
 
 def sentence(one):

@@ -32,12 +32,16 @@ def mean_radius(masks):
     return np.divide(weighted, total, out=np.zeros_like(total), where=total > 0)
 
 
+def partners(height, width):
+    """Flat indices of the frequencies, and of the frequencies with the opposite sign."""
+    index = np.arange(height * width).reshape(height, width)
+    return index.ravel(), np.roll(np.flip(index), (1, 1), (0, 1)).ravel()
+
+
 def shuffled_in_rings(masks, bands):
     """Masks with their values moved to other frequencies of the same ring, k and -k together."""
-    height, width = masks.shape[-2:]
-    index = np.arange(height * width).reshape(height, width)
-    partner = np.roll(np.flip(index), (1, 1), (0, 1)).ravel()
-    index, ring = index.ravel(), radial_bands(height, width, bands).ravel()
+    index, partner = partners(*masks.shape[-2:])
+    ring = radial_bands(*masks.shape[-2:], bands).ravel()
     groups = [np.flatnonzero((ring == i) & (index < partner)) for i in range(bands)]
     result = np.array(masks, "float64").reshape(len(masks), -1)
     for number_, mask in enumerate(result):

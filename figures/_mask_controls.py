@@ -6,7 +6,7 @@ that the class follows from a mask, only if it does not follow as well from the 
 
 import numpy as np
 
-from figures._mask_basics import masked_images, shuffled_in_rings
+from figures._mask_basics import masked_images, partners, shuffled_in_rings
 from figures._mask_runs import SEED
 from spectral_keras.analysis import classify_masks
 from spectral_keras.classifiers import predict_classes
@@ -50,9 +50,7 @@ def low_passes(masks):
     height, width = masks.shape[-2:]
     y, x = np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)
     radius = np.hypot(y, x).ravel()
-    index = np.arange(height * width).reshape(height, width)
-    partner = np.roll(np.flip(index), (1, 1), (0, 1)).ravel()
-    index = index.ravel()
+    index, partner = partners(height, width)
     pairs = np.flatnonzero(index < partner)
     pairs = pairs[np.argsort(radius[pairs], kind="stable")]
     result = np.array(masks, "float64").reshape(len(masks), -1)

@@ -289,12 +289,16 @@ def _draw_table2(figure, content):
             _paper(axis, column, TABLE2[name], "paper" not in seen)
             seen.add("paper")
     axis.set_xticks(range(len(names)), names)
-    axis.set_ylim(0, 150)
+    _finish_shares(axis, 150)
+
+
+def _finish_shares(axis, top):
+    axis.set_ylim(0, top)
     axis.set_yticks(range(0, 101, 20))
     axis.tick_params(axis="y", labelsize="medium")
     axis.set_ylabel("% right")
-    axis.legend(ncols=2, loc="upper right")
     axis.grid(axis="y", alpha=0.3)
+    axis.legend(ncols=2, loc="upper right")
 
 
 def _draw_points(figure, content):
@@ -338,9 +342,4 @@ def _draw_table3(figure, content):
         ticks.append(place)
         names.append({"magnitude": "|F|", "log magnitude": "log |F|\nof the image"}[name])
     axis.set_xticks(ticks, names)
-    axis.set_ylim(0, 135)
-    axis.set_yticks(range(0, 101, 20))
-    axis.tick_params(axis="y", labelsize="medium")
-    axis.set_ylabel("% right")
-    axis.grid(axis="y", alpha=0.3)
-    axis.legend(ncols=2, loc="upper right")
+    _finish_shares(axis, 135)

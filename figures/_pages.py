@@ -35,11 +35,11 @@ def counts(rows):
 
 def scorecard(rows):
     """The page with every row of every paper."""
-    lines = ["# Scorecard", "", _RULE, "", "| paper | " + " | ".join(VERDICTS) + " |"]
-    lines.append("|---|" + "---|" * len(VERDICTS))
-    for paper, found in counts(rows).items():
-        cells = " | ".join(str(found[verdict]) for verdict in VERDICTS)
-        lines.append(f"| [{PAPERS[paper]}](results_{paper}.md) | {cells} |")
+    totals = [
+        [f"[{PAPERS[paper]}](results_{paper}.md)", *found.values()]
+        for paper, found in counts(rows).items()
+    ]
+    lines = ["# Scorecard", "", _RULE, "", *_table(["paper", *VERDICTS], totals)]
     for paper, title in PAPERS.items():
         lines += ["", f"## {title}", "", _HEAD + " run |", "|" + "---|" * 9]
         for row in rows:
@@ -87,13 +87,12 @@ def results(paper, rows, stored):
         found = [row for row in own if row["module"] == module and row["preset"]]
         if found:
             lines += _figure(module, found, stored[module])
-    missing = [row for row in own if not row["preset"]]
-    lines += ["", "## Not run", "", "| where | claim | paper | how |", "|---|---|---|---|"]
-    for row in missing:
-        lines.append(
-            f"| {row['where']} | {row['claim']} | {_optional(row['printed'])} | {_module(row)} "
-            f"{row['run']} |"
-        )
+    missing = [
+        [row["where"], row["claim"], _optional(row["printed"]), f"{_module(row)} {row['run']}"]
+        for row in own
+        if not row["preset"]
+    ]
+    lines += ["", "## Not run", "", *_table(["where", "claim", "paper", "how"], missing)]
     return "\n".join(lines) + "\n"
 
 

@@ -98,6 +98,12 @@ def trained(experiment, key, model, arguments, *, evaluate=True, training_error=
     return record
 
 
+def in_rounds(arms):
+    """(arm, seed) of dicts that have "seeds": the first seed of every arm, then the second."""
+    for index in range(max(len(arm["seeds"]) for arm in arms)):
+        yield from ((arm, arm["seeds"][index]) for arm in arms if index < len(arm["seeds"]))
+
+
 def training_speeds(runs, rounds, data_dir=None):
     """Images a second of the training steps of runs: medians of rounds, a step of each in turn.
 

@@ -22,9 +22,9 @@ if __name__ == "__main__":
 
 import numpy as np
 
-from figures._claims import claim, count_verdicts, over_seeds
+from figures._claims import claim, count_verdicts, over_seeds, seed_words
 from figures._figure import Figure
-from figures._runs import trained
+from figures._runs import in_rounds, trained
 from figures._style import BLUE, GREEN, GREY, ORANGE, caption, new_figure
 
 # Error in percent of Rippel et al. (2015), section 5.1.
@@ -133,12 +133,9 @@ PRESETS = {
 
 def runs(settings):
     """The trainings of a preset, the most valuable first: key -> (network, options)."""
-    rounds = max(len(arm["seeds"]) for arm in settings["arms"])
     return {
-        _key(arm, arm["seeds"][index]): (arm["model"], _options(arm, arm["seeds"][index]))
-        for index in range(rounds)
-        for arm in settings["arms"]
-        if index < len(arm["seeds"])
+        _key(arm, seed): (arm["model"], _options(arm, seed))
+        for arm, seed in in_rounds(settings["arms"])
     }
 
 
@@ -201,7 +198,8 @@ def claims(rows):
                 "spectral_representations",
                 "Section 5.1",
                 f"under {row['rippel']} % error on {row['dataset']} with {means} ({row['arm']})",
-                f"{row['arm']}, {row['dataset']}, {row['epochs']} epochs, {_seeds(row['errors'])}",
+                f"{row['arm']}, {row['dataset']}, {row['epochs']} epochs, "
+                f"{seed_words(len(row['errors']))}",
                 unit="% error",
                 printed=row["rippel"],
                 bound=row["rippel"],
@@ -210,10 +208,6 @@ def claims(rows):
             )
         )
     return found
-
-
-def _seeds(errors):
-    return "1 seed" if len(errors) == 1 else f"{len(errors)} seeds"
 
 
 def draw(stored):

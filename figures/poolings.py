@@ -22,10 +22,10 @@ if __name__ == "__main__":
 
 import numpy as np
 
-from figures._claims import claim, count_verdicts, over_seeds
+from figures._claims import claim, count_verdicts, over_seeds, seed_words
 from figures._corrupted import corrupted_images, measure_corruptions
 from figures._figure import Figure
-from figures._runs import load_best_and_tests, trained, training_speeds
+from figures._runs import in_rounds, load_best_and_tests, trained, training_speeds
 from figures._style import BLUE, GREY, ORANGE, caption, handle, hide_unused, new_figure, paper_mark
 from figures.flagship import SGD
 from figures.run import operations
@@ -136,17 +136,10 @@ def _key(group, arm, seed):
 
 def runs(settings):
     """The trainings of a preset, one seed of every arm first: key -> (network, options)."""
-    groups = settings["groups"].values()
-    rounds = max(len(group["seeds"]) for group in groups)
     return {
-        _key(group, arm, group["seeds"][index]): (
-            group["model"],
-            {**group["options"], **options, "seed": group["seeds"][index]},
-        )
-        for index in range(rounds)
-        for group in groups
+        _key(group, arm, seed): (group["model"], group["options"] | options | {"seed": seed})
+        for group, seed in in_rounds(settings["groups"].values())
         for arm, options in _arms(group).items()
-        if index < len(group["seeds"])
     }
 
 
@@ -294,8 +287,7 @@ def _run_text(group, row, seeds):
     if not seeds:
         return f"{group}: no pair of runs"
     return (
-        f"{group}: {row['images']:,} training images, {row['epochs']} epochs, "
-        f"{seeds} seed{'s' if seeds > 1 else ''}"
+        f"{group}: {row['images']:,} training images, {row['epochs']} epochs, {seed_words(seeds)}"
     )
 
 
