@@ -90,7 +90,7 @@ def deferred(make_step):
     return factory_of
 
 
-def training_step(function, *inputs, jit_compile=False, variables=()):
+def training_step(function, *inputs, variables=()):
     """A step that runs `function(*inputs)` and all its gradients in one compiled graph.
 
     The loss is the inner product of the output with a fixed random tensor, so the gradient
@@ -101,7 +101,6 @@ def training_step(function, *inputs, jit_compile=False, variables=()):
     Args:
         function: takes the tensors, returns one real tensor.
         *inputs: float32 tensors or arrays; gradients are taken with respect to each of them.
-        jit_compile: compile with XLA.
         variables: callable that returns trainable variables (after a first call), or a
             sequence of them; their gradients are taken too.
     """
@@ -116,7 +115,7 @@ def training_step(function, *inputs, jit_compile=False, variables=()):
     weights = list(variables() if callable(variables) else variables)
     weights = [getattr(weight, "value", weight) for weight in weights]
 
-    @tf.function(jit_compile=jit_compile)
+    @tf.function(jit_compile=False)
     def run(tensors, direction):
         with tf.GradientTape() as tape:
             tape.watch(tensors)
@@ -131,12 +130,12 @@ def training_step(function, *inputs, jit_compile=False, variables=()):
     return step
 
 
-def inference_step(function, *inputs, jit_compile=False):
+def inference_step(function, *inputs):
     """A step that runs only `function(*inputs)`, in one compiled graph."""
     import tensorflow as tf
 
     inputs = [tf.constant(value) for value in inputs]
-    compiled = tf.function(function, jit_compile=jit_compile)
+    compiled = tf.function(function, jit_compile=False)
 
     def step():
         result = compiled(*inputs)

@@ -35,8 +35,8 @@ def main(arguments=None):
     responses, heat_maps = {}, {}
     rows = []
     for case in (
-        response_case(results=responses),
-        heat_map_case(options.images, options.frequencies, results=heat_maps),
+        response_case(responses),
+        heat_map_case(options.images, options.frequencies, heat_maps),
     ):
         measured = harness.measure(case, repeats=options.repeats, warmup=1)
         rows.extend(dataclasses.asdict(row) for row in measured)
@@ -55,7 +55,7 @@ def main(arguments=None):
     return 0
 
 
-def response_case(size=32, filters=64, results=None):
+def response_case(results):
     """64 filters of 3x3, the first layer of a VGG-16, and all point-detection maps of one channel.
 
     The usual way is given the truncated model and the images, which ours makes as it goes.
@@ -64,6 +64,7 @@ def response_case(size=32, filters=64, results=None):
 
     from spectral_keras.analysis import frequency_response, point_detection_maps
 
+    size, filters = 32, 64
     keras.utils.set_random_seed(0)
     inputs = keras.Input((size, size, 3))
     x = keras.layers.Rescaling(4.0, -2.0)(inputs)
@@ -72,7 +73,6 @@ def response_case(size=32, filters=64, results=None):
     model = keras.Model(inputs, keras.layers.Dense(10)(x))
     first = keras.Model(inputs, model.get_layer("first").output)
     images = point_detection_maps(size, 0, data_format="channels_last")
-    results = {} if results is None else results
 
     def ours():
         results[OURS] = frequency_response(
@@ -94,7 +94,7 @@ def response_case(size=32, filters=64, results=None):
     )
 
 
-def heat_map_case(count=16, frequencies=8, width=0.25, results=None):
+def heat_map_case(count, frequencies, results):
     """A narrow ResNet-18, some frequencies, equal work for all."""
     import keras
 
@@ -102,12 +102,11 @@ def heat_map_case(count=16, frequencies=8, width=0.25, results=None):
     from spectral_keras.models import registry
 
     keras.utils.set_random_seed(0)
-    model = registry.build("resnet18", (32, 32, 3), 10, width=width)
+    model = registry.build("resnet18", (32, 32, 3), 10, width=0.25)
     rng = np.random.default_rng(0)
     images = rng.random((count, 32, 32, 3)).astype("float32")
     labels = np.argmax(np.asarray(model(images, training=False)), axis=1)
     index = real_frequencies(32)[:: 514 // frequencies][:frequencies]
-    results = {} if results is None else results
 
     def ours():
         results[OURS] = fourier_heat_map(
@@ -132,7 +131,7 @@ def heat_map_case(count=16, frequencies=8, width=0.25, results=None):
 
     return Case(
         name="Fourier heat map",
-        shape=f"ResNet-18 of width {width:g}, {count} images [32,32,3], {len(index)} frequencies",
+        shape=f"ResNet-18 of width 0.25, {count} images [32,32,3], {len(index)} frequencies",
         reference=LOOP,
         ways={LOOP: lambda: loop, PREDICT: lambda: predict, OURS: lambda: ours},
     )
