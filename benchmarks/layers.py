@@ -62,9 +62,9 @@ def cases():
     """All cases, of pooling, convolution, masks and training."""
     return [
         *pooling_cases(),
-        *stride_cases(),
+        *(_stride_case(shape, 2.0) for shape in ((128, 32, 32, 96), (8, 224, 224, 16))),
         *convolution_cases(),
-        *mask_cases(),
+        *(_mask_case(shape) for shape in _MASKED),
         *training_cases(),
     ]
 
@@ -278,10 +278,6 @@ def _stride_case(shape, stride):
     return Case(name, shape_text(shape, size), _USUAL_STRIDE, ways)
 
 
-def stride_cases():
-    return [_stride_case((128, 32, 32, 96), 2.0), _stride_case((8, 224, 224, 16), 2.0)]
-
-
 # Convolution over kernel sizes, and the convolution that also pools, against Conv2D.
 
 _SHAPE, _FILTERS = (16, 64, 64, 16), 16
@@ -386,10 +382,6 @@ def _mask_case(shape):
     ways = steps({_USUAL_MASK: usual_mask(mask)}, shape, [mask]) | layer_steps(layers, shape)
     name = f"mask {shape[1]}x{shape[2]}x{shape[3]}"
     return Case(name, shape_text(shape), _USUAL_MASK, ways)
-
-
-def mask_cases():
-    return [_mask_case(shape) for shape in _MASKED]
 
 
 # Training steps of whole networks, spectral against spatial, and the batches that they wait for.
