@@ -50,7 +50,7 @@ def main(arguments=None):
     add_numbers(parser, rows)
     options, kept = parse_and_keep_memory(parser, arguments)
     for name in LIBRARIES:
-        if name not in installed():
+        if name not in find_installed():
             print(f"{name} is not installed and left out: pip install -e '.[attacks]'")
     model, x, y = make_model(options.width, options.images)
     results = {}  # (case, way) -> attacked images
@@ -118,7 +118,7 @@ def _against_libraries(name, rows):
     }
 
 
-def installed():
+def find_installed():
     """Labels of the libraries that can be imported."""
     return [name for name, (module, _) in LIBRARIES.items() if importlib.util.find_spec(module)]
 
@@ -169,7 +169,7 @@ def attacks(model, x, y):
             )
         },
     }  # fmt: skip
-    for name in installed():
+    for name in find_installed():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             theirs = {"foolbox": _foolbox, "ART": _art}[name](model, x, y)

@@ -65,12 +65,12 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     if options.processes > options.images:
         parser.error(f"--images must be at least --processes: {options.images}")
-    parser.check_use(options, {"seconds": (installed(), f"{LIBRARY}, which is not installed")})
+    parser.check_use(options, {"seconds": (is_installed(), f"{LIBRARY}, which is not installed")})
     from spectral_keras.corruptions import SEVERITIES, names
 
     chosen = choose(parser, options.only, names("all"), str)
     ways = list(TABLES)
-    if installed():
+    if is_installed():
         ways.insert(1, LIBRARY)
     else:
         print(f"{LIBRARY} is not installed and left out: pip install -e '.[corruptions]'")
@@ -217,7 +217,7 @@ def _write(options, arguments, names, ways, rows, totals):
         "processes": options.processes,
         "repeats": options.repeats,
         "constants": CONSTANTS,
-        "changes_for_new_versions": shims() if installed() else [],
+        "changes_for_new_versions": shims() if is_installed() else [],
         "totals": totals,
         "corruptions": summary,
         "rows": rows,
@@ -225,7 +225,7 @@ def _write(options, arguments, names, ways, rows, totals):
     harness.write_results(options.output, "corruptions", arguments, content, versions())
 
 
-def installed():
+def is_installed():
     """Whether imagecorruptions can be imported."""
     return importlib.util.find_spec(LIBRARY) is not None
 
@@ -263,7 +263,7 @@ def start(count):
     warnings.simplefilter("ignore")
     threadpoolctl.threadpool_limits(1)
     _images = make_images(count)
-    if installed():
+    if is_installed():
         import cv2
 
         cv2.setNumThreads(1)

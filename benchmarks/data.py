@@ -285,7 +285,7 @@ def _ours(*arguments, **options):
     return step
 
 
-def _augmented(tf, size):
+def _augment(tf, size):
     """Pad 4, crop, flip in tf.image, one image at a time, as tutorials do; then to [0, 1]."""
 
     def augment(image, label):
@@ -311,7 +311,7 @@ def _tf_data(builder, batch, size, augment, antialias):
     data = builder.as_dataset(split="train", shuffle_files=True, as_supervised=True)
     data = data.shuffle(1000).map(prepare, num_parallel_calls=auto)
     if augment:
-        data = data.map(_augmented(tf, size), num_parallel_calls=auto)
+        data = data.map(_augment(tf, size), num_parallel_calls=auto)
     return _epoch(data.batch(batch).prefetch(auto))
 
 
@@ -330,7 +330,7 @@ def _keras_folder(folder, batch, size, augment):
     auto = tf.data.AUTOTUNE
     data = data.map(lambda image, label: (image / 255, label), num_parallel_calls=auto)
     if augment:
-        data = data.map(_augmented(tf, size), num_parallel_calls=auto).batch(batch)
+        data = data.map(_augment(tf, size), num_parallel_calls=auto).batch(batch)
     return _epoch(data.prefetch(auto))
 
 

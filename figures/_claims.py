@@ -37,7 +37,7 @@ def claim(paper, where, text, run, *, effect=None, unit="points", over="", print
     parts = rule.pop("parts", None)
     if parts is None:
         parts = [(None, {"interval": None, "measured": effect is not None} | rule)]
-    judged = [_judged(what, dict(arguments)) for what, arguments in parts]
+    judged = [_judge(what, dict(arguments)) for what, arguments in parts]
     verdict = combine(part["verdict"] for part in judged)
     shown = next(part for part in judged if part["verdict"] == verdict)
     if shown["effect"] is None:
@@ -54,7 +54,7 @@ def claim(paper, where, text, run, *, effect=None, unit="points", over="", print
     }  # fmt: skip
 
 
-def _judged(what, arguments):
+def _judge(what, arguments):
     effect = arguments.pop("effect", None)
     verdict = judge(**arguments)
     interval = arguments["interval"]

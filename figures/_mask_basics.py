@@ -38,7 +38,7 @@ def partners(height, width):
     return index.ravel(), np.roll(np.flip(index), (1, 1), (0, 1)).ravel()
 
 
-def shuffled_in_rings(masks, bands):
+def shuffle_in_rings(masks, bands):
     """Masks with their values moved to other frequencies of the same ring, k and -k together."""
     index, partner = partners(*masks.shape[-2:])
     ring = radial_bands(*masks.shape[-2:], bands).ravel()

@@ -6,7 +6,7 @@ that the class follows from a mask, only if it does not follow as well from the 
 
 import numpy as np
 
-from figures._mask_basics import masked_images, partners, shuffled_in_rings
+from figures._mask_basics import masked_images, partners, shuffle_in_rings
 from figures._mask_runs import SEED
 from spectral_keras.analysis import classify_masks
 from spectral_keras.classifiers import predict_classes
@@ -35,7 +35,7 @@ def control_masks(masks, labels, bands):
         other[members] = rng.choice(strangers, len(members))
     masks = np.asarray(masks, "float64")
     return {
-        "shuffled": shuffled_in_rings(masks, bands),
+        "shuffled": shuffle_in_rings(masks, bands),
         "low-pass": low_passes(masks),
         "same class": masks[same],
         "other class": masks[other],

@@ -13,7 +13,7 @@ from figures._mask_basics import (
     low_energy,
     masked_images,
     mean_radius,
-    shuffled_in_rings,
+    shuffle_in_rings,
 )
 from figures._mask_controls import classify_splits, measure_controls
 from figures._mask_runs import REGIMES, SEED, load_network, number
@@ -258,7 +258,7 @@ def table2(pairs, masks, bands):
     forms = {
         "mask": masks,
         "binary": (masks > 0).astype("float64"),
-        "shuffled": shuffled_in_rings(masks, bands),
+        "shuffled": shuffle_in_rings(masks, bands),
     }
 
     def right(x, filters=None):

@@ -11,7 +11,7 @@ import pathlib
 
 import numpy as np
 
-from figures._runs import trained
+from figures._runs import train_once
 from spectral_keras.data.arrays import balanced_prefix
 from spectral_keras.data.files import open_regular
 from spectral_keras.experiments.command import CommandError
@@ -207,7 +207,7 @@ def training_options(settings, dataset, letter):
 def train_regime(experiment, images, letter):
     """Train the network of a regime, or take what is there."""
     options = training_options(experiment.settings, images.path, letter)
-    record = trained(experiment, REGIMES[letter], "vgg11_bn", options)
+    record = train_once(experiment, REGIMES[letter], "vgg11_bn", options)
     accuracy = record["result"]["test_accuracy"]
     experiment.say(f"{REGIMES[letter]}: {100 * accuracy:.2f} % of the test images")
 

@@ -56,13 +56,14 @@ def _row(row):
     if row["interval"]:
         interval = "[{}, {}]".format(*map(number, row["interval"]))
     cells = [
-        row["where"], row["claim"], f"**{row['verdict']}**", _measured(row), interval, row["over"],
+        row["where"], row["claim"], f"**{row['verdict']}**", _format_measured(row), interval,
+        row["over"],
         _optional(row["detectable"]), _optional(row["printed"]),
     ]  # fmt: skip
     return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
 
 
-def _measured(row):
+def _format_measured(row):
     if row["effect"] is None:
         return ""
     of = f" ({row['of']})" if row["of"] else ""
@@ -224,7 +225,7 @@ def _masks(content):
     return _table(head, rows)
 
 
-def _planted(content):
+def _describe_planted(content):
     rows = []
     for variant, networks in content["found"].items():
         for network, found in networks.items():
@@ -260,5 +261,5 @@ _TABLES = {
     "convergence": _convergence,
     "hyperparameter_search": _search,
     "fourier_masks": _masks,
-    "planted_masks": _planted,
+    "planted_masks": _describe_planted,
 }

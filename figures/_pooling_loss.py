@@ -37,7 +37,7 @@ def _adaptive(operation, whole):
     return pool
 
 
-def _strided(images, side):
+def _stride(images, side):
     step = images.shape[1] // side
     return _nearest(images[:, ::step, ::step], images.shape[1])
 
@@ -73,7 +73,7 @@ DIVIDING = {
     "max": _windows(ops.max_pool),
     "average": _windows(ops.average_pool),
     "average_bicubic": _average_bicubic,
-    "strided": _strided,
+    "strided": _stride,
 }
 ANY_SIDE = {
     **{f"spectral_{rule}": _spectral(rule) for rule in NYQUIST_RULES},

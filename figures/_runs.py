@@ -26,7 +26,7 @@ from spectral_keras.precision import policy_kept
 _PLACE = ("output", "data_dir", "resume", "overwrite", "tensorboard")
 
 
-def trained(experiment, key, model, arguments, *, evaluate=True, training_error=False):
+def train_once(experiment, key, model, arguments, *, evaluate=True, training_error=False):
     """The record of one training run of `python -m models.MODEL ARGUMENTS`.
 
     A record that the experiment's results hold already is returned as it is; the folder of a

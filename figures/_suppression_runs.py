@@ -12,7 +12,7 @@ table does to the training of a network:
 Suppression and noise work on the image with a zero border of four pixels, before the random crop.
 """
 
-from figures._runs import trained
+from figures._runs import train_once
 
 CONFIGURATIONS = ("111", "011", "101", "110", "001", "010", "100", "000")
 TABLES = {
@@ -150,4 +150,4 @@ def train_arm(experiment, network, arm, seed):
     """(key, record) of one training; made, continued, or taken from what is there."""
     key = run_key(network, arm, seed)
     options = _options(experiment.settings, network, arm, seed)
-    return key, trained(experiment, key, network, options)
+    return key, train_once(experiment, key, network, options)

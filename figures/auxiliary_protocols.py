@@ -33,7 +33,7 @@ import numpy as np
 from figures import auxiliary_tasks
 from figures._claims import claim, decided, over_seeds, percent, summary
 from figures._figure import Figure
-from figures._runs import load_best_and_tests, trained
+from figures._runs import load_best_and_tests, train_once
 from figures._style import caption, new_figure, paper_mark
 from figures._test_images import batches
 from figures.auxiliary_tasks import EPS, PAPER, STYLES, TASKS, TRAININGS
@@ -152,15 +152,15 @@ def _run(settings, backbone, seed, more):
 def run(experiment):
     wanted = experiment.settings["test"]
     for key, (backbone, options) in runs(experiment.settings).items():
-        record = trained(experiment, key, backbone, options)
+        record = train_once(experiment, key, backbone, options)
         if record.get("tests", {}).get("settings") != wanted:
-            record["tests"] = {"settings": wanted} | _tested(experiment, key, wanted)
+            record["tests"] = {"settings": wanted} | _test(experiment, key, wanted)
             experiment.save()
         shares = (f"{test} {100 * _share(record, test):.2f} %" for test in TESTS)
         experiment.say(f"{key}: " + ", ".join(shares))
 
 
-def _tested(experiment, key, settings):
+def _test(experiment, key, settings):
     """Test -> `right`, which test images the saved weights have right, as bits, and `images`."""
     model, x, y = load_best_and_tests(experiment, key)
     some = slice(settings["images"])

@@ -26,7 +26,7 @@ import numpy as np
 
 from figures._claims import claim, decided, over_seeds, percent, run_words, summary
 from figures._figure import Figure
-from figures._runs import load_best_and_tests, trained
+from figures._runs import load_best_and_tests, train_once
 from figures._style import BLACK, BLUE, ORANGE, caption, handle, new_figure, paper_mark
 from spectral_keras.attacks import fgsm, pgd
 from spectral_keras.evaluation import newcombe_interval, paired_share_interval, wilson_interval
@@ -138,7 +138,7 @@ def _run_one(experiment, backbone, training, task, seed):
         arguments["width"] = settings["widths"][backbone]
     if training == "adversarial":
         arguments |= {"adversarial": "fgsm", "adversarial_eps": settings["eps"]}
-    record = trained(experiment, key, backbone, arguments)
+    record = train_once(experiment, key, backbone, arguments)
     wanted = settings["test"] | {"eps": settings["eps"]}
     if record.get("attacks", {}).get("settings") != wanted:
         record["attacks"] = {"settings": wanted} | _under_attack(experiment, key, wanted)

@@ -36,7 +36,7 @@ import numpy as np
 from figures._claims import claim, over_seeds
 from figures._convergence_plot import draw
 from figures._figure import Figure
-from figures._runs import trained
+from figures._runs import train_once
 
 # Arm -> parametrisation of the kernels.
 ARMS = {
@@ -152,7 +152,7 @@ def _train(experiment, cell, arm, seed, changes, label):
     if arm == "longer steps":
         arguments["learning_rate"] *= (2 - network["kernel_size"] ** -2) ** 0.5
     arguments |= {"conv": ARMS[arm], "seed": seed} | changes
-    return trained(experiment, _key(cell, arm, seed, label), model, arguments, evaluate=False)
+    return train_once(experiment, _key(cell, arm, seed, label), model, arguments, evaluate=False)
 
 
 def _key(cell, arm, seed, label=""):

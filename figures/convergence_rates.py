@@ -28,7 +28,7 @@ import numpy as np
 
 from figures._claims import claim, count_verdicts, over_seeds
 from figures._figure import Figure
-from figures._runs import trained
+from figures._runs import train_once
 from figures._style import BLUE, GREEN, GREY, ORANGE, caption, new_figure, settings_line
 from figures.convergence import CELLS, COMMON, SPECTRAL_POOL, curves, epochs_to
 
@@ -110,7 +110,7 @@ def run(experiment):
             small, done = cell.replace("5x5", "3x3"), experiment.content["runs"]
             options["learning_rate"] = best_rate(done, settings, small, arm)
         key = key_of(cell, arm, rate, seed)
-        record = trained(experiment, key, model, options, evaluate=False)
+        record = train_once(experiment, key, model, options, evaluate=False)
         error = 100 * (1 - record["history"]["accuracy"][-1])
         experiment.say(f"{key}: training error {error:.2f} %")
 

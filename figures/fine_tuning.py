@@ -23,7 +23,7 @@ import numpy as np
 
 from figures._claims import over_seeds
 from figures._figure import Figure
-from figures._runs import trained
+from figures._runs import train_once
 from figures._style import BLUE, ORANGE, caption, new_figure
 from spectral_keras.evaluation import judge
 
@@ -71,7 +71,7 @@ def runs(settings):
 
 def run(experiment):
     for key, (model, options) in runs(experiment.settings).items():
-        record = trained(experiment, key, model, options)
+        record = train_once(experiment, key, model, options)
         experiment.say(f"{key}: {100 * record['result']['test_accuracy']:.2f} %")
 
 

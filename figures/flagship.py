@@ -24,7 +24,7 @@ import numpy as np
 
 from figures._claims import claim, count_verdicts, over_seeds, seed_words
 from figures._figure import Figure
-from figures._runs import in_rounds, trained
+from figures._runs import in_rounds, train_once
 from figures._style import BLUE, GREEN, GREY, ORANGE, caption, new_figure
 
 # Error in percent of Rippel et al. (2015), section 5.1.
@@ -149,7 +149,7 @@ def _options(arm, seed):
 
 def run(experiment):
     for key, (model, options) in runs(experiment.settings).items():
-        record = trained(experiment, key, model, options)
+        record = train_once(experiment, key, model, options)
         experiment.say(f"{key}: test error {record['result']['test_error_percent']:.2f} %")
 
 

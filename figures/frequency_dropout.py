@@ -25,7 +25,7 @@ import numpy as np
 
 from figures._claims import claim, over_seeds, sentence
 from figures._figure import Figure
-from figures._runs import trained
+from figures._runs import train_once
 from figures._style import AMBER, BLACK, BLUE, GREEN, ORANGE, caption, new_figure, settings_line
 
 # Arm -> options of `spectral_pool_cnn`; alpha = beta = 1 keeps every frequency.
@@ -115,7 +115,7 @@ def _arms(settings):
 def run(experiment):
     settings = experiment.settings
     for key, (model, options) in runs(settings).items():
-        trained(experiment, key, model, options, training_error=True)
+        train_once(experiment, key, model, options, training_error=True)
     stored = {"content": experiment.content, "settings": settings}
     derive(stored)
     for arm, summary in stored["content"]["arms"].items():

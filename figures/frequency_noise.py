@@ -107,7 +107,7 @@ def closed_form(height, width, sigma, bands):
     return math.sqrt(sigma * power) / (height * width)
 
 
-def turned(images, sigma, keep_phase):
+def measure_turns(images, sigma, keep_phase):
     """Shares of the coefficients that turn by half a turn, and that vanish."""
     turns = vanishes = count = 0
     alpha_r = exposed(range(NUM_BANDS))
@@ -250,8 +250,8 @@ def self_paired(height, width):
 
 
 def turn_table(images, sigma):
-    turns, _ = turned(images, sigma, keep_phase=False)
-    still, vanishes = turned(images, sigma, keep_phase=True)
+    turns, _ = measure_turns(images, sigma, keep_phase=False)
+    still, vanishes = measure_turns(images, sigma, keep_phase=True)
     return {
         "turned": round(turns, 6),
         "expected": round(expected_turned(images, sigma), 6),

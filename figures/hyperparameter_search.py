@@ -21,7 +21,7 @@ import re
 
 from figures._claims import claim, percent
 from figures._figure import Figure
-from figures._runs import trained
+from figures._runs import train_once
 from figures._style import BLACK, BLUE, GREY, ORANGE, caption, hide_unused, new_figure
 from spectral_keras.evaluation import wilson_interval
 from spectral_keras.experiments.command import CommandError, command_line
@@ -79,12 +79,11 @@ def run(experiment):
     content = experiment.content
     points = {}
     for dataset in experiment.settings["trials"]:
-        points[dataset] = searched(experiment, dataset)["best"]["point"]
+        points[dataset] = search_dataset(experiment, dataset)["best"]["point"]
         # A short search finds less on the harder data set: the points of the data sets before it
         # are tried too, and validation images choose.
         records = {
-            source: _retrained(experiment, dataset, source, point)
-            for source, point in points.items()
+            source: _retrain(experiment, dataset, source, point) for source, point in points.items()
         }
         chosen = max(records, key=lambda source: records[source]["result"]["validation_accuracy"])
         content.setdefault("errors", {})[dataset] = {
@@ -98,12 +97,12 @@ def run(experiment):
         experiment.say(f"{dataset}: test error {error:.2f} %, at the best point of {chosen}")
 
 
-def _retrained(experiment, dataset, source, point):
+def _retrain(experiment, dataset, source, point):
     """The record of the network of a point, trained in full on a data set."""
     key = f"{dataset}-best" if source == dataset else f"{dataset}-best-of-{source}"
     arguments = {"dataset": dataset, "optimizer": "sgd"}
     arguments |= experiment.settings["retraining"] | point
-    return trained(experiment, key, MODEL, arguments, training_error=True)
+    return train_once(experiment, key, MODEL, arguments, training_error=True)
 
 
 def _summary(result):
@@ -116,7 +115,7 @@ def _summary(result):
     }
 
 
-def searched(experiment, dataset):
+def search_dataset(experiment, dataset):
     """The search on one data set: made, continued, or taken from the results."""
     from spectral_keras.experiments.search.command import search
     from spectral_keras.experiments.search.options import SearchOptions

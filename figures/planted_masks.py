@@ -20,7 +20,7 @@ from figures._claims import claim, over_seeds
 from figures._figure import Figure
 from figures._mask_basics import behind_grey
 from figures._planted_drawing import draw
-from figures._runs import trained
+from figures._runs import train_once
 from spectral_keras.analysis import band_recovery
 from spectral_keras.analysis.masks import EpochRule, learn_mask, learn_masks
 from spectral_keras.classifiers import predict_classes
@@ -98,7 +98,7 @@ def run(experiment):
         bands[variant] = own.astype(int).tolist()
         for name, options in settings["networks"].items():
             arguments = {"dataset": VARIANTS[variant], **options}
-            record = trained(experiment, f"{variant}-{name}", name, arguments)
+            record = train_once(experiment, f"{variant}-{name}", name, arguments)
             place = content.setdefault("found", {}).setdefault(variant, {})
             if name in place:
                 continue

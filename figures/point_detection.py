@@ -211,7 +211,7 @@ def draw_maps(figure, content, size):
     """The filters and what is read out of them; the printed mean is 0 and has no row."""
     index = real_frequencies(size)
 
-    def centred(values):
+    def centre(values):
         return np.fft.fftshift(spectrum_from_half(values, index, (size, size)))
 
     figure.suptitle("(b) response of known filters to all frequencies", weight="bold")
@@ -224,10 +224,10 @@ def draw_maps(figure, content, size):
         show(axes[0, column], kernel, cmap="RdBu_r", vmin=-limit, vmax=limit)
         axes[0, column].set_title(one["name"].replace(", ", ",\n"))
         scale = {"cmap": "magma", "vmin": 0, "vmax": max(closed)}
-        show(axes[1, column], centred(closed), **scale)
+        show(axes[1, column], centre(closed), **scale)
         axes[1, column].set_xlabel(f"0 to {max(closed):.3g}")
         for row, name in enumerate(shown, 2):
-            show(axes[row, column], centred(content["readouts"][name][column]), **scale)
+            show(axes[row, column], centre(content["readouts"][name][column]), **scale)
             spread = _short(summary[name]["spread"][column])
             axes[row, column].set_xlabel(f"spread {spread}")
     labels = ["filter", "closed form\nt |W| / N", *(READOUTS[name][2] for name in shown)]

@@ -25,7 +25,7 @@ import numpy as np
 from figures._claims import claim, count_verdicts, over_seeds, seed_words
 from figures._corrupted import corrupted_images, measure_corruptions
 from figures._figure import Figure
-from figures._runs import in_rounds, load_best_and_tests, trained, training_speeds
+from figures._runs import in_rounds, load_best_and_tests, train_once, training_speeds
 from figures._style import BLUE, GREY, ORANGE, caption, handle, hide_unused, new_figure, paper_mark
 from figures.flagship import SGD
 from figures.run import operations
@@ -146,7 +146,7 @@ def runs(settings):
 def run(experiment):
     with corrupted_images(experiment) as images_of:
         for key, (model, options) in runs(experiment.settings).items():
-            record = trained(experiment, key, model, options)
+            record = train_once(experiment, key, model, options)
             if "adversarial" in options:
                 _measure_attack(experiment, key, record)
             # The corruptions of one data set are at hand.

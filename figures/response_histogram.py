@@ -56,7 +56,7 @@ def run(experiment):
                 key, record = train_arm(experiment, network, arm, seed)
                 stored = histograms.get(key)
                 if stored is None or stored["command"] != record["command"]:
-                    histograms[key] = {"command": record["command"], **_measured(experiment, key)}
+                    histograms[key] = {"command": record["command"], **_measure(experiment, key)}
                     experiment.save()
                 densities = ", ".join(
                     f"{band} {histograms[key]['bands'][band]['density']:.3f}" for band in BANDS
@@ -70,7 +70,7 @@ def derive(stored):
     seeds = settings["seeds"]["table2"]
     content["averages"] = {
         network: {
-            arm: _averaged([content["histograms"][run_key(network, arm, seed)] for seed in seeds])
+            arm: _average([content["histograms"][run_key(network, arm, seed)] for seed in seeds])
             for arm in arms
         }
         for network, arms in settings["histograms"].items()
@@ -97,7 +97,7 @@ def claims(content, settings):
     return found
 
 
-def _measured(experiment, key):
+def _measure(experiment, key):
     """Histogram (unshifted order) and band shares of the first layer of a run's best weights."""
     model, _ = load_best(experiment, key)
     layer = first_semantic_layer(model)
@@ -114,7 +114,7 @@ def _measured(experiment, key):
     }
 
 
-def _averaged(stored):
+def _average(stored):
     """Mean histogram and mean densities over the seeds, with each seed's densities."""
     return {
         "histogram": np.mean([one["histogram"] for one in stored], axis=0).round(5).tolist(),

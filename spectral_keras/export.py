@@ -23,7 +23,7 @@ import keras
 import numpy as np
 
 from spectral_keras.logs import redirecting
-from spectral_keras.ops.validation import check_bool, check_choice, check_number, described
+from spectral_keras.ops.validation import check_bool, check_choice, check_number, describe
 from spectral_keras.precision import all_layers, in_float32, rebuild
 
 __all__ = ["ExportError", "SUFFIXES", "export"]
@@ -119,7 +119,7 @@ def export(
     if not isinstance(model_or_layer, keras.Layer):
         raise ValueError(
             "`model_or_layer` must be a Keras model or layer. "
-            f"Received: model_or_layer={described(model_or_layer)}"
+            f"Received: model_or_layer={describe(model_or_layer)}"
         )
     check_choice("format", format, tuple(_FORMATS))
     check_number("tolerance", tolerance, 0, low_open=True)
@@ -166,7 +166,7 @@ def _check_target(path, format, overwrite):
     """The absolute path to write to, once it is known that this may be done."""
     label, suffix, _, _ = _FORMATS[format]
     if not isinstance(path, (str, os.PathLike)):
-        raise ValueError(f"`path` must be a path. Received: path={described(path)}")
+        raise ValueError(f"`path` must be a path. Received: path={describe(path)}")
     target = pathlib.Path(os.path.abspath(path))
     if suffix and target.suffix != suffix:
         raise ValueError(f"`path` must end with {suffix!r} for {label}. Received: path={path!r}")

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spectral_keras.ops.validation import check_size_pair, described
+from spectral_keras.ops.validation import check_size_pair, describe
 
 __all__ = [
     "log_spectrum",
@@ -278,7 +278,7 @@ def _real(name: str, values: ArrayLike, shape: str, rank: int) -> np.ndarray:
     values = np.asarray(values)
     if values.ndim != rank or not values.size or values.dtype.kind not in "biuf":
         raise ValueError(
-            f"`{name}` must be real numbers of shape {shape}. Received: {name}={described(values)}"
+            f"`{name}` must be real numbers of shape {shape}. Received: {name}={describe(values)}"
         )
     return values
 

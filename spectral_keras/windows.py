@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from spectral_keras.ops.validation import check_number, described
+from spectral_keras.ops.validation import check_number, describe
 
 __all__ = ["Ramp", "deserialize", "get", "hamming", "serialize"]
 
@@ -121,7 +121,7 @@ def _get(window, given):
         return Ramp(window)
     raise ValueError(
         "`window` must be None, 'hamming', a positive number of bins, a function of (frequency, "
-        f"size_in, size_out), or a pair of these. Received: window={described(given)}"
+        f"size_in, size_out), or a pair of these. Received: window={describe(given)}"
     )
 
 

@@ -2,7 +2,7 @@
 
 import keras
 
-from spectral_keras.ops.validation import described
+from spectral_keras.ops.validation import describe
 
 __all__ = ["LayerOutput", "find_layer", "path_name"]
 
@@ -43,10 +43,10 @@ def find_layer(model: keras.Model, layer: str | keras.Layer) -> tuple[keras.Laye
     if not _graph(model):
         raise ValueError(
             "`model` must be a functional or sequential model that is built: the way to a layer "
-            f"is not known otherwise. Received: model={described(model)}"
+            f"is not known otherwise. Received: model={describe(model)}"
         )
     if not isinstance(layer, (str, keras.Layer)):
-        raise ValueError(f"`layer` must be a name or a layer. Received: layer={described(layer)}")
+        raise ValueError(f"`layer` must be a name or a layer. Received: layer={describe(layer)}")
     paths = list(_paths(model, ()))
     if isinstance(layer, keras.Layer):
         found = [path for path in paths if path[-1] is layer]

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from spectral_keras.analysis.chance_rule import ABOVE, AT, UNKNOWN, ChanceRule
 from spectral_keras.analysis.energies import check_masks
-from spectral_keras.ops.validation import check_bool, check_number, check_positive_int, described
+from spectral_keras.ops.validation import check_bool, check_number, check_positive_int, describe
 
 __all__ = ["MaskClassification", "classify_masks"]
 
@@ -93,7 +93,7 @@ def classify_masks(
     }
     rule = ChanceRule() if rule is None else rule
     if not isinstance(rule, ChanceRule):
-        raise ValueError(f"`rule` must be None or a ChanceRule. Received: rule={described(rule)}")
+        raise ValueError(f"`rule` must be None or a ChanceRule. Received: rule={describe(rule)}")
     rng = np.random.default_rng([seed, 0])
     train, test = _split(targets, check_bool("balanced", balanced), share, rng)
     used = np.concatenate([train, test])

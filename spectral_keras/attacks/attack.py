@@ -13,7 +13,7 @@ from spectral_keras.ops.validation import (
     check_clip,
     check_number,
     check_positive_int,
-    described,
+    describe,
 )
 
 __all__ = ["EPS", "LABELS", "LOSSES", "NAMES", "NORMS", "RADII", "STEPS", "Attack"]
@@ -134,7 +134,7 @@ class Attack:
             if value is not expected and (expected is None or value != expected):
                 raise ValueError(
                     f'`{name}` must be {expected!r} for "{self.name}". '
-                    f"Received: {name}={described(value)}"
+                    f"Received: {name}={describe(value)}"
                 )
 
     def members(self, classes: int) -> list["Attack"]:
@@ -221,6 +221,6 @@ def _size(name, value, norm, low_open=False):
     if not (np.isfinite(array) & enough).all():
         sign = "> 0" if low_open else ">= 0"
         raise ValueError(
-            f"`{name}` must be finite numbers {sign}. Received: {name}={described(value)}"
+            f"`{name}` must be finite numbers {sign}. Received: {name}={describe(value)}"
         )
     return _to_tuples(array.tolist())

@@ -20,7 +20,7 @@ from spectral_keras.classifiers.arguments import (
     check_labels,
     check_progress,
 )
-from spectral_keras.classifiers.batches import batch_sizes, batched, build_for
+from spectral_keras.classifiers.batches import batch_sizes, build_for, run_in_batches
 from spectral_keras.classifiers.logits import compiled_logits, read_ending
 from spectral_keras.ops.validation import check_bool, check_positive_int
 
@@ -93,7 +93,7 @@ def run_attack(
     done = np.zeros(len(x), bool)
     if early_stop or (y is None and not one_step):
         logits_of = compiled_logits(model, x.shape[1:], from_logits)
-        predicted = batched(logits_of, x, sizes).argmax(axis=1).astype(np.int32)
+        predicted = run_in_batches(logits_of, x, sizes).argmax(axis=1).astype(np.int32)
         y = predicted if y is None else y
         if early_stop:
             done = (predicted == y) if attack.targeted else (predicted != y)
@@ -115,7 +115,7 @@ def _run_members(problem, members):
         part = dataclasses.replace(problem, **rows, attack=member, progress=None)
         if len(todo):
             found = _RUNS[member.name](part).result()
-            fooled = batched(logits_of, found, problem.sizes).argmax(axis=1) != rows["y"]
+            fooled = run_in_batches(logits_of, found, problem.sizes).argmax(axis=1) != rows["y"]
             # Where none succeeds the first one's image stays, of the highest loss that it met.
             chosen = fooled if place else np.ones(len(todo), bool)
             best[todo[chosen]] = found[chosen]

@@ -12,7 +12,7 @@ from spectral_keras.attacks.attack import Attack
 from spectral_keras.attacks.step import attack_step
 from spectral_keras.classifiers.logits import logits_function
 from spectral_keras.ops.global_batch import global_draw
-from spectral_keras.ops.validation import described
+from spectral_keras.ops.validation import describe
 
 __all__ = ["perturb"]
 
@@ -99,20 +99,20 @@ def perturb(
 
 def _check(model, y, attack, seed_generator):
     if not isinstance(attack, Attack):
-        raise ValueError(f"`attack` must be None or an Attack. Received: {described(attack)}")
+        raise ValueError(f"`attack` must be None or an Attack. Received: {describe(attack)}")
     if attack.name not in ("fgsm", "pgd"):
         raise ValueError(f'`attack` must be "fgsm" or "pgd" here. Received: name={attack.name!r}')
     if attack.restarts != 1:
         raise ValueError(f"`attack` must be of one try here. Received: restarts={attack.restarts}")
     if not isinstance(model, keras.Layer) and not callable(model):
         raise ValueError(
-            f"`model` must be a Keras model or a function. Received: model={described(model)}"
+            f"`model` must be a Keras model or a function. Received: model={describe(model)}"
         )
     attack.check_labels(y)
     if attack.random_start and not isinstance(seed_generator, keras.random.SeedGenerator):
         raise ValueError(
             "`seed_generator` must be a keras.random.SeedGenerator for random starts. "
-            f"Received: seed_generator={described(seed_generator)}"
+            f"Received: seed_generator={describe(seed_generator)}"
         )
 
 

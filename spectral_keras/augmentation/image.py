@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from spectral_keras.augmentation._images import Part, as_result, sample
 from spectral_keras.augmentation.affine import resized_crop, rotation, scale, translation
 from spectral_keras.augmentation.spectral import apr_pairs, apr_views, fourier_noise
-from spectral_keras.ops.validation import check_number, check_positive_int, described
+from spectral_keras.ops.validation import check_number, check_positive_int, describe
 
 __all__ = [
     "ATOMS",
@@ -514,7 +514,7 @@ def build_augmentation(name: str) -> Augmentation | None:
     choices = ", ".join(map(repr, (*PRESETS, *ATOMS)))
     if not isinstance(parts, (list, tuple)) or not all(isinstance(part, str) for part in parts):
         raise ValueError(
-            f"`name` must be one or more of {choices}. Received: name={described(name)}"
+            f"`name` must be one or more of {choices}. Received: name={describe(name)}"
         )
     steps: list[str] = []
     for part in (part.strip() for part in parts):
@@ -525,7 +525,7 @@ def build_augmentation(name: str) -> Augmentation | None:
         else:
             raise ValueError(
                 f"`name` must be one or more of {choices}, separated by commas. "
-                f"Received: name={described(name)}"
+                f"Received: name={describe(name)}"
             )
     if any(step in WHOLE_BATCH for step in steps):
         return WholeBatchAugmentation(steps)

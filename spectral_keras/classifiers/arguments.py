@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from spectral_keras.ops.validation import described
+from spectral_keras.ops.validation import describe
 
 __all__ = [
     "as_array",
@@ -28,7 +28,7 @@ def as_array(value: Any) -> np.ndarray:
 def check_model(model: Any) -> keras.Layer:
     """`model` if it is a Keras model or layer with one input."""
     if not isinstance(model, keras.Layer):
-        raise ValueError(f"`model` must be a Keras model or layer. Received: {described(model)}")
+        raise ValueError(f"`model` must be a Keras model or layer. Received: {describe(model)}")
     inputs = getattr(model, "inputs", None)
     if inputs and len(inputs) != 1:
         raise ValueError(f"`model` must have one input. Received: a model with {len(inputs)}")
@@ -132,6 +132,6 @@ def check_progress(progress: Any) -> Callable[..., None] | None:
     if progress is not None and not callable(progress):
         raise ValueError(
             "`progress` must be None or a callable (done, total). Received: "
-            f"progress={described(progress)}"
+            f"progress={describe(progress)}"
         )
     return progress

@@ -6,7 +6,15 @@ import keras
 import numpy as np
 from keras import ops
 
-__all__ = ["Sizes", "batch_sizes", "batched", "build_for", "fixed_batch_size", "pad", "padded_size"]
+__all__ = [
+    "Sizes",
+    "batch_sizes",
+    "run_in_batches",
+    "build_for",
+    "fixed_batch_size",
+    "pad",
+    "padded_size",
+]
 
 
 def build_for(model: keras.Layer, x: np.ndarray) -> None:
@@ -51,7 +59,7 @@ def pad(array: np.ndarray, size: int) -> np.ndarray:
     return np.concatenate([array, np.repeat(array[:1], missing, axis=0)]) if missing else array
 
 
-def batched(function: Callable, x: np.ndarray, sizes: Sizes) -> np.ndarray:
+def run_in_batches(function: Callable, x: np.ndarray, sizes: Sizes) -> np.ndarray:
     """The outputs of function for all of x, one batch after the other."""
     outputs, largest = [], sizes[-1]
     assert largest is not None  # only the first one may be

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from spectral_keras.classifiers.arguments import check_outputs, class_count
-from spectral_keras.classifiers.batches import Sizes, batched, fixed_batch_size
+from spectral_keras.classifiers.batches import Sizes, fixed_batch_size, run_in_batches
 from spectral_keras.classifiers.compiled import compile_function, keep_for_model
 
 __all__ = [
@@ -141,7 +141,9 @@ def read_ending(
         return None, classes
     if ending == "unknown" and (from_logits is None or classes is None):
         # Each time: assigned weights may change what the outputs look like.
-        values = batched(compiled_logits(model, x.shape[1:], from_logits), x[: sizes[-1]], sizes)
+        values = run_in_batches(
+            compiled_logits(model, x.shape[1:], from_logits), x[: sizes[-1]], sizes
+        )
         classes = values.shape[-1]
         if from_logits is None:
             from_logits = not looks_like_probabilities(values)

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from spectral_keras.classifiers.arguments import check_classifier, check_images
-from spectral_keras.classifiers.batches import batch_sizes, batched, build_for
+from spectral_keras.classifiers.batches import batch_sizes, build_for, run_in_batches
 from spectral_keras.classifiers.logits import compiled_logits
 from spectral_keras.ops.validation import check_positive_int
 
@@ -46,7 +46,7 @@ def predict_classes(
     # The largest of several logits or probabilities is the same.
     logits_of = compiled_logits(model, x.shape[1:], from_logits)
     sizes = batch_sizes(model, check_positive_int("batch_size", batch_size), len(x))
-    logits = batched(logits_of, x, sizes)
+    logits = run_in_batches(logits_of, x, sizes)
     check_numbers(logits)
     return logits.argmax(axis=1).astype(np.int32)
 

@@ -20,7 +20,7 @@ from spectral_keras.data.left_out import LeftOut
 from spectral_keras.data.tfds import find_builder, import_tfds, open_builder
 from spectral_keras.data.tfds_reader import Reader
 from spectral_keras.logs import quiet
-from spectral_keras.ops.validation import described
+from spectral_keras.ops.validation import describe
 
 __all__ = ["MANIFEST", "NAMES", "SEVERITIES", "CorruptedImages", "load_corrupted"]
 
@@ -117,7 +117,7 @@ class CorruptedImages:
         if np.ndim(severity) or severity not in self.severities:
             raise DataError(
                 f"{self._store.where} has severities {', '.join(map(str, self.severities))}. "
-                f"Received: severity={described(severity)}"
+                f"Received: severity={describe(severity)}"
             )
         images, labels = self._store.piece(name, severity, self._chosen)
         if labels is not None and not np.array_equal(labels, self.labels):
@@ -138,7 +138,7 @@ class CorruptedImages:
     def _check(self, name):
         if not isinstance(name, str) or name not in self.names:
             raise DataError(
-                f"{self._store.where} has no {described(name)}: it has {', '.join(self.names)}"
+                f"{self._store.where} has no {describe(name)}: it has {', '.join(self.names)}"
             )
 
 
@@ -187,7 +187,7 @@ def load_corrupted(
     if not isinstance(source, (str, os.PathLike)) or not os.fspath(source):
         raise DataError(
             f"corrupted images come from 'tfds', a folder or an .npz file. Received: "
-            f"source={described(source)}"
+            f"source={describe(source)}"
         )
     arrays.check_data_dir(data_dir)
     if source == "tfds":
@@ -292,7 +292,7 @@ class _Folder(_Files):
         if not os.path.lexists(path):
             return None
         with _readable(path):
-            return _checked_manifest(read_regular(path, limit=_LARGEST_MANIFEST), path)
+            return _check_manifest(read_regular(path, limit=_LARGEST_MANIFEST), path)
 
     def header(self, name):
         array = self._array(name)
@@ -339,7 +339,7 @@ class _Archive(_Files):
                 return None
             if archive.getinfo(MANIFEST).file_size > _LARGEST_MANIFEST:
                 raise DataError(f"{MANIFEST} of {self.where} is too large: it is damaged")
-            return _checked_manifest(archive.read(MANIFEST), f"{MANIFEST} of {self.where}")
+            return _check_manifest(archive.read(MANIFEST), f"{MANIFEST} of {self.where}")
 
     def header(self, name):
         with self._member(name) as file:
@@ -397,7 +397,7 @@ def _check_sum(array, wanted, where):
         raise DataError(f"{where} is damaged: its checksum does not match; prepare it again")
 
 
-def _checked_manifest(data, where):
+def _check_manifest(data, where):
     content = without_checksum(json.loads(data, parse_constant=_refuse))
     severities = content.get("severities")
     if (

@@ -18,7 +18,7 @@ from spectral_keras.data.npz import load_npz
 from spectral_keras.data.planted import load_planted
 from spectral_keras.data.streamed import StreamedImages
 from spectral_keras.data.tfds import load_tfds
-from spectral_keras.ops.validation import described
+from spectral_keras.ops.validation import describe
 
 __all__ = ["Dataset", "load"]
 
@@ -165,12 +165,12 @@ def _check_name(name):
     if not isinstance(name, (str, os.PathLike)) or not os.fspath(name):
         raise DataError(
             "the data set must be a name, an .npz file or a folder. Received: "
-            f"name={described(name)}"
+            f"name={describe(name)}"
         )
     name = os.fspath(name)
     if "\0" in name:
         raise DataError(
-            f"the data set name holds a null character. Received: name={described(name)}"
+            f"the data set name holds a null character. Received: name={describe(name)}"
         )
     return name
 

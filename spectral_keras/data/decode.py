@@ -7,7 +7,7 @@ import numpy as np
 
 from spectral_keras.data.errors import DataError
 
-__all__ = ["FORMATS", "MODES", "decode", "described"]
+__all__ = ["FORMATS", "MODES", "decode", "describe_error"]
 
 # What is opened, by content, whatever a file is called: Pillow knows many more formats, one of
 # which (EPS) starts an external program.
@@ -36,7 +36,7 @@ def decode(
 ) -> np.ndarray:
     """Pixels of an encoded image, uint8 of shape [height, width, channels].
 
-    Whatever Pillow raises on damaged data passes through; `described` makes one line of it.
+    Whatever Pillow raises on damaged data passes through; `describe_error` makes one line of it.
 
     Args:
         source: the image as one of `FORMATS`.
@@ -91,7 +91,7 @@ def _turn(image):
     return orientation if orientation in _TURNS else None
 
 
-def described(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """What is wrong with an image, in a few words, from what its decoder raised."""
     kind = type(error).__name__
     text = str(error).split("<", 1)[0].strip().rstrip(".")  # no addresses of objects

@@ -2,9 +2,9 @@
 
 import re
 
-from spectral_keras.ops.validation import described
+from spectral_keras.ops.validation import describe
 
-__all__ = ["DataError", "DataWarning", "first_line", "in_a_line", "refused", "shown"]
+__all__ = ["DataError", "DataWarning", "first_line", "in_a_line", "refused", "show"]
 
 
 class DataError(ValueError):
@@ -20,10 +20,10 @@ class DataWarning(UserWarning):
 
 def refused(argument: str, expected: str, value: object) -> DataError:
     """The error of an argument that is not what was expected."""
-    return DataError(f"{argument} must be {expected}. Received: {argument}={described(value)}")
+    return DataError(f"{argument} must be {expected}. Received: {argument}={describe(value)}")
 
 
-def shown(value: object, length: int = 60) -> str:
+def show(value: object, length: int = 60) -> str:
     """`repr(value)` for a message, cut to a readable length."""
     text = repr(value)
     return text if len(text) <= length else f"{text[:length]}...{text[0]}"

@@ -83,7 +83,7 @@ def open_regular(
     flags, name = _FLAGS[mode] | _ALWAYS, os.fspath(path)
     if inside is not None:
         flags |= getattr(os, "O_NOFOLLOW", 0)
-        path = _resolved(name, inside, new=mode == "xb")
+        path = _resolve(name, inside, new=mode == "xb")
     if mode != "xb":
         # Looked at before it is opened too: opening a device may already do something.
         with contextlib.suppress(FileNotFoundError):
@@ -206,7 +206,7 @@ def _too_large(name, limit):
     return UnsafeFileError(f"{name} is larger than {limit:,} bytes, which is the most that is read")
 
 
-def _resolved(name, inside, new):
+def _resolve(name, inside, new):
     """The path without links; of a new file that of its folder, as its own name must be free."""
     folder = os.path.realpath(inside)
     if new:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from spectral_keras.data import arrays
-from spectral_keras.data.decode import MODES, decode, described
+from spectral_keras.data.decode import MODES, decode, describe_error
 from spectral_keras.data.errors import DataError
 from spectral_keras.data.files import UnsafeFileError, read_regular
 from spectral_keras.data.left_out import LeftOut
@@ -58,8 +58,8 @@ def load_folder(
     path = os.path.expanduser(path)
     left_out = _LeftOutFiles(path)
     class_names, (train_files, y_train), (test_files, y_test), test_name = _parts(path, left_out)
-    train_files, y_train = _limited(train_files, y_train, limit)
-    test_files, y_test = _limited(test_files, y_test, limit_test)
+    train_files, y_train = _limit(train_files, y_train, limit)
+    test_files, y_test = _limit(test_files, y_test, limit_test)
     files = train_files + test_files
     stored = _Files(files, path, image_size, grayscale)
     shape = stored.decode(0).shape
@@ -198,7 +198,7 @@ def _hash(relative_path):
     return hashlib.sha256(portable.encode("utf-8", "surrogateescape")).digest()
 
 
-def _limited(files, labels, limit):
+def _limit(files, labels, limit):
     chosen = arrays.balanced_prefix(labels, limit)
     return [files[index] for index in chosen], labels[chosen]
 
@@ -229,5 +229,5 @@ class _Files:
             raise DataError(f"the image {error}") from error
         except Exception as error:  # Pillow's decoders raise many types on damaged files
             raise DataError(
-                f"the image {file} cannot be read ({described(error)}): repair or remove it"
+                f"the image {file} cannot be read ({describe_error(error)}): repair or remove it"
             ) from error

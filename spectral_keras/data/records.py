@@ -7,7 +7,7 @@ import numpy as np
 
 from spectral_keras.data.files import read_part
 
-__all__ = ["TFRecords", "image_of", "interleaved", "label_of"]
+__all__ = ["TFRecords", "image_of", "interleave", "label_of"]
 
 # A record lies between its length and the checksum of that, and a checksum of its own.
 _HEAD, _FRAME = 12, 16
@@ -99,7 +99,7 @@ def _feature(record, key):
     return tf.train.Example.FromString(record).features.feature[key]
 
 
-def interleaved(lengths: Sequence[int], cycle: int, block: int) -> np.ndarray:
+def interleave(lengths: Sequence[int], cycle: int, block: int) -> np.ndarray:
     """The order in which `tf.data` reads several files: `block` records of each of `cycle` files.
 
     Args:

@@ -40,11 +40,11 @@ def epoch_order(
         return rng.permutation(count)
     order = np.arange(count)
     if shards is not None:
-        order = _interleaved_files(np.asarray(shards), rng)
+        order = _interleave_files(np.asarray(shards), rng)
     return order[np.argsort(np.arange(count) + rng.uniform(0, buffer, count), kind="stable")]
 
 
-def _interleaved_files(shards, rng):
+def _interleave_files(shards, rng):
     """Files in random order, the images of 16 files by turns in the proportion of their number."""
     files, which, counts = np.unique(shards, return_inverse=True, return_counts=True)
     rank = rng.permutation(len(files))[which]

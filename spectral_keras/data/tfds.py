@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from spectral_keras.data import arrays
-from spectral_keras.data.errors import DataError, first_line, shown
+from spectral_keras.data.errors import DataError, first_line, show
 from spectral_keras.data.files import open_regular
 from spectral_keras.data.left_out import LeftOut
 from spectral_keras.data.streamed import streams
@@ -196,7 +196,7 @@ def _unusable_name(tfds, name, error):
     if base not in known:
         folder = " (the folder of that name holds no class folders with images)"
         return DataError(
-            f"unknown data set {shown(name)}{folder if os.path.isdir(name) else ''}: "
+            f"unknown data set {show(name)}{folder if os.path.isdir(name) else ''}: "
             f"{_did_you_mean(base.lower(), ['digits', *known])}"
             f"give 'digits', an image classification set of TensorFlow Datasets by name "
             f"(cifar10, cifar100, ...), an .npz file or a folder"
@@ -205,11 +205,11 @@ def _unusable_name(tfds, name, error):
     if config and config not in configs:
         some = f"choose one of {', '.join(configs[:8])}{', ...' if len(configs) > 8 else ''}"
         return DataError(
-            f"the data set {base!r} has no configuration {shown(config)}: "
+            f"the data set {base!r} has no configuration {show(config)}: "
             f"{_did_you_mean(config, configs)}{some if configs else f'write {base}'}"
         )
     return DataError(
-        f"the data set {shown(name)} cannot be used ({first_line(error)}): "
+        f"the data set {show(name)} cannot be used ({first_line(error)}): "
         f"write name, name/configuration or name:version"
     )
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from spectral_keras.data import arrays
-from spectral_keras.data.decode import MODES, decode, described
+from spectral_keras.data.decode import MODES, decode, describe_error
 from spectral_keras.data.errors import DataError, first_line
-from spectral_keras.data.records import TFRecords, image_of, interleaved, label_of
+from spectral_keras.data.records import TFRecords, image_of, interleave, label_of
 from spectral_keras.data.streamed import StreamedImages, check_sizes
 
 __all__ = ["Reader", "StreamedReader"]
@@ -92,7 +92,7 @@ class Reader:
         except Exception as error:  # Pillow's decoders raise many types on damaged data
             raise DataError(
                 f"{what} of {self.name!r} in {self.builder.data_dir} cannot be decoded "
-                f"({described(error)}): prepare the data set again, without this image"
+                f"({describe_error(error)}): prepare the data set again, without this image"
             ) from error
 
     def _count(self, split):
@@ -261,7 +261,7 @@ class _Split:
         # 16 files are read by turns, if ReadConfig does not say otherwise.
         cycle = 1 if info.disable_shuffling else 16
         block = self._reader.tfds.ReadConfig().interleave_block_length
-        self.order = interleaved(counts, cycle, block)
+        self.order = interleave(counts, cycle, block)
         self.labels = self._records.labels[self.order]
 
     def _open_array_records(self, split):

@@ -18,7 +18,7 @@ from spectral_keras.data.arrays import as_floats
 from spectral_keras.evaluation.corruption_error import mean_accuracy
 from spectral_keras.evaluation.outcomes import check_classes
 from spectral_keras.evaluation.under_attack import accuracy_point
-from spectral_keras.ops.validation import check_choice, check_positive_int, described
+from spectral_keras.ops.validation import check_choice, check_positive_int, describe
 
 __all__ = ["accuracy_on_corrupted", "accuracy_under_corruption", "check_names", "check_severities"]
 
@@ -89,11 +89,11 @@ def accuracy_under_corruption(
         table = table_for(*images.shape[1:3])
     check_choice("table", table, tuple(TABLES))
 
-    def corrupted(name, severity, indices):
+    def corrupt_batch(name, severity, indices):
         return corrupt(images[indices], name, severity, seed, indices=indices, table=table)
 
     def point(name, severity, report):
-        images_of = functools.partial(corrupted, name, severity)
+        images_of = functools.partial(corrupt_batch, name, severity)
         return _point(model, len(images), images_of, y, batch_size, report)
 
     clean = _point(model, len(images), images.__getitem__, y, batch_size)
@@ -209,7 +209,7 @@ def check_names(names: str | Sequence[str]) -> list[str]:
     if not isinstance(names, (list, tuple)) or not names:
         raise ValueError(
             "`names` must be a group, a corruption or several of them. Received: "
-            f"names={described(names)}"
+            f"names={describe(names)}"
         )
     for name in names:
         check_choice("names", name, GROUPS["all"])

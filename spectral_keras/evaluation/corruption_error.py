@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from spectral_keras.corruptions import BENCHMARK, EXTRA, SEVERITIES
-from spectral_keras.ops.validation import check_bool, check_number, described
+from spectral_keras.ops.validation import check_bool, check_number, describe
 
 __all__ = ["ALEXNET", "mean_accuracy", "mean_corruption_error"]
 
@@ -60,7 +60,7 @@ def mean_accuracy(result: dict[str, Any], names: str | Sequence[str] | None = No
     if not isinstance(result, dict) or "corruptions" not in result:
         raise ValueError(
             "`result` must be what accuracy_under_corruption returns. Received: "
-            f"result={described(result)}"
+            f"result={describe(result)}"
         )
     table = result["corruptions"]
     names = _chosen_names(names, table)
@@ -148,7 +148,7 @@ def _chosen_names(names, table):
     names = [names] if isinstance(names, str) else list(names)
     if not names or not all(isinstance(name, str) and name in table for name in names):
         raise ValueError(
-            f"`names` must be one or more of {', '.join(table)}. Received: names={described(names)}"
+            f"`names` must be one or more of {', '.join(table)}. Received: names={describe(names)}"
         )
     return names
 
@@ -158,7 +158,7 @@ def _read(argument, value, needs_clean):
     if not isinstance(value, dict):
         raise ValueError(
             f"`{argument}` must be what accuracy_under_corruption returns, or a dict corruption -> "
-            f"errors. Received: {argument}={described(value)}"
+            f"errors. Received: {argument}={describe(value)}"
         )
     if "corruptions" in value:
         table = {
@@ -183,7 +183,7 @@ def _row(argument, name, row):
     if not isinstance(name, str) or name not in BENCHMARK + EXTRA:
         raise ValueError(
             f"`{argument}` must have names of corruptions, such as 'fog'. "
-            f"Received: {described(name)}"
+            f"Received: {describe(name)}"
         )
     values = list(row) if np.ndim(row) else [row] * len(SEVERITIES)
     if not 1 <= len(values) <= len(SEVERITIES):

@@ -18,7 +18,7 @@ from spectral_keras.classifiers.arguments import (
     class_count,
 )
 from spectral_keras.classifiers.predictions import predict_classes
-from spectral_keras.ops.validation import check_choice, check_number, check_positive_int, described
+from spectral_keras.ops.validation import check_choice, check_number, check_positive_int, describe
 
 __all__ = [
     "Outcome",
@@ -140,7 +140,7 @@ def attack_outcomes(
             correct[todo], fooled[todo] = found == y[todo], found != start[todo]
             outcome = Outcome(radius, correct, fooled)
         if nested:
-            outcome = earlier = _carried(earlier, outcome)
+            outcome = earlier = _carry(earlier, outcome)
         if radius not in earlier_calls:
             yield outcome
 
@@ -152,7 +152,7 @@ def check_attack(name: str, attack: Any) -> Attack:
     if not isinstance(attack, Attack) or attack.targeted:
         raise ValueError(
             f"`{name}` must be an untargeted Attack or one of {', '.join(map(repr, NAMES))}. "
-            f"Received: {name}={described(attack)}"
+            f"Received: {name}={describe(attack)}"
         )
     return attack
 
@@ -179,11 +179,11 @@ def carry_over(attack: str, outcomes: Iterable[Outcome]) -> list[Outcome]:
     outcomes = sorted(outcomes, key=lambda outcome: outcome.eps)
     if attack != "fgsm":
         for place in range(1, len(outcomes)):
-            outcomes[place] = _carried(outcomes[place - 1], outcomes[place])
+            outcomes[place] = _carry(outcomes[place - 1], outcomes[place])
     return outcomes
 
 
-def _carried(earlier, outcome):
+def _carry(earlier, outcome):
     """`outcome` with the images that `earlier`, of a smaller eps, has fooled."""
     correct = np.where(earlier.fooled, earlier.correct, outcome.correct)
     return Outcome(outcome.eps, correct, earlier.fooled | outcome.fooled)
@@ -198,7 +198,7 @@ def check_radii(eps: float | Iterable[float]) -> list[float]:
     """`eps`, a number or several, as a list of floats >= 0, each once, ascending."""
     values: list[Any] = list(np.atleast_1d(np.asarray(eps, object)))
     if not values:
-        raise ValueError(f"`eps` must hold at least one number. Received: eps={described(eps)}")
+        raise ValueError(f"`eps` must hold at least one number. Received: eps={describe(eps)}")
     values = [value.item() if isinstance(value, np.generic) else value for value in values]
     return sorted({check_number("eps", value, low=0) for value in values})
 

@@ -13,7 +13,7 @@ A claim is a bound on an effect: "greater than 0", "less than 2 points".
 import math
 from collections.abc import Iterable, Sequence
 
-from spectral_keras.ops.validation import described
+from spectral_keras.ops.validation import describe
 
 __all__ = ["VERDICTS", "combine", "judge"]
 
@@ -80,6 +80,6 @@ def combine(verdicts: Iterable[str]) -> str:
     verdicts = list(verdicts)
     if not verdicts or not all(isinstance(v, str) and v in VERDICTS for v in verdicts):
         raise ValueError(
-            f"`verdicts` must be one or more of {VERDICTS}. Received: {described(verdicts)}"
+            f"`verdicts` must be one or more of {VERDICTS}. Received: {describe(verdicts)}"
         )
     return next(v for v in (CONTRADICTED, NOT_RUN, UNDECIDED, CONFIRMED) if v in verdicts)

@@ -363,7 +363,7 @@ class WorkFolder:
         try:
             self._made = [p for p in (self.path, *self.path.parents) if not p.exists()]
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(self.path / self.lock)
+            self._lock = _try_lock(self.path / self.lock)
         except OSError as error:
             reason = error.strerror or error
             raise CommandError(f"{self.shown} cannot be written: {reason}") from None
@@ -451,7 +451,7 @@ def work_in(
             folder.close()
 
 
-def _locked(path):
+def _try_lock(path):
     """An open file whose lock this process holds until it is closed; None if another has it."""
     if sys.platform == "win32":
         import filelock

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Self, cast
 
 from spectral_keras.experiments.command import CommandError, OneLineParser, program
-from spectral_keras.ops.validation import described, is_array
+from spectral_keras.ops.validation import describe, is_array
 
 __all__ = [
     "SEEDS",
@@ -155,7 +155,7 @@ class Options:
     def check_value(cls, name: str, spec: Spec, value: Any) -> None:
         """Refuse a ready value that the option does not take."""
         if is_array(value):  # it would be compared entry by entry, and printed
-            raise cls.error(name, f"expected a single value, received {described(value)}")
+            raise cls.error(name, f"expected a single value, received {describe(value)}")
         if spec.choices is not None and value not in spec.choices:
             known = ", ".join(map(str, spec.choices))
             raise cls.error(name, f"expected one of {known}, received {value!r}")
@@ -357,7 +357,7 @@ def flag(name: str) -> str:
 def add_option(group: Any, name: str, spec: Spec, default: Any, shown: bool = True) -> None:
     """Add one option to a parser or a group of it."""
     text = spec.help
-    value = _shown(default) or spec.default
+    value = _show(default) or spec.default
     if value and spec.kind != "flag" and "default" not in text:
         text = f"{text} (default {value})" if text else f"default {value}"
     arguments: dict[str, Any] = {"help": text if shown else argparse.SUPPRESS}
@@ -377,7 +377,7 @@ def add_option(group: Any, name: str, spec: Spec, default: Any, shown: bool = Tr
     group.add_argument(flag(name), **arguments)
 
 
-def _shown(value):
+def _show(value):
     if value is None or value is dataclasses.MISSING or value in ("", (), {}):
         return ""
     if isinstance(value, bool):

@@ -6,10 +6,10 @@ from typing import Any
 
 from spectral_keras.data.files import write_file
 
-__all__ = ["drawable", "write_picture"]
+__all__ = ["make_drawable", "write_picture"]
 
 
-def drawable(text: str) -> str:
+def make_drawable(text: str) -> str:
     """A text as Matplotlib can draw it: names of files may hold any bytes, and dollar signs."""
     return text.encode("utf-8", "replace").decode().replace("$", r"\$")
 

@@ -162,12 +162,12 @@ class Subject:
         outputs = [tuple(tensor.shape) for tensor in model.outputs]
         if len(inputs) != 1 or len(inputs[0]) != 4:
             raise CommandError(
-                f"{self.path} is no classifier of images: it takes {_shown(inputs)}, expected one "
+                f"{self.path} is no classifier of images: it takes {_show(inputs)}, expected one "
                 "input [images, height, width, channels]"
             )
         if len(outputs) != 1 or len(outputs[0]) != 2 or not outputs[0][1]:
             raise CommandError(
-                f"{self.path} is no classifier: it gives {_shown(outputs)}, expected one output "
+                f"{self.path} is no classifier: it gives {_show(outputs)}, expected one output "
                 "[images, classes]"
             )
         return model
@@ -253,5 +253,5 @@ def _config(folder):
     return config
 
 
-def _shown(shapes):
+def _show(shapes):
     return ", ".join(map(str, shapes))

@@ -19,7 +19,7 @@ __all__ = [
     "halve",
     "logits_dtype",
     "normalize",
-    "scaled",
+    "scale_filters",
     "spatial_size",
 ]
 
@@ -65,7 +65,7 @@ def convolution(
     return SpectralConv2D(filters, kernel_size, parametrization=parametrization, **arguments)(x)
 
 
-def scaled(width: float, *sizes: int) -> list[int]:
+def scale_filters(width: float, *sizes: int) -> list[int]:
     """Numbers of filters or units times the width multiplier, rounded, at least 1."""
     check_number("width", width, 0, 1e6, low_open=True)
     return [max(1, round(width * size)) for size in sizes]

@@ -14,7 +14,7 @@ from spectral_keras.models.blocks import (
     dropout,
     halve,
     normalize,
-    scaled,
+    scale_filters,
 )
 from spectral_keras.models.recipe import Recipe
 from spectral_keras.ops.validation import check_choice, check_number
@@ -61,7 +61,7 @@ def build(
     check_choice("kernel_size", kernel_size, (3, 5))
     check_choice("padding", padding, ("same", "valid"))
     check_number("dropout_rate", dropout_rate, 0, 1, high_open=True)
-    narrow, wide = scaled(width, 96, 192)
+    narrow, wide = scale_filters(width, 96, 192)
     inputs = keras.Input(input_shape, name="image")
     x = normalize(inputs)
     x = convolution(x, narrow, kernel_size, conv=conv, padding=padding, name="conv1")

@@ -21,7 +21,7 @@ from spectral_keras.models.backbones import (
     finish,
     recipe,
 )
-from spectral_keras.models.blocks import dropout, scaled
+from spectral_keras.models.blocks import dropout, scale_filters
 from spectral_keras.models.poolings import Pooling
 from spectral_keras.ops.validation import check_number
 
@@ -77,11 +77,11 @@ def build(
     check_number("drop_connect", drop_connect, 0, 1, high_open=True)
     block = builder(pooling=pooling, activation="silu")
     inputs, x = begin(input_shape)
-    (first,) = scaled(width, 32)
+    (first,) = scale_filters(width, 32)
     x = block(x, first, 3, name="stem")
     for index, (name, stride, stage) in enumerate(blocks(STAGES)):
         _, _, expansion, size, kernel_size = stage
-        (filters,) = scaled(width, size)
+        (filters,) = scale_filters(width, size)
         y = bottleneck(
             x,
             filters,

@@ -15,7 +15,7 @@ from spectral_keras.models.blocks import (
     halve,
     logits_dtype,
     normalize,
-    scaled,
+    scale_filters,
 )
 from spectral_keras.models.recipe import Recipe
 from spectral_keras.ops.validation import check_choice, check_number, check_positive_int
@@ -64,14 +64,14 @@ def build(
     check_number("dropout_rate", dropout_rate, 0, 1, high_open=True)
     inputs = keras.Input(input_shape, name="image")
     x = normalize(inputs)
-    for index, filters in enumerate(scaled(width, 96, 192), start=1):
+    for index, filters in enumerate(scale_filters(width, 96, 192), start=1):
         x = convolution(x, filters, kernel_size, conv=conv, name=f"conv{index}")
         x = halve(x, pooling=pooling, name=f"pool{index}", padding=padding)
         x = dropout(x, dropout_rate, f"dropout{index}")
     x = layers.Flatten(name="flatten")(x)
     for units in dense_units:
         check_positive_int("dense_units", units)
-    for index, units in enumerate(scaled(width, *dense_units), start=1):
+    for index, units in enumerate(scale_filters(width, *dense_units), start=1):
         x = layers.Dense(
             units, activation="relu", kernel_initializer="he_uniform", name=f"dense{index}"
         )(x)

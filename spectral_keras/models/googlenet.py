@@ -14,7 +14,7 @@ import keras
 from keras import layers
 
 from spectral_keras.models.backbones import begin, builder, channel_axis, finish, max_pool, recipe
-from spectral_keras.models.blocks import scaled
+from spectral_keras.models.blocks import scale_filters
 
 __all__ = ["RECIPE", "build"]
 
@@ -60,12 +60,12 @@ def build(
     """
     block = builder(conv=conv, use_bias=True)
     inputs, x = begin(input_shape)
-    (filters,) = scaled(width, 192)
+    (filters,) = scale_filters(width, 192)
     x = block(x, filters, 3, name="stem")
     for name, sizes in INCEPTION.items():
         if name in POOLED:
             x = max_pool(x, pooling=pooling, name=POOLED[name])
-        x = _inception(x, scaled(width, *sizes), block, name)
+        x = _inception(x, scale_filters(width, *sizes), block, name)
     return finish(inputs, x, num_classes, "googlenet")
 
 

@@ -20,7 +20,7 @@ from spectral_keras.models.backbones import (
     finish,
     recipe,
 )
-from spectral_keras.models.blocks import scaled
+from spectral_keras.models.blocks import scale_filters
 from spectral_keras.models.poolings import Pooling
 
 __all__ = ["RECIPE", "build"]
@@ -63,10 +63,10 @@ def build(
     """
     block = builder(pooling=pooling)
     inputs, x = begin(input_shape)
-    first, last = scaled(width, 32, 1280)
+    first, last = scale_filters(width, 32, 1280)
     x = block(x, first, 3, name="stem")
     for name, stride, (*_, expansion, size) in blocks(STAGES):
-        (filters,) = scaled(width, size)
+        (filters,) = scale_filters(width, size)
         y = bottleneck(x, filters, 3, stride, expansion=expansion, block=block, name=name)
         x = y if stride != 1 else add_shortcut(y, x, stride, block=block, name=name)
     x = block(x, last, 1, name="head")

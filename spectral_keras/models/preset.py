@@ -17,7 +17,7 @@ from spectral_keras.data.files import read_regular
 from spectral_keras.models import registry
 from spectral_keras.models.weight_limit import weights_within
 from spectral_keras.models.weights import NotFiniteError, assign_weights, read_weights
-from spectral_keras.ops.validation import described
+from spectral_keras.ops.validation import describe
 
 __all__ = ["PRESETS", "Preset", "from_preset", "presets"]
 
@@ -88,11 +88,11 @@ class Preset:
         """The config may be anybody's, and ask for anything."""
         where = f"{self.folder / CONFIG} is of"
         if self.network not in registry.names():
-            raise ValueError(f"{where} an unknown network {described(self.network)}")
+            raise ValueError(f"{where} an unknown network {describe(self.network)}")
         for option in self.options.keys() - registry.options(self.network).keys():
-            raise ValueError(f"{where} an unknown option {described(option)} of {self.network}")
+            raise ValueError(f"{where} an unknown option {describe(option)} of {self.network}")
         if not all(type(n) is int and 0 < n <= _LARGEST_SIDE for n in self.input_shape):
-            raise ValueError(f"{where} images of the shape {described(self.input_shape)}")
+            raise ValueError(f"{where} images of the shape {describe(self.input_shape)}")
         if self.num_classes < 2:
             raise ValueError(f"{where} {self.num_classes} classes: a classifier has two at least")
 
@@ -246,7 +246,7 @@ def _folder(name_or_folder):
     if not isinstance(name_or_folder, (str, os.PathLike)):
         raise ValueError(
             "`name_or_folder` must be a name of presets() or the folder of a preset. "
-            f"Received: name_or_folder={described(name_or_folder)}"
+            f"Received: name_or_folder={describe(name_or_folder)}"
         )
     text = os.fspath(name_or_folder)
     if text in presets():
@@ -259,5 +259,5 @@ def _folder(name_or_folder):
     near = difflib.get_close_matches(text, known, n=3, cutoff=0.4)
     hint = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(known)}"
     raise ValueError(
-        f"there is no preset {described(text)}, nor a folder with a {CONFIG} of that name: {hint}"
+        f"there is no preset {describe(text)}, nor a folder with a {CONFIG} of that name: {hint}"
     )

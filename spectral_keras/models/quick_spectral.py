@@ -31,11 +31,11 @@ from spectral_keras.activations import quick_gelu
 from spectral_keras.initializers import DiracInitializer
 from spectral_keras.layers import BatchNormalization
 from spectral_keras.models.backbones import TAP, begin, channel_axis
-from spectral_keras.models.blocks import convolution, logits_dtype, scaled, spatial_size
+from spectral_keras.models.blocks import convolution, logits_dtype, scale_filters, spatial_size
 from spectral_keras.models.poolings import LINEAR, Pooling, pool
 from spectral_keras.models.recipe import Recipe
 from spectral_keras.models.whitening import IMAGES, whitening_kernel
-from spectral_keras.ops.validation import check_choice, described
+from spectral_keras.ops.validation import check_choice, describe
 
 __all__ = ["RECIPE", "adapt", "build"]
 
@@ -123,7 +123,7 @@ def build(
     targets = _sizes(spatial_size(x), sizes, pooling)
     choices = {"pooling": pooling, "conv": conv, "activation": activation}
     for number, (filters, size) in enumerate(
-        zip(scaled(width, *FILTERS), targets, strict=True), start=1
+        zip(scale_filters(width, *FILTERS), targets, strict=True), start=1
     ):
         x = _group(x, filters, size, f"group{number}", **choices)
     x = layers.Identity(name=TAP)(x)
@@ -169,7 +169,7 @@ def _sizes(size, sizes, pooling):
     ):
         raise ValueError(
             f"`sizes` must be {len(FILTERS)} sides, none larger than the one before, the first at "
-            f"most {min(size)}. Received: sizes={described(sizes)}"
+            f"most {min(size)}. Received: sizes={describe(sizes)}"
         )
     return [tuple(max(1, round(each * side / min(size))) for side in size) for each in sizes]
 

@@ -21,9 +21,9 @@ from spectral_keras.models.backbones import (
     finish,
     recipe,
 )
-from spectral_keras.models.blocks import scaled
+from spectral_keras.models.blocks import scale_filters
 from spectral_keras.models.poolings import Pooling
-from spectral_keras.ops.validation import described
+from spectral_keras.ops.validation import describe
 
 __all__ = ["RECIPE", "build"]
 
@@ -65,10 +65,10 @@ def build(
     if len(strides) != len(FILTERS) or not all(stride in range(1, 9) for stride in strides):
         raise ValueError(
             f"`strides` must be {len(FILTERS)} integers from 1 to 8, one a stage. "
-            f"Received: strides={described(strides)}"
+            f"Received: strides={describe(strides)}"
         )
     inputs, x = begin(input_shape)
-    stages = [(2, *stage) for stage in zip(strides, scaled(width, *FILTERS), strict=True)]
+    stages = [(2, *stage) for stage in zip(strides, scale_filters(width, *FILTERS), strict=True)]
     x = block(x, stages[0][2], 3, name="stem")
     for name, stride, (*_, filters) in blocks(stages):
         y = block(x, filters, 3, stride=stride, name=f"{name}_first")

@@ -21,7 +21,7 @@ from spectral_keras.models.backbones import (
     finish,
     recipe,
 )
-from spectral_keras.models.blocks import scaled
+from spectral_keras.models.blocks import scale_filters
 from spectral_keras.models.poolings import Pooling
 
 __all__ = ["RECIPE", "build"]
@@ -57,7 +57,7 @@ def build(
         A functional `keras.Model`.  Layer "features" has the maps after the last ReLU, 8x8x1024 for
         32x32 images; the others are named stageS_blockB_reduce_conv, ..._grouped_bn, ..._relu.
     """
-    stem, *group_widths = scaled(width, 64, *GROUP_WIDTHS)
+    stem, *group_widths = scale_filters(width, 64, *GROUP_WIDTHS)
     block = builder(conv=conv, pooling=pooling)
     inputs, x = begin(input_shape)
     x = block(x, stem, 1, name="stem")

@@ -10,7 +10,13 @@ import keras
 from keras import layers
 
 from spectral_keras.layers import SpectralPool
-from spectral_keras.models.blocks import classify_maps, convolution, normalize, scaled, spatial_size
+from spectral_keras.models.blocks import (
+    classify_maps,
+    convolution,
+    normalize,
+    scale_filters,
+    spatial_size,
+)
 from spectral_keras.models.recipe import Recipe
 from spectral_keras.ops.frequencies import floor_of_fraction
 from spectral_keras.ops.frequency_dropout import frequency_dropout_floor
@@ -98,7 +104,7 @@ def build(
     inputs = keras.Input(input_shape, name="image")
     x = normalize(inputs)
     for m in range(1, num_pairs + 1):
-        (filters,) = scaled(width, min(96 + 32 * m, max_filters))
+        (filters,) = scale_filters(width, min(96 + 32 * m, max_filters))
         x = convolution(x, filters, kernel_size, conv=conv, name=f"conv{m}")
         size = tuple(
             max(floor_of_fraction(gamma, side), min(side, SMALLEST_SIDE))

@@ -29,7 +29,13 @@ from keras import layers, ops
 
 from spectral_keras.layers import BatchNormalization, SpectralPool
 from spectral_keras.models.backbones import TAP, begin, channel_axis
-from spectral_keras.models.blocks import convolution, dropout, logits_dtype, scaled, spatial_size
+from spectral_keras.models.blocks import (
+    convolution,
+    dropout,
+    logits_dtype,
+    scale_filters,
+    spatial_size,
+)
 from spectral_keras.models.recipe import Recipe
 from spectral_keras.ops.validation import check_choice, check_number
 
@@ -224,7 +230,7 @@ def _build(
             f"`input_shape` must have a height and a width of at least {least}, as {len(blocks)} "
             f"poolings halve them. Received: input_shape={tuple(input_shape)}"
         )
-    filters = scaled(width, *(size for _, size in blocks))
+    filters = scale_filters(width, *(size for _, size in blocks))
     for number, ((count, _), size) in enumerate(zip(blocks, filters, strict=True), start=1):
         for i in range(1, count + 1):
             x = _conv_bn_relu(x, size, conv, batch_norm, f"block{number}_{{}}{i}")
@@ -268,7 +274,7 @@ def _halve(x, pooling, name):
 def _compact(x, width, rate):
     """Global average, then twice: dropout, dense, ReLU."""
     x = layers.GlobalAveragePooling2D(name="average")(x)
-    for index, units in enumerate(scaled(width, *[HIDDEN["compact"]] * 2), start=1):
+    for index, units in enumerate(scale_filters(width, *[HIDDEN["compact"]] * 2), start=1):
         x = dropout(x, rate, f"dropout{index}")
         x = _dense_relu(x, units, "compact", index)
     return x
@@ -278,7 +284,7 @@ def _imagenet(x, width, rate):
     """Averages on a grid of 7x7, then twice: dense, ReLU, dropout."""
     x = adaptive_average(x, GRID)
     x = layers.Flatten(data_format="channels_last", name="flatten")(x)
-    for index, units in enumerate(scaled(width, *[HIDDEN["imagenet"]] * 2), start=1):
+    for index, units in enumerate(scale_filters(width, *[HIDDEN["imagenet"]] * 2), start=1):
         x = _dense_relu(x, units, "imagenet", index)
         x = dropout(x, rate, f"dropout{index}")
     return x

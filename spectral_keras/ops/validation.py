@@ -21,7 +21,7 @@ __all__ = [
     "check_number",
     "check_positive_int",
     "check_size_pair",
-    "described",
+    "describe",
     "is_array",
     "spatial_shape",
     "static_spatial_shape",
@@ -31,20 +31,20 @@ __all__ = [
 _LONGEST = 100
 
 
-def described(value: Any) -> str:
+def describe(value: Any) -> str:
     """`value` in a message: its `repr`, or for arrays and tensors their shape and type.
 
     Example:
 
     >>> import numpy as np
-    >>> from spectral_keras.ops.validation import described
-    >>> described("l3"), described(np.zeros((2, 3)))
+    >>> from spectral_keras.ops.validation import describe
+    >>> describe("l3"), describe(np.zeros((2, 3)))
     ("'l3'", 'an array of shape (2, 3) and type float64')
     """
     if is_array(value):
         return f"an array of shape {tuple(value.shape)} and type {value.dtype}"
     if isinstance(value, (list, tuple)) and any(map(is_array, value)):
-        text = f"[{', '.join(map(described, value))}]"
+        text = f"[{', '.join(map(describe, value))}]"
     else:
         text = " ".join(repr(value).split())
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
@@ -57,7 +57,7 @@ def is_array(value: Any) -> bool:
 
 
 def _fail(name, expected, value):
-    raise ValueError(f"`{name}` must be {expected}. Received: {name}={described(value)}")
+    raise ValueError(f"`{name}` must be {expected}. Received: {name}={describe(value)}")
 
 
 def check_choice(name: str, value: Any, choices: Collection[Any]) -> Any:
@@ -144,7 +144,7 @@ def check_clip(clip: Any) -> tuple[float, float] | None:
         return None
     if not isinstance(clip, (tuple, list)) or len(clip) != 2:
         raise ValueError(
-            f"`clip` must be None or a pair (low, high). Received: clip={described(clip)}"
+            f"`clip` must be None or a pair (low, high). Received: clip={describe(clip)}"
         )
     low, high = (check_number("clip", item) for item in clip)
     if low >= high:

@@ -8,7 +8,7 @@ from keras import ops
 
 from spectral_keras.attacks import LABELS, Attack, perturb
 from spectral_keras.classifiers.logits import class_logits, logits_function
-from spectral_keras.ops.validation import check_bool, check_choice, check_number, described
+from spectral_keras.ops.validation import check_bool, check_choice, check_number, describe
 from spectral_keras.training.replicas import global_sum, own_share
 
 __all__ = ["AdversarialExamples"]
@@ -67,7 +67,7 @@ class AdversarialExamples:
         if not isinstance(self.attack, Attack) or self.attack.restarts != 1 or self.attack.targeted:
             raise ValueError(
                 "`attack` must be None or an untargeted Attack of one try. "
-                f"Received: {described(attack)}"
+                f"Received: {describe(attack)}"
             )
         self.share = check_number("share", share, low=0, high=1)
         self.labels = check_choice("labels", labels, LABELS)
@@ -75,7 +75,7 @@ class AdversarialExamples:
         if training_mode and (self.attack.name != "fgsm" or self.attack.random_start):
             raise ValueError(
                 "`training_mode` must be False but for FGSM without a random start. "
-                f"Received: {described(attack)}"
+                f"Received: {describe(attack)}"
             )
 
     @classmethod

@@ -10,7 +10,7 @@ from keras import ops
 from spectral_keras.augmentation.open_ratio import basic_open_ratios, open_ratio_labels
 from spectral_keras.layers import ChannelGate, FrequencyNoise, PowerSuppression
 from spectral_keras.ops.crop import random_crop, zero_pad
-from spectral_keras.ops.validation import check_bool, check_positive_int, described
+from spectral_keras.ops.validation import check_bool, check_positive_int, describe
 from spectral_keras.training.adversarial_examples import AdversarialExamples
 from spectral_keras.training.adversarial_model import AdversarialModel
 from spectral_keras.training.auxiliary_loss_model import AuxiliaryLossModel
@@ -117,8 +117,7 @@ class AttendedSuppressionModel(AuxiliaryLossModel):
         self.suppression, self.noise = suppression, noise
         if attention is not None and not isinstance(attention, GateRule):
             raise ValueError(
-                "`attention` must be None or a GateRule. "
-                f"Received: attention={described(attention)}"
+                f"`attention` must be None or a GateRule. Received: attention={describe(attention)}"
             )
         if attention is not None and suppression is None:
             raise ValueError(

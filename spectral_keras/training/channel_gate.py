@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from spectral_keras.layers import ChannelGate
-from spectral_keras.ops.validation import check_identifiers, described
+from spectral_keras.ops.validation import check_identifiers, describe
 
 __all__ = ["first_semantic_layer", "insert_channel_gate", "layer_called"]
 
@@ -48,10 +48,10 @@ def layer_called(argument: str, name: Any, model: keras.Model, some: slice) -> k
     """The layer of a model that an argument names; the error shows near names, or else `some`."""
     names = [layer.name for layer in model.layers]
     if not isinstance(name, str) or name not in names:
-        near = difflib.get_close_matches(described(name), names, n=5, cutoff=0.4)
+        near = difflib.get_close_matches(describe(name), names, n=5, cutoff=0.4)
         raise ValueError(
             f"`{argument}` must be the name of a layer of {model.name!r}, such as "
-            f"{', '.join(map(repr, near or names[some]))}. Received: {argument}={described(name)}"
+            f"{', '.join(map(repr, near or names[some]))}. Received: {argument}={describe(name)}"
         )
     return model.get_layer(name)
 

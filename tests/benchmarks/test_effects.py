@@ -129,7 +129,7 @@ class _Workers:
 
 def _corruptions(seen, monkeypatch, module):
     monkeypatch.setattr(corruptions, "_Workers", type("_", (_Workers,), {"seen": seen}))
-    monkeypatch.setattr(corruptions, "installed", lambda: True)
+    monkeypatch.setattr(corruptions, "is_installed", lambda: True)
     monkeypatch.setattr(corruptions, "shims", list)
 
 
@@ -376,7 +376,7 @@ def test_an_option_without_use_is_one_line(monkeypatch, capsys, name, words, nee
 
 def test_time_of_a_library_that_is_not_installed(monkeypatch, capsys):
     _corruptions(Seen(), monkeypatch, corruptions)
-    monkeypatch.setattr(corruptions, "installed", lambda: False)
+    monkeypatch.setattr(corruptions, "is_installed", lambda: False)
     assert corruptions.main(["--only", "snow"]) == 0
     needed = "--seconds: it needs imagecorruptions, which is not installed"
     assert_refused(capsys, lambda: corruptions.main(["--seconds", "9"]), needed)

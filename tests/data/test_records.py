@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spectral_keras.data.records import TFRecords, image_of, interleaved, label_of
+from spectral_keras.data.records import TFRecords, image_of, interleave, label_of
 
 tf = pytest.importorskip("tensorflow")
 
@@ -136,4 +136,4 @@ class TestCorrectness:
             deterministic=True,
         )
         wanted = list(data.as_numpy_iterator())
-        np.testing.assert_array_equal(interleaved(lengths, cycle, block), wanted)
+        np.testing.assert_array_equal(interleave(lengths, cycle, block), wanted)

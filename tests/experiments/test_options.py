@@ -333,7 +333,7 @@ class TestOptionsThatChangeNothing:
         config = {"model": "generic_cnn", "options": {}}
         trial = {"number": 1, "score": 0.5, "point": {"pooling": "max"}}
         monkeypatch.setattr(retrain, "read_results", lambda folder: (config, {"trials": []}))
-        monkeypatch.setattr(retrain, "ranked", lambda trials: [trial])
+        monkeypatch.setattr(retrain, "rank", lambda trials: [trial])
         options = RetrainOptions("folder", training={"noise_probability": 0.5})
         with pytest.raises(CommandError, match="--noise-probability: it needs --noise above 0"):
             retrain.retrain(options, train=pytest.fail)

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from spectral_keras.experiments.folder import dataset_label
-from spectral_keras.experiments.pictures import drawable, write_picture
+from spectral_keras.experiments.pictures import make_drawable, write_picture
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ def test_any_title_can_be_shown(tmp_path, title):
     from matplotlib import pyplot
 
     figure = pyplot.figure(figsize=(2, 1))
-    figure.suptitle(drawable(title))
+    figure.suptitle(make_drawable(title))
     write_picture(tmp_path / "x.png", figure)
     assert (tmp_path / "x.png").read_bytes()[:4] == b"\x89PNG"
     assert os.listdir(tmp_path) == ["x.png"] and not pyplot.get_fignums()

@@ -40,12 +40,12 @@ def figure(argv):
 
 
 def _run(experiment):
-    from figures._runs import trained
+    from figures._runs import train_once
 
     for seed in experiment.settings["seeds"]:
         options = {"dataset": "tiny.npz", "num_pairs": 1, "batch_size": 18, "augment": "crop_flip"}
         options |= {"optimizer": "sgd", "epochs": 2, "seed": seed}
-        trained(experiment, f"seed{seed}", "spectral_pool_cnn", options)
+        train_once(experiment, f"seed{seed}", "spectral_pool_cnn", options)
     losses = [run["history"]["loss"][-1] for run in experiment.content["runs"].values()]
     experiment.content["mean"] = float(np.mean(losses))
 

@@ -14,7 +14,7 @@ import spectral_keras.data
 from figures import _corrupted, _figure, _runs, _test_images, information_preservation, scorecard
 from figures._figure import PRESETS, Figure
 from figures._mask_runs import prepare_images
-from figures.hyperparameter_search import searched
+from figures.hyperparameter_search import search_dataset
 from figures.run import ORDER
 from figures.run import main as run_queue
 from spectral_keras.experiments.folder import file_hash, write_json
@@ -180,9 +180,9 @@ class TestOverwrite:
             (folder / name).touch()
         if overwrite:
             with pytest.raises(Reached):
-                _runs.trained(one, key, model, options)
+                _runs.train_once(one, key, model, options)
         else:
-            record = _runs.trained(one, key, model, options)
+            record = _runs.train_once(one, key, model, options)
             assert record["result"] == {"test_accuracy": 0.5}
 
     @pytest.mark.parametrize("overwrite", [False, True])
@@ -200,7 +200,7 @@ class TestOverwrite:
 
         monkeypatch.setattr(search, "search", found)
         for again in (False, overwrite):
-            searched(self.experiment(tmp_path, again, "hyperparameter_search"), "digits")
+            search_dataset(self.experiment(tmp_path, again, "hyperparameter_search"), "digits")
         assert given == [(True, False), (not overwrite, overwrite)]
 
     @pytest.mark.parametrize("overwrite", [False, True])

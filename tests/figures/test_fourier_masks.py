@@ -215,7 +215,7 @@ class TestShuffling:
     def test_values_stay_in_their_ring_and_images_real(self):
         rng = np.random.default_rng(0)
         masks = np.abs(np.fft.fft2(rng.random((3, 16, 16)))) % 1  # even: |F(-k)| = |F(k)|
-        shuffled = _mask_basics.shuffled_in_rings(masks, 8)
+        shuffled = _mask_basics.shuffle_in_rings(masks, 8)
         k = np.rint(np.fft.fftfreq(16, 1 / 16)).astype(int)
         square = k[:, None] ** 2 + k**2
         ring = np.floor(np.sqrt(square / 2 + 1e-9))
@@ -228,7 +228,7 @@ class TestShuffling:
             np.testing.assert_allclose(after, np.roll(np.flip(after), (1, 1), (0, 1)), atol=1e-9)
         np.testing.assert_array_equal(shuffled[:, 0, 0], masks[:, 0, 0])
         # No two images are shuffled alike.
-        same = _mask_basics.shuffled_in_rings(np.repeat(masks[:1], 2, 0), 8)
+        same = _mask_basics.shuffle_in_rings(np.repeat(masks[:1], 2, 0), 8)
         assert not np.array_equal(same[0], same[1])
 
     def test_mean_radius_of_one_frequency(self):

@@ -159,7 +159,7 @@ class TestTurns:
         image[:, 0, 0] = 1
         expected = 0.15865525
         assert frequency_noise.expected_turned(image, 1.0) == pytest.approx(expected, abs=1e-6)
-        turns, vanishes = frequency_noise.turned(image, 1.0, keep_phase=False)
+        turns, vanishes = frequency_noise.measure_turns(image, 1.0, keep_phase=False)
         assert turns == pytest.approx(expected, abs=0.04) and vanishes == 0
 
 
@@ -223,5 +223,5 @@ def test_real_cifar10():
     images = real_images()[:200]
     expected = frequency_noise.expected_turned(images, 1.0)
     assert expected == pytest.approx(frequency_noise.REFERENCE["turned"], abs=0.015)
-    turns, _ = frequency_noise.turned(images, 1.0, keep_phase=False)
+    turns, _ = frequency_noise.measure_turns(images, 1.0, keep_phase=False)
     assert turns == pytest.approx(expected, abs=0.003)

@@ -82,8 +82,10 @@ def test_points_of_the_data_sets_before_are_tried_too(tmp_path, monkeypatch):
         def say(self, text):
             pass
 
-    monkeypatch.setattr(figure, "trained", trained)
-    monkeypatch.setattr(figure, "searched", lambda _, dataset: {"best": {"point": points[dataset]}})
+    monkeypatch.setattr(figure, "train_once", trained)
+    monkeypatch.setattr(
+        figure, "search_dataset", lambda _, dataset: {"best": {"point": points[dataset]}}
+    )
     figure.run(Experiment())
     found = Experiment.content["errors"]
     assert (found["a"]["point_of"], found["a"]["test_error_percent"]) == ("a", 40.0)

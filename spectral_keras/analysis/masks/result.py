@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from spectral_keras.data.files import open_regular, read_arrays, write_file
-from spectral_keras.ops.validation import described
+from spectral_keras.ops.validation import describe
 
 __all__ = ["ImageMasks", "SetMasks", "check_path", "fingerprint", "pack", "read", "unpack", "write"]
 
@@ -65,7 +65,7 @@ def check_path(name: str, path: Any, suffix: str = ".npz") -> pathlib.Path | Non
         return None
     if not isinstance(path, (str, os.PathLike)) or pathlib.Path(path).suffix != suffix:
         raise ValueError(
-            f"`{name}` must be a path that ends in {suffix}. Received: {described(path)}"
+            f"`{name}` must be a path that ends in {suffix}. Received: {describe(path)}"
         )
     path = pathlib.Path(path)
     if path.is_dir():

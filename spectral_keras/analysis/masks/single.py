@@ -24,7 +24,7 @@ from spectral_keras.analysis.masks.step import (
 )
 from spectral_keras.classifiers import batches
 from spectral_keras.classifiers.arguments import check_progress
-from spectral_keras.ops.validation import check_choice, check_number, check_positive_int, described
+from spectral_keras.ops.validation import check_choice, check_number, check_positive_int, describe
 
 __all__ = ["PRESETS", "StepRule", "learn_masks"]
 
@@ -190,11 +190,11 @@ def _plan(schedule, stopping, keep):
     else:
         raise ValueError(
             f"`schedule` must be one of {', '.join(map(repr, PRESETS))}, a OneCycle or a "
-            f"GaussNewton. Received: schedule={described(schedule)}"
+            f"GaussNewton. Received: schedule={describe(schedule)}"
         )
     if stopping is not None and not isinstance(stopping, StepRule):
         raise ValueError(
-            f"`stopping` must be None or a StepRule. Received: stopping={described(stopping)}"
+            f"`stopping` must be None or a StepRule. Received: stopping={describe(stopping)}"
         )
     check_choice("keep", keep, (None, "best", "last"))
     if keep == "last" and defaults[0].rule == "gauss_newton":

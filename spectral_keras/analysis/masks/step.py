@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from spectral_keras.analysis.masks import objective as terms
 from spectral_keras.analysis.masks.objective import INVARIANCES, MODULATIONS, Layout, Objective
 from spectral_keras.classifiers.arguments import check_classifier, check_images
-from spectral_keras.classifiers.batches import batch_sizes, batched, build_for
+from spectral_keras.classifiers.batches import batch_sizes, build_for, run_in_batches
 from spectral_keras.classifiers.compiled import compile_function, keep_for_model
 from spectral_keras.classifiers.logits import compiled_logits, logits_function, read_ending
 from spectral_keras.classifiers.predictions import check_numbers
@@ -315,7 +315,7 @@ def check_problem(
     build_for(model, images)
     sizes = batch_sizes(model, batch_size, len(images))
     from_logits, _ = read_ending(model, images, options.from_logits, sizes)
-    logits = batched(compiled_logits(model, images.shape[1:], from_logits), images, sizes)
+    logits = run_in_batches(compiled_logits(model, images.shape[1:], from_logits), images, sizes)
     check_numbers(logits)
     channels = images.shape[-1 if channels_last else 1]
     return Problem(

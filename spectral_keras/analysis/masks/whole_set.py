@@ -23,7 +23,7 @@ from spectral_keras.analysis.masks.step import (
 )
 from spectral_keras.classifiers.arguments import check_labels, check_progress
 from spectral_keras.classifiers.batches import padded_size
-from spectral_keras.ops.validation import check_bool, check_number, check_positive_int, described
+from spectral_keras.ops.validation import check_bool, check_number, check_positive_int, describe
 
 __all__ = ["EpochRule", "learn_mask"]
 
@@ -157,7 +157,7 @@ def learn_mask(
     stopping = EpochRule() if stopping is None else stopping
     if not isinstance(stopping, EpochRule):
         raise ValueError(
-            f"`stopping` must be None or an EpochRule. Received: stopping={described(stopping)}"
+            f"`stopping` must be None or an EpochRule. Received: stopping={describe(stopping)}"
         )
     made = MaskOptions(**{"penalty": 0.2} | options)
     problem = check_problem(model, images, _MOST_IMAGES, made)

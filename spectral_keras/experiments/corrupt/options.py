@@ -5,7 +5,7 @@ import pathlib
 
 from spectral_keras.corruptions import SEVERITIES, TABLES
 from spectral_keras.corruptions import names as corruption_names
-from spectral_keras.experiments.corruption_names import CORRUPTIONS, expanded
+from spectral_keras.experiments.corruption_names import CORRUPTIONS, expand
 from spectral_keras.experiments.options import (
     SEEDS,
     CommandOptions,
@@ -116,5 +116,5 @@ class CorruptOptions(CommandOptions):
     @property
     def corruption_names(self) -> list[str]:
         """The corruptions, each once, in the order of the papers' tables."""
-        wanted = expanded(self.corruptions)
+        wanted = expand(self.corruptions)
         return [name for name in corruption_names("all") if name in wanted]

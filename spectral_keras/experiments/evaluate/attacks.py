@@ -40,7 +40,7 @@ class Entries:
             self.outdated = True
             return
         try:
-            self.entries = [_decoded(entry) for entry in stored["entries"]]
+            self.entries = [_decode(entry) for entry in stored["entries"]]
         except (KeyError, TypeError, ValueError, AttributeError):
             raise CommandError(
                 f"{self.path} is damaged: delete it, and the attacks are run again"
@@ -58,7 +58,7 @@ class Entries:
         content = {
             "what": "one bit an image, in the order of the test images, as hexadecimal digits",
             "model_sha256": self.model,
-            "entries": [_encoded(entry) for entry in self.entries if entry["clean"] is not None],
+            "entries": [_encode(entry) for entry in self.entries if entry["clean"] is not None],
         }
         write_json(self.path, content)
 
@@ -196,7 +196,7 @@ def add_call(entry: dict[str, Any], call: dict[str, Any]) -> None:
     entry["calls"].append(call)
 
 
-def _encoded(entry):
+def _encode(entry):
     return {
         "settings": entry["settings"],
         "calls": entry["calls"],
@@ -215,7 +215,7 @@ def _encoded(entry):
     }
 
 
-def _decoded(entry):
+def _decode(entry):
     count, stored = entry["images"], entry["outcomes"]
     if not {"attack", "norm", "labels", "limit"} <= set(entry["settings"]) or count < 1:
         raise ValueError("no settings of an attack, or no images")

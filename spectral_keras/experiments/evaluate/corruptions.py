@@ -106,7 +106,7 @@ def _empty(settings, digest):
 def _entries(path, stored, settings):
     """The entries of result.json that are of the weights of now, and the one of these settings."""
     digest = file_hash(path)
-    stored = _checked(stored)
+    stored = _check(stored)
     entries = [entry for entry in stored if entry["model_sha256"] == digest]
     if len(entries) < len(stored):
         print("accuracies under corruption of other weights are dropped", file=sys.stderr)
@@ -117,7 +117,7 @@ def _entries(path, stored, settings):
     return entries, entries[-1]
 
 
-def _checked(content, where="result.json"):
+def _check(content, where="result.json"):
     """The "corruptions" of a result.json, which anybody may have written."""
     stored = content.get("corruptions", [])
     keys = set(_empty(None, None))
@@ -186,7 +186,7 @@ def _baseline(path, source, settings, names):
     path = pathlib.Path(path)
     if not (path / "result.json").is_file():
         raise CommandError(f"--baseline {path} holds no result.json of a finished run")
-    stored = _checked(read_json(path / "result.json"), path / "result.json")
+    stored = _check(read_json(path / "result.json"), path / "result.json")
     if not stored:
         raise CommandError(
             f"--baseline {path} has no accuracies under corruption yet: "
@@ -208,7 +208,7 @@ def _baseline(path, source, settings, names):
             "compared"
         )
     # The entry of the files that this run is evaluated on, where there are several.
-    entry = max(entries, key=lambda entry: _agreeing(source, entry, names))
+    entry = max(entries, key=lambda entry: _count_agreeing(source, entry, names))
     lacking = sorted(names - set(entry["corruptions"]))
     if lacking:
         raise CommandError(
@@ -223,7 +223,7 @@ def _comparable(one, other):
     return all(one.get(key) == other.get(key) for key in (one.keys() | other.keys()) - {"path"})
 
 
-def _agreeing(source, entry, names):
+def _count_agreeing(source, entry, names):
     """The number of corruptions whose ready-made images an entry shares with the source."""
     known = entry.get("source", {}).get("identities", {})
     if getattr(source, "corrupted", None) is None:

@@ -5,7 +5,7 @@ import functools
 
 from spectral_keras.attacks import LABELS, NAMES, NORMS, RADII, STEPS
 from spectral_keras.experiments.command import CommandError
-from spectral_keras.experiments.corruption_names import CORRUPTIONS, expanded
+from spectral_keras.experiments.corruption_names import CORRUPTIONS, expand
 from spectral_keras.experiments.evaluate.plot import eps_text
 from spectral_keras.experiments.options import (
     SEEDS,
@@ -195,4 +195,4 @@ class EvaluateOptions(SubjectOptions):
     @property
     def corruption_names(self) -> list[str]:
         """The corruptions, each once."""
-        return [] if self.corruptions is None else expanded(self.corruptions)
+        return [] if self.corruptions is None else expand(self.corruptions)

@@ -4,7 +4,7 @@ import os
 import textwrap
 from typing import Any
 
-from spectral_keras.experiments.pictures import drawable, write_picture
+from spectral_keras.experiments.pictures import make_drawable, write_picture
 
 __all__ = ["COLOURS", "draw_corruptions", "draw_robustness", "eps_text", "label", "points_of"]
 
@@ -76,7 +76,7 @@ def draw_robustness(path: str | os.PathLike, entries: list[dict[str, Any]], titl
             axis.spines[side].set_visible(False)
     counts = sorted({entry["images"] for entry in entries})
     images = " or ".join(f"{count:,}" for count in counts)
-    words = f"{drawable(title)}: accuracy under attack, {images} test images"
+    words = f"{make_drawable(title)}: accuracy under attack, {images} test images"
     figure.suptitle(words, fontsize=15, wrap=True)
     write_picture(path, figure)
 
@@ -153,7 +153,7 @@ def draw_corruptions(
     axis.legend(fontsize=14, loc="center left", bbox_to_anchor=(1.03, 0.5))
     mean = content["mean_accuracy"]
     over = "" if mean is None else f", mean accuracy {100 * mean:.1f} %"
-    words = f"{drawable(title)}: {content['images']:,} test images{over}"
+    words = f"{make_drawable(title)}: {content['images']:,} test images{over}"
     figure.suptitle(words, fontsize=16, wrap=True)
-    axis.set_title(textwrap.fill(drawable(source), 80), fontsize=12, color="0.3")
+    axis.set_title(textwrap.fill(make_drawable(source), 80), fontsize=12, color="0.3")
     write_picture(path, figure)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from spectral_keras.experiments.evaluate.plot import COLOURS
-from spectral_keras.experiments.pictures import drawable, write_picture
+from spectral_keras.experiments.pictures import make_drawable, write_picture
 from spectral_keras.plots import plain, plot_energies, plot_heat_map, plot_mask
 
 __all__ = ["draw_page"]
@@ -51,7 +51,7 @@ def draw_page(path: str | os.PathLike, report: dict[str, Any], found: dict[str, 
             _draw_classes(parts[2 + row], classes, 5 * row, report, found["names"])
         for part, row in zip(parts[2 + class_rows :], rows, strict=True):
             _draw_examples(part, row, found, report["options"]["pixel_range"], row is rows[0])
-        figure.suptitle(drawable(textwrap.fill(report["title"], 60)), fontsize=_TITLE + 2)
+        figure.suptitle(make_drawable(textwrap.fill(report["title"], 60)), fontsize=_TITLE + 2)
         figure.supxlabel(_caption(report, rows), fontsize=13, ha="left", x=0.01, color="0.25")
         write_picture(path, figure, dpi=100)
 
@@ -118,7 +118,7 @@ def _draw_classes(part, masks, start, report, names):
         entry = report["classes"][place]
         plot_mask(masks[place], axis, ticks=False)
         name = textwrap.shorten(str(names[entry["class"]]), 16, placeholder="...")
-        axis.set_title(drawable(name))
+        axis.set_title(make_drawable(name))
         axis.set_xlabel(_kept(masks[place]), fontsize=_TEXT - 1)
 
 
@@ -168,7 +168,7 @@ def _draw_examples(part, row, found, pixel_range, first):
         predicted = int(examples[f"{key}_class"][i])
         same = predicted == examples["original_class"][i]
         text = str(names[predicted]) if 0 <= predicted < len(names) else f"class {predicted}"
-        text = drawable(textwrap.shorten(text, 14, placeholder="..."))
+        text = make_drawable(textwrap.shorten(text, 14, placeholder="..."))
         axis.set_xlabel(text, fontsize=_TEXT - 1, color="black" if same else _ORANGE,
                         weight="normal" if same else "bold")  # fmt: skip
 

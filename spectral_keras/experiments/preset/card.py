@@ -20,7 +20,7 @@ def _percent(share):
     return f"{100 * share:.2f} %"
 
 
-def _measured(point):
+def _describe_point(point):
     low, high = point["interval"]
     return f"{_percent(point['accuracy'])} [{100 * low:.2f}, {100 * high:.2f}]"
 
@@ -101,7 +101,7 @@ def _shape(shape):
 
 def _accuracies(metadata):
     clean, corruptions = metadata["clean"], metadata["corruptions"]
-    yield "clean", f"{_measured(clean)} of {clean['images']:,} images"
+    yield "clean", f"{_describe_point(clean)} of {clean['images']:,} images"
     float32 = _percent(clean["float32_accuracy"])
     cost = f"{clean['float16_cost_points']:.2f} points"
     changed = f"classified otherwise: {clean['float16_changed_predictions']:,}"
@@ -134,9 +134,8 @@ def _attack(attack):
         if attack["attack"] == "pgd":
             steps += f" of {'2.5 eps / steps' if step is None else f'{step:g}'}"
         how += [steps, f"{attack.get('restarts', 1)} random start(s)", f"seed {attack['seed']}"]
-    return (
-        f"{_measured(attack)} of {attack['images']:,} images; {', '.join(how)}; {attack['weights']}"
-    )
+    point = f"{_describe_point(attack)} of {attack['images']:,} images"
+    return f"{point}; {', '.join(how)}; {attack['weights']}"
 
 
 def _corruption_lines(corruptions):

@@ -16,7 +16,7 @@ from spectral_keras.experiments.search.engine import run
 from spectral_keras.experiments.search.folder import SearchFolder
 from spectral_keras.experiments.search.problem import BuildProblem
 from spectral_keras.experiments.train.command import evaluation_batch
-from spectral_keras.ops.validation import check_choice, check_positive_int, described
+from spectral_keras.ops.validation import check_choice, check_positive_int, describe
 
 __all__ = ["Training", "search"]
 
@@ -143,7 +143,7 @@ def search(
     training = Training() if training is None else training
     if not isinstance(training, Training):
         raise ValueError(
-            f"`training` must be None or a Training. Received: training={described(training)}"
+            f"`training` must be None or a Training. Received: training={describe(training)}"
         )
     try:
         with contextlib.closing(SearchFolder(folder)) as opened:

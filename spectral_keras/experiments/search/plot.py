@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from spectral_keras.experiments.pictures import write_picture
-from spectral_keras.experiments.search.results import ranked
+from spectral_keras.experiments.search.results import rank
 from spectral_keras.experiments.search.spaces import position
 
 __all__ = ["draw_search", "ticks"]
@@ -28,7 +28,7 @@ def draw_search(path: str | os.PathLike, results: dict[str, Any]) -> None:
     from matplotlib import pyplot
 
     axes, trials = results["axes"], results["trials"]
-    completed = ranked(trials)
+    completed = rank(trials)
     failed = [trial for trial in trials if trial["status"] == "failed"]
     scores = [trial["score"] for trial in completed]
     low, high = (min(scores), max(scores)) if scores else (0.0, 1.0)

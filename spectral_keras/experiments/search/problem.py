@@ -17,7 +17,7 @@ from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.search.asked import Asked, sample
 from spectral_keras.experiments.search.fit import Infeasible, infeasible
 from spectral_keras.experiments.search.options import SearchOptions
-from spectral_keras.experiments.search.spaces import Choice, Range, Space, narrowed
+from spectral_keras.experiments.search.spaces import Choice, Range, Space, narrow
 from spectral_keras.experiments.train import command as _train
 from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.memory import clear_session
@@ -223,7 +223,7 @@ def _fixed(hp, text):
 def _range(hp, texts):
     if isinstance(hp, (hp_types.Boolean, hp_types.Fixed)):
         raise CommandError(f"--range {hp.name}: it has no range; use --fix {hp.name}=VALUE")
-    entry = narrowed(hp.name, _entry(hp), [_value("--range", hp, text) for text in texts])
+    entry = narrow(hp.name, _entry(hp), [_value("--range", hp, text) for text in texts])
     config = hp.get_config()
     if isinstance(entry, Choice):
         config |= {"values": list(entry.values), "default": None}

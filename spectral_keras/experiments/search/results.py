@@ -13,7 +13,7 @@ from spectral_keras.models import registry
 
 __all__ = [
     "collect",
-    "ranked",
+    "rank",
     "read_results",
     "retrain_command",
     "table",
@@ -48,7 +48,7 @@ def collect(folder: pathlib.Path, problem: Any) -> list[dict[str, Any]]:
     return trials
 
 
-def ranked(trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def rank(trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The completed trials, best first; the earlier of two equal ones first."""
     completed = [trial for trial in trials if trial["status"] == "completed"]
     return sorted(completed, key=lambda trial: (-trial["score"], trial["number"]))
@@ -60,7 +60,7 @@ def write_results(folder: pathlib.Path, problem: Any, oracle: Oracle) -> dict[st
     config = read_json(folder / "config.json")
     trials = collect(folder, problem)
     best = None
-    for first in ranked(trials)[:1]:
+    for first in rank(trials)[:1]:
         best = {**first, "command": retrain_command(folder)}
         if config.get("model"):
             arguments = training_options(config, best["point"]).arguments()
@@ -93,7 +93,7 @@ def read_results(folder: str | os.PathLike) -> tuple[dict[str, Any], dict[str, A
         raise CommandError(f"{folder} holds no results of a search: expected results.json")
     config, results = read_json(folder / "config.json"), read_json(folder / "results.json")
     try:
-        best = ranked(results["trials"])
+        best = rank(results["trials"])
         config["search"], config["options"]["seed"]
         good = all(isinstance(trial["point"], dict) for trial in best) and (
             not config.get("model") or config["model"] in registry.names()
@@ -131,14 +131,14 @@ def retrain_command(folder: str | os.PathLike) -> str:
 def table(trials: list[dict[str, Any]]) -> str:
     """The summary: all trials, best first, then those that failed, with the reason."""
     others = [trial for trial in trials if trial["status"] != "completed"]
-    ordered = [*ranked(trials), *others]
+    ordered = [*rank(trials), *others]
     rows = [
         [
             str(trial["number"]),
             f"{trial['score']:.4f}" if trial["status"] == "completed" else trial["status"],
-            _shown(trial["best_epoch"]),
-            _shown(trial["seconds"]),
-            *map(_shown, trial["point"].values()),
+            _show(trial["best_epoch"]),
+            _show(trial["seconds"]),
+            *map(_show, trial["point"].values()),
         ]
         for trial in ordered
     ]
@@ -155,7 +155,7 @@ def table(trials: list[dict[str, Any]]) -> str:
     return "\n".join(text)
 
 
-def _shown(value):
+def _show(value):
     if value is None:
         return "-"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

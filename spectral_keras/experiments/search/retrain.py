@@ -23,7 +23,7 @@ from spectral_keras.experiments.provenance import conditions
 from spectral_keras.experiments.results import write_result
 from spectral_keras.experiments.saved_models import save_model
 from spectral_keras.experiments.search.options import training_words
-from spectral_keras.experiments.search.results import ranked, read_results, training_options
+from spectral_keras.experiments.search.results import rank, read_results, training_options
 from spectral_keras.experiments.search.retrain_options import RetrainOptions
 from spectral_keras.experiments.train import command as _train
 from spectral_keras.experiments.train.fit_options import FitOptions
@@ -60,7 +60,7 @@ def retrain(options: RetrainOptions, *, train: Callable = _train.train) -> dict[
         Stopped: if training ended before its end.
     """
     config, results = read_results(options.search)
-    trials = ranked(results["trials"])
+    trials = rank(results["trials"])
     if options.rank > len(trials):
         raise CommandError(
             f"--rank {options.rank}: {options.search} has {len(trials)} completed trials"

@@ -8,7 +8,7 @@ from typing import Any
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.models import registry
 
-__all__ = ["CONSTANTS", "SPACES", "Choice", "Range", "Space", "narrowed", "position"]
+__all__ = ["CONSTANTS", "SPACES", "Choice", "Range", "Space", "narrow", "position"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,7 +138,7 @@ class Space:
                 )
             if option in fixed:
                 raise CommandError(f"--range {option}: {option} is fixed to {fixed[option]}")
-            entries[option] = narrowed(option, entries[option], ends)
+            entries[option] = narrow(option, entries[option], ends)
         self.entries = {k: entry for k, entry in entries.items() if k not in fixed}
         if not self.entries:
             raise CommandError(f"every option of the search space of {name} is fixed")
@@ -152,7 +152,7 @@ class Space:
         return [{"name": name, **entry.axis()} for name, entry in self.entries.items()]
 
 
-def narrowed(option: str, entry: Range | Choice, ends: Sequence[Any]) -> Range | Choice:
+def narrow(option: str, entry: Range | Choice, ends: Sequence[Any]) -> Range | Choice:
     """The entry of a space with other ends or values."""
     if isinstance(entry, Choice):
         return Choice(tuple(dict.fromkeys(ends)))

@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from spectral_keras.experiments.pictures import drawable, write_picture
+from spectral_keras.experiments.pictures import make_drawable, write_picture
 
 __all__ = ["draw_curves"]
 
@@ -40,5 +40,5 @@ def draw_curves(
             axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(alpha=0.3)
         axis.legend()
-    figure.suptitle(drawable(title))
+    figure.suptitle(make_drawable(title))
     write_picture(path, figure, dpi=120)
