@@ -1,4 +1,4 @@
-"""Initializers: the DFT of a spatial sample as (real, imag), and kernels that copy inputs."""
+"""Kernels that copy inputs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,53 +7,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from spectral_keras.ops.kernel_dft import kernel_spectrum
-
-__all__ = ["DiracInitializer", "spectral_sample"]
+__all__ = ["DiracInitializer"]
 
 
 def __dir__():
     return __all__
-
-
-def spectral_sample(
-    initializer: Any, shape: Sequence[int], dtype: str | None = None
-) -> tuple[Any, Any]:
-    """The unitary DFT, over the two kernel axes, of one sample of a spatial initializer.
-
-    A layer that starts from these parameters starts exactly where a `Conv2D` with the same
-    initializer and seed starts: Re F^-1(real + i imag) is the sample.
-
-    Args:
-        initializer: name, config or instance of a Keras initializer.
-        shape: kernel shape (height, width, in, out).
-        dtype: dtype of the result, None for `keras.config.floatx()`.  The transform of float16
-            and bfloat16 samples runs in float32.
-
-    Returns:
-        (real, imag): two tensors of the given shape.
-
-    Example:
-
-    >>> import keras, numpy as np
-    >>> from spectral_keras.initializers import spectral_sample
-    >>> initializer = keras.initializers.HeNormal(seed=1)
-    >>> real, imag = spectral_sample(initializer, (3, 3, 2, 4))
-    >>> spectrum = np.fft.fft2(initializer((3, 3, 2, 4)), axes=(0, 1), norm="ortho")
-    >>> bool(np.allclose(np.asarray(real) + 1j * np.asarray(imag), spectrum, atol=1e-6))
-    True
-    """
-    shape = tuple(shape)
-    if len(shape) != 4:
-        raise ValueError(
-            f"`shape` must be (height, width, in, out) of a kernel. Received: shape={shape}"
-        )
-    dtype = keras.backend.standardize_dtype(dtype or keras.config.floatx())
-    sample = keras.initializers.get(initializer)(shape, dtype=dtype)
-    if dtype in ("float16", "bfloat16"):
-        sample = ops.cast(sample, "float32")
-    real, imag = kernel_spectrum(sample)
-    return ops.cast(real, dtype), ops.cast(imag, dtype)
 
 
 def _with_fixed_seed(initializer):
