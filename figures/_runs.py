@@ -22,9 +22,6 @@ from spectral_keras.experiments.train.run import RunFolder
 from spectral_keras.memory import clear_session
 from spectral_keras.precision import policy_kept
 
-# Where a run is kept, and whether its logs are, changes nothing of it.
-_PLACE = ("output", "data_dir", "resume", "overwrite", "tensorboard")
-
 
 def train_once(experiment, key, model, arguments, *, evaluate=True, training_error=False):
     """The record of one training run of `python -m models.MODEL ARGUMENTS`.
@@ -171,7 +168,8 @@ def is_of(command, options):
             recorded = TrainOptions.of_command(options.model, words[3:])
     except (AttributeError, TypeError, ValueError, SystemExit):
         return False
-    return recorded.arguments(without=_PLACE) == options.arguments(without=_PLACE)
+    places = TrainOptions.places()
+    return recorded.arguments(without=places) == options.arguments(without=places)
 
 
 def load_best(experiment, key):

@@ -13,7 +13,7 @@ import fractions
 import math
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, ClassVar, Self, cast
 
 from spectral_keras.experiments.command import CommandError, OneLineParser, program
@@ -65,6 +65,7 @@ class Spec:
         repeat: given once for each pair of a dict, as --name KEY=VALUE.
         free: may differ between a run and its continuation.
         single: of one training and its folder, not of the trials of a search.
+        place: says where files are, or which ones to write, and changes nothing of a result.
         special: shown by --help-all only.
         positional: given without a name.
         default: text of the default in --help, None for the field's own.
@@ -80,6 +81,7 @@ class Spec:
     repeat: bool = False
     free: bool = False
     single: bool = False
+    place: bool = False
     special: bool = False
     positional: bool = False
     default: str | None = None
@@ -110,7 +112,7 @@ def dataset_option(default: str | None, **spec: Any) -> Any:
 def data_dir_option(**spec: Any) -> Any:
     """`--data-dir`, which is the same for all commands."""
     text = "folder of the TFDS data sets, or of NAME.npz files"
-    return option(None, text, kind=path, shown="TFDS' own", free=True, **spec)
+    return option(None, text, kind=path, shown="TFDS' own", free=True, place=True, **spec)
 
 
 def image_size_option(**spec: Any) -> Any:
@@ -300,12 +302,17 @@ class Options:
         """Names of what may differ between a run and its continuation."""
         return {name for name, spec in cls.specs().items() if spec.free}
 
+    @classmethod
+    def places(cls) -> set[str]:
+        """Names of what changes nothing of a result."""
+        return {name for name, spec in cls.specs().items() if spec.place}
+
     def settled(self) -> dict[str, Any]:
         """`to_json` without what may differ: what the results depend on."""
         free = self.free()
         return {name: value for name, value in self.to_json().items() if name not in free}
 
-    def arguments(self, *, without: tuple[str, ...] = ()) -> list[str]:
+    def arguments(self, *, without: Collection[str] = ()) -> list[str]:
         """The command line that gives these options: what differs from the defaults."""
         words: list[str] = []
         for field in dataclasses.fields(self):

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import pathlib
+from collections.abc import Collection
 from typing import Any, Self
 
 from spectral_keras.experiments.command import CommandError, OneLineParser, program
@@ -175,7 +176,7 @@ class SearchOptions(Options):
             trial = trial.replaced(**Space(trial.model, self.fixed, self.range).constants)
         trial.check_use([*self.training, *self.fix])
 
-    def arguments(self, *, without: tuple[str, ...] = ()) -> list[str]:
+    def arguments(self, *, without: Collection[str] = ()) -> list[str]:
         # What is given is fixed, even where it is the default.
         words = training_words(self.model, self.training, without)
         return super().arguments(without=without) + words
@@ -194,7 +195,7 @@ def parse_training(
 
 
 def training_words(
-    model: str | None, values: dict[str, Any], without: tuple[str, ...] = ()
+    model: str | None, values: dict[str, Any], without: Collection[str] = ()
 ) -> list[str]:
     """The command line that `parse_training` reads as these values."""
     words = []

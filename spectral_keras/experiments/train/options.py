@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import types
 import typing
+from collections.abc import Collection
 from typing import Any, Self
 
 from spectral_keras.attacks import EPS, LABELS
@@ -54,6 +55,7 @@ _attended = functools.partial(
     option, group="attended power suppression and noise in the frequency domain", special=True
 )
 _OF_RUN: dict[str, Any] = {"group": "run", "free": True, "single": True}
+_PLACE = _OF_RUN | {"place": True}
 # No network of the zoo has an option that would be larger, or a machine to build it on.
 _NETWORK_NUMBERS = {int: number(int, high=65536), float: number(float, high=1e6)}
 
@@ -267,18 +269,16 @@ class TrainOptions(FitOptions):
         shown="mirrored or data_parallel where more than one GPU is visible",
         special=True, **_OF_RUN,
     )  # fmt: skip
-    output: str | None = option(
-        None, "run folder", kind=path, shown="runs/MODEL-DATASET", **_OF_RUN
-    )
-    resume: bool = option(False, "continue where the run was interrupted", kind="flag", **_OF_RUN)
-    overwrite: bool = option(False, "delete an earlier run first", kind="flag", **_OF_RUN)
+    output: str | None = option(None, "run folder", kind=path, shown="runs/MODEL-DATASET", **_PLACE)
+    resume: bool = option(False, "continue where the run was interrupted", kind="flag", **_PLACE)
+    overwrite: bool = option(False, "delete an earlier run first", kind="flag", **_PLACE)
     export: str | None = option(
         None, "also write the trained model in this form",
         choices=("saved_model", "onnx", "litert"), **_OF_RUN,
     )  # fmt: skip
     tensorboard: bool | None = option(
         None, "write logs for TensorBoard (default: if it is installed, on TensorFlow)",
-        kind="switch", **_OF_RUN,
+        kind="switch", **_PLACE,
     )  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -367,7 +367,7 @@ class TrainOptions(FitOptions):
         """All options in one dict, the network's own too."""
         return super().to_json() | {name: plain(value) for name, value in self.network.items()}
 
-    def arguments(self, *, without: tuple[str, ...] = ()) -> list[str]:
+    def arguments(self, *, without: Collection[str] = ()) -> list[str]:
         network = {n: value for n, value in self.network.items() if n not in without}
         return super().arguments(without=without) + network_arguments(self.model, network)
 
