@@ -112,8 +112,8 @@ def interleave(lengths: Sequence[int], cycle: int, block: int) -> np.ndarray:
 
     Example:
 
-    >>> from spectral_keras.data.records import interleaved
-    >>> interleaved([3, 4], cycle=2, block=2)
+    >>> from spectral_keras.data.records import interleave
+    >>> interleave([3, 4], cycle=2, block=2)
     array([0, 1, 3, 4, 2, 5, 6])
     """
     starts = np.cumsum([0, *lengths])
