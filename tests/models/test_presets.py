@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import pathlib
+import re
 import shutil
 import zipfile
 
@@ -69,6 +70,17 @@ class TestOfTheLibrary:
 
     def test_results_csv_is_that_of_the_cards(self):
         assert (PRESETS / "results.csv").read_text() == csv_text(models.presets())
+
+    def test_the_table_of_robust_weights_is_that_of_the_cards(self):
+        page = (ROOT / "docs/guides/presets.md").read_text()
+        found = re.findall(r"^\| `(resnet18_\w+)` \| [^|]+ \| (.+) \|$", page, re.MULTILINE)
+        assert len(found) == 3
+        for name, numbers in found:
+            metadata = models.presets()[name]
+            shown = [metadata["clean"]["accuracy"], metadata["corruptions"]["mean_accuracy"]]
+            under = {round(255 * attack["eps"]): attack for attack in metadata["attacks"]}
+            shown += [under[levels]["accuracy"] for levels in (2, 8)]
+            assert numbers == " | ".join(f"{100 * value:.2f}" for value in shown)
 
     def test_the_wheel_holds_them(self):
         config = configparser.ConfigParser()
