@@ -1,4 +1,4 @@
-"""The names of the corruptions, and their constants for severities 1 to 5.
+"""The groups of the corruptions, and their constants for severities 1 to 5.
 
 Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
 Perturbations" (2019), https://arxiv.org/abs/1903.12261, and the authors' generators of CIFAR-10-C
@@ -10,6 +10,7 @@ import types
 from collections.abc import Mapping
 from typing import Any
 
+from spectral_keras.cifar10c import BENCHMARK, EXTRA, SEVERITIES
 from spectral_keras.ops.validation import check_choice
 
 __all__ = [
@@ -25,28 +26,6 @@ __all__ = [
     "table_for",
 ]
 
-SEVERITIES = (1, 2, 3, 4, 5)
-
-# In the order of the papers' tables.
-BENCHMARK = (
-    "gaussian_noise",
-    "shot_noise",
-    "impulse_noise",
-    "defocus_blur",
-    "glass_blur",
-    "motion_blur",
-    "zoom_blur",
-    "snow",
-    "frost",
-    "fog",
-    "brightness",
-    "contrast",
-    "elastic_transform",
-    "pixelate",
-    "jpeg_compression",
-)
-# Held out by the authors for tuning; no part of mean accuracies or mCE.
-EXTRA = ("speckle_noise", "gaussian_blur", "spatter", "saturate")
 GROUPS = {"benchmark": BENCHMARK, "extra": EXTRA, "all": BENCHMARK + EXTRA}
 
 # What the constants mean. Images are in [0, 1], lengths in pixels.

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from spectral_keras.cifar10c import BENCHMARK, EXTRA, SEVERITIES
 from spectral_keras.data import arrays
 from spectral_keras.data.checksums import without_checksum
 from spectral_keras.data.errors import DataError, in_a_line
@@ -22,31 +23,10 @@ from spectral_keras.data.tfds_reader import Reader
 from spectral_keras.logs import quiet
 from spectral_keras.ops.validation import describe
 
-__all__ = ["MANIFEST", "NAMES", "SEVERITIES", "CorruptedImages", "load_corrupted"]
+__all__ = ["MANIFEST", "NAMES", "CorruptedImages", "load_corrupted"]
 
 # Names of the published files: the 15 of the benchmark, then the 4 extra ones.
-NAMES = (
-    "gaussian_noise",
-    "shot_noise",
-    "impulse_noise",
-    "defocus_blur",
-    "glass_blur",
-    "motion_blur",
-    "zoom_blur",
-    "snow",
-    "frost",
-    "fog",
-    "brightness",
-    "contrast",
-    "elastic_transform",
-    "pixelate",
-    "jpeg_compression",
-    "speckle_noise",
-    "gaussian_blur",
-    "spatter",
-    "saturate",
-)
-SEVERITIES = (1, 2, 3, 4, 5)
+NAMES = BENCHMARK + EXTRA
 BUILDER = "cifar10_corrupted"
 # TFDS has its own names for two of them.
 TFDS_NAMES = {name: name for name in NAMES} | {

@@ -47,7 +47,7 @@ def zipped(folder, compression=zipfile.ZIP_STORED):
 
 
 def test_the_names_are_those_of_the_corruptions():
-    assert names("all") == cifar10c.NAMES and cifar10c.SEVERITIES == SEVERITIES
+    assert names("all") == cifar10c.NAMES
 
 
 @pytest.fixture(params=["folder", "stored", "deflated"])
