@@ -123,6 +123,8 @@ def warp(images: Any, matrices: Any) -> Any:
     [1.0, 2.0, 0.0]
     """
     images = ops.convert_to_tensor(images)
+    if images.shape[0] == 0:  # JAX takes nothing from nothing
+        return images
     height, width, channels = images.shape[1:]
     a, b, c, d, e, f = (value[:, None, None] for value in matrices)
     x = ops.cast(ops.arange(width), images.dtype) + 0.5

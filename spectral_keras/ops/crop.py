@@ -43,6 +43,9 @@ def random_crop(
     if not channels_last:
         images = ops.transpose(images, (0, 2, 3, 1))
     count, channels = ops.shape(images)[0], images.shape[3]
+    if images.shape[0] == 0:  # JAX takes nothing from nothing
+        images = images[:, :height, :width]
+        return images if channels_last else ops.transpose(images, (0, 3, 1, 2))
     starts = []
     for size, rest in ((height, rows - height), (width, columns - width)):
         index = ops.arange(size, dtype="int32")[None]

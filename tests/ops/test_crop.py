@@ -59,6 +59,14 @@ def test_border():
     np.testing.assert_array_equal(y[:, :, 1:-1, 1:-1], x)
 
 
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_no_images(data_format):
+    shape = (0, 7, 6, 2) if data_format == "channels_last" else (0, 2, 7, 6)
+    y = random_crop(keras.ops.zeros(shape), 4, 5, keras.random.SeedGenerator(1), data_format)
+    expected = (0, 4, 5, 2) if data_format == "channels_last" else (0, 2, 4, 5)
+    assert tuple(y.shape) == expected
+
+
 def test_too_large():
     with pytest.raises(ValueError, match=r"window of 4 x 3 does not fit.*\(1, 3, 3, 1\)"):
         random_crop(keras.ops.zeros((1, 3, 3, 1)), 4, 3, 0, "channels_last")
