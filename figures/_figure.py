@@ -214,7 +214,7 @@ def _parse(figure, argv):
     parser.add_argument(
         "--preset",
         choices=[preset for preset in PRESETS if preset in figure.presets],
-        help="what to run: smoke (seconds), cpu (about two hours on two cores at most), paper "
+        help="what to run: smoke (seconds), cpu (hours or days on two cores), paper "
         "(the paper's own settings, for a GPU); without it the figure is plotted again",
     )
     parser.add_argument("--results", default=str(RESULTS), help="folder of the JSON and the PNG")

@@ -4,7 +4,8 @@
 
 Command: python -m models.spectral_pool_cnn --dataset cifar10 --precision bfloat16
 Recipe:  adam, learning rate 0.001 (onecycle), 20 epochs, batches of 128, augmentation crop_flip
-Reaches: not trained in full here.
+Reaches: 70.25 % of CIFAR-10 in 42 minutes of two busy cores: 20 epochs, --num-pairs 4,
+         --gamma 0.7, --width 0.5 (results/spectral_pool_cnn_w50-cifar10)
 """
 
 if __name__ == "__main__":
