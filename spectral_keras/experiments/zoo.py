@@ -1,7 +1,7 @@
 """The command `python -m models`: list the zoo and the presets."""
 
 from spectral_keras.experiments.command import OneLineParser, program
-from spectral_keras.experiments.preset.card import COLUMNS, csv_text, row
+from spectral_keras.experiments.preset.card import csv_text, row
 from spectral_keras.models import presets, registry
 
 __all__ = ["LEGEND", "main"]
@@ -11,6 +11,18 @@ LEGEND = """\
 C96: a convolution with 96 filters; M, MP: max pooling; SP: spectral pooling; GA, GM: global
 average, maximum; FC: a dense layer (of fourier_cnn FC and FCP: FFTConv2D, FFTConvPool2D);
 W: whitening; I: inception; +: residual sum; BN: batch normalisation."""
+
+# Columns of results.csv -> their headings here; the others are in the file.
+_HEADINGS = {
+    "name": "preset",
+    "data": "data",
+    "clean": "clean",
+    "corruptions": "corrupt",
+    "pgd": "pgd",
+    "parameters": "parameters",
+    "macs": "macs",
+}
+_LONGEST_DATA = 12
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -38,18 +50,19 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _print_presets():
-    rows = [row(name, metadata) for name, metadata in presets().items()]
-    columns = [name for name in COLUMNS if name != "seeds"]
-    table = [dict(zip(columns, columns, strict=True)) | {"name": "preset"}]
-    for values in rows:
-        numbers = {name: f"{values[name]:,}" for name in columns if isinstance(values[name], int)}
-        table.append(values | numbers)
-    widths = {name: max(len(str(line[name] or "-")) for line in table) for name in columns}
+    table = [_HEADINGS]
+    for name, metadata in presets().items():
+        values = row(name, metadata)
+        numbers = {key: f"{value:,}" for key, value in values.items() if isinstance(value, int)}
+        # A file's name may be long, and the card has it.
+        data = values["data"]
+        data = data if len(data) <= _LONGEST_DATA else f"{data[: _LONGEST_DATA - 3]}..."
+        table.append(values | numbers | {"data": data})
+    widths = {name: max(len(str(line[name] or "-")) for line in table) for name in _HEADINGS}
     for line in table:
-        cells = [f"{line[name] or '-':>{widths[name]}}" for name in columns[1:]]
+        cells = [f"{line[name] or '-':>{widths[name]}}" for name in [*_HEADINGS][1:]]
         print("  ".join([f"{line['name']:<{widths['name']}}", *cells]))
-    print(
-        "\nclean, corruptions, pgd (L-inf, eps 8/255): accuracy in percent on test images, - where"
-    )
-    print("nobody measured it; the cards say more.  Load one: models.from_preset('NAME'); train")
-    print("from one: python -m models.NETWORK --weights PRESET; python -m models.evaluate PRESET")
+    print("\nclean, corrupt (15 corruptions), pgd (L-inf, eps 8/255): accuracy in percent on test")
+    print("images, - where nobody measured it; speeds and seeds: --csv; all else: the cards.")
+    print("Load one: models.from_preset('NAME'); train from one: python -m models.NETWORK --weights")
+    print("PRESET; evaluate one: python -m models.evaluate PRESET")

@@ -257,6 +257,7 @@ class TestByName:
         (line,) = [line for line in out.splitlines() if line.startswith(f"{DIGITS} ")]
         clean = models.presets()[DIGITS]["clean"]["accuracy"]
         assert f"{100 * clean:.2f}" in line.split()
+        assert max(map(len, out.splitlines())) <= 100
         assert zoo.main(["--csv"]) == 0
         assert capsys.readouterr().out == (PRESETS / "results.csv").read_text()
 
