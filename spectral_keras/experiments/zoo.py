@@ -64,5 +64,7 @@ def _print_presets():
         print("  ".join([f"{line['name']:<{widths['name']}}", *cells]))
     print("\nclean, corrupt (15 corruptions), pgd (L-inf, eps 8/255): accuracy in percent on test")
     print("images, - where nobody measured it; speeds and seeds: --csv; all else: the cards.")
-    print("Load one: models.from_preset('NAME'); train from one: python -m models.NETWORK --weights")
+    print(
+        "Load one: models.from_preset('NAME'); train from one: python -m models.NETWORK --weights"
+    )
     print("PRESET; evaluate one: python -m models.evaluate PRESET")
