@@ -9,11 +9,11 @@ from keras import ops
 __all__ = [
     "Sizes",
     "batch_sizes",
-    "run_in_batches",
     "build_for",
     "fixed_batch_size",
     "pad",
     "padded_size",
+    "run_in_batches",
 ]
 
 

@@ -6,6 +6,7 @@ Python and from the command line), the comparison with a run that is continued, 
 that a run records.
 """
 
+import abc
 import argparse
 import dataclasses
 import difflib
@@ -447,7 +448,7 @@ class _HelpAll(argparse.Action):
         sys.exit(0)
 
 
-class Kind:
+class Kind(abc.ABC):
     """A kind of value: called with a text it returns the value; `check` is for ready values."""
 
     metavar = "X"
@@ -456,9 +457,9 @@ class Kind:
         """The value of a text, which `check` has not seen yet."""
         return text
 
+    @abc.abstractmethod
     def check(self, value: Any) -> None:
         """An `argparse.ArgumentTypeError` for a value that is not of the kind."""
-        raise NotImplementedError
 
     def __call__(self, text):
         value = self.read(text)

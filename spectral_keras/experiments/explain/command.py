@@ -164,7 +164,7 @@ class _Work:
         rate = options.learning_rate or peak_rate(
             len(images.y) / groups, options.batch_size, options.epochs
         )
-        return self._learned(
+        return self._learn_or_read(
             name,
             SetMasks,
             (f"masks of {groups} classes" if per_class else "mask", "epoch"),
@@ -182,7 +182,7 @@ class _Work:
     def _of_images(self):
         from spectral_keras.analysis.masks import ImageMasks, learn_masks
 
-        return self._learned(
+        return self._learn_or_read(
             "single_masks.npz",
             ImageMasks,
             ("masks of single images", "image"),
@@ -192,7 +192,7 @@ class _Work:
             checkpoint_every=50,
         )
 
-    def _learned(self, name, kind, shown, learn, data, **how):
+    def _learn_or_read(self, name, kind, shown, learn, data, **how):
         """The masks of a file; learned, and saved there, where they are not yet."""
         found = self.folder.stored(kind, name)
         if found is None:
