@@ -15,9 +15,9 @@ from spectral_keras.ops.convolution_plan import (
     pooled_axis,
 )
 from spectral_keras.ops.convolution_spectra import convolve_by_fft, convolve_by_matmul, first_part
-from spectral_keras.ops.kernel_gradient import (
-    conv2d_with_kernel_products,
-    is_faster_by_products,
+from spectral_keras.ops.minimal_filtering import (
+    conv2d_by_minimal_filtering,
+    is_faster_by_minimal_filtering,
 )
 from spectral_keras.ops.resize import NORMS, NYQUIST_RULES, spectral_resize
 from spectral_keras.ops.validation import (
@@ -367,8 +367,8 @@ def direct_conv2d(
         return direct_conv2d(one, kernel, strides, padding, dilation_rate, data_format)[:0]
     swap = data_format == "channels_first" and keras.backend.backend() == "tensorflow"
     x = ops.transpose(x, (0, 2, 3, 1)) if swap else x
-    if set(dilation_rate) == {1} and is_faster_by_products(x, kernel, strides, padding):
-        y = conv2d_with_kernel_products(x, kernel, padding)
+    if set(dilation_rate) == {1} and is_faster_by_minimal_filtering(x, kernel, strides, padding):
+        y = conv2d_by_minimal_filtering(x, kernel, padding)
     else:
         y = ops.conv(
             x,
