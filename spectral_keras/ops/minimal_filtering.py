@@ -13,9 +13,11 @@ __all__ = ["conv2d_by_minimal_filtering", "is_faster_by_minimal_filtering"]
 
 # Where the polynomials are evaluated, besides infinity; few and small, for small rounding errors.
 _POINTS = (0.0, 1.0, -1.0, 2.0, -0.5)
-# Times against oneDNN's two gradients as multiplications left and transforms a channel; shares of
-# its time below which to take the algorithm.  oneDNN multiplies bfloat16 twice as fast.
-_MULTIPLICATIONS, _TRANSFORMS, _SHARE = 1.35, 21.0, {"float32": 0.9, "bfloat16": 0.6}
+# The algorithm's time over that of oneDNN's two gradients in float32, fitted to 21 cases: so much
+# for the multiplications that are left, and of each channel for its transforms, which are products
+# with matrices of the map's size.  Below these shares it is faster; oneDNN's bfloat16 is, too.
+_MULTIPLICATIONS, _TRANSFORMS, _SIZE = 1.44, 15.0, 0.235
+_SHARE = {"float32": 0.9, "bfloat16": 0.63}
 
 
 class _Axis(NamedTuple):
@@ -44,6 +46,7 @@ def is_faster_by_minimal_filtering(
         16x16, 128 channels     88   59      53   60
         16x16, 192 channels    189   97     115  100
         32x32, 96 channels     198  172     120  189
+        56x56, 256, 16 images  566  270     293  265
     """
     if keras.backend.backend() != "tensorflow":
         return False
@@ -66,8 +69,8 @@ def is_faster_by_minimal_filtering(
     for size, taps, count in zip(sizes, window, outputs, strict=True):
         axis = _plan_axis(size, taps, padding)
         multiplications *= axis.points * axis.tiles / (taps * count)
-    time = _MULTIPLICATIONS * multiplications + _TRANSFORMS * (1 / channels + 1 / filters)
-    return time < _SHARE[dtype]
+    transforms = (_TRANSFORMS + _SIZE * sum(sizes) / 2) * (1 / channels + 1 / filters)
+    return _MULTIPLICATIONS * multiplications + transforms < _SHARE[dtype]
 
 
 def conv2d_by_minimal_filtering(x: Any, kernel: Any, padding: str) -> Any:

@@ -11,7 +11,10 @@ import tensorflow as tf
 from keras import ops
 
 from spectral_keras.ops.convolution import direct_conv2d
-from spectral_keras.ops.minimal_filtering import conv2d_by_minimal_filtering, is_faster_by_minimal_filtering
+from spectral_keras.ops.minimal_filtering import (
+    conv2d_by_minimal_filtering,
+    is_faster_by_minimal_filtering,
+)
 
 KERNELS = [(3, 3), (2, 5), (1, 1), (4, 3), (3, 1), (5, 5)]
 
@@ -82,8 +85,8 @@ def test_many_channels_take_fewer_multiplications(options):
 
 @pytest.mark.parametrize(
     "options",
-    [{"channels": 32}, {"kernel": 1}, {"kernel": 7}, {"strides": (2, 2)},
-     {"dilation_rate": (2, 2)}, {"dtype": "bfloat16", "channels": 96}],
+    [{"channels": 32}, {"size": 160, "channels": 128}, {"kernel": 1}, {"kernel": 7},
+     {"strides": (2, 2)}, {"dilation_rate": (2, 2)}, {"dtype": "bfloat16", "channels": 64}],
 )  # fmt: skip
 def test_all_else_is_tensorflows_own(options):
     _, operations = _training_graph(**options)
