@@ -14,6 +14,7 @@ import pathlib
 import re
 import runpy
 import shlex
+import statistics
 import sys
 import textwrap
 import unittest.mock
@@ -347,10 +348,17 @@ def _json(path):
     return json.loads((ROOT / path).read_text())
 
 
+def _six_views(width):
+    """The mean test error of `quick_spectral` on six views, over its seeds."""
+    runs = _json("figures/results/flagship.json")["content"]["runs"]
+    name = f"cifar10-quick-max_spectral-18-9-4{width}-seed-"
+    right = [run["result"]["test_accuracy_tta"] for key, run in runs.items() if name in key]
+    return f"{100 - 100 * statistics.mean(right):.2f} %"
+
+
 def _results():
     """File that a result of the README links to -> the numbers that it says, from that file."""
     run = _json("results/deep_spectral-cifar10/result.json")
-    wide = _json("results/quick_spectral_w150-cifar10/result.json")
     hundred = _json("results/quick_spectral-cifar100/result.json")
     pooling = {
         row["way"]: row["milliseconds"]
@@ -369,10 +377,8 @@ def _results():
             "under 8.6 % error on cifar10 with batch normalisation and augmentation "
             "(quick_spectral max_spectral 18, 9, 4)",
             2,
-        ),
-        "results/quick_spectral_w150-cifar10/result.json": (
-            f"{100 - 100 * wide['test_accuracy_tta']:.2f} %",
-        ),
+        )
+        + (_six_views(""), _six_views("-width-1.5")),
         "results/quick_spectral-cifar100/result.json": (f"{hundred['test_error_percent']:.2f} %",),
         "figures/results/information_preservation.json": _claim(
             "information_preservation",
