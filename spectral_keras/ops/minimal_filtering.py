@@ -13,9 +13,9 @@ __all__ = ["conv2d_by_minimal_filtering", "is_faster_by_minimal_filtering"]
 
 # Where the polynomials are evaluated, besides infinity; few and small, for small rounding errors.
 _POINTS = (0.0, 1.0, -1.0, 2.0, -0.5)
-# A model of the algorithm's time, as a share of that of oneDNN's two gradients in float32, fitted to
-# 21 cases: its multiplications, and its transforms, which weigh less the more channels there are and
-# more the larger the maps.  It is taken below `_SHARE`: oneDNN needs less time in bfloat16.
+# A model of the algorithm's time, as a share of that of oneDNN's two gradients in float32, fitted
+# to 21 cases: its multiplications, and its transforms, which weigh less the more channels there are
+# and more the larger the maps.  Taken below `_SHARE`: oneDNN needs less time in bfloat16.
 _MULTIPLICATIONS, _TRANSFORMS, _SIZE = 1.44, 15.0, 0.235
 _SHARE = {"float32": 0.9, "bfloat16": 0.63}
 
