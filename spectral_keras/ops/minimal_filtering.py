@@ -18,6 +18,8 @@ _POINTS = (0.0, 1.0, -1.0, 2.0, -0.5)
 # and more the larger the maps.  Taken below `_SHARE`: oneDNN needs less time in bfloat16.
 _MULTIPLICATIONS, _TRANSFORMS, _SIZE = 1.44, 15.0, 0.235
 _SHARE = {"float32": 0.9, "bfloat16": 0.63}
+# With fewer tiles in a batch the transforms of the kernel take longer than what they save.
+_TILES = 64
 
 
 class _Axis(NamedTuple):
@@ -40,13 +42,13 @@ def is_faster_by_minimal_filtering(
     AVX-512 BF16, oneDNN's kernels and this algorithm:
 
                                 float32      bfloat16
-        4x4, 256 channels       25   14      21   14
-        8x8, 256 channels       85   41      59   38
-        9x9, 384 channels      238  116     175  112
-        16x16, 128 channels     88   59      53   60
-        16x16, 192 channels    189   97     115  100
-        32x32, 96 channels     198  172     120  189
-        56x56, 256, 16 images  566  270     293  265
+        4x4, 256 channels       23   14      19   10
+        8x8, 256 channels       81   37      58   44
+        9x9, 384 channels      235  110     170  114
+        16x16, 128 channels     88   59      57   59
+        16x16, 192 channels    196  107     121  104
+        32x32, 96 channels     202  169     124  151
+        56x56, 256, 16 images  565  285     319  307
     """
     if keras.backend.backend() != "tensorflow":
         return False
@@ -82,8 +84,9 @@ def conv2d_by_minimal_filtering(x: Any, kernel: Any, padding: str) -> Any:
     own product of matrices, over the filters for the gradient by the images, over images and tiles
     for that by the kernel.  3x3 kernels with m = 4 meet 36 products a tile in place of 144.
 
-    The convolution itself is TensorFlow's.  Its gradients are computed in float32 (float64 for
-    float64 images); their rounding errors, 1e-6 of their size, are six times those of sums.
+    The convolution itself is TensorFlow's, and so are its gradients for small batches and the one
+    by bfloat16 images.  The others are computed in float32 (float64 for float64 images); their
+    rounding errors, 1e-6 of their size, are six times those of sums.
 
     Source: Winograd, Arithmetic complexity of computations, 1980; for networks Lavin and Gray 2016
     (arXiv 1509.09308); both gradients are its transposes.
@@ -105,18 +108,23 @@ def conv2d_by_minimal_filtering(x: Any, kernel: Any, padding: str) -> Any:
 
     def convolution(x, kernel):
         y = tf.nn.conv2d(x, kernel, 1, padding.upper())
-        return y, (x, kernel), functools.partial(_gradients, axes)
+        return y, (x, kernel), functools.partial(_gradients, axes, padding.upper())
 
     return custom_gradient(convolution, x, kernel)
 
 
-def _gradients(axes, upstream, x, kernel):
-    """By the images and by the kernel."""
+def _gradients(axes, padding, upstream, x, kernel):
+    """By the images and by the kernel.
+
+    A choice at run time for each, as the batch may be unknown and what nobody asks for, as the
+    kernel's gradient in an attack, TensorFlow removes from a graph only if it stands alone.
+    """
     import tensorflow as tf
 
     dtype, images, (rows, columns) = x.dtype, tf.shape(x)[0], axes
     (height, width, channels), filters = x.shape[1:], kernel.shape[3]
     precise = tf.float64 if dtype == tf.float64 else tf.float32
+    enough = images * (rows.tiles * columns.tiles) >= _TILES
 
     def at_points(maps, row_matrix, column_matrix):
         """(points, tiles, points, tiles * images, channels)."""
@@ -127,25 +135,49 @@ def _gradients(axes, upstream, x, kernel):
         points = rows.points, rows.tiles, columns.points, columns.tiles * images, depth
         return tf.reshape(maps, points)
 
-    met = at_points(x, rows.inputs, columns.inputs)
-    upstream = at_points(upstream, rows.outputs, columns.outputs)
+    nothing = tf.zeros((rows.points, rows.tiles, columns.points, 0, filters), precise)
+    upstream_at_points = tf.cond(
+        enough, lambda: at_points(upstream, rows.outputs, columns.outputs), lambda: nothing
+    )
 
-    sums = tf.reduce_sum(tf.matmul(met, upstream, transpose_a=True), 1)
-    depth = channels * filters
-    by_kernel = _along(rows.kernel.T, sums, (rows.points, columns.points * depth))
-    taps = kernel.shape[0], columns.points, depth
-    by_kernel = tf.reshape(_along(columns.kernel.T, by_kernel, taps), kernel.shape)
+    def by_kernel():
+        met = at_points(x, rows.inputs, columns.inputs)
+        sums = tf.reduce_sum(tf.matmul(met, upstream_at_points, transpose_a=True), 1)
+        depth = channels * filters
+        sums = _along(rows.kernel.T, sums, (rows.points, columns.points * depth))
+        taps = kernel.shape[0], columns.points, depth
+        return tf.cast(tf.reshape(_along(columns.kernel.T, sums, taps), kernel.shape), dtype)
 
-    taps = kernel.shape[0], kernel.shape[1] * depth
-    values = _along(rows.kernel, tf.cast(kernel, precise), taps)
-    values = _along(columns.kernel, values, (rows.points, kernel.shape[1], depth))
-    values = tf.reshape(values, (rows.points, 1, columns.points, channels, filters))
-    maps = tf.matmul(upstream, values, transpose_b=True)
-    tiles = rows.points * rows.tiles, columns.points * columns.tiles, images * channels
-    maps = _along(columns.inputs.T, maps, tiles)
-    maps = _along(rows.inputs.T, maps, (tiles[0], width * images * channels))
-    by_images = tf.transpose(tf.reshape(maps, (height, width, images, channels)), (2, 0, 1, 3))
-    return tf.cast(by_images, dtype), tf.cast(by_kernel, dtype)
+    def by_images():
+        depth = channels * filters
+        taps = kernel.shape[0], kernel.shape[1] * depth
+        values = _along(rows.kernel, tf.cast(kernel, precise), taps)
+        values = _along(columns.kernel, values, (rows.points, kernel.shape[1], depth))
+        values = tf.reshape(values, (rows.points, 1, columns.points, channels, filters))
+        maps = tf.matmul(upstream_at_points, values, transpose_b=True)
+        tiles = rows.points * rows.tiles, columns.points * columns.tiles, images * channels
+        maps = _along(columns.inputs.T, maps, tiles)
+        maps = _along(rows.inputs.T, maps, (tiles[0], width * images * channels))
+        maps = tf.transpose(tf.reshape(maps, (height, width, images, channels)), (2, 0, 1, 3))
+        return tf.cast(maps, dtype)
+
+    def by_kernel_of_sums():
+        return tf.raw_ops.Conv2DBackpropFilter(
+            input=x, filter_sizes=kernel.shape, out_backprop=upstream, **same
+        )
+
+    def by_images_of_sums():
+        return tf.raw_ops.Conv2DBackpropInput(
+            input_sizes=tf.shape(x), filter=kernel, out_backprop=upstream, **same
+        )
+
+    same = {"strides": [1] * 4, "padding": padding}
+    if dtype == tf.bfloat16:  # oneDNN's kernel is as fast here, twice as fast on few channels
+        return by_images_of_sums(), tf.cond(enough, by_kernel, by_kernel_of_sums)
+    return (
+        tf.cond(enough, by_images, by_images_of_sums),
+        tf.cond(enough, by_kernel, by_kernel_of_sums),
+    )
 
 
 def _along(matrix, maps, shape):
