@@ -3,7 +3,7 @@
 import numpy as np
 
 from figures._claims import sentence, summary
-from figures._mask_runs import REGIMES
+from figures._mask_runs import MATCHED, NAMES, PRESETS
 from figures._mask_verdicts import TABLE1, TABLE2, TABLE3
 from figures._style import (
     AMBER,
@@ -24,7 +24,7 @@ from spectral_keras.analysis import mask_differences, scale_differences
 from spectral_keras.evaluation import wilson_interval
 from spectral_keras.plots import plot_mask, plot_spectrum
 
-_COLOURS = {"A": ORANGE, "S": BLUE, "T": GREEN, "R": PURPLE}
+_COLOURS = {"A": ORANGE, "S": BLUE, "T": GREEN, "R": PURPLE, "M": AMBER}
 _CLASS_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, AMBER, SKY, BLACK, GREY)
 _TITLE = {"weight": "bold"}
 
@@ -70,6 +70,11 @@ def _set_words(stored):
     late = [key for key, entry in content["set_masks"].items() if not entry["converged"]]
     words = f"Masks of {content['data']['mask_images']:,} test images"
     words += f"; not converged when the steps were over: {', '.join(late)}" if late else ""
+    if MATCHED in content["set_masks"]:
+        epochs = content["matched"]["epochs"]
+        words += f".  M, not in the paper: natural, nearly as accurate as A, after {epochs} epochs"
+    eps, published = (one["adversarial"]["eps"] for one in (stored["settings"], PRESETS["paper"]))
+    words += f".  A: PGD, eps {eps} of the range of the pixels, the paper's {published}"
     return f"{summary(content['claims'])}.\n{_data(stored)}  {words}."
 
 
@@ -110,15 +115,16 @@ def _draw_masks(figure, content):
     for column, letter in enumerate(letters):
         entry = content["set_masks"][letter]
         plot_mask(masks[letter], axes[0, column], ticks=False)
-        axes[0, column].set_title(f"{letter}: {REGIMES[letter]}")
+        axes[0, column].set_title(f"{letter}: {NAMES[letter]}")
         lines = [f"mean {entry['sparsity']:.3f}"]
-        for name, label in (("own", "seen"), ("others", "unseen")):
+        for name, label in (("own", "seen"), ("others", "new")):
             if entry[name]:
                 one = entry[name]
                 lines.append(f"{label} {100 * one['standard']:.1f}→{100 * one['masked']:.1f}")
         if not entry["converged"]:
             lines.append("not converged")
-        lines.append("paper {:.1f}→{:.1f}".format(*TABLE1[letter]))
+        if letter in TABLE1:
+            lines.append("paper {:.1f}→{:.1f}".format(*TABLE1[letter]))
         axes[0, column].set_xlabel("\n".join(lines))
         if letter in scaled:
             scale = {"cmap": "RdBu_r", "vmin": -0.5, "vmax": 0.5}
@@ -130,7 +136,7 @@ def _draw_masks(figure, content):
     axes[1, 0].text(
         0.0,
         0.5,
-        "accuracy, %, without →\nwith the mask, on images\nthat it has seen or not\n\n"
+        "accuracy, %, without →\nwith the mask, on images\nit has seen and new ones\n\n"
         f"differences: red more,\nblue less than N, white 0,\nfull colour ±{largest:.2f}",
         transform=axes[1, 0].transAxes,
         va="center",
@@ -147,7 +153,7 @@ def _draw_energies(figure, content):
     axes = figure.subplots(1, 2)
     masks = content["set_masks"]
     for axis, name in zip(axes, ("radial", "angular"), strict=True):
-        for (letter, colour), marker in zip(_COLOURS.items(), "os^D", strict=True):
+        for (letter, colour), marker in zip(_COLOURS.items(), "os^Dv", strict=True):
             if letter not in masks:
                 continue
             change = np.subtract(masks[letter][name], masks["N"][name])

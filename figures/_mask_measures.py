@@ -16,7 +16,7 @@ from figures._mask_basics import (
     shuffle_in_rings,
 )
 from figures._mask_controls import classify_splits, measure_controls
-from figures._mask_runs import REGIMES, SEED, load_network, number
+from figures._mask_runs import MATCHED, NAMES, SEED, folder_of, load_network, number
 from figures._test_images import encode
 from spectral_keras.analysis import (
     angular_energies,
@@ -37,34 +37,55 @@ from spectral_keras.experiments.command import CommandError
 _FEWEST = 10
 
 
-def measure_set(experiment, images, letter):
+def measure_set(experiment, images, letter, seed=SEED):
     """Table 1 and figures 3 and 4: the mask of all images, for one network."""
     masks = experiment.content.setdefault("set_masks", {})
-    if letter in masks:
-        return
-    model, settings = load_network(experiment, letter), experiment.settings
-    learned = _learn_set(experiment, model, images, f"set-{REGIMES[letter]}", per_class=False)
+    if seed != SEED:
+        masks = experiment.content.setdefault("set_masks_of_seeds", {}).setdefault(str(seed), {})
+    if letter not in masks:
+        name = NAMES[letter] if seed == SEED else f"{NAMES[letter]}-{seed}"
+        entry = _measure_mask(experiment, images, load_network(experiment, letter, seed), name)
+        if seed != SEED:
+            del entry["mask"]  # what is measured is enough
+        masks[letter] = entry
+        experiment.save()
+
+
+def measure_published_objective(experiment, images, letter):
+    """The mask of all images by exponentials of squares, as published."""
+    masks = experiment.content.setdefault("published_objective", {})
+    if letter not in masks:
+        changes = experiment.settings["published_objective"] | {"invariance": "exp"}
+        del changes["regimes"]
+        name, model = f"{NAMES[letter]}-published", load_network(experiment, letter)
+        masks[letter] = _measure_mask(experiment, images, model, name, **changes)
+        experiment.save()
+
+
+def _measure_mask(experiment, images, model, name, **changes):
+    learned = _learn_set(experiment, model, images, f"set-{name}", per_class=False, **changes)
     # What is measured is what is kept: a mask of four decimals.
     mask = np.round(learned.masks[0].astype("float64"), 4)
+    bands = experiment.settings["bands"]
     entry = {
         "mask": mask.tolist(),
         "epoch": int(learned.epoch[0]),
         "converged": bool(learned.converged[0]),
         "sparsity": float(np.abs(mask).mean()),
         "zero_share": float(zero_share(mask)),
-        "radial": radial_energies(mask, settings["bands"]).tolist(),
-        "angular": angular_energies(mask, settings["bands"]).tolist(),
+        "radial": radial_energies(mask, bands).tolist(),
+        "angular": angular_energies(mask, bands).tolist(),
         "mean_radius": float(mean_radius(mask)),
         "own": _with_and_without(model, images, images.own, mask),
         "others": _with_and_without(model, images, images.others, mask),
     }
-    masks[letter] = entry
-    experiment.save()
     own = entry["own"]
     experiment.say(
-        f"{REGIMES[letter]}: sparsity {entry['sparsity']:.3f}, "
-        f"{100 * own['standard']:.2f} % without and {100 * own['masked']:.2f} % with the mask"
+        f"{name}: sparsity {entry['sparsity']:.3f}, {100 * own['standard']:.2f} % without and "
+        f"{100 * own['masked']:.2f} % with the mask"
+        + ("" if entry["converged"] else "; not converged")
     )
+    return entry
 
 
 def measure_classes(experiment, images):
@@ -82,11 +103,11 @@ def measure_classes(experiment, images):
     experiment.save()
 
 
-def _learn_set(experiment, model, images, name, per_class):
+def _learn_set(experiment, model, images, name, per_class, **changes):
     from spectral_keras.analysis.masks import EpochRule, learn_mask
 
     settings = experiment.settings
-    arguments = {**settings["set_mask"], "per_class": per_class, "seed": SEED}
+    arguments = {**settings["set_mask"], "per_class": per_class, "seed": SEED, **changes}
     if per_class:
         arguments |= settings.get("class_mask", {})
     rule = EpochRule(accuracy_ratio=arguments.pop("accuracy_ratio", EpochRule.accuracy_ratio))
@@ -171,9 +192,9 @@ def measure_single(experiment, images):
     """Figures 5 to 8 and tables 2 and 3."""
     content = experiment.content
     names = {"selection", "single", "table2", "figure7", "table3", "figure8", "examples"}
-    later = {"controls", "mask_splits"}
+    later = {"controls", "mask_splits", "figure7_matched"}
     missing = (names | later) - content.keys()
-    networks = [experiment.folder / REGIMES[letter] / "best.keras" for letter in "NA"]
+    networks = [folder_of(experiment, letter) / "best.keras" for letter in "NA"]
     if missing <= later and not all(path.exists() for path in networks):
         # Results of an earlier version: what it did not measure needs its networks.
         if missing:
@@ -182,7 +203,9 @@ def measure_single(experiment, images):
     pairs = Pairs(experiment, images)
     content["selection"] = {**pairs.funnel, "index": pairs.index.tolist()}
     experiment.save()
-    learned = {letter: _learn_single(experiment, pairs, letter) for letter in "NA"}
+    learned = {
+        letter: _learn_single(experiment, pairs.models[letter], pairs.x, letter) for letter in "NA"
+    }
     masks = {letter: result.masks for letter, result in learned.items()}
     bands = experiment.settings["bands"]
     content["single"] = {key: _summary(result, bands) for key, result in learned.items()}
@@ -190,6 +213,7 @@ def measure_single(experiment, images):
     content["controls"] = measure_controls(pairs, masks["N"], bands)
     content["figure7"] = figure7(masks["A"], masks["N"], bands)
     experiment.save()
+    _measure_matched(experiment, pairs, masks)
     labels = learned["N"].labels
     content["table3"], content["figure8"] = _classify(experiment, masks["N"], labels)
     content["mask_splits"] = classify_splits(masks["N"], labels, experiment.settings)
@@ -197,13 +221,31 @@ def measure_single(experiment, images):
     experiment.save()
 
 
-def _learn_single(experiment, pairs, letter):
-    """`ImageMasks` of the chosen images; from the file, if it is of these."""
+def _measure_matched(experiment, pairs, masks):
+    """Fills `figure7_matched`: the adversarial network against a natural one as accurate.
+
+    Of the chosen images those that this network has right, too.
+    """
+    if "matched" not in experiment.content:
+        return
+    model, bands = load_network(experiment, MATCHED), experiment.settings["bands"]
+    right = np.flatnonzero(predict_classes(model, pairs.x) == pairs.y)
+    learned = _learn_single(experiment, model, pairs.x[right], MATCHED)
+    experiment.content["single"][MATCHED] = _summary(learned, bands)
+    experiment.content["figure7_matched"] = {
+        "adversarial": figure7(masks["A"][right], learned.masks, bands),
+        "natural": figure7(masks["N"][right], learned.masks, bands),
+    }
+    experiment.save()
+
+
+def _learn_single(experiment, model, x, letter):
+    """`ImageMasks` of the images; from the file, if it is of these."""
     from spectral_keras.analysis.masks import ImageMasks, learn_masks
 
     arguments = experiment.settings["single_mask"]
-    model, name = behind_grey(pairs.models[letter]), f"masks-{REGIMES[letter]}"
-    digest = fingerprint(model, [pairs.x], arguments)
+    model, name = behind_grey(model), f"masks-{NAMES[letter]}"
+    digest = fingerprint(model, [x], arguments)
     path = experiment.folder / f"{name}.npz"
     if path.exists():
         try:
@@ -212,11 +254,11 @@ def _learn_single(experiment, pairs, letter):
             stored = None
         if stored is not None and stored.settings.get("fingerprint") == digest:
             return stored
-    experiment.say(f"masks of {len(pairs.x):,} single images, {REGIMES[letter]} network")
+    experiment.say(f"masks of {len(x):,} single images, {NAMES[letter]} network")
     try:
         learned = learn_masks(
             model,
-            pairs.x - GREY,
+            x - GREY,
             from_logits=True,
             checkpoint=experiment.folder / "checkpoints" / f"{name}-{digest[:12]}.npz",
             **arguments,
@@ -226,8 +268,8 @@ def _learn_single(experiment, pairs, letter):
     learned.settings["fingerprint"] = digest
     learned.save(path)
     experiment.say(
-        f"{REGIMES[letter]}: mean sparsity {learned.sparsity.mean():.4f}, "
-        f"{int(learned.converged.sum())} of {len(pairs.x)} converged"
+        f"{NAMES[letter]}: mean sparsity {learned.sparsity.mean():.4f}, "
+        f"{int(learned.converged.sum())} of {len(x)} converged"
     )
     return learned
 
@@ -290,7 +332,7 @@ def table2(pairs, masks, bands):
 
 
 def figure7(masks, reference, bands):
-    """Share of the images whose mask of the adversarial network has more energy, by band.
+    """Share of the images whose mask has more energy than that of another network, by band.
 
     Only images whose two masks are not empty count: a mask of zeros has no energy anywhere.
     """
@@ -304,8 +346,8 @@ def figure7(masks, reference, bands):
     new, old = (low_energy(radial_energies(m, bands)) for m in (masks, reference))
     result["low"] = gain_share(new[:, None], old[:, None])
     result["mean_radius"] = {
-        "adversarial": float(mean_radius(masks).mean()),
-        "natural": float(mean_radius(reference).mean()),
+        "masks": float(mean_radius(masks).mean()),
+        "reference": float(mean_radius(reference).mean()),
     }
     return result
 

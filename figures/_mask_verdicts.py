@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from figures._claims import claim, percent
+from figures._claims import claim, over_seeds, percent, seed_words
 from figures._mask_basics import low_energy
-from figures._mask_runs import REGIMES
+from figures._mask_runs import MATCHED, REGIMES
 from spectral_keras.evaluation import (
     newcombe_interval,
     paired_share_interval,
@@ -39,8 +39,9 @@ def claims(content, settings):
     run_ = _run_words(content, settings)
     return [
         _accuracy_kept(content["set_masks"], run_),
-        *_shifts(content["set_masks"], run_),
+        *_shifts(content, run_),
         _low_frequencies(content, run_),
+        _low_against_matched(content, run_),
         _angular_shares(content, run_),
         _complement_hurts(content["table2"], run_),
         _attacks_reversed(content, run_),
@@ -56,7 +57,7 @@ def _run_words(content, settings):
     )
     return (
         f"vgg11_bn x {settings['network'].get('width', 1):g}, {len(data['classes'])} classes of "
-        f"{data['source']}, {images}one network a training"
+        f"{data['source']}, {images}{seed_words(1 + len(content.get('set_masks_of_seeds', {})))}"
     )
 
 
@@ -68,6 +69,8 @@ def _accuracy_kept(masks, run_):
     unseen = all(entry["others"] for entry in masks.values())
     parts, images = [], 0
     for letter, entry in masks.items():
+        if letter not in REGIMES:
+            continue
         tested = entry["others"] or entry["own"]
         counts = tested["lost"], tested["won"], tested["images"]
         images = tested["images"]
@@ -93,29 +96,37 @@ def _accuracy_kept(masks, run_):
 _SHIFTS = {
     "A": ("adversarial training moves the mask to low frequencies", "low"),
     "S": ("random scales move the mask to low frequencies", "low"),
-    "T": ("random translations have a mixed effect on low and middle frequencies", "radius"),
+    "T": ("random translations have a mixed effect on low and middle frequencies", "mixed"),
     "R": ("random rotations move the mask to high frequencies", "radius"),
 }
 
 
-def _shifts(masks, run_):
-    """Figure 4, radial and angular: one mask a training, so no interval and no verdict."""
-    found, reference = [], masks["N"]
+def _shifts(content, run_):
+    """Figure 4, radial and angular: one mask a training, so intervals are over seeds."""
+    found, masks = [], content["set_masks"]
+    seeds = [masks, *content.get("set_masks_of_seeds", {}).values()]
     for letter, (text, kind) in _SHIFTS.items():
         if letter not in masks:
             continue
-        entry = masks[letter]
-        low = float(low_energy(entry["radial"]) - low_energy(reference["radial"]))
-        radius = entry["mean_radius"] - reference["mean_radius"]
+        entry, reference = masks[letter], masks["N"]
+        both = [one for one in seeds if {"N", letter} <= one.keys()]
+        low, radius = zip(*(_shift(one[letter], one["N"]) for one in both), strict=True)
         late = _not_converged({key: masks[key] for key in ("N", letter)})
         note = (
-            f"one network a training, no interval; energy in the lowest eighth of the rings "
-            f"{low:+.3f}, mean radius {radius:+.3f} of half a cycle a pixel"
+            f"{seed_words(len(both))}; energy in the lowest eighth of the rings "
+            f"{np.mean(low):+.3f}, mean radius {np.mean(radius):+.3f} of half a cycle a pixel"
         )
+        if letter == "A" and MATCHED in masks:
+            few, near = _shift(entry, masks[MATCHED])
+            note += f"; less a natural network's as accurate {few:+.3f} and {near:+.3f}"
         note += f"; masks not converged: {late}" if late else ""
-        effect, unit = (low, "energy") if kind == "low" else (radius, "mean radius")
-        found.append(claim(_PAPER, "Figure 4, radial", text, run_, effect=effect, unit=unit,
-                           note=note))  # fmt: skip
+        measured = {
+            "low": over_seeds(low) | {"unit": "energy"},
+            "radius": over_seeds(radius) | {"unit": "mean radius"},
+            # What a mixed effect would be has no measure.
+            "mixed": {"effect": float(np.mean(radius)), "unit": "mean radius"},
+        }[kind]
+        found.append(claim(_PAPER, "Figure 4, radial", text, run_, note=note, **measured))
         change = np.subtract(entry["angular"], reference["angular"])
         found.append(
             claim(_PAPER, "Figure 4, angular",
@@ -125,6 +136,12 @@ def _shifts(masks, run_):
                   "interval" + (f"; masks not converged: {late}" if late else ""))
         )  # fmt: skip
     return found
+
+
+def _shift(entry, reference):
+    """By how much one mask has more energy in the lowest rings, and a larger mean radius."""
+    low = low_energy(entry["radial"]) - low_energy(reference["radial"])
+    return float(low), entry["mean_radius"] - reference["mean_radius"]
 
 
 def _low_frequencies(content, run_):
@@ -144,6 +161,27 @@ def _low_frequencies(content, run_):
         over=f"{low['images']} images of one pair of networks",
         note=f"{100 * low['lost'][0] / low['images']:.0f} % have less; the two networks differ in "
         "accuracy, too" + (f"; masks not converged: {late}" if late else ""),
+    )  # fmt: skip
+
+
+def _low_against_matched(content, run_):
+    """Not the paper's: is it the training, or that its network is less accurate?"""
+    text = (
+        "most images' masks of the adversarial network have more energy in the lowest eighth of "
+        "the rings than those of a natural network of its accuracy"
+    )
+    found, chosen = content.get("figure7_matched"), content.get("matched")
+    if not found:
+        return claim(_PAPER, "Figure 7, radial", text, run_)
+    low, natural = (found[name]["low"] for name in ("adversarial", "natural"))
+    right = 100 * chosen["accuracies"][str(chosen["epochs"])]
+    return claim(
+        _PAPER, "Figure 7, radial", text, run_, effect=100 * low["share"][0],
+        unit="% of the images", interval=percent((low["low"][0], low["high"][0])), bound=50,
+        over=f"{low['images']} images of one pair of networks",
+        note=f"trained for {chosen['epochs']} epochs: {right:.1f} % of the test images, the "
+        f"adversarial one {100 * chosen['adversarial']:.1f} %; of the natural network's masks "
+        f"{100 * natural['share'][0]:.0f} % have more than its own",
     )  # fmt: skip
 
 

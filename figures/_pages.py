@@ -212,16 +212,21 @@ def _search(content):
 
 def _masks(content):
     rows = []
-    for letter, one in content["set_masks"].items():
-        row = [letter, f"{one['sparsity']:.3f}", "yes" if one["converged"] else "no"]
+    masks = content["set_masks"] | {
+        f"{letter}, published objective": one
+        for letter, one in content.get("published_objective", {}).items()
+    }
+    for name, one in masks.items():
+        row = [name, f"{one['sparsity']:.3f}", f"{one['mean_radius']:.3f}"]
+        row.append("yes" if one["converged"] else "no")
         for part in ("own", "others"):
             found = one[part]
             row.append(
                 f"{100 * found['standard']:.2f}, {100 * found['masked']:.2f}" if found else ""
             )
         rows.append(row)
-    head = ["training", "mean of the mask", "converged", "own images: without, with, %",
-            "others: without, with, %"]  # fmt: skip
+    head = ["training", "mean of the mask", "mean radius", "converged",
+            "own images: without, with, %", "others: without, with, %"]  # fmt: skip
     return _table(head, rows)
 
 

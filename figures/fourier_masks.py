@@ -13,7 +13,12 @@ their masks are tested; one eps for training and attack in units of [0, 1], whos
 clipping range.  Imagenette's images are resized to squares, not cropped.  Controls that the paper
 lacks: masks of the same values on other frequencies of the same rings or on the lowest ones, masks
 of other images of the class and of other classes; for the linear classifier of masks the same one
-on the images' own spectra, over repeated splits.
+on the images' own spectra, over repeated splits; for adversarial training a natural network of its
+accuracy, trained for fewer epochs; masks of the set by the published objective, too; the masks of
+the set of networks of other seeds.
+
+Rule, written before the runs: shifts of masks by t intervals over the seeds, where there are two or
+more; shares of images by intervals over the images of one pair of networks.
 
 Command: python -m figures.fourier_masks --preset cpu
 """
@@ -29,13 +34,18 @@ from figures._claims import sentence
 from figures._figure import Figure
 from figures._mask_controls import measure_spectra
 from figures._mask_drawing import draw
-from figures._mask_measures import measure_classes, measure_set, measure_single
-from figures._mask_runs import PRESETS, Images, train_regime
+from figures._mask_measures import (
+    measure_classes,
+    measure_published_objective,
+    measure_set,
+    measure_single,
+)
+from figures._mask_runs import MATCHED, PRESETS, SEED, Images, train_matched, train_regime
 from figures._mask_verdicts import claims
 
 
 def run(experiment):
-    """Fills `runs`, `data`, `set_masks`, `class_masks`, what is of single images, `claims`."""
+    """Fills `runs`, `data`, the masks of sets, what is of single images, `claims`."""
     if experiment.overwrite:
         for path in experiment.folder.glob("masks-*.npz"):
             path.unlink()
@@ -52,9 +62,18 @@ def run(experiment):
     for letter in settings["regimes"]:
         train_regime(experiment, images, letter)
         measure_set(experiment, images, letter)
+    if "matched" in settings:
+        train_matched(experiment, images)
+        measure_set(experiment, images, MATCHED)
+    for letter in settings.get("published_objective", {}).get("regimes", ""):
+        measure_published_objective(experiment, images, letter)
     measure_classes(experiment, images)
     measure_single(experiment, images)
     measure_spectra(experiment, images)
+    for seed in settings.get("seeds", [SEED])[1:]:
+        for letter in settings["regimes"]:
+            train_regime(experiment, images, letter, seed)
+            measure_set(experiment, images, letter, seed)
     derive({"content": content, "settings": settings})
     for one in content["claims"]:
         experiment.say(sentence(one))

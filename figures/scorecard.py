@@ -111,8 +111,6 @@ MISSING = (
      "fourier_masks", f"{_FULL}: 128 x 128, all filters, five trainings", None),
     ("fourier_masks", "Section 3.2", "resnet18 gives qualitatively the same masks",
      "fourier_masks", "no preset yet", None),
-    ("fourier_masks", "Figure 4", "shifts of the masks over several networks of each training",
-     "fourier_masks", "no preset yet: one network a training", None),
 )  # fmt: skip
 
 

@@ -7,7 +7,14 @@ import shutil
 import numpy as np
 import pytest
 
-from figures import _figure, _mask_basics, _mask_controls, _mask_verdicts, fourier_masks
+from figures import (
+    _figure,
+    _mask_basics,
+    _mask_controls,
+    _mask_runs,
+    _mask_verdicts,
+    fourier_masks,
+)
 from figures._mask_runs import PRESETS, number, training_options
 from figures._test_images import decode
 from tests.figures.running import run_here, smoke_results
@@ -86,8 +93,9 @@ class TestSetMasks:
 
         own = balanced_prefix(y, SMOKE["mask_images"])
         parts = {"own": own, "others": np.setdiff1d(np.arange(len(y)), own)}
-        assert set(content["set_masks"]) == {"N", "A"}
-        for letter, name in (("N", "natural"), ("A", "adversarial")):
+        assert set(content["set_masks"]) == {"N", "A", "M"}
+        matched = f"matched-{content['matched']['epochs']}"
+        for letter, name in (("N", "natural"), ("A", "adversarial"), ("M", matched)):
             entry, model = content["set_masks"][letter], network(results, name)
             mask = np.array(entry["mask"])
             assert mask.min() >= 0 and mask.max() <= 1 and mask.mean() < 0.999
@@ -361,6 +369,8 @@ def toy(**changes):
     content = {
         "set_masks": masks,
         "figure7": {"low": low, "angular": angular},
+        "figure7_matched": {"adversarial": {"low": dict(low)}, "natural": {"low": dict(low)}},
+        "matched": {"epochs": 2, "adversarial": 0.7, "accuracies": {"1": 0.4, "2": 0.71}},
         "table2": {"images": 400, "right": right, "right_with_one_only": only},
         "table3": {"verdict": "separable", "test_masks": 60, "labels": arm, "control": arm},
         "controls": {"images": 400, **controls},
@@ -377,8 +387,8 @@ def toy(**changes):
 
 
 class TestClaims:
-    NAMES = ("kept", "radial", "angular", "low", "direction", "complement", "reversed", "class",
-             "spectrum", "splits")  # fmt: skip
+    NAMES = ("kept", "radial", "angular", "low", "matched", "direction", "complement", "reversed",
+             "class", "spectrum", "splits")  # fmt: skip
     # One mask a training gives no interval.
     ALWAYS = {"radial": "undecided", "angular": "undecided"}
 
@@ -401,6 +411,9 @@ class TestClaims:
             ("kept", {"set_masks__A__epoch": 0}, "undecided"),
             ("low", {"figure7__low__low": [0.2], "figure7__low__high": [0.3]}, "contradicted"),
             ("low", {"figure7__low__low": [0.45]}, "undecided"),
+            ("matched", {"figure7_matched__adversarial__low": {
+                "images": 400, "share": [0.3], "low": [0.26], "high": [0.34]}}, "contradicted"),
+            ("matched", {"figure7_matched": None}, "not run"),
             # Less than a choice of two wedges makes of chance.
             ("direction", {"figure7__angular__gained": [200, 215, 225, 200] * 2}, "undecided"),
             ("complement", {"table2__right": toy()["table2"]["right"] | {
@@ -432,6 +445,30 @@ class TestClaims:
         others = dict.fromkeys(self.NAMES, "confirmed") | self.ALWAYS
         others.pop(name)
         assert found == others
+
+    @pytest.mark.parametrize(
+        ("energies", "expected"),
+        [((0.85, 0.8, 0.81), "confirmed"), ((0.59, 0.4, 0.41), "undecided"),
+         ((0.4, 0.41, 0.4), "contradicted")],
+    )  # fmt: skip
+    def test_shifts_over_seeds(self, energies, expected):
+        """Energies of ring 0 under adversarial training, of three seeds; naturally 0.6."""
+
+        def masks(energy):
+            entry = toy()["set_masks"]["N"]
+            return {"N": entry | {"radial": [0.6, 0] + [0.1] * 14},
+                    "A": entry | {"radial": [energy, 0] + [0.1] * 14}}  # fmt: skip
+
+        first, *others = map(masks, energies)
+        others = dict(zip("12", others, strict=True))
+        changes = {"set_masks": first, "set_masks_of_seeds": others}
+        shift = _mask_verdicts.claims(toy(**changes), SMOKE)[1]
+        values = [energy - 0.6 for energy in energies]
+        assert shift["effect"] == pytest.approx(np.mean(values))
+        assert shift["over"] == "3 seeds" and shift["unit"] == "energy"
+        half = 4.302652730 * np.std(values, ddof=1) / math.sqrt(3)
+        np.testing.assert_allclose(shift["interval"], np.mean(values) + np.array([-half, half]))
+        assert shift["verdict"] == expected
 
     def test_masks_that_did_not_converge_are_named(self):
         kept, *_ = _mask_verdicts.claims(toy(set_masks__N__converged=False), SMOKE)
@@ -476,6 +513,46 @@ class TestCommand:
         (tmp_path / "fourier_masks.json").write_text(text)
         status, line = run_here(fourier_masks.FIGURE, capsys, "--results", str(tmp_path))
         assert status == 2 and "--preset cpu continues it" in line
+
+
+class TestMatched:
+    @pytest.mark.parametrize(
+        ("accuracies", "epochs", "trained"),
+        [((0.5, 0.68, 0.9), 2, 3), ((0.5, 0.72, 0.9), 2, 2), ((0.8, 0.9, 0.9), 1, 1),
+         ((0.1, 0.2, 0.3), 4, 3)],
+    )  # fmt: skip
+    def test_the_nearest_accuracy(self, monkeypatch, accuracies, epochs, trained):
+        wanted = []
+
+        def train(_, name, options):
+            wanted.append((name, options["epochs"], options["warmup_epochs"]))
+            return accuracies[len(wanted) - 1]
+
+        class Experiment:
+            settings = PRESETS["cpu"] | {"matched": [1, 2, 4]}
+            content = {"runs": {"adversarial": {"result": {"test_accuracy": 0.7}}}}
+            save = staticmethod(lambda: None)
+
+        class Images:
+            path = "images.npz"
+
+        monkeypatch.setattr(_mask_runs, "_train", train)
+        _mask_runs.train_matched(Experiment, Images)
+        expected = [("matched-1", 1, 0.1), ("matched-2", 2, 0.2), ("matched-4", 4, 0.4)]
+        assert wanted == expected[:trained]
+        found = Experiment.content["matched"]
+        assert (found["epochs"], found["adversarial"]) == (epochs, 0.7)
+        assert list(found["accuracies"].values()) == list(accuracies[:trained])
+
+    def test_of_the_run(self, content, single):
+        found = content["figure7_matched"]
+        assert content["single"]["M"]["images"] <= content["single"]["N"]["images"]
+        assert set(found) == {"adversarial", "natural"}
+        assert set(content["published_objective"]) == {"N"}
+        mask = np.array(content["published_objective"]["N"]["mask"])
+        assert not np.array_equal(mask, content["set_masks"]["N"]["mask"])
+        assert set(content["set_masks_of_seeds"]) == {"1"}
+        assert set(content["set_masks_of_seeds"]["1"]) == {"N", "A"}
 
 
 class TestOptions:
