@@ -65,11 +65,11 @@ def run(experiment):
     if "matched" in settings:
         train_matched(experiment, images)
         measure_set(experiment, images, MATCHED)
-    for letter in settings.get("published_objective", {}).get("regimes", ""):
-        measure_published_objective(experiment, images, letter)
     measure_classes(experiment, images)
     measure_single(experiment, images)
     measure_spectra(experiment, images)
+    for letter in settings.get("published_objective", {}).get("regimes", ""):
+        measure_published_objective(experiment, images, letter)
     for seed in settings.get("seeds", [SEED])[1:]:
         for letter in settings["regimes"]:
             train_regime(experiment, images, letter, seed)
