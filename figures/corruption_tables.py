@@ -98,10 +98,12 @@ def run(experiment):
 def derive(stored):
     """Fills `tables` and `claims` from `runs`."""
     content, settings = stored["content"], stored["settings"]
-    content["tables"] = {
+    tables = {
         f"{table}-{network}": make_table(content["runs"], table, network, settings)
         for table, network in _tables(settings)
     }
+    # With the natural network alone there is nothing to compare.
+    content["tables"] = {name: table for name, table in tables.items() if len(table["rows"]) > 1}
     content["claims"] = claims(content, settings)
 
 
@@ -119,8 +121,13 @@ def _check_pilot(experiment, pilot, key):
 
 
 def make_table(runs, table, network, settings):
-    """Arm -> accuracy and Rob. (percent, by seed), their gains, mCE; and the spread over arms."""
-    seeds = settings["seeds"][table]
+    """Arm -> accuracy and Rob. (percent, by seed), their gains, mCE; and the spread over arms.
+
+    Of an unfinished run the arms and seeds that are there, the natural one of the seed included.
+    """
+
+    def measured(arm, seed):
+        return "corruption" in runs.get(run_key(network, arm, seed), {})
 
     def found(arm, seed):
         return runs[run_key(network, arm, seed)]["corruption"]
@@ -134,7 +141,15 @@ def make_table(runs, table, network, settings):
 
     rows = {}
     for arm in arms(table, settings["lambdas"]):
+        seeds = [
+            seed
+            for seed in settings["seeds"][table]
+            if measured("natural", seed) and measured(arm, seed)
+        ]
+        if not seeds:
+            continue
         row = {
+            "seeds": seeds,
             "accuracy": [accuracy(arm, seed) for seed in seeds],
             "robustness": [100 * found(arm, seed)["mean_accuracy"] for seed in seeds],
             "mce": [
@@ -143,8 +158,10 @@ def make_table(runs, table, network, settings):
             ],
         }
         for quantity in ("accuracy", "robustness"):
-            natural = rows["natural"][quantity] if rows else row[quantity]
-            gains = [a - b for a, b in zip(row[quantity], natural, strict=True)]
+            first = rows.get("natural", row)
+            natural = dict(zip(first["seeds"], first[quantity], strict=True))
+            pairs = zip(row[quantity], seeds, strict=True)
+            gains = [value - natural[seed] for value, seed in pairs]
             found_ = over_seeds(gains)
             row[f"{quantity}_gain"] = {
                 "mean": found_["effect"],
@@ -154,8 +171,8 @@ def make_table(runs, table, network, settings):
         row["mce_mean"] = float(np.mean(row["mce"]))
         rows[arm] = row
     content = {"rows": rows}
-    if table == "table2":
-        gains = [rows[f"LMH={name}"] for name in CONFIGURATIONS]
+    gains = [rows[arm] for arm in (f"LMH={name}" for name in CONFIGURATIONS) if arm in rows]
+    if len(gains) == len(CONFIGURATIONS):
         # The paper's "variance" is that of the eight configurations, not of a sample.
         content["variance"] = {
             quantity: float(np.var([row[f"{quantity}_gain"]["mean"] for row in gains]))
@@ -173,44 +190,60 @@ NEGLIGIBLE = 1
 def claims(content, settings):
     """The paper's claims about each arm: a gain under corruptions, at next to no price."""
     found = []
-    for name, table in content["tables"].items():
-        number_, network = name.split("-", 1)
-        rows, where = table["rows"], f"Table {number_.removeprefix('table')}"
-        seeds = settings["seeds"][number_]
-        width = settings["options"].get(network, {}).get("width", 1)
-        record = content["runs"][run_key(network, "natural", seeds[0])]
-        run_ = run_words(network, width, record["result"], len(seeds))
-        natural = {key: float(np.mean(rows["natural"][key])) for key in ("accuracy", "robustness")}
-        able = natural["accuracy"] - natural["robustness"] >= DROP
-        note = "" if able else (
-            f"Corruptions cost natural training {natural['accuracy'] - natural['robustness']:.1f} "
-            f"points, less than {DROP}: there is nothing to win"
-        )  # fmt: skip
-        for arm in rows:
+    for number_, network in _tables(settings):
+        rows = content["tables"].get(f"{number_}-{network}", {"rows": {}})["rows"]
+        where = f"Table {number_.removeprefix('table')}"
+        for arm in arms(number_, settings["lambdas"]):
             if arm == "natural":
                 continue
             printed = PAPER.get(network, {}).get(arm, (None, None))
-            gain = over_seeds(rows[arm]["robustness_gain"]["by_seed"])
+            run_, able, note, gains = _conditions(content, settings, network, rows, arm)
             found.append(
                 claim("frequency_interpretation", where,
                       f"{network}, {arm}: better under corruptions",
-                      run_, printed=printed[1], able=able, note=note, **gain)
+                      run_, printed=printed[1], able=able, note=note, **gains["robustness"])
             )  # fmt: skip
-            gain = over_seeds(rows[arm]["accuracy_gain"]["by_seed"])
             found.append(
                 claim("frequency_interpretation", where,
                       f"{network}, {arm}: clean accuracy falls by less than {NEGLIGIBLE} point",
-                      run_, printed=printed[0], bound=-NEGLIGIBLE, **gain)
+                      run_, printed=printed[0], bound=-NEGLIGIBLE, **gains["accuracy"])
             )  # fmt: skip
     return found
+
+
+def _conditions(content, settings, network, rows, arm):
+    """(what was run, whether corruptions take enough, a note if not, gains) of an arm."""
+    width = settings["options"].get(network, {}).get("width", 1)
+    if arm not in rows:
+        return f"{network} x {width:g}", True, "", {"robustness": {}, "accuracy": {}}
+    row, natural = rows[arm], rows["natural"]
+    record = content["runs"][run_key(network, arm, row["seeds"][0])]
+    taken = float(np.mean(natural["accuracy"]) - np.mean(natural["robustness"]))
+    able = taken >= DROP
+    note = "" if able else (
+        f"Corruptions cost natural training {taken:.1f} points, less than {DROP}: there is nothing "
+        "to win"
+    )  # fmt: skip
+    gains = {
+        quantity: over_seeds(row[f"{quantity}_gain"]["by_seed"])
+        for quantity in ("robustness", "accuracy")
+    }
+    return run_words(network, width, record["result"], len(row["seeds"])), able, note, gains
 
 
 def verdict(stored):
     """What the tables say about the paper's claims, in sentences with numbers."""
     content = stored["content"]
     lines = []
-    for network in sorted({name.split("-", 1)[1] for name in content["tables"]}):
-        rows = [t["rows"]["natural"] for n, t in content["tables"].items() if n.endswith(network)]
+    for network in sorted(stored["settings"]["networks"]):
+        rows = [
+            table["rows"]["natural"]
+            for name, table in content["tables"].items()
+            if name.split("-", 1)[1] == network
+        ]
+        if not rows:
+            lines.append(f"{network}: not run")
+            continue
         longest = max(rows, key=lambda row: len(row["accuracy"]))
         own = [one for one in content["claims"] if one["claim"].startswith(f"{network},")]
         lines.append(
@@ -311,8 +344,8 @@ def _settings_line(stored):
         for network in settings["networks"]
     )
     seeds = ", ".join(
-        f"{table.removeprefix('table')}: {len(settings['seeds'][table])}"
-        for _, table in sorted((table, table) for table, _ in _tables(settings))
+        f"{name.split('-', 1)[0].removeprefix('table')}: {len(table['rows']['natural']['seeds'])}"
+        for name, table in sorted(stored["content"]["tables"].items())
     )
     epochs = training.get("epochs")
     return (

@@ -173,6 +173,37 @@ class TestTables:
         clean = found["vgg16, LMH=000: clean accuracy falls by less than 1 point"]
         assert clean["effect"] == pytest.approx(0.8) and clean["verdict"] == "confirmed"
 
+    def test_an_unfinished_run(self, two_seeds):
+        """Arms that are there, each against the natural network of its seeds; all else not run."""
+        whole = json.loads(json.dumps(two_seeds))
+        whole["settings"]["networks"] = {"vgg16": ["table2"], "vgg16_bn": ["table1"]}
+        whole["settings"]["seeds"]["table1"] = [0]
+        stored = whole["content"]["runs"]
+        kept = [("natural", 0), ("natural", 1), ("LMH=111", 0), ("LMH=111", 1), ("LMH=000", 1)]
+        kept = {runs.run_key("vgg16", arm, seed) for arm, seed in kept}
+        for key in set(stored) - kept:
+            del stored[key]
+        # Trained, not yet tested.
+        stored[runs.run_key("vgg16", "LMH=000", 0)] = {"result": {"test_accuracy": 0.9}}
+        corruption_tables.derive(whole)
+        assert list(whole["content"]["tables"]) == ["table2-vgg16"]
+        table = whole["content"]["tables"]["table2-vgg16"]
+        assert list(table["rows"]) == ["natural", "LMH=111", "LMH=000"] and "variance" not in table
+        last = table["rows"]["LMH=000"]
+        assert last["seeds"] == [1] and last["robustness_gain"]["interval"] is None
+        assert last["robustness_gain"]["by_seed"] == pytest.approx([16])
+        found = {one["claim"]: one for one in whole["content"]["claims"]}
+        assert len(found) == 2 * (8 + 3)
+        assert found["vgg16, LMH=000: better under corruptions"]["verdict"] == "undecided"
+        for arm in ("vgg16, LMH=011", "vgg16_bn, attention"):
+            assert found[f"{arm}: better under corruptions"]["verdict"] == "not run"
+        assert "vgg16_bn: not run" in corruption_tables.verdict(whole)
+        # With the natural network alone there is no table.
+        for key in [key for key in stored if "LMH" in key]:
+            del stored[key]
+        corruption_tables.derive(whole)
+        assert not whole["content"]["tables"]
+
     @pytest.mark.parametrize(("natural", "verdict"), [(0.8, "confirmed"), (0.59, "undecided")])
     def test_nothing_to_win(self, two_seeds, natural, verdict):
         """Corruptions that cost less than ten points cannot show a gain, however sure it is."""
