@@ -23,7 +23,7 @@ import itertools
 
 import numpy as np
 
-from figures._claims import claim, over_seeds, sentence
+from figures._claims import claim, over_seeds, seed_words, sentence
 from figures._figure import Figure
 from figures._runs import train_once
 from figures._style import AMBER, BLACK, BLUE, GREEN, ORANGE, caption, new_figure, settings_line
@@ -130,12 +130,22 @@ OVERFITS = 5
 
 
 def derive(stored):
-    """Fills `arms`, `grid`, `underfitting` and `claims` from `runs`."""
+    """Fills `seeds`, `arms`, `grid`, `underfitting` and `claims` from `runs`.
+
+    Of an unfinished run the seeds whose arms are all there, and the points of the grid that are.
+    """
     content, settings = stored["content"], stored["settings"]
-    content["arms"] = {arm: _summary(content, arm, settings["seeds"]) for arm in _arms(settings)}
+    runs_ = content["runs"]
+    content["seeds"] = [
+        seed
+        for seed in settings["seeds"]
+        if all(_key(arm, seed) in runs_ for arm in _arms(settings))
+    ]
+    content["arms"] = {arm: _summary(content, arm, content["seeds"]) for arm in _arms(settings)}
     content["grid"] = [
         {"alpha": alpha, "beta": beta} | _summary(content, _point(alpha, beta), [0])
         for alpha, beta in itertools.product(settings["grid"], repeat=2)
+        if _key(_point(alpha, beta), 0) in runs_
     ]
     content["underfitting"] = underfitting(content["arms"])
     content["claims"] = claims(content, settings)
@@ -175,7 +185,7 @@ def claims(content, settings):
             f"gap and training error correlate by {found['correlation']:.3f} over "
             f"{found['trainings']} trainings: small where the images are fitted badly"
         )
-    run_ = _run_words(content["runs"], settings)
+    run_ = _run_words(content, settings)
     where = "Sections 3.3 and 5.1"
 
     def less(arm, kind, other="no dropout"):
@@ -210,13 +220,14 @@ def claims(content, settings):
     ]  # fmt: skip
 
 
-def _run_words(runs, settings):
-    result = runs[f"no-dropout-{settings['seeds'][0]}"]["result"]
+def _run_words(content, settings):
+    seeds = content["seeds"]
+    result = content["runs"][_key("no dropout", seeds[0])]["result"]
     network = settings["network"]
     return (
         f"spectral_pool_cnn x {network.get('width', 1):g}, M = {network['num_pairs']}, gamma = "
         f"{network['gamma']:g}, {result['images']['training']:,} images, "
-        f"{result['epochs']} epochs, {len(settings['seeds'])} seeds"
+        f"{result['epochs']} epochs, {seed_words(len(seeds))}"
     )
 
 
@@ -256,7 +267,7 @@ def draw(stored):
     figure = new_figure(14.5)
     bars, curves = figure.subplots(1, 2, width_ratios=[1, 1.1])
     _bars(bars, content["arms"])
-    _curves(curves, content, stored["settings"]["seeds"])
+    _curves(curves, content)
     figure.suptitle("Spectral pooling with and without frequency dropout, and max pooling")
     network = stored["settings"]["network"]
     grid = ", ".join(
@@ -269,7 +280,7 @@ def draw(stored):
         f"{verdict(content)}\n"
         f"{settings_line(stored)}  spectral_pool_cnn with M = {network['num_pairs']}, gamma = "
         f"{network['gamma']:g}, {content['arms']['max pooling']['parameters']:,} weights in every "
-        f"arm; {len(stored['settings']['seeds'])} seeds (dots; bars: mean and t interval of 95 "
+        f"arm; {seed_words(len(content['seeds']))} (dots; bars: mean and t interval of 95 "
         "%).  Errors of the weights best on validation; training error without dropout and "
         "augmentation.  The report gives no such comparison: its code never ran frequency "
         "dropout."
@@ -313,7 +324,8 @@ def _bars(panel, arms):
     panel.set_title("training and test error")
 
 
-def _curves(panel, content, seeds):
+def _curves(panel, content):
+    seeds = content["seeds"]
     for arm in content["arms"]:
         color = COLORS[arm]
         for seed in seeds:

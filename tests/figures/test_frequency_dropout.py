@@ -63,6 +63,7 @@ def arms(**errors):
         found[arm.replace("_", " ")] = row
     result = {"images": {"training": 9}, "epochs": 2}
     return {
+        "seeds": [0, 1, 2],
         "arms": found,
         "underfitting": frequency_dropout.underfitting(found),
         "runs": {"no-dropout-0": {"result": result}},
@@ -70,6 +71,24 @@ def arms(**errors):
 
 
 SETTINGS = {"seeds": [0, 1, 2], "network": {"num_pairs": 2, "gamma": 0.5}}
+
+
+def test_an_unfinished_run(smoke):
+    """The seeds whose arms are all there."""
+    whole = json.loads((smoke / "frequency_dropout.json").read_text())
+    whole["settings"]["seeds"] = [0, 1, 2, 3]
+    runs = whole["content"]["runs"]
+    names = ("frequency-dropout", "no-dropout", "max-pooling")
+    for seed, there in ((1, names[:2]), (2, names)):
+        for name in there:
+            runs[f"{name}-{seed}"] = runs[f"{name}-0"]
+    del runs["alpha-0.8-beta-0.8-0"]
+    frequency_dropout.derive(whole)
+    content = whole["content"]
+    assert content["seeds"] == [0, 2]
+    assert all(len(arm["test_error_by_seed"]) == 2 for arm in content["arms"].values())
+    assert len(content["grid"]) == 3
+    assert all(one["run"].endswith("2 seeds") for one in content["claims"])
 
 
 class TestClaims:
