@@ -95,7 +95,10 @@ def learn_mask(
     Intelligence 5:890016, 2022, equation (2) and the published code).  From M = 1 by Adam (epsilon
     1e-8) with PyTorch's one-cycle schedule, clipped after each step.  The defaults are the paper's.
     With larger batches the squares are of each image's own change and then averaged, and there are
-    fewer steps: an entry that nothing needs takes 1 / (mean learning rate) steps to reach 0.
+    fewer steps: an entry that nothing needs takes 1 / (mean learning rate) steps to reach 0.  With
+    rates that make up for it take `invariance="squared"`: after one image whose square is large,
+    exponentials keep Adam's steps near 0 for thousands of steps, and a mask that stands still
+    for that reason counts as converged.
 
     The network runs in inference mode and nothing in it changes.  The mask acts on the images as
     the model takes them: where the model begins with a normalisation, the published mask, behind
