@@ -2,12 +2,13 @@
 
 import contextlib
 import os
-import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
+
+from spectral_keras.ops.processor import processor_has
 
 __all__ = [
     "all_layers",
@@ -21,10 +22,6 @@ __all__ = [
 
 def __dir__():
     return __all__
-
-
-# Linux says here what a processor can do.
-_PROCESSORS = pathlib.Path("/proc/cpuinfo")
 
 
 def fastest_precision() -> str:
@@ -95,12 +92,7 @@ def _capability(device):
 def _processor_has_bfloat16(backend):
     if backend == "tensorflow" and os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") in ("0", "false"):
         return False
-    try:
-        lines = _PROCESSORS.read_text().splitlines()
-    except (OSError, UnicodeDecodeError):
-        return False
-    flags = [line.partition(":")[2].split() for line in lines if line.startswith("flags")]
-    return bool(flags) and all({"avx512_bf16", "amx_bf16"} & set(words) for words in flags)
+    return processor_has("avx512_bf16", "amx_bf16")
 
 
 def all_layers(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:

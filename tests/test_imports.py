@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "training": _USES,
     "evaluation": _USES,
     "plots": _BASE,
-    "precision": set(),
+    "precision": _BASE,
     "memory": set(),
     "logs": set(),
     "cifar10c": set(),

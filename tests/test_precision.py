@@ -2,6 +2,7 @@ import keras
 import pytest
 
 from spectral_keras import precision
+from spectral_keras.ops import processor
 
 BACKEND = keras.backend.backend()
 FLAGS = "processor\t: {}\nflags\t\t: fpu sse2 {}\n\n"
@@ -10,7 +11,7 @@ FLAGS = "processor\t: {}\nflags\t\t: fpu sse2 {}\n\n"
 def _processors(monkeypatch, tmp_path, *kinds):
     path = tmp_path / "cpuinfo"
     path.write_text("".join(FLAGS.format(i, kind) for i, kind in enumerate(kinds)))
-    monkeypatch.setattr(precision, "_PROCESSORS", path)
+    monkeypatch.setattr(processor, "_PROCESSORS", path)
     monkeypatch.setattr(precision, "_accelerators", lambda _: [])
     monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
 
@@ -33,7 +34,7 @@ def test_processors(monkeypatch, tmp_path, kinds, expected):
 
 def test_no_word_about_the_processor(monkeypatch, tmp_path):
     _processors(monkeypatch, tmp_path)
-    monkeypatch.setattr(precision, "_PROCESSORS", tmp_path / "none")
+    monkeypatch.setattr(processor, "_PROCESSORS", tmp_path / "none")
     assert precision.fastest_precision() == "float32"
 
 

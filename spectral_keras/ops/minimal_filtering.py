@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from spectral_keras.ops.custom_gradient import custom_gradient
+from spectral_keras.ops.processor import processor_has
 
 __all__ = ["conv2d_by_minimal_filtering", "is_faster_by_minimal_filtering"]
 
@@ -37,9 +38,9 @@ def is_faster_by_minimal_filtering(
 ) -> bool:
     """Whether to take `conv2d_by_minimal_filtering` for images `x`, channels last.
 
-    On a CPU, in float32 or bfloat16, at stride 1, with windows of 2 to 5 and many channels, while a
-    graph is built: milliseconds of both gradients of a 3x3 kernel, 128 images, two AMD cores with
-    AVX-512 BF16, oneDNN's kernels and this algorithm:
+    On a CPU, in float32, or bfloat16 if the processor has no AMX, at stride 1, with windows of 2 to
+    5 and many channels, while a graph is built: milliseconds of both gradients of a 3x3 kernel, 128
+    images, two AMD cores with AVX-512 BF16, oneDNN's kernels and this algorithm:
 
                                 float32      bfloat16
         4x4, 256 channels       23   14      19   10
@@ -57,6 +58,9 @@ def is_faster_by_minimal_filtering(
     sizes, (*window, channels, filters) = x.shape[1:3], kernel.shape
     dtype = keras.backend.standardize_dtype(x.dtype)
     if dtype not in _SHARE or None in sizes or tf.executing_eagerly():
+        return False
+    # Intel's units for products of matrices have an order of magnitude more of bfloat16's.
+    if dtype == "bfloat16" and processor_has("amx_bf16"):
         return False
     outputs = [_count_outputs(*axis, padding)[0] for axis in zip(sizes, window, strict=True)]
     if (

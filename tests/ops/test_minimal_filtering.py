@@ -42,6 +42,11 @@ def _gradients(convolution, x, kernel):
     return [y, *first, *outer.gradient(norm, [x, kernel])]
 
 
+@pytest.fixture(autouse=True)
+def _without_amx(monkeypatch):
+    monkeypatch.setattr(minimal_filtering, "processor_has", lambda *_: False)
+
+
 @pytest.fixture
 def _few_images_are_enough(monkeypatch):
     monkeypatch.setattr(minimal_filtering, "_TILES", 1)
@@ -164,6 +169,13 @@ def test_no_images(dtype):
     gradient, _ = _training_graph(dtype=dtype)
     empty = tf.zeros((0, 8, 8, 256), dtype)
     assert not gradient(empty, tf.ones((3, 3, 256, 256), dtype)).numpy().any()
+
+
+@pytest.mark.parametrize(("dtype", "own"), [("float32", False), ("bfloat16", True)])
+def test_units_for_products_of_bfloat16(monkeypatch, dtype, own):
+    monkeypatch.setattr(minimal_filtering, "processor_has", lambda name: name == "amx_bf16")
+    _, operations = _training_graph(dtype=dtype)
+    assert ("Conv2DBackpropFilter" in operations) == own
 
 
 def test_eager_calls_are_tensorflows_own():
