@@ -38,7 +38,7 @@ def claims(content, settings):
     """List of `figures._claims.claim`."""
     run_ = _run_words(content, settings)
     return [
-        _accuracy_kept(content["set_masks"], run_),
+        _accuracy_kept(content, run_),
         *_shifts(content, run_),
         _low_frequencies(content, run_),
         _low_against_matched(content, run_),
@@ -65,7 +65,8 @@ def _not_converged(masks):
     return ", ".join(letter for letter, one in masks.items() if not one.get("converged", True))
 
 
-def _accuracy_kept(masks, run_):
+def _accuracy_kept(content, run_):
+    masks, published = content["set_masks"], content.get("published_objective", {})
     unseen = all(entry["others"] for entry in masks.values())
     parts, images = [], 0
     for letter, entry in masks.items():
@@ -84,12 +85,21 @@ def _accuracy_kept(masks, run_):
     late = _not_converged(masks)
     on = "images that the masks have not seen" if unseen else "the masks' own images"
     listed = ", ".join(f"{what} {part['effect']:.1f}" for what, part in parts)
+    if unseen:
+        own = (_points_lost(masks[letter]["own"]) for letter in masks if letter in REGIMES)
+        listed += f"; on their own: {', '.join(own)}"
+        by = [f"{REGIMES[key]} {_points_lost(one['others'])}" for key, one in published.items()]
+        listed += f"; with the published objective, on others: {', '.join(by)}" if by else ""
     return claim(
         _PAPER, "Table 1", f"behind a mask of the whole set less than {KEPT} points are lost", run_,
         effect=parts[0][1]["effect"], over=f"{images:,} images, paired", parts=parts,
         printed=TABLE1["N"][0] - TABLE1["N"][1],
         note=f"on {on}, points: {listed}" + (f"; not converged: {late}" if late else ""),
     )  # fmt: skip
+
+
+def _points_lost(tested):
+    return f"{100 * (tested['lost'] - tested['won']) / tested['images']:.1f}"
 
 
 # Letter -> (claim about the whole-set mask less N's, what is measured).

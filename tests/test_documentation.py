@@ -356,6 +356,12 @@ def _six_views(width):
     return f"{100 - 100 * statistics.mean(right):.2f} %"
 
 
+_LOWER = (
+    "most images' masks of the adversarial network have more energy in the lowest eighth of the "
+    "rings than "
+)
+
+
 def _results():
     """File that a result of the README links to -> the numbers that it says, from that file."""
     run = _json("results/deep_spectral-cifar10/result.json")
@@ -391,6 +397,10 @@ def _results():
         "figures/results/frequency_dropout.json": _claim(
             "frequency_dropout", "frequency dropout lowers the test error", 1
         ),
+        "figures/results/fourier_masks.json": _claim(
+            "fourier_masks", _LOWER + "the natural network's", 1
+        )
+        + _claim("fourier_masks", _LOWER + "those of a natural network of its accuracy", 1)[:1],
         "figures/results/auxiliary_tasks.json": _claim(
             "auxiliary_tasks", "resnet18: a network trained on FGSM is above chance under PGD", 2
         ),
