@@ -17,8 +17,9 @@ on the images' own spectra, over repeated splits; for adversarial training a nat
 accuracy, trained for fewer epochs; masks of the set by the published objective, too; the masks of
 the set of networks of other seeds.
 
-Rule, written before the runs: shifts of masks by t intervals over the seeds, where there are two or
-more; shares of images by intervals over the images of one pair of networks.
+Rule, written while the first two networks trained, before a shift or a share was measured: shifts
+of masks by t intervals over the seeds, where there are two or more; shares of images by intervals
+over the images of one pair of networks.
 
 Command: python -m figures.fourier_masks --preset cpu
 """
