@@ -5,6 +5,7 @@ Importing this module imports neither Keras nor NumPy: a command decides first w
 start-up messages of the backend.
 """
 
+import _thread
 import argparse
 import contextlib
 import difflib
@@ -16,6 +17,7 @@ import shlex
 import signal
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator
 from typing import Any, NoReturn
@@ -332,11 +334,30 @@ def _without_retracing_advice(record: logging.LogRecord) -> bool:
 
 
 def answer_termination() -> None:
-    """Let SIGTERM raise `Terminated` in this process, unless something answers it already."""
+    """Let SIGTERM raise `Terminated` in this process, unless something answers it already.
+
+    Python drops what is raised while it collects garbage, an interrupt as well: it is raised again.
+    """
     if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _raise_terminated)
+    sys.unraisablehook = _raise_again
 
 
 def _raise_terminated(number, frame):
     signal.signal(number, signal.SIG_DFL)  # the second one ends it at once
     raise Terminated
+
+
+def _raise_again(dropped):
+    """The hook for exceptions that Python cannot raise where they are."""
+    if not issubclass(dropped.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(dropped)
+        return
+    number = signal.SIGINT
+    if issubclass(dropped.exc_type, Terminated):
+        number = signal.SIGTERM
+        signal.signal(number, _raise_terminated)
+    # Later and from another thread: here it would be dropped once more.
+    timer = threading.Timer(0.05, _thread.interrupt_main, [number])
+    timer.daemon = True
+    timer.start()

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -43,6 +44,42 @@ STREAMS = [
     # More than a buffer holds: the reader is gone long before the end.
     ("| head -1", 100_000, 0, "a warning\n"),
 ]
+
+
+# Gets a signal where Python drops what is raised, and then works for longer than it should.
+COLLECTING = """
+import os, signal, sys, time, weakref
+
+sys.argv[0] = "spectral-keras"
+from spectral_keras.experiments.command import Terminated, answer_termination
+
+class Map: pass
+
+answer_termination()
+asked = Map()
+note = weakref.ref(asked, lambda note: (os.kill(os.getpid(), int(sys.argv[1])), time.sleep(1)))
+try:
+    del asked
+    for _ in range(1000):
+        time.sleep(0.01)
+except KeyboardInterrupt as error:
+    # The second one would end it at once.
+    print(type(error).__name__, signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize(
+    ("name", "printed"), [("SIGINT", "KeyboardInterrupt False"), ("SIGTERM", "Terminated True")]
+)
+def test_a_signal_while_garbage_is_collected_is_not_lost(name, printed):
+    done = subprocess.run(
+        [sys.executable, "-c", COLLECTING, str(int(getattr(signal, name)))],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+        # In a shell's background SIGINT is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, printed, "")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell")
