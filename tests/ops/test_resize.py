@@ -190,6 +190,23 @@ class TestCorrectness:
         y = spectral_resize(x, (96, 100), implementation="matmul")
         np.testing.assert_allclose(to_numpy(y), expected, atol=tolerance * 4)
 
+    @pytest.mark.parametrize("channels", [6, 72])
+    @pytest.mark.parametrize(("size", "size_out"), [(8, 4), (16, 8), (4, 8), (8, 16), (12, 10)])
+    def test_either_axis_first(self, size, size_out, channels):
+        """Which one is a matter of the sizes and the channels, and of speed only."""
+        x, tolerance = _images((size, size), channels=channels)
+        rng = np.random.default_rng(1)
+        rows, columns = rng.standard_normal((2, size_out, size)) / size
+        y = to_numpy(apply_separable(x, rows, columns, "channels_last"))
+        expected = np.einsum("pm,qn,bmnc->bpqc", rows, columns, to_numpy(x))
+        np.testing.assert_allclose(y, expected, atol=tolerance)
+
+        def scalar(z):
+            return 0.5 * keras.ops.sum(apply_separable(z, rows, columns, "channels_last") ** 2)
+
+        adjoint = np.einsum("pm,qn,bpqc->bmnc", rows, columns, expected)
+        np.testing.assert_allclose(input_gradient(scalar, x), adjoint, atol=tolerance)
+
     def test_one_matrix_a_sample(self):
         x = random_images((3, 5, 6, 4), dtype="float32")
         rng = np.random.default_rng(0)
