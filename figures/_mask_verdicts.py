@@ -24,13 +24,15 @@ TABLE1 = {
 TABLE2 = {"M(X)": 100.00, "M'(X)": 55.52, "XA": 0.00, "M(XA)": 58.69}
 # Percent: linear classifier and scrambled labels, training and test.
 TABLE3 = {"labels": (97.60, 82.24), "control": (18.64, 20.56)}
-# Percent of the images with more energy in the lowest eighth of the rings, read off the plot.
+# Percent of the images with more energy in each of the eight lowest of 64 rings, read off the plot.
 FIGURE7_LOW = 85
 
 # In points: a loss behind a mask that counts as none, and a drop that counts as one.
 KEPT, DROP = 2, 10
-# Forms that a mask must beat: of its size and of images, and that leave the clean image its class.
+# Forms that a mask must beat, besides its own values shuffled in their rings.
 CONTROLS = ("low-pass", "same class", "other class")
+# A control that leaves less of the clean images their class cannot win: with it nothing is decided.
+KEEPS_CLEAN = 0.9
 _PAPER = "fourier_masks"
 
 
@@ -38,7 +40,7 @@ def claims(content, settings):
     """List of `figures._claims.claim`."""
     run_ = _run_words(content, settings)
     return [
-        _accuracy_kept(content, run_),
+        *_accuracy_kept(content, run_),
         *_shifts(content, run_),
         _low_frequencies(content, run_),
         _low_against_matched(content, run_),
@@ -66,35 +68,42 @@ def _not_converged(masks):
 
 
 def _accuracy_kept(content, run_):
+    """On the images that the masks were learned on, as in the paper, and on others."""
+    text = f"behind a mask of the whole set less than {KEPT} points are lost"
+    printed = TABLE1["N"][0] - TABLE1["N"][1]
+    return [
+        _kept_on("own", content, run_, text + ", on its own images", printed),
+        _kept_on("others", content, run_, text + ", on images that it has not seen", None),
+    ]
+
+
+def _kept_on(which, content, run_, text, printed):
     masks, published = content["set_masks"], content.get("published_objective", {})
-    unseen = all(entry["others"] for entry in masks.values())
-    parts, images = [], 0
-    for letter, entry in masks.items():
-        if letter not in REGIMES:
+    parts, listed = [], []
+    for letter, name in REGIMES.items():
+        if letter not in masks or not masks[letter][which]:
             continue
-        tested = entry["others"] or entry["own"]
+        entry, tested = masks[letter], masks[letter][which]
         counts = tested["lost"], tested["won"], tested["images"]
-        images = tested["images"]
         parts.append((
-            REGIMES[letter],
+            name,
             {"interval": percent(paired_share_interval(*counts)), "bound": KEPT, "above": False,
              # A mask of ones, kept for want of a better one, shows nothing.
              "able": bool(entry["epoch"]),
-             "effect": 100 * (counts[0] - counts[1]) / images},
+             "effect": 100 * (counts[0] - counts[1]) / counts[2]},
         ))  # fmt: skip
+        listed.append(f"{name} {_points_lost(tested)}")
+    where = "Table 1" if printed is not None else "Table 1, a control"
+    if not parts:
+        return claim(_PAPER, where, text, run_)
     late = _not_converged(masks)
-    on = "images that the masks have not seen" if unseen else "the masks' own images"
-    listed = ", ".join(f"{what} {part['effect']:.1f}" for what, part in parts)
-    if unseen:
-        own = (_points_lost(masks[letter]["own"]) for letter in masks if letter in REGIMES)
-        listed += f"; on their own: {', '.join(own)}"
-        by = [f"{REGIMES[key]} {_points_lost(one['others'])}" for key, one in published.items()]
-        listed += f"; with the published objective, on others: {', '.join(by)}" if by else ""
+    by = [f"{REGIMES[key]} {_points_lost(one[which])}" for key, one in published.items()]
     return claim(
-        _PAPER, "Table 1", f"behind a mask of the whole set less than {KEPT} points are lost", run_,
-        effect=parts[0][1]["effect"], over=f"{images:,} images, paired", parts=parts,
-        printed=TABLE1["N"][0] - TABLE1["N"][1],
-        note=f"on {on}, points: {listed}" + (f"; not converged: {late}" if late else ""),
+        _PAPER, where, text, run_, over=f"{tested['images']:,} images, paired", parts=parts,
+        printed=printed,
+        note=f"points: {', '.join(listed)}"
+        + (f"; with the published objective: {', '.join(by)}" if by else "")
+        + (f"; not converged: {late}" if late else ""),
     )  # fmt: skip
 
 
@@ -118,7 +127,7 @@ def _shifts(content, run_):
     for letter, (text, kind) in _SHIFTS.items():
         if letter not in masks:
             continue
-        entry, reference = masks[letter], masks["N"]
+        entry = masks[letter]
         both = [one for one in seeds if {"N", letter} <= one.keys()]
         low, radius = zip(*(_shift(one[letter], one["N"]) for one in both), strict=True)
         late = _not_converged({key: masks[key] for key in ("N", letter)})
@@ -133,19 +142,30 @@ def _shifts(content, run_):
         measured = {
             "low": over_seeds(low) | {"unit": "energy"},
             "radius": over_seeds(radius) | {"unit": "mean radius"},
-            # What a mixed effect would be has no measure.
             "mixed": {"effect": float(np.mean(radius)), "unit": "mean radius"},
         }[kind]
+        if kind == "mixed":
+            note += "; the paper gives no measure of a mixed effect, so nothing can be decided"
         found.append(claim(_PAPER, "Figure 4, radial", text, run_, note=note, **measured))
-        change = np.subtract(entry["angular"], reference["angular"])
-        found.append(
-            claim(_PAPER, "Figure 4, angular",
-                  f"{REGIMES[letter]}: what moves depends on the direction", run_,
-                  effect=float(np.ptp(change)), unit="energy",
-                  note="largest less smallest change of a wedge; one network a training, no "
-                  "interval" + (f"; masks not converged: {late}" if late else ""))
-        )  # fmt: skip
+        found.append(_directions(letter, both, run_, late))
     return found
+
+
+def _directions(letter, seeds, run_, late):
+    """Do the two wedges that the first seed sets farthest apart differ as much in the others?"""
+    first, *others = (np.subtract(one[letter]["angular"], one["N"]["angular"]) for one in seeds)
+    most, least = first.argmax(), first.argmin()
+    apart = [float(change[most] - change[least]) for change in others]
+    measured = over_seeds(apart) if apart else {"effect": float(first[most] - first[least])}
+    return claim(
+        _PAPER, "Figure 4, angular", f"{REGIMES[letter]}: what moves depends on the direction",
+        run_, unit="energy",
+        note=("of the two wedges that change most and least in the first seed, in the others"
+              if apart else
+              "largest less smallest change of a wedge, greater than 0 by choice: one seed")
+        + (f"; masks not converged: {late}" if late else ""),
+        **measured,
+    )  # fmt: skip
 
 
 def _shift(entry, reference):
@@ -162,15 +182,22 @@ def _low_frequencies(content, run_):
         for letter, one in single.items()
         if one["converged"] < one["images"]
     )
+    radial = content["figure7"].get("radial")
+    lowest = radial["share"][: max(1, len(radial["share"]) // 8)] if radial else []
+    rings = ", ".join(f"{100 * share:.1f}" for share in lowest)
+    rings = rings and (
+        f"; in each of them alone {rings} % (paper, each of the eight lowest of 64: at least "
+        f"{FIGURE7_LOW} %)"
+    )
     return claim(
         _PAPER, "Figure 7, radial",
         "most images' masks of the adversarial network have more energy in the lowest eighth of "
         "the rings than the natural network's",
-        run_, effect=100 * low["share"][0], unit="% of the images", printed=FIGURE7_LOW,
+        run_, effect=100 * low["share"][0], unit="% of the images",
         interval=percent((low["low"][0], low["high"][0])), bound=50,
         over=f"{low['images']} images of one pair of networks",
-        note=f"{100 * low['lost'][0] / low['images']:.0f} % have less; the two networks differ in "
-        "accuracy, too" + (f"; masks not converged: {late}" if late else ""),
+        note=f"{100 * low['lost'][0] / low['images']:.0f} % have less{rings}; the two networks "
+        "differ in accuracy, too" + (f"; masks not converged: {late}" if late else ""),
     )  # fmt: skip
 
 
@@ -248,18 +275,25 @@ def _attacks_reversed(content, run_):
     parts = [("most", {"interval": percent(wilson_interval(count, images)), "bound": 50,
                        "effect": 100 * count / images})]  # fmt: skip
     only = table["right_with_one_only"][row]
-    parts.append(_beats("shuffled in rings", only["mask"], only["shuffled"], images))
+    clean = {"shuffled": table["right"]["M(X)"]["shuffled"]}
+    clean |= {form: controls[form]["X"] for form in CONTROLS} if controls else {}
+    fair = {form: count >= KEEPS_CLEAN * images for form, count in clean.items()}
+    parts.append(_beats("shuffled", only["mask"], only["shuffled"], images, fair["shuffled"]))
     for form in CONTROLS:
         if controls is None:
             parts.append((f"more than {form}", {"interval": None, "measured": False}))
         else:
-            one = controls[form]
-            parts.append(_beats(form, one["only_mask"], one["only_control"], images))
-    clean = 100 * table["right"]["M(X)"]["shuffled"] / images
-    notes = [
-        f"shuffled masks keep {clean:.0f} % of the clean images: no control of what reverses"
-        if clean < 90 else f"shuffled masks keep {clean:.0f} % of the clean images"
+            counts = controls[form]["only_mask"], controls[form]["only_control"]
+            parts.append(_beats(form, *counts, images, fair[form]))
+    binary = table["right"][row].get("binary")
+    notes = [] if binary is None else [
+        f"masks made binary, as the paper's number: {100 * binary / images:.1f} %"
     ]  # fmt: skip
+    if not all(fair.values()):
+        kept = ", ".join(
+            f"{form} {100 * clean[form] / images:.0f} %" for form in fair if not fair[form]
+        )
+        notes.append(f"no control, as they leave fewer clean images their class: {kept}")
     if controls is None:
         notes.append(f"controls not run: {', '.join(CONTROLS)}")
     else:
@@ -272,11 +306,12 @@ def _attacks_reversed(content, run_):
     )  # fmt: skip
 
 
-def _beats(form, mask, control, images):
-    ends = paired_share_interval(mask, control, images)
-    return (
-        f"more than {form}",
-        {"interval": percent(ends), "effect": 100 * (mask - control) / images},
+def _beats(form, mask, control, images, fair):
+    ends = percent(paired_share_interval(mask, control, images))
+    found = {"interval": ends, "able": fair}
+    # What cannot be decided is no number to show.
+    return f"more than {form}", found | (
+        {"effect": 100 * (mask - control) / images} if fair else {}
     )
 
 
@@ -316,11 +351,12 @@ def _class_specific(content, run_):
     found.append(
         claim(_PAPER, where, text, run_, effect=100 * (arm["test_accuracy"] - first),
               interval=percent(ends), over=f"{tested} test masks, one split, not paired",
-              note=f"spectrum: {ranges}")
+              note=f"spectrum: {ranges}; {_LEARNED}")
     )  # fmt: skip
     return [*found, _over_splits(content.get("mask_splits"), null[best], where, run_)]
 
 
+_LEARNED = "each mask was learned to keep the class that is read off it, the spectrum was not"
 _SPLITS = "the mask predicts the class better than the spectrum, over repeated splits"
 
 
@@ -333,5 +369,7 @@ def _over_splits(masks, spectrum, where, run_):
     return claim(
         _PAPER, where, _SPLITS, run_, effect=float(np.mean(values)),
         interval=resampled_t_interval(values, share), over=f"{len(values)} splits",
-        note=f"permuted labels {low:.0f} to {high:.0f} %",
+        note=f"masks {100 * np.mean(masks['labels']):.1f} %, the spectrum "
+        f"{100 * np.mean(spectrum['labels']):.1f} %, permuted labels {low:.0f} to {high:.0f} %; "
+        + _LEARNED,
     )  # fmt: skip

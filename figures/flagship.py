@@ -2,7 +2,7 @@
 
 Two questions, kept apart.  Does spectral pooling reach those errors by today's means: `resnet18`
 with batch normalisation and augmentation, its halvings done by spectral pooling, beside twins of
-equal weights and cost that halve by strides and by maxima?  And does the original's own network,
+equal weights that halve by strides and by maxima?  And does the original's own network,
 eq. (5), without batch normalisation and without augmentation, reach them: the only rows that
 reproduce the paper?  Errors are those of the weights that are best on 5,000 images held out from
 the training set, on the 10,000 test images, once.  `quick_spectral`, made for minutes, trains on
@@ -176,7 +176,7 @@ def derive(stored):
                 "errors": errors,
                 "mean": float(np.mean(errors)) if errors else None,
                 "parameters": one and one["parameters"],
-                "seconds": one and one["seconds"],
+                "seconds": one and sum(result["seconds"] for result in results.values()),
                 "images": one and one["images"],
                 "epochs": arm["training"]["epochs"],
                 "rippel": RIPPEL.get(arm["dataset"]),
@@ -250,7 +250,7 @@ def _panel(panel, dataset, rows):
 
 def _text(stored):
     rows = [row for row in stored["content"]["rows"] if row["errors"]]
-    hours = sum((row["seconds"] or 0) * len(row["errors"]) for row in rows) / 3600
+    hours = sum(row["seconds"] or 0 for row in rows) / 3600
     return (
         f"Preset {stored['preset']}: {_images(rows)} training images, dots: one seed each, "
         f"10,000 test images once a run, {hours:.1f} hours.  resnet18 and quick_spectral have "

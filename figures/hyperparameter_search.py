@@ -178,9 +178,12 @@ def derive(stored):
     width = retraining.get("width", 1.0)
     for dataset, values in content["errors"].items():
         low, high = interval(values["test_error_percent"], values["test_images"])
+        source = values["point_of"]
+        key = f"{dataset}-best" if source == dataset else f"{dataset}-best-of-{source}"
+        images = content["runs"][key]["result"]["images"]["training"]
         run_ = (
-            f"{MODEL} x {width:g}, {len(content['searches'][dataset]['trials'])} trials, all "
-            f"training images, {retraining['epochs']} epochs, 1 seed"
+            f"{MODEL} x {width:g}, {len(content['searches'][dataset]['trials'])} trials, "
+            f"{images:,} training images, {retraining['epochs']} epochs, 1 seed"
         )
         notes = [f"one seed; of the test images alone [{low:.1f}, {high:.1f}]"]
         if width < 1:

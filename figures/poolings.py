@@ -217,7 +217,7 @@ def _row(done, group, arm, printed):
         "seeds": list(records),
         "accuracy": [100 * record["result"]["test_accuracy"] for record in records.values()],
         "parameters": one.get("parameters"),
-        "seconds": one.get("seconds"),
+        "seconds": sum(record["result"]["seconds"] for record in records.values()),
         "epochs": one.get("epochs"),
         "images": one.get("images", {}).get("training"),
         "paper": printed,
@@ -388,7 +388,7 @@ def _panel(panel, name, rows):
 
 def _text(stored, table):
     rows = [row for group in table.values() for row in group.values()]
-    seconds = sum((row["seconds"] or 0) * len(row["seeds"]) for row in rows)
+    seconds = sum(row["seconds"] for row in rows)
     return (
         f"Preset {stored['preset']}: markers are seeds, numbers the mean clean accuracy on all "
         f"test images, {stored['settings']['test_images']:,} of them under corruptions or PGD; "

@@ -1,4 +1,4 @@
-"""What a measurement says about a claim: one rule, written before it is measured.
+"""What a measurement says about a claim: one rule for all of them.
 
 A claim is a bound on an effect: "greater than 0", "less than 2 points".
 

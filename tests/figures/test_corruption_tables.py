@@ -211,7 +211,7 @@ class TestTables:
         for seed in (0, 1):
             for arm in ("natural", "LMH=000"):
                 record = whole["content"]["runs"][runs.run_key("vgg16", arm, seed)]
-                record["result"]["test_accuracy"] = natural
+                record["corruption"]["clean"] = natural
                 record["corruption"]["mean_accuracy"] = 0.5 + 0.05 * (arm != "natural")
         corruption_tables.derive(whole)
         found = {one["claim"]: one for one in whole["content"]["claims"]}

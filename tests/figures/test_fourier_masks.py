@@ -351,7 +351,7 @@ def toy(**changes):
     right = {
         "X": {"none": 400},
         "XA": {"none": 0},
-        "M(X)": {"mask": 400, "binary": 390, "shuffled": 300},
+        "M(X)": {"mask": 400, "binary": 390, "shuffled": 370},
         "M(XA)": {"mask": 300, "binary": 250, "shuffled": 100},
         "M'(X)": {"mask": 150, "shuffled": 350},
     }
@@ -362,7 +362,7 @@ def toy(**changes):
     arm = {"test_accuracy": 0.8, "test_interval": [0.7, 0.88], "chance": 0.2}
     low = {"images": 400, "share": [0.9], "low": [0.87], "high": [0.93], "lost": [40]}
     angular = {"images": 400, "gained": [80, 200, 240, 100] * 2}
-    beaten = {"X": 350, "XA": 90, "both": 80, "only_mask": 215, "only_control": 5}
+    beaten = {"X": 370, "XA": 90, "both": 80, "only_mask": 215, "only_control": 5}
     controls = {form: dict(beaten) for form in ("mask", "shuffled", *_mask_verdicts.CONTROLS)}
     null = {"labels": [0.5, 0.48, 0.52], "permuted": [0.2] * 3, "test_masks": 60,
             "train_masks": 340}  # fmt: skip
@@ -387,8 +387,8 @@ def toy(**changes):
 
 
 class TestClaims:
-    NAMES = ("kept", "radial", "angular", "low", "matched", "direction", "complement", "reversed",
-             "class", "spectrum", "splits")  # fmt: skip
+    NAMES = ("kept", "unseen", "radial", "angular", "low", "matched", "direction", "complement",
+             "reversed", "class", "spectrum", "splits")  # fmt: skip
     # One mask a training gives no interval.
     ALWAYS = {"radial": "undecided", "angular": "undecided"}
 
@@ -403,12 +403,12 @@ class TestClaims:
     @pytest.mark.parametrize(
         ("name", "changes", "expected"),
         [
-            ("kept", {"set_masks__A__others": {"lost": 90, "won": 10, "images": 1000}},
+            ("kept", {"set_masks__A__own": {"lost": 90, "won": 10, "images": 1000}},
              "contradicted"),
-            ("kept", {"set_masks__A__others": {"lost": 30, "won": 10, "images": 1000}},
-             "undecided"),
-            # A mask of ones, kept for want of a better one, shows nothing.
-            ("kept", {"set_masks__A__epoch": 0}, "undecided"),
+            ("kept", {"set_masks__A__own": {"lost": 30, "won": 10, "images": 1000}}, "undecided"),
+            ("unseen", {"set_masks__A__others": {"lost": 90, "won": 10, "images": 1000}},
+             "contradicted"),
+            ("unseen", {"set_masks__A__others": None, "set_masks__N__others": None}, "not run"),
             ("low", {"figure7__low__low": [0.2], "figure7__low__high": [0.3]}, "contradicted"),
             ("low", {"figure7__low__low": [0.45]}, "undecided"),
             ("matched", {"figure7_matched__adversarial__low": {
@@ -432,6 +432,9 @@ class TestClaims:
             ("reversed", {"controls__other class__only_control": 180,
                           "controls__other class__only_mask": 190}, "undecided"),
             ("reversed", {"controls": None}, "not run"),
+            # A control that takes the clean image its class, too, cannot win.
+            ("reversed", {"controls__low-pass__X": 90}, "undecided"),
+            ("reversed", {"table2__right__M(X)__shuffled": 90}, "undecided"),
             ("class", {"table3__verdict": "control failed"}, "undecided"),
             ("class", {"table3__labels__test_interval": [0.1, 0.19]}, "contradicted"),
             ("spectrum", {"class_null__magnitude__labels": [0.75] * 3}, "undecided"),
@@ -462,13 +465,38 @@ class TestClaims:
         first, *others = map(masks, energies)
         others = dict(zip("12", others, strict=True))
         changes = {"set_masks": first, "set_masks_of_seeds": others}
-        shift = _mask_verdicts.claims(toy(**changes), SMOKE)[1]
+        shift = _mask_verdicts.claims(toy(**changes), SMOKE)[2]
         values = [energy - 0.6 for energy in energies]
         assert shift["effect"] == pytest.approx(np.mean(values))
         assert shift["over"] == "3 seeds" and shift["unit"] == "energy"
         half = 4.302652730 * np.std(values, ddof=1) / math.sqrt(3)
         np.testing.assert_allclose(shift["interval"], np.mean(values) + np.array([-half, half]))
         assert shift["verdict"] == expected
+
+    @pytest.mark.parametrize(
+        ("others", "expected"),
+        [((0.29, 0.31, 0.3), "confirmed"), ((0.11, 0.3), "undecided"),
+         ((0.12, 0.11, 0.1), "contradicted"), ((), "undecided")],
+    )  # fmt: skip
+    def test_directions_over_the_seeds_that_did_not_choose_them(self, others, expected):
+        """Energies of the second wedge under adversarial training; naturally .2, the first .3."""
+
+        def masks(energy):
+            entry = toy()["set_masks"]["N"] | {"angular": [0.3, 0.2]}
+            return {"N": entry, "A": entry | {"angular": [0.3, energy]}}
+
+        later = {str(seed): masks(energy) for seed, energy in enumerate(others, 1)}
+        changes = {"set_masks": masks(0.4), "set_masks_of_seeds": later}
+        found = _mask_verdicts.claims(toy(**changes), SMOKE)[3]
+        assert found["where"] == "Figure 4, angular"
+        values = [energy - 0.2 for energy in others] or [0.2]
+        assert found["effect"] == pytest.approx(np.mean(values))
+        assert found["verdict"] == expected
+
+    def test_masks_of_ones_show_nothing(self):
+        """They are kept for want of better ones."""
+        kept, unseen, *_ = _mask_verdicts.claims(toy(set_masks__A__epoch=0), SMOKE)
+        assert kept["verdict"] == unseen["verdict"] == "undecided"
 
     def test_masks_that_did_not_converge_are_named(self):
         kept, *_ = _mask_verdicts.claims(toy(set_masks__N__converged=False), SMOKE)

@@ -135,9 +135,13 @@ class TestTurns:
         for row in content["turned"]:
             some = bare if row["size"] == [32, 32] else images
             magnitude = np.abs(np.fft.fft2(some.astype("float64"), axes=(1, 2)))
-            magnitude = magnitude[magnitude > 1e-9]
-            expected = phi(magnitude / math.sqrt(row["sigma"])).mean()
-            assert row["expected"] == pytest.approx(expected, abs=2e-6)
+            there = magnitude > 1e-9
+            turned = np.where(there, phi(magnitude / math.sqrt(row["sigma"])), 0)
+            assert row["expected"] == pytest.approx(turned.sum() / there.sum(), abs=2e-6)
+            shares = turned.sum((1, 2, 3)) / there.sum((1, 2, 3))
+            half = 2.011740514 * shares.std(ddof=1) / math.sqrt(48)
+            ends = shares.mean() + np.array([-half, half])
+            np.testing.assert_allclose(row["expected_interval"], ends, atol=2e-6)
 
     def test_measured(self, content, images):
         for row in content["turned"]:
@@ -158,7 +162,9 @@ class TestTurns:
         image = np.zeros((64, 8, 8, 1), "float32")
         image[:, 0, 0] = 1
         expected = 0.15865525
-        assert frequency_noise.expected_turned(image, 1.0) == pytest.approx(expected, abs=1e-6)
+        found, ends = frequency_noise.expected_turned(image, 1.0)
+        assert found == pytest.approx(expected, abs=1e-6)
+        assert ends == pytest.approx([expected] * 2, abs=1e-6)
         turns, vanishes = frequency_noise.measure_turns(image, 1.0, keep_phase=False)
         assert turns == pytest.approx(expected, abs=0.04) and vanishes == 0
 

@@ -139,14 +139,17 @@ def test_settings_command_and_trials_agree():
 
 @pytest.mark.parametrize(("width", "able"), [(0.25, False), (1.0, True)])
 def test_claims(width, able):
-    errors = {"cifar10": {"test_error_percent": 28.83, "test_images": 10_000, "original": 8.6}}
-    stored = {
-        "settings": {"retraining": {"width": width, "epochs": 3}},
-        "content": {"errors": errors, "searches": {"cifar10": {"trials": [1, 2]}}},
+    errors = {"test_error_percent": 28.83, "test_images": 10_000, "original": 8.6}
+    content = {
+        "errors": {"cifar10": errors | {"point_of": "cifar100"}},
+        "searches": {"cifar10": {"trials": [1, 2]}},
+        "runs": {"cifar10-best-of-cifar100": {"result": {"images": {"training": 22_500}}}},
     }
+    stored = {"settings": {"retraining": {"width": width, "epochs": 3}}, "content": content}
     figure.derive(stored)
     (one,) = stored["content"]["claims"]
     # One seed decides nothing about a training.
     assert one["verdict"] == "undecided" and one["parts"][0]["able"] == able
     assert (one["effect"], one["printed"]) == (28.83, 8.6)
     assert "of the test images alone [28.0, 29.7]" in one["note"]
+    assert "2 trials, 22,500 training images, 3 epochs" in one["run"]

@@ -95,6 +95,22 @@ class TestNumbers:
         side = best["spectral_side"]
         assert mean(content, "spectral_average", side) <= best["loss"]
         assert mean(content, "spectral_average", side - 1) > best["loss"]
+        low, high = best["fewer_interval"]
+        # Fractions are kept to seven digits.
+        fewer = best["fraction"] / best["spectral_fraction"]
+        assert low - 1e-5 <= fewer <= high + 1e-5
+
+    def test_fewer_numbers_by_resampling(self):
+        """Two kinds of images, one of which needs a larger side: the side follows the draw."""
+        i = np.arange(8)
+        waves = [0.5 + 0.4 * np.cos(2 * np.pi * k * i / 8)[:, None] * np.ones(8) for k in (1, 2)]
+        images = np.repeat(np.array(waves, "float32")[..., None], 2, axis=0)
+        best = {"side": 4, "fraction": 0.25, "spectral_side": 4}
+        ends = information_preservation.fewer_interval(images, best, draws=200)
+        assert 0.25 * 64 / 49 < ends[0] <= ends[1] <= 0.25 * 64
+        # All images alike: no draw differs.
+        same = information_preservation.fewer_interval(images[:2], best, draws=50)
+        assert same[0] == same[1]
 
     def test_report_sizes(self, content):
         spectral = content["report"]["spectral"]
@@ -179,7 +195,7 @@ class TestNumbers:
         }  # fmt: skip
         data = {"images": 9, "name": "x", "part": "test", "shape": [32, 32, 3]}
         best = {"fraction": 0.25, "spectral_fraction": 0.05, "spectral_side": 7,
-                "spectral_loss": 0.19, "loss": 0.2}  # fmt: skip
+                "spectral_loss": 0.19, "loss": 0.2, "fewer_interval": [4.2, 5.5]}  # fmt: skip
         content = {"comparisons": comparisons, "data": data, "best_max_pooling": best}
         information_preservation.derive({"content": content})
         largest, average, cosine, fewer = content["claims"]
