@@ -12,28 +12,38 @@ KINDS = {
     "harmonic": (ORANGE, "^", "harmonic: $2f$, $3f$, ..."),
     "intermodulation": (BLUE, "s", "intermodulation: $mf_1 \\pm nf_2$"),
 }
+THD = "THD: root of the power of all harmonics over that of the tone."
 CAPTION = (
+    f"{THD} Up to the amplitude 1, that of the paper's sin, hardtanh is the identity. "
+    "Translations: mean over circular shifts by \u2212a ... a pixels, measured on a random signal; "
+    "continuous: over shifts by up to n/2. The mean over all shifts leaves frequency 0 only "
+    "(largest other factor: {all_shifts:.0e})."
+)
+SPECTRA = (
     "Amplitudes of cosines on a logarithmic axis; what is not shown is below {floor:g}. "
     "softplus(x) \u2212 x/2 and ReLU(x) \u2212 x/2 are even functions: only even orders come out "
-    "(2f, 4f, f2 \u00b1 f1). tanh and hardtanh are odd: only odd orders (3f, 2f1 \u00b1 f2). "
-    "One tone has the amplitude of two in step, {amplitude:g}; at 1, as the paper's sin, hardtanh "
-    "is the identity. "
-    "THD: root of the power of all harmonics over that of the tone. Shares of the power are of all "
-    "but the mean, over both phases, so that no product hides behind another. Centre: mean "
-    "frequency of the power. Translations: mean over circular shifts by \u2212a ... a pixels, "
-    "measured on a random signal; continuous: over shifts by up to n/2. The mean over all shifts "
-    "leaves frequency 0 only (largest other factor: {all_shifts:.0e})."
+    "({even}). tanh and hardtanh are odd: only odd orders ({odd}). Centre: mean frequency of the "
+    "power without the mean's."
 )
+# Kind of signal -> products of even and of odd order, what else its picture needs to have said.
+WORDS = {
+    "one_tone": (
+        "2f, 4f", "3f, 5f",
+        f"{THD} The tone has the amplitude of two in step, {{amplitude:g}}; at 1, as the paper's "
+        "sin, hardtanh is the identity.",
+    ),
+    "two_tones": (
+        "2f1, f2 \u00b1 f1", "3f1, 2f1 \u00b1 f2",
+        "Shares of the power are of all but the mean, over both phases ({phases:,} x {phases:,} "
+        "pairs), so that no product hides behind another.",
+    ),
+}  # fmt: skip
 
 
 def draw(stored):
     """ "" distortion and translation, "_one_tone" and "_two_tones" signals and their spectra."""
     content, settings = stored["content"], stored["settings"]
-    text = CAPTION.format(
-        floor=FLOOR,
-        amplitude=settings["amplitude"],
-        all_shifts=content["translation"]["all_shifts"],
-    )
+    text = CAPTION.format(all_shifts=content["translation"]["all_shifts"])
     figure = new_figure(22.5)
     distortion, translation = figure.subplots(2, 1)
     draw_distortion(distortion, content, settings)
@@ -46,13 +56,14 @@ def draw(stored):
     signals = {"one_tone": f"{settings['amplitude']:g} {one}", "two_tones": f"{one} + {two}"}
     for kind, signal in signals.items():
         pictures[f"_{kind}"] = draw_spectra(content, settings, kind, signal)
+        caption(pictures[f"_{kind}"], f"{spectra_words(settings, kind)}\n{data_line(stored)}")
     return pictures
 
 
 def draw_spectra(content, settings, kind, signal):
     """A signal through each function, and its spectrum."""
     functions = list(content[kind])
-    figure = new_figure(4.3 * len(functions) + 1)
+    figure = new_figure(4.3 * len(functions) + 2)
     axes = figure.subplots(len(functions), 2, width_ratios=[1, 2.4], squeeze=False)
     for (left, right), name in zip(axes, functions, strict=True):
         result = content[kind][name]
@@ -64,19 +75,21 @@ def draw_spectra(content, settings, kind, signal):
     axes[0][0].set_title(signal, loc="left")
     axes[-1][0].set_xlabel("time or space")
     axes[-1][1].set_xlabel("frequency, cycles")
-    handles, labels = axes[0][1].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    # Of the input there is little to see.
+    axes[0][1].legend(loc="upper right")
     what = "signals and amplitudes of their spectra"
     figure.suptitle(f"Blue shift of {kind.replace('_', ' ')}: {what}")
     return figure
 
 
 def data_line(stored):
-    return (
-        f"Preset {stored['preset']}: {stored['content']['data']['samples']:,} samples a signal, "
-        f"{stored['settings']['phases']:,} x {stored['settings']['phases']:,} pairs of phases; "
-        "nothing is trained."
-    )
+    samples = stored["content"]["data"]["samples"]
+    return f"Preset {stored['preset']}: {samples:,} samples a signal; nothing is trained."
+
+
+def spectra_words(settings, kind):
+    even, odd, more = WORDS[kind]
+    return f"{SPECTRA.format(floor=FLOOR, even=even, odd=odd)} {more.format(**settings)}"
 
 
 def draw_signal(axis, result):
@@ -123,6 +136,8 @@ def draw_spectrum(axis, result, settings, kind):
     values = np.asarray(result["amplitudes"])
     known = products(settings, kind)
     for name, (colour, marker, label) in KINDS.items():
+        if kind == "one_tone" and name == "intermodulation":
+            continue
         places = [
             k for k, v in enumerate(values) if v > FLOOR and known.get(k, ("harmonic",))[0] == name
         ]

@@ -36,6 +36,7 @@ def draw(stored):
     figure = new_figure(19.5)
     above, below = figure.subfigures(2, 1, height_ratios=[1, 0.9])
     _speed_ups(above.subplots(), cells)
+    above.legend(loc="outside upper center", ncols=4, columnspacing=1, borderaxespad=0.1)
     ratios, control = below.subplots(1, 2)
     _speed_up_curves(ratios, cells)
     _control(control, content["control"])
@@ -137,7 +138,6 @@ def _speed_ups(panel, cells):
     panel.set_xlabel("epochs to the spatial arm's best error: spatial / other, seed by seed")
     panel.set_title("speed-up beside the papers' numbers", loc="left")
     panel.grid(alpha=0.3, axis="x")
-    panel.legend(loc="lower left", bbox_to_anchor=(-0.34, 1.06), ncols=4, columnspacing=1)
 
 
 def _one_cell(panel, entry, row, color, marker, label):

@@ -25,7 +25,8 @@ STYLES = {
     "spectral_isometric": ("spectral pooling, rule isometric", SKY, "o"),
     "average": ("average pooling", AMBER, "s"),
     "average_bicubic": ("average pooling, bicubic", PURPLE, "P"),
-    "cosine": ("crop of the cosine transform", BLACK, "x"),
+    # Like the others a mark with a face: (b) leaves it empty against one of the rules.
+    "cosine": ("crop of the cosine transform", BLACK, "v"),
     "max": ("max pooling", ORANGE, "^"),
     "strided": ("every p-th pixel", GREEN, "D"),
 }

@@ -33,7 +33,7 @@ def draw(stored):
     """Figures: "" the masks of the whole set, "_images" examples, "_single" what all images say."""
     content = stored["content"]
     pictures = {
-        "": ([(10.4, _draw_masks), (6.4, _draw_energies)], _set_words(stored)),
+        "": ([(10.4, _draw_masks), (6.9, _draw_energies)], _set_words(stored)),
         "_images": ([(0.9 + 1.95 * len(content["examples"]), _draw_examples)], _data(stored)),
         "_single": (
             [(6.6, _draw_gains), (7.0, _draw_table2), (7.4, _draw_classes)],
@@ -165,7 +165,11 @@ def _draw_energies(figure, content):
         _finish_bands(axis, name, len(masks["N"][name]))
         axis.axhline(0, color="0.3", linewidth=1)
         axis.set_ylabel("energy, less N's")
-    axes[0].legend()
+    # Below the panels: the curves may go anywhere in them.
+    figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5,
+        columnspacing=1, handlelength=1.5, borderaxespad=0.1,
+    )  # fmt: skip
 
 
 def _finish_bands(axis, name, bands):
@@ -177,6 +181,7 @@ def _finish_bands(axis, name, bands):
     axis.tick_params(labelsize="medium")
     axis.grid(alpha=0.3)
     axis.set_xlim(-0.7, bands - 0.3)
+    axis.set_xticks(range(0, bands, 1 + bands // 10))
 
 
 _COLUMNS = {
@@ -340,12 +345,23 @@ def _draw_table3(figure, content):
         100 * report["labels"]["chance"], color="0.3", linestyle="--", linewidth=1, label="chance"
     )
     ticks, names = list(places.values()), ["train", "test\nmasks", "train", "test\npermuted"]
-    for number, (name, one) in enumerate(content.get("class_null", {}).items()):
-        place = 4.9 + number * 1.2
+    _explain(axis, 1.7, "one split,\nlines: 95 %")
+    splits = content.get("class_null", {})
+    if content.get("mask_splits"):
+        splits = {"mask": content["mask_splits"]} | splits
+    for number, (name, one) in enumerate(splits.items()):
+        place = 5.1 + number * 1.2
         values = 100 * np.array(one["labels"])
-        axis.bar(place, values.mean(), 0.8, color=SKY)
+        axis.bar(place, values.mean(), 0.8, color=BLUE if name == "mask" else SKY)
         axis.plot([place] * len(values), values, ".", color=BLACK)
         ticks.append(place)
-        names.append({"magnitude": "|F|", "log magnitude": "log |F|\nof the image"}[name])
+        names.append({"magnitude": "|F|", "log magnitude": "log |F|\nof image"}.get(name, name))
+    if splits:
+        middle = 5.1 + 0.6 * (len(splits) - 1)
+        _explain(axis, middle, f"test, dots: {len(values)} splits,\nbars: their mean")
     axis.set_xticks(ticks, names)
-    _finish_shares(axis, 135)
+    _finish_shares(axis, 150)
+
+
+def _explain(axis, place, text):
+    axis.text(place, 104, text, ha="center", va="bottom")

@@ -54,11 +54,12 @@ def decode(stored):
     return (levels / np.float32(255)).reshape(stored["shape"])
 
 
-def data_line(stored):
-    """Preset and data of a figure in one line."""
+def data_line(stored, picture=True):
+    """Preset and data of a figure in one line, and which image it shows, if it shows one."""
     data = stored["content"]["data"]
     size = " x ".join(str(side) for side in data["shape"][:2])
+    shown = f"; picture: test image {data['picture']}" if picture else ""
     return (
-        f"Preset {stored['preset']}: {data['images']:,} test images of {data['name']}, {size}; "
-        f"picture: test image {data['picture']}."
+        f"Preset {stored['preset']}: {data['images']:,} test images of {data['name']}, "
+        f"{size}{shown}."
     )

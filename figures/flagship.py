@@ -228,18 +228,21 @@ def _panel(panel, dataset, rows):
         color = BLUE if row["spectral"] else ORANGE if "strided" in row["arm"] else GREEN
         panel.plot(row["errors"], [place] * len(row["errors"]), "o", color=color, markersize=8)
         panel.plot(row["mean"], place, "|", color=color, markersize=24, markeredgewidth=2)
+        # On the side away from the line of Rippel et al.
+        left = row["mean"] < RIPPEL.get(dataset, 0)
+        end = min(row["errors"]) if left else max(row["errors"])
         panel.annotate(
-            f"{row['mean']:.2f} %", (max(row["errors"]), place), xytext=(12, 0),
-            textcoords="offset points", va="center", fontsize=13,
+            f"{row['mean']:.2f} %", (end, place), xytext=(-12 if left else 12, 0),
+            textcoords="offset points", ha="right" if left else "left", va="center", fontsize=13,
             bbox={"color": "white", "pad": 1},
         )  # fmt: skip
     panel.set_yticks(range(len(rows)), [row["arm"] for row in reversed(rows)], fontsize=13)
-    panel.set_ylim(-0.6, len(rows) - 0.4)
+    panel.set_ylim(-0.6, len(rows) - 0.2)
     high = max(max(row["errors"]) for row in rows)
     if dataset in RIPPEL:
         panel.axvline(RIPPEL[dataset], color=GREY, linestyle="--", linewidth=2)
         panel.annotate(
-            f"Rippel et al. {RIPPEL[dataset]} %", (RIPPEL[dataset], len(rows) - 0.45),
+            f"Rippel et al. {RIPPEL[dataset]} %", (RIPPEL[dataset], len(rows) - 0.25),
             xytext=(6, -4), textcoords="offset points", fontsize=12, color="0.3", va="top",
         )  # fmt: skip
         panel.set_xlim(0, max(1.18 * high, 1.5 * RIPPEL[dataset]))

@@ -58,9 +58,12 @@ LIGHT = "0.8"
 CAPTION = (
     "y = F\u207b\u00b9(F(x) + R Dir F(x)), R of variance \u03c3 (1 \u2212 M) on the DFT without a "
     "factor of images in [0, 1], the same at k and \u2212k, of its own in each colour. M is the "
-    "share that is protected: noise in band i alone is M = 1 \u2212 M_i. Read to the letter the "
-    "paper's caption has M = M_i, noise in all bands but i (fourth row), which does not go from "
-    "low to high frequencies as it says. Pictures are shown clipped to [0, 1]."
+    "share that is protected: noise in band i alone is M = 1 \u2212 M_i."
+)
+ROWS = (
+    "Read to the letter the paper's caption has M = M_i, noise in all bands but i (fourth row), "
+    "which does not go from low to high frequencies as it says. Pictures are shown clipped to "
+    "[0, 1]."
 )
 BARS = (
     "Coverage: equation (18) on a DFT of {size} points. Standard deviation: of the noise on a "
@@ -300,7 +303,7 @@ def draw(stored):
     content = stored["content"]
     pictures = new_figure(17)
     draw_pictures(pictures, content["pictures"])
-    caption(pictures, f"{data_line(stored)} {border(content)}")
+    caption(pictures, f"{CAPTION} {ROWS}\n{data_line(stored)} {border(content)}")
     figure = new_figure(26)
     above, below = figure.subfigures(2, 1, height_ratios=[11.5, 9])
     curves, shares = above.subplots(2, 1)
@@ -311,16 +314,17 @@ def draw(stored):
     draw_turns(turns, content)
     figure.suptitle("Noise in the frequency domain: five bands of an image's spectrum")
     size = content["data"]["padded"][0]
-    caption(figure, f"{CAPTION} {BARS.format(size=size)}\n{data_line(stored)} {border(content)}")
+    data = f"{data_line(stored, picture=False)} {border(content)}"
+    text = f"{CAPTION} {BARS.format(size=size)}\n{data}"
+    if content["reference"]:
+        text += " Reference: computed independently, the 16 % on another sample of 500."
+    caption(figure, text)
     return {"": figure, "_pictures": pictures}
 
 
 def border(content):
     height, width = content["data"]["padded"]
-    line = f"Padded with zeros to {height} x {width}, as the paper's, if not said otherwise."
-    if content["reference"]:
-        line += " Reference: computed independently, the 16 % on another sample of 500."
-    return line
+    return f"Padded with zeros to {height} x {width}, as the paper's, if not said otherwise."
 
 
 def draw_pictures(figure, stored):

@@ -259,13 +259,15 @@ def _slices(row, dataset, found):
 
 def _errors(panel, dataset, values):
     ours = values["test_error_percent"]
-    bars = [("here", ours, ORANGE)]
+    point = values["point_of"]
+    bars = [("here" if point == dataset else f"here, star\nof {point}", ours, ORANGE)]
     bars += [(_LABELS[name], values[name], GREY) for name in _LABELS if name in values]
     low, high = interval(ours, values["test_images"])
     for place, (_, value, colour) in enumerate(bars):
         panel.bar(place, value, 0.6, color=colour, edgecolor=BLACK)
         panel.annotate(
-            f"{value:.2f} %", (place, value),
+            # Above the interval of the first bar.
+            f"{value:.2f} %", (place, value if place else high),
             xytext=(0, 8), textcoords="offset points", ha="center",
         )  # fmt: skip
     panel.errorbar(0, ours, [[ours - low], [high - ours]], color=BLACK, capsize=6)
@@ -292,7 +294,7 @@ def _text(stored, settings):
         f"{settings['initial_points']} of them random, {search['epochs']} epochs each on "
         f"{first['images']['training']:,} images, {first['images']['validation']:,} held out to "
         f"compare (the test set is not used); then {retraining['epochs']} epochs on the training "
-        "set at the best point (star).  SGD with momentum, no augmentation, "
+        "set at the best point of a search (its star).  SGD with momentum, no augmentation, "
         f"{search.get('width', 1.0):g} x the paper's filters.  Dashed: the original's best value.  "
         "Our bar: Wilson's interval of the test images only; one seed."
     ]
@@ -301,17 +303,21 @@ def _text(stored, settings):
             continue
         gap = values["test_error_percent"] - values["original"]
         others = [
-            f"{other['test_error_percent']:.2f} % at that of {source}"
+            f"{_whose(source, dataset)} ({other['test_error_percent']:.2f} % test error)"
             for source, other in values["candidates"].items()
             if source != values["point_of"]
         ]
+        preferred = f", which validation images preferred to {', '.join(others)}" if others else ""
         lines.append(
-            f"{dataset}: trained at the best point of {values['point_of']}, which validation "
-            f"images chose{' (' + ', '.join(others) + ')' if others else ''}; training error "
-            f"{values['train_error_percent']:.1f} %; the test error is {abs(gap):.1f} points "
+            f"{dataset}: trained at {_whose(values['point_of'], dataset)}{preferred}; training "
+            f"error {values['train_error_percent']:.1f} %; the test error is {abs(gap):.1f} points "
             f"{'above' if gap > 0 else 'below'} the original's."
         )
     return "\n".join(lines)
+
+
+def _whose(source, dataset):
+    return "its own star" if source == dataset else f"the star of {source}"
 
 
 FIGURE = Figure(

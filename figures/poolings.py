@@ -317,7 +317,7 @@ def draw(stored):
         if part in used
     ]
     if any(row["paper"] for rows in table.values() for row in rows.values()):
-        handles.append(handle(**paper_mark(markersize=16)))
+        handles.append(handle(**paper_mark(marker="|", markersize=16)))
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     caption(figure, _text(stored, table), 13)
     curves = {"": figure, "_work": _draw_curves(stored, table)}
@@ -371,10 +371,10 @@ def _panel(panel, name, rows):
         for part, (_, color, marker) in _SHOWN.items():
             values = row.get(part, [])
             panel.plot(values, [place] * len(values), marker, color=color, markersize=9)
+        # On the left: the paper's mark, of the full scale, is on the right.
         panel.annotate(
-            f"{np.mean(row['accuracy']):.2f}",
-            (max([*row["accuracy"], row["paper"] or 0]), place), xytext=(12, 0),
-            textcoords="offset points", va="center", fontsize=13,
+            f"{np.mean(row['accuracy']):.2f}", (min(row["accuracy"]), place), xytext=(-12, 0),
+            textcoords="offset points", ha="right", va="center", fontsize=13,
         )  # fmt: skip
         if row["paper"]:
             panel.plot(row["paper"], place, **paper_mark(marker="|", markersize=18))

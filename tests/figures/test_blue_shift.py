@@ -281,6 +281,27 @@ class TestDrawing:
         assert known[3] == ("tone", "$f$") and known[12] == ("harmonic", "4$f$")
         assert all(k % 3 == 0 for k in known)
 
+    def test_each_picture_speaks_of_what_it_shows(self, results):
+        from matplotlib import pyplot
+
+        pictures = _blue_shift_drawing.draw(json.loads((results / "blue_shift.json").read_text()))
+        words = {suffix: picture.get_supxlabel() for suffix, picture in pictures.items()}
+        legends = {
+            suffix: [text.get_text() for text in picture.axes[1].get_legend().get_texts()]
+            for suffix, picture in pictures.items()
+        }
+        for picture in pictures.values():
+            pyplot.close(picture)
+        for text, shown in (
+            ("Translations", {""}),
+            ("THD", {"", "_one_tone"}),
+            ("Centre", {"_one_tone", "_two_tones"}),
+            ("Shares of the power", {"_two_tones"}),
+        ):
+            assert {suffix for suffix, line in words.items() if text in line} == shown
+        found = {s for s, legend in legends.items() if "intermodulation" in " ".join(legend)}
+        assert found == {"_two_tones"}
+
     def test_the_picture_is_drawn_from_the_json_alone(self, results, capsys, monkeypatch):
         picture = results / "blue_shift.png"
         assert not picture.exists()

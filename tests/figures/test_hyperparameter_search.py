@@ -153,3 +153,23 @@ def test_claims(width, able):
     assert (one["effect"], one["printed"]) == (28.83, 8.6)
     assert "of the test images alone [28.0, 29.7]" in one["note"]
     assert "2 trials, 22,500 training images, 3 epochs" in one["run"]
+
+
+def test_the_caption_says_whose_point_was_trained():
+    """That of another search, where validation images preferred it: not the star beside it."""
+    stored = json.loads((RESULTS / "hyperparameter_search.json").read_text())
+    own, other = (
+        {"test_error_percent": error, "train_error_percent": 3.0, "original": 31.6}
+        for error in (80.59, 68.88)
+    )
+    stored["content"]["errors"] = {
+        "cifar10": own | {"point_of": "cifar10", "candidates": {"cifar10": own}},
+        "cifar100": other
+        | {"point_of": "cifar10", "candidates": {"cifar10": other, "cifar100": own}},
+    }
+    _, first, second = figure._text(stored, stored["settings"]).split("\n")
+    assert first.startswith("cifar10: trained at its own star; training error 3.0 %; ")
+    assert second.startswith(
+        "cifar100: trained at the star of cifar10, which validation images preferred to its own "
+        "star (80.59 % test error); "
+    )
