@@ -20,10 +20,10 @@ the set of networks of other seeds.
 Rule, written while the first two networks trained, before a shift or a share of theirs was measured
 (those of networks with half of their filters had been): shifts of masks by t intervals over the
 seeds, where there are two or more; shares of images by intervals over the images of one pair of
-networks.  Changed after the run, when an audit found that nothing else compares with the paper: what
-a mask of the set costs is judged on its own images, as the paper's is ("contradicted" on others, now
-a row of its own), and controls that take the clean image its class decide nothing (until then
-"confirmed").
+networks.  Changed after the run, when an audit found that nothing else compares with the paper:
+what a mask of the set costs is judged on its own images, as the paper's is ("contradicted" on
+others, now a row of its own), and controls that take the clean image its class decide nothing
+(until then "confirmed").
 
 Command: python -m figures.fourier_masks --preset cpu
 """

@@ -302,7 +302,8 @@ def fewer_interval(images, best, draws=2000):
         index = rng.integers(len(images), size=len(images))
         bound = maxima[index].mean()
         enough = [s for s, lost in zip(sides, spectral, strict=True) if lost[index].mean() <= bound]
-        found.append(best["fraction"] * size**2 / (enough[0] if enough else sides[-1]) ** 2)
+        # Fractions are kept to seven digits.
+        found.append(best["fraction"] / round((enough or [sides[-1]])[0] ** 2 / size**2, 7))
     return [float(end) for end in np.percentile(found, (2.5, 97.5))]
 
 

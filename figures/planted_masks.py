@@ -3,7 +3,8 @@
 The classes of the data sets `planted` and `planted_oriented` differ in known frequency bands only.
 Networks are trained on them, and their masks (of all images, of each class, of single images) are
 compared with the bands: precision and recall of the entries above 1/2, and the average precision,
-which needs no threshold.  Beside them the same for a network that was never trained.
+which needs no threshold.  Beside them the same for a network that was never trained; where its mask
+is empty it is no control (added after the run).
 
 Command: python -m figures.planted_masks --preset cpu
 """

@@ -96,9 +96,7 @@ class TestNumbers:
         assert mean(content, "spectral_average", side) <= best["loss"]
         assert mean(content, "spectral_average", side - 1) > best["loss"]
         low, high = best["fewer_interval"]
-        # Fractions are kept to seven digits.
-        fewer = best["fraction"] / best["spectral_fraction"]
-        assert low - 1e-5 <= fewer <= high + 1e-5
+        assert low <= best["fraction"] / best["spectral_fraction"] <= high
 
     def test_fewer_numbers_by_resampling(self):
         """Two kinds of images, one of which needs a larger side: the side follows the draw."""
