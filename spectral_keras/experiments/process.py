@@ -22,7 +22,8 @@ def process_kept() -> Iterator[None]:
 
     The next random numbers of Python, NumPy, Keras, TensorFlow and PyTorch are those that would
     have come without it; TensorFlow's determinism, Keras' precision and its distribution are the
-    program's again.
+    program's again.  In the block Keras' `floatx`, which losses and metrics take, is float32,
+    whatever the program or a keras.json says.
 
     TensorFlow has no way back for one thing: `tf.random` operations with a seed of their own, and
     counters inside of compiled functions, begin anew.
@@ -40,6 +41,8 @@ def process_kept() -> Iterator[None]:
     """
     with contextlib.ExitStack() as after:
         after.enter_context(policy_kept())
+        after.callback(keras.config.set_floatx, keras.config.floatx())
+        keras.config.set_floatx("float32")
         after.callback(keras.distribution.set_distribution, keras.distribution.distribution())
         after.callback(random.setstate, random.getstate())
         after.callback(np.random.set_state, np.random.get_state(legacy=False))

@@ -101,6 +101,7 @@ class Subject:
             _check_file(self.path)
         self.trained: dict[str, Any] = {}
         self._class_names = None
+        self._of_training = config.get("options", {})
         # The run's limit and split belong to its data set only.
         if config and options.dataset in (None, config["options"].get("dataset")):
             self.trained, self._class_names = config["options"], config.get("class_names")
@@ -119,6 +120,16 @@ class Subject:
             return dataclasses.replace(options, **values)
         except CommandError as error:
             raise CommandError(f"{self.path.with_name('config.json')}: {error}") from None
+
+    def data_of_training(self) -> dict[str, Any]:
+        """The options of `SubjectOptions.of_subject` as of the run's training, JSON-plain."""
+        found = {}
+        for name in self.options.of_subject():
+            default = self.options.default_of(name)
+            if default is None:
+                default = TrainOptions.default_of(name)
+            found[name] = self._of_training.get(name, default)
+        return found
 
     @property
     def title(self) -> str:

@@ -78,7 +78,10 @@ class FFT2D(NamedChoices, keras.layers.Layer):
         self.built = True
 
     def call(self, inputs: Any) -> Any:
-        real, imag = (*inputs, None)[:2] if isinstance(inputs, (list, tuple)) else (inputs, None)
+        parts = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+        # Later calls, too: a part that is missing or broadcast would go unnoticed.
+        self._image_shape([tuple(part.shape) for part in parts])
+        real, imag = (*parts, None)[:2]
         check_float_images(real, type(self).__name__)
         return dft_pair(real, imag, self._inverse, self.norm, self.implementation, self.data_format)
 

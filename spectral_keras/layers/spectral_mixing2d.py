@@ -116,6 +116,7 @@ class SpectralMixing2D(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         check_float_images(inputs, "SpectralMixing2D")
+        spatial_shape(inputs.shape, self.data_format, "SpectralMixing2D")
         kernel = keras.ops.convert_to_tensor(self.kernel)
         return spectral_mixing(inputs, kernel, self.output_size, self.data_format)
 

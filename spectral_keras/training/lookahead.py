@@ -24,11 +24,12 @@ class Lookahead(keras.callbacks.Callback):
 
     Args:
         total_steps: T, steps of the whole training.
-        every: steps between two moves.
+        every: steps between two moves; a multiple of the model's `steps_per_execution`.
         decay: of a step at the end of the training, in [0, 1).
 
     Raises:
-        ValueError: for an argument out of its range.
+        ValueError: for an argument out of its range; in `fit`, if several steps are executed at
+            once and `every` is no multiple of them.
 
     Example:
 
@@ -46,18 +47,46 @@ class Lookahead(keras.callbacks.Callback):
         self.total_steps = check_positive_int("total_steps", total_steps)
         self.every = check_positive_int("every", every)
         self.decay = check_number("decay", decay, 0, 1, high_open=True)
-        self._step = 0
+        self._first = self._step = 0  # steps before this epoch, and in it
+        self._moved = True
         self._slow: list[Any] = []
 
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        at_once = getattr(self.model, "steps_per_execution", 1)
+        if self.every % at_once:
+            raise ValueError(
+                "`every` must be a multiple of the model's `steps_per_execution`. Received: "
+                f"every={self.every}, steps_per_execution={at_once}"
+            )
+
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
+        optimizer = self.model.optimizer
+        # It counts its updates, each of several steps where it accumulates gradients.
+        steps = getattr(optimizer, "gradient_accumulation_steps", None) or 1
+        self._first = steps * int(keras.ops.convert_to_numpy(optimizer.iterations))
+        self._step, self._moved = 0, True
         self._slow = [keras.ops.copy(weight.value) for weight in self._weights()]
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        last = batch + 1 == (self.params or {}).get("steps")
-        if (batch + 1) % self.every and not last:
+        steps = (self.params or {}).get("steps")
+        # The last of the executions of several steps may have fewer, which `batch` does not say.
+        self._step, self._moved = min(batch + 1, steps or batch + 1), False
+        if self._step % self.every == 0 or self._step == steps:
+            self._move()
+
+    # The last move where `fit` does not know beforehand which step is the last one.
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._move()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._move()
+
+    def _move(self):
+        if self._moved:
             return
-        share = min((self._step + batch + 1) / self.total_steps, 1.0)
+        self._moved = True
+        share = min((self._first + self._step) / self.total_steps, 1.0)
         kept = self.decay**self.every * share**3
         for index, weight in enumerate(self._weights()):
             # In this order a weight that was not trained keeps its bits.

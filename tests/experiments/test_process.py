@@ -52,6 +52,24 @@ def test_random_numbers_go_on(draws):
     assert [_draw(), _draw()] == expected[draws:]
 
 
+def test_numbers_of_a_command_are_of_float32(tmp_path, monkeypatch):
+    """Keras' floatx, of a keras.json perhaps, is the type of losses and metrics."""
+    expected = None
+    for floatx in ("float32", "float16", "float64"):
+        keras.config.set_floatx(floatx)
+        try:
+            network = {"width": 0.05}
+            result = train(
+                TrainOptions("deep_spectral", network, output=str(tmp_path / floatx), **FEW)
+            )
+            assert keras.config.floatx() == floatx
+        finally:
+            keras.config.set_floatx("float32")
+        numbers = {name: result[name] for name in ("test_loss", "test_accuracy")}
+        expected = expected or numbers
+        assert numbers == expected
+
+
 def test_the_distribution_stays():
     distribution = keras.distribution.DataParallel(devices=["cpu:0"])
     with process_kept():

@@ -125,6 +125,38 @@ def test_a_list_of_one_is_an_image():
 
 
 @pytest.mark.parametrize(
+    ("name", "first", "later"),
+    [
+        ("FFT2D", (2, 4, 5, 3), (2, 4, 5)),
+        ("FFT2D", (2, 4, 5, 3), (1, 2, 4, 5, 3)),
+        ("InverseFFT2D", [(2, 4, 5, 3)] * 2, (2, 4, 5, 3)),
+        ("InverseFFT2D", [(2, 4, 5, 3)] * 2, [(2, 4, 5, 3), (2, 4, 5, 1)]),
+        ("InverseFFT2D", [(2, 4, 5, 3)] * 2, [(2, 4, 5, 3), (2, 1, 5, 3)]),
+        ("InverseFFT2D", [(2, 4, 5, 3)] * 2, [(2, 4, 5, 3)] * 3),
+        ("FMix", {"images": (4, 4, 5, 3), "labels": (4, 2)},
+         {"images": (4, 4, 5, 3), "labels": (4,)}),
+        ("SpectralMixing2D", (2, 4, 5, 3), (2, 0, 5, 3)),
+        ("SpectralMixing2D", (2, 4, 5, 3), (2, 4, 0, 3)),
+    ],
+)  # fmt: skip
+def test_later_calls_are_checked_as_the_first(name, first, later):
+    def tensors(shape):
+        if isinstance(shape, dict):
+            return {key: tensors(one) for key, one in shape.items()}
+        if isinstance(shape, list):
+            return [tensors(one) for one in shape]
+        return keras.ops.convert_to_tensor(np.full(shape, 0.5, "float32"))
+
+    arguments = {"FMix": {}, "SpectralMixing2D": {"filters": 2, "modes": 2}}.get(name, {})
+    with pytest.raises(ValueError, match=f"{name}.*Received"):
+        getattr(layers, name)(**arguments)(tensors(later))
+    layer = getattr(layers, name)(**arguments)
+    layer(tensors(first))
+    with pytest.raises(ValueError, match=f"{name}.*Received"):
+        layer(tensors(later))
+
+
+@pytest.mark.parametrize(
     ("name", "arguments"), [*ALL, ("Conv2D", {"filters": 2, "kernel_size": 3})]
 )
 def test_integer_images_are_refused_in_one_line(name, arguments):

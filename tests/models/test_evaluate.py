@@ -85,6 +85,10 @@ def stored(folder):
     return read_json(folder / "result.json")
 
 
+def stored_config(folder):
+    return read_json(folder / "config.json")
+
+
 def numbers(folder):
     """The "attacks" of result.json without what depends on clock and command line."""
     entries = stored(folder)["attacks"]
@@ -351,6 +355,26 @@ def test_numbers_of_other_test_images_are_not_mixed(run, command, tmp_path):
     (entry,) = stored(run)["corruptions"]
     # Both of the new images, in one call.
     assert [call["corruptions"] for call in entry["calls"]] == [["fog", "spatter"]]
+
+
+@pytest.mark.parametrize(
+    "other", [("--dataset", "digits"), ("--pixel-range", "0", "255"), ("--grayscale",)]
+)
+def test_results_on_other_data_stay_out_of_the_run(run, command, tmp_path, other):
+    asked = ("--attack", "fgsm", "--eps", "0", "0.1", *FEW)
+    assert command(run, *asked, "--corruptions", "fog")[0] == 0
+    before = snapshot(run)
+    for more in (asked, ("--corruptions", "fog", *FEW)):
+        status, _, err = command(run, *more, *other)
+        assert status == 2 and err.count("\n") == 1
+        assert "holds what is known about its own data" in err and "--output" in err
+    assert snapshot(run) == before
+    # What a run has anyway may be said.
+    own = ("--pixel-range", "0", "1", "--dataset", stored_config(run)["options"]["dataset"])
+    assert "nothing to compute" in command(run, *asked, *own)[1]
+    if other[0] == "--pixel-range":
+        status, out, _ = command(run, *asked, *other, "--output", tmp_path / "elsewhere")
+        assert status == 0 and numbers(tmp_path / "elsewhere") != numbers(run)
 
 
 class TestCorruptions:

@@ -472,6 +472,15 @@ class TestBadInput:
         assert status == 2 and "No space left" in err and err.count("\n") == 1
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_what_a_person_sees_of_some_channels(channels):
+    """Grey of one, colours of three and more; two are no colours."""
+    image = np.random.default_rng(0).random((5, 4, channels))
+    shown = _explain_plot._visible(image, image, (0, 1))
+    expected = image[..., :3] if channels >= 3 else image.mean(-1)
+    np.testing.assert_allclose(shown, expected)
+
+
 def test_examples_on_the_page_are_of_different_classes():
     found = {
         "examples": {

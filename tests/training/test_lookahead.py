@@ -94,3 +94,62 @@ def test_running_averages_move_and_an_epoch_needs_no_state():
 def test_bad_arguments(name, value):
     with pytest.raises(ValueError, match=f"`{name}` must.*Received"):
         Lookahead(**{"total_steps": 10, name: value})
+
+
+def moves(monkeypatch, **changes):
+    """Weights of one network after `STEPS` steps of one sample, twice, and when they moved."""
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+    model.set_weights([np.full((1, 1), 3.0)])
+    accumulated = changes.pop("accumulated", None)
+    optimizer = keras.optimizers.SGD(RATE, gradient_accumulation_steps=accumulated)
+    model.compile(optimizer, "mse", steps_per_execution=changes.pop("at_once", 1))
+    callback = Lookahead(2 * STEPS, **({"every": 3} | changes.pop("arguments", {})))
+    seen, move = [], callback._move
+
+    def recorded():
+        if not callback._moved:
+            seen.append(callback._first + callback._step)
+        move()
+
+    monkeypatch.setattr(callback, "_move", recorded)
+    x = np.ones((STEPS, 1))
+
+    def generator():
+        for _ in range(STEPS):
+            yield x[:1], x[:1]
+
+    data = {"x": x, "y": x, "batch_size": 1}
+    if changes.pop("unknown_length", False):
+        data = {"x": generator(), "shuffle": False}
+    epochs = 1 if "y" not in data else 2
+    model.fit(**data, epochs=epochs, verbose=0, callbacks=[callback], **changes)
+    return seen, model.get_weights()[0]
+
+
+ONE_BY_ONE = pytest.mark.skipif(
+    keras.backend.backend() == "torch", reason="Keras executes steps one by one on PyTorch"
+)
+
+
+@ONE_BY_ONE
+def test_when_it_moves(monkeypatch):
+    known, expected = moves(monkeypatch)
+    assert known == [3, 6, 7, 10, 13, 14]
+    together, weights = moves(monkeypatch, at_once=3)
+    assert together == known
+    np.testing.assert_allclose(weights, expected, rtol=1e-6)
+    assert moves(monkeypatch, accumulated=7)[0] == known
+
+
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
+@pytest.mark.parametrize("validation_data", [None, (np.ones((2, 1)), np.ones((2, 1)))])
+def test_the_last_move_of_data_of_unknown_length(monkeypatch, validation_data):
+    found, _ = moves(monkeypatch, unknown_length=True, validation_data=validation_data)
+    assert found == [3, 6, 7]
+
+
+@ONE_BY_ONE
+def test_steps_that_are_executed_together_are_not_parted(monkeypatch):
+    message = "multiple of the model's `steps_per_execution`. Received: every=3, steps_per_exec"
+    with pytest.raises(ValueError, match=message):
+        moves(monkeypatch, at_once=2)

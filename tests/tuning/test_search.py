@@ -170,6 +170,23 @@ class TestCommand:
         status, _, err = command("retrain", folder, "--epochs", 3, "--output", run, "--resume")
         assert status == 2 and "started on the backend numpy" in err and err.count("\n") == 1
 
+    def test_weights_that_do_not_fit_all_points(self, command, npz, tmp_path):
+        from spectral_keras.models import build
+
+        start, folder = tmp_path / "start.keras", tmp_path / "search"
+        build("spectral_pool_cnn", (8, 8, 3), 3, num_pairs=1, max_filters=4).save(start)
+        status, _, err = command(
+            "search", *ZOO, "--dataset", npz, "--trials", 6, "--initial-points", 6,
+            "--range", "num_pairs=1,2", "--weights", start, "--output", folder,
+        )  # fmt: skip
+        assert (status, err) == (0, "")
+        trials = results(folder)["trials"]
+        assert {trial["point"]["num_pairs"] for trial in trials} == {1, 2}
+        for trial in trials:
+            fits = trial["point"]["num_pairs"] == 1
+            assert trial["status"] == ("completed" if fits else "failed")
+            assert fits or f"--weights {start}" in trial["reason"]
+
     def test_fixed_and_narrowed_hyperparameters_of_a_function(self, command, npz, tmp_path):
         base = ("search", "--build", BUILDERS + "dense", "--dataset", npz, *FEW, "--trials", 3)
         status, _, err = command(

@@ -18,7 +18,15 @@ from spectral_keras.experiments.evaluate.plot import (
     label,
     points_of,
 )
-from spectral_keras.experiments.folder import WorkFolder, given_or, read_json, work_in, write_json
+from spectral_keras.experiments.folder import (
+    WorkFolder,
+    given_or,
+    read_json,
+    words,
+    work_in,
+    write_json,
+)
+from spectral_keras.experiments.options import flag
 from spectral_keras.experiments.process import process_kept
 from spectral_keras.experiments.provenance import conditions
 from spectral_keras.experiments.saved_models import find_preset
@@ -126,10 +134,23 @@ class _Evaluation:
         if not isinstance(folder, EvaluationFolder):
             folder.check_finished(RESULT)
             read_json(folder / RESULT)
+            self._check_own_data()
             return
         folder.check(resume=True, overwrite=False)
         if folder.begun:
             folder.check_same(self._data_options())
+
+    def _check_own_data(self):
+        """What a run's own folder says is of its own data; of others it would be taken for that."""
+        options, own = self.options.to_json(), self.subject.data_of_training()
+        for name in self.options.of_subject():
+            if options[name] != own[name]:
+                given = f"{flag(name)} {words(options[name])}"
+                raise CommandError(
+                    f"{self.folder.path} holds what is known about its own data "
+                    f"({flag(name)} {words(own[name])}): with {given} name another folder with "
+                    "--output"
+                )
 
     def _data_options(self):
         """The options that all results of a folder have in common."""

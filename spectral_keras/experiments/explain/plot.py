@@ -177,7 +177,8 @@ def _visible(image, original, pixel_range):
     """An image for a person, in [0, 1]: with the mean of the original in each channel."""
     low, high = pixel_range
     shown = np.clip((image - image.mean((0, 1)) + original.mean((0, 1)) - low) / (high - low), 0, 1)
-    return shown[..., 0] if shown.shape[-1] == 1 else shown[..., :3]
+    # Less than three channels are no colours: their mean.
+    return shown[..., :3] if shown.shape[-1] >= 3 else shown.mean(-1)
 
 
 def _caption(report, rows):

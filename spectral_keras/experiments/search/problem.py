@@ -29,10 +29,13 @@ _LOOKS = 20
 
 
 def _built(function, *arguments):
-    """What `function` returns; `Infeasible` for values that it refuses and for lack of memory."""
+    """What `function` returns; `Infeasible` for values that it refuses and for lack of memory.
+
+    Also where weights to start from or layers to freeze are those of other points.
+    """
     try:
         return function(*arguments)
-    except (ValueError, keras_tuner.errors.FailedTrialError) as error:
+    except (ValueError, CommandError, keras_tuner.errors.FailedTrialError) as error:
         raise Infeasible(error) from error
     except Exception as error:
         reason = infeasible(error)
