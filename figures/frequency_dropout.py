@@ -9,7 +9,10 @@ images as they are, without augmentation and dropout, and once on the test image
 
 Rule, written before the runs.  Differences of the arms to the one without dropout, seed by seed,
 by t intervals; a network that makes more than 5 % errors on its training images without it has
-nothing to regularise, and then nothing is decided.
+nothing to regularise, and then nothing is decided.  Where a preset asks for it, the arm without
+dropout comes first, and the rest is not run if it is such a network.  (With 60 epochs in place of
+100, one seed of three arms made 11.9 % errors without dropout, 22.2 % with frequency dropout, .4 %
+with max pooling; on test images 32.7, 34.0 and 31.7 %.  That is why the preset is longer now.)
 
 Command: python -m figures.frequency_dropout --preset cpu
 """
@@ -27,6 +30,7 @@ from figures._claims import claim, over_seeds, seed_words, sentence
 from figures._figure import Figure
 from figures._runs import train_once
 from figures._style import AMBER, BLACK, BLUE, GREEN, ORANGE, caption, new_figure, settings_line
+from spectral_keras.experiments.command import CommandError
 
 # Arm -> options of `spectral_pool_cnn`; alpha = beta = 1 keeps every frequency.
 ARMS = {
@@ -60,11 +64,12 @@ PRESETS = {
         "training": _COMMON
         | {
             "limit": 10_000,
-            "epochs": 60,
+            "epochs": 100,
             "batch_size": 128,
             "precision": "bfloat16",
             "early_stopping": 0,
         },
+        "pilot": "no dropout",
         "network": {"width": 0.5, "gamma": 0.7, "num_pairs": 4},
         "arms": ARMS | MORE_ARMS,
         "seeds": [0, 1, 2, 3, 4],
@@ -92,10 +97,11 @@ PRESETS = {
 
 def runs(settings):
     """The trainings of a preset, one seed of every arm first: key -> (network, options)."""
+    pilot = settings.get("pilot")
     wanted = [
         (arm, network, seed)
         for seed in settings["seeds"]
-        for arm, network in _arms(settings).items()
+        for arm, network in sorted(_arms(settings).items(), key=lambda item: item[0] != pilot)
     ]
     wanted += [
         (_point(alpha, beta), {"alpha": alpha, "beta": beta}, 0)
@@ -115,7 +121,8 @@ def _arms(settings):
 def run(experiment):
     settings = experiment.settings
     for key, (model, options) in runs(settings).items():
-        train_once(experiment, key, model, options, training_error=True)
+        record = train_once(experiment, key, model, options, training_error=True)
+        _check_pilot(settings, key, record)
     stored = {"content": experiment.content, "settings": settings}
     derive(stored)
     for arm, summary in stored["content"]["arms"].items():
@@ -127,6 +134,17 @@ def run(experiment):
 
 # A network that makes more mistakes than this on its training images leaves nothing to regularise.
 OVERFITS = 5
+
+
+def _check_pilot(settings, key, record):
+    if "pilot" not in settings or key != _key(settings["pilot"], settings["seeds"][0]):
+        return
+    error = record["result"]["train_error_percent"]
+    if error >= OVERFITS:
+        raise CommandError(
+            f"{key} has an error of {error:.2f} % on its training images, a claim about "
+            f"overfitting needs less than {OVERFITS} %: the other arms are not run"
+        )
 
 
 def derive(stored):

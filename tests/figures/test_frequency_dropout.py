@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from figures import frequency_dropout
+from spectral_keras.experiments.command import CommandError
 from tests.figures.running import run_figure, start_figure
 
 
@@ -89,6 +90,19 @@ def test_an_unfinished_run(smoke):
     assert all(len(arm["test_error_by_seed"]) == 2 for arm in content["arms"].values())
     assert len(content["grid"]) == 3
     assert all(one["run"].endswith("2 seeds") for one in content["claims"])
+
+
+def test_the_pilot_comes_first_and_may_end_it():
+    settings = frequency_dropout.PRESETS["cpu"]
+    keys = list(frequency_dropout.runs(settings))
+    assert keys[:2] == ["no-dropout-0", "frequency-dropout-0"] and len(keys) == 25
+    check = frequency_dropout._check_pilot
+    check(settings, "no-dropout-0", {"result": {"train_error_percent": 4.9}})
+    check(settings, "no-dropout-1", {"result": {"train_error_percent": 50.0}})
+    smoke_settings = frequency_dropout.PRESETS["smoke"]
+    check(smoke_settings, "no-dropout-0", {"result": {"train_error_percent": 50.0}})
+    with pytest.raises(CommandError, match=r"no-dropout-0 has an error of 5.10 % .* less than 5 %"):
+        check(settings, "no-dropout-0", {"result": {"train_error_percent": 5.1}})
 
 
 class TestClaims:
