@@ -293,7 +293,10 @@ def _attacks_reversed(content, run_):
         kept = ", ".join(
             f"{form} {100 * clean[form] / images:.0f} %" for form in fair if not fair[form]
         )
-        notes.append(f"no control, as they leave fewer clean images their class: {kept}")
+        notes.append(
+            f"no controls, as less than {100 * KEEPS_CLEAN:g} % of the clean images keep their "
+            f"class behind them: {kept}"
+        )
     if controls is None:
         notes.append(f"controls not run: {', '.join(CONTROLS)}")
     else:

@@ -198,6 +198,8 @@ def _dropout(content):
     ]
     found = content["underfitting"]
     lines = _table(["arm", "training error, % (each seed)", "test error, % (each seed)"], rows)
+    if found["slope"] is None:
+        return lines
     return [
         *lines, "",
         f"Over {found['trainings']} trainings a point of training error comes with "

@@ -10,8 +10,9 @@ images as they are, without augmentation and dropout, and once on the test image
 Rule, written before the runs.  Differences of the arms to the one without dropout, seed by seed,
 by t intervals; a network that makes more than 5 % errors on its training images without it has
 nothing to regularise, and then nothing is decided.  Where a preset asks for it, the arm without
-dropout comes first, and the rest is not run if it is such a network.  (With 60 epochs in place of
-100, one seed of three arms made 11.9 % errors without dropout, 22.2 % with frequency dropout, .4 %
+dropout comes first, and the rest is not run if it is such a network.  What is committed is from
+before this rule: 3,000 images, 12 epochs, which underfit.  (With 60 epochs in place of
+100, one seed of three arms made 11.9 % errors without dropout, 22.2 % with frequency dropout, 0.4 %
 with max pooling; on test images 32.7, 34.0 and 31.7 %.  That is why the preset is longer now.)
 
 Command: python -m figures.frequency_dropout --preset cpu
@@ -30,7 +31,6 @@ from figures._claims import claim, over_seeds, seed_words, sentence
 from figures._figure import Figure
 from figures._runs import train_once
 from figures._style import AMBER, BLACK, BLUE, GREEN, ORANGE, caption, new_figure, settings_line
-from spectral_keras.experiments.command import CommandError
 
 # Arm -> options of `spectral_pool_cnn`; alpha = beta = 1 keeps every frequency.
 ARMS = {
@@ -122,7 +122,12 @@ def run(experiment):
     settings = experiment.settings
     for key, (model, options) in runs(settings).items():
         record = train_once(experiment, key, model, options, training_error=True)
-        _check_pilot(settings, key, record)
+        if pilot_fails(settings, key, record):
+            experiment.say(
+                f"{key}: {record['result']['train_error_percent']:.2f} % errors on the training "
+                f"images, {OVERFITS} % or more: the other arms are not run"
+            )
+            break
     stored = {"content": experiment.content, "settings": settings}
     derive(stored)
     for arm, summary in stored["content"]["arms"].items():
@@ -136,15 +141,12 @@ def run(experiment):
 OVERFITS = 5
 
 
-def _check_pilot(settings, key, record):
-    if "pilot" not in settings or key != _key(settings["pilot"], settings["seeds"][0]):
-        return
-    error = record["result"]["train_error_percent"]
-    if error >= OVERFITS:
-        raise CommandError(
-            f"{key} has an error of {error:.2f} % on its training images, a claim about "
-            f"overfitting needs less than {OVERFITS} %: the other arms are not run"
-        )
+def pilot_fails(settings, key, record):
+    """Whether this is the arm that comes first and leaves nothing to regularise."""
+    pilot = settings.get("pilot")
+    if pilot is None or key != _key(pilot, settings["seeds"][0]):
+        return False
+    return record["result"]["train_error_percent"] >= OVERFITS
 
 
 def derive(stored):
@@ -159,7 +161,8 @@ def derive(stored):
         for seed in settings["seeds"]
         if all(_key(arm, seed) in runs_ for arm in _arms(settings))
     ]
-    content["arms"] = {arm: _summary(content, arm, content["seeds"]) for arm in _arms(settings)}
+    complete = _arms(settings) if content["seeds"] else ()
+    content["arms"] = {arm: _summary(content, arm, content["seeds"]) for arm in complete}
     content["grid"] = [
         {"alpha": alpha, "beta": beta} | _summary(content, _point(alpha, beta), [0])
         for alpha, beta in itertools.product(settings["grid"], repeat=2)
@@ -177,7 +180,7 @@ def underfitting(arms):
     well.
     """
     train, test = (
-        np.concatenate([summary[f"{kind}_error_by_seed"] for summary in arms.values()])
+        np.concatenate([[], *(summary[f"{kind}_error_by_seed"] for summary in arms.values())])
         for kind in ("train", "test")
     )
     known = len(train) > 2 and np.std(train) > 0
@@ -190,6 +193,8 @@ def underfitting(arms):
 def claims(content, settings):
     """What the paper claims of frequency dropout, and the comparison with max pooling."""
     arms = content["arms"]
+    if not arms:
+        return _claims_of_the_pilot(content, settings)
     plain = arms["no dropout"]
     able = plain["train_error_percent"] < OVERFITS
     found = content["underfitting"]
@@ -239,14 +244,35 @@ def claims(content, settings):
     ]  # fmt: skip
 
 
+def _claims_of_the_pilot(content, settings):
+    """Where no seed is complete: what is claimed, and why it is not known."""
+    record = content["runs"].get(_key("no dropout", settings["seeds"][0]))
+    note = "no seed of every arm is complete"
+    if record:
+        error = record["result"]["train_error_percent"]
+        note += f"; without dropout the training error is {error:.1f} %"
+        if error >= OVERFITS:
+            note += f", and a claim about overfitting needs less than {OVERFITS} %"
+    run_ = _run_words(content, settings) if record else "spectral_pool_cnn"
+    texts = (
+        "frequency dropout lowers the test error",
+        "frequency dropout narrows the gap between test and training error",
+    )
+    return [
+        claim("spectral_representations", "Sections 3.3 and 5.1", text, run_, note=note)
+        for text in texts
+    ]
+
+
 def _run_words(content, settings):
     seeds = content["seeds"]
-    result = content["runs"][_key("no dropout", seeds[0])]["result"]
+    first = _key("no dropout", (seeds or settings["seeds"])[0])
+    result = content["runs"][first]["result"]
     network = settings["network"]
     return (
         f"spectral_pool_cnn x {network.get('width', 1):g}, M = {network['num_pairs']}, gamma = "
         f"{network['gamma']:g}, {result['images']['training']:,} images, "
-        f"{result['epochs']} epochs, {seed_words(len(seeds))}"
+        f"{result['epochs']} epochs, {seed_words(len(seeds) or 1)}"
     )
 
 
@@ -286,7 +312,7 @@ def draw(stored):
     figure = new_figure(14.5)
     bars, curves = figure.subplots(1, 2, width_ratios=[1, 1.1])
     _bars(bars, content["arms"])
-    _curves(curves, content)
+    _curves(curves, content, stored["settings"])
     figure.suptitle("Spectral pooling with and without frequency dropout, and max pooling")
     network = stored["settings"]["network"]
     grid = ", ".join(
@@ -294,11 +320,12 @@ def draw(stored):
         f"({point['train_error_percent']:.1f})"
         for point in content["grid"]
     )
+    parameters = next(iter(content["runs"].values()))["result"]["parameters"]
     caption(
         figure,
         f"{verdict(content)}\n"
         f"{settings_line(stored)}  spectral_pool_cnn with M = {network['num_pairs']}, gamma = "
-        f"{network['gamma']:g}, {content['arms']['max pooling']['parameters']:,} weights in every "
+        f"{network['gamma']:g}, {parameters:,} weights in every "
         f"arm; {seed_words(len(content['seeds']))} (dots; bars: mean and t interval of 95 "
         "%).  Errors of the weights best on validation; training error without dropout and "
         "augmentation.  The report gives no such comparison: its code never ran frequency "
@@ -343,11 +370,11 @@ def _bars(panel, arms):
     panel.set_title("training and test error")
 
 
-def _curves(panel, content):
-    seeds = content["seeds"]
-    for arm in content["arms"]:
+def _curves(panel, content, settings):
+    seeds = content["seeds"] or settings["seeds"][:1]
+    for arm in COLORS:
         color = COLORS[arm]
-        for seed in seeds:
+        for seed in (one for one in seeds if _key(arm, one) in content["runs"]):
             history = content["runs"][_key(arm, seed)]["history"]
             first = seed == seeds[0]
             for column, style in (("accuracy", "--"), ("val_accuracy", "-")):

@@ -451,6 +451,7 @@ def derive(stored):
     (row,) = (
         one for one in content["turned"] if one["size"] == data["padded"] and one["sigma"] == 1
     )
+    ends = row.get("expected_interval")  # not of runs before 0.2.0
     content["claims"] = [
         claim("frequency_interpretation", "Equation (18), Figure 4",
               "each of the five bands holds a fifth of the information, to 0.05",
@@ -459,7 +460,7 @@ def derive(stored):
         claim("frequency_interpretation", "Section 3.2, Figure 4",
               "the noise leaves the phase as it is", run_, unit="% of the coefficients", bound=0.1,
               above=False, effect=100 * row["expected"],
-              interval=percent(row["expected_interval"]), over=f"{data['images']:,} images",
+              interval=ends and percent(ends), over=f"{data['images']:,} images",
               note="turned by half a turn with noise of variance 1 in all bands, in closed form; "
               f"of one draw of noise {100 * row['turned']:.2f} %; keep_phase clips instead"),
     ]  # fmt: skip

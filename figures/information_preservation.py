@@ -234,7 +234,7 @@ def derive(stored):
         claim(
             "spectral_representations", "Figure 2 of the original",
             "the least loss of max pooling (2 x 2) takes fewer numbers with spectral pooling",
-            run_, effect=fewer, unit="times fewer", interval=best["fewer_interval"], bound=1,
+            run_, effect=fewer, unit="times fewer", interval=best.get("fewer_interval"), bound=1,
             over=f"{data['images']:,} images, resampled: sides are whole numbers",
             note=f"{best['spectral_side']} x {best['spectral_side']} loses "
             f"{best['spectral_loss']:.3f}, max pooling {best['loss']:.3f}",

@@ -9,6 +9,7 @@ import _thread
 import argparse
 import contextlib
 import difflib
+import functools
 import importlib
 import logging
 import os
@@ -337,10 +338,12 @@ def answer_termination() -> None:
     """Let SIGTERM raise `Terminated` in this process, unless something answers it already.
 
     Python drops what is raised while it collects garbage, an interrupt as well: it is raised again.
+    What else is dropped goes to the hook that was there.
     """
     if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _raise_terminated)
-    sys.unraisablehook = _raise_again
+    if not isinstance(sys.unraisablehook, functools.partial):
+        sys.unraisablehook = functools.partial(_raise_again, sys.unraisablehook)
 
 
 def _raise_terminated(number, frame):
@@ -348,10 +351,10 @@ def _raise_terminated(number, frame):
     raise Terminated
 
 
-def _raise_again(dropped):
+def _raise_again(hook, dropped):
     """The hook for exceptions that Python cannot raise where they are."""
-    if not issubclass(dropped.exc_type, KeyboardInterrupt):
-        sys.__unraisablehook__(dropped)
+    if not issubclass(dropped.exc_type, KeyboardInterrupt) or sys.is_finalizing():
+        hook(dropped)
         return
     number = signal.SIGINT
     if issubclass(dropped.exc_type, Terminated):

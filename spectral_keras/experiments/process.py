@@ -17,13 +17,17 @@ _SEED, _GENERATOR = "global_random_seed", "global_seed_generator"
 
 
 @contextlib.contextmanager
-def process_kept() -> Iterator[None]:
+def process_kept(*, float32: bool = True) -> Iterator[None]:
     """After this block, or a call of a function that it decorates, the program draws on as before.
 
     The next random numbers of Python, NumPy, Keras, TensorFlow and PyTorch are those that would
     have come without it; TensorFlow's determinism, Keras' precision and its distribution are the
-    program's again.  In the block Keras' `floatx`, which losses and metrics take, is float32,
-    whatever the program or a keras.json says.
+    program's again.
+
+    Args:
+        float32: whether Keras' precision and its `floatx`, which losses and metrics take, are
+            float32 in the block until a command sets another one, whatever the program or a
+            keras.json says; False leaves them.
 
     TensorFlow has no way back for one thing: `tf.random` operations with a seed of their own, and
     counters inside of compiled functions, begin anew.
@@ -42,7 +46,9 @@ def process_kept() -> Iterator[None]:
     with contextlib.ExitStack() as after:
         after.enter_context(policy_kept())
         after.callback(keras.config.set_floatx, keras.config.floatx())
-        keras.config.set_floatx("float32")
+        if float32:
+            keras.config.set_floatx("float32")
+            keras.config.set_dtype_policy("float32")
         after.callback(keras.distribution.set_distribution, keras.distribution.distribution())
         after.callback(random.setstate, random.getstate())
         after.callback(np.random.set_state, np.random.get_state(legacy=False))

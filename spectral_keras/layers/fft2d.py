@@ -96,7 +96,11 @@ class FFT2D(NamedChoices, keras.layers.Layer):
         if not isinstance(input_shape[0], (list, tuple)):
             shapes = [input_shape]
         shapes = [tuple(shape) for shape in shapes]
-        if len(shapes) > 2 or shapes[0] != shapes[-1] or (self._inverse and len(shapes) == 1):
+        alike = len(shapes[0]) == len(shapes[-1]) and all(
+            one == other or None in (one, other)
+            for one, other in zip(shapes[0], shapes[-1], strict=True)
+        )
+        if len(shapes) > 2 or not alike or (self._inverse and len(shapes) == 1):
             pair = "a pair" if self._inverse else "images or a pair"
             raise ValueError(
                 f"{name} expects {pair} of tensors (real, imaginary) of one shape. "

@@ -98,7 +98,8 @@ class FMix(keras.layers.Layer):
         has_labels = isinstance(inputs, dict)
         images = inputs["images"] if has_labels else inputs
         check_float_images(images, "FMix")
-        if has_labels:
+        # TensorFlow may not know how many axes labels have.
+        if has_labels and getattr(inputs["labels"].shape, "rank", 2) is not None:
             self.compute_output_shape({name: part.shape for name, part in inputs.items()})
         labels = ops.cast(inputs["labels"], self.compute_dtype) if has_labels else None
         if training:

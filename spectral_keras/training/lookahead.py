@@ -58,12 +58,16 @@ class Lookahead(keras.callbacks.Callback):
                 "`every` must be a multiple of the model's `steps_per_execution`. Received: "
                 f"every={self.every}, steps_per_execution={at_once}"
             )
+        # The steps of a training that is continued: it counts its updates, each of several steps
+        # where it accumulates gradients.
+        optimizer = self.model.optimizer
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        accumulated = getattr(optimizer, "gradient_accumulation_steps", None) or 1
+        self._first = accumulated * int(keras.ops.convert_to_numpy(optimizer.iterations))
+        self._step = 0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        optimizer = self.model.optimizer
-        # It counts its updates, each of several steps where it accumulates gradients.
-        steps = getattr(optimizer, "gradient_accumulation_steps", None) or 1
-        self._first = steps * int(keras.ops.convert_to_numpy(optimizer.iterations))
+        self._first += self._step
         self._step, self._moved = 0, True
         self._slow = [keras.ops.copy(weight.value) for weight in self._weights()]
 

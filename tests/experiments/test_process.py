@@ -70,6 +70,20 @@ def test_numbers_of_a_command_are_of_float32(tmp_path, monkeypatch):
         assert numbers == expected
 
 
+def test_the_precision_of_the_program_is_kept_out():
+    keras.config.set_floatx("float16")
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        with process_kept():
+            inside = keras.config.floatx(), keras.config.dtype_policy().name
+        assert inside == ("float32", "float32")
+        after = keras.config.floatx(), keras.config.dtype_policy().name
+        assert after == ("float16", "mixed_float16")
+    finally:
+        keras.config.set_floatx("float32")
+        keras.config.set_dtype_policy("float32")
+
+
 def test_the_distribution_stays():
     distribution = keras.distribution.DataParallel(devices=["cpu:0"])
     with process_kept():

@@ -158,3 +158,26 @@ def test_claims():
     ]  # fmt: skip
     assert "possible causes, not measured" in better["note"]
     assert "resnet18 none 60.0 / 70.0 / 0.0" in auxiliary_tasks.verdict(stored)
+
+
+@pytest.mark.parametrize(("clean", "pgd", "expected"), [
+    # Nobody has learned enough; one has, and PGD takes all of it; one has, and withstands.
+    ((0.2, 0.2, 0.2), (0.5, 0.0, 0.0), "undecided"),
+    ((0.2, 0.4, 0.2), (0.5, 0.0, 0.0), "contradicted"),
+    ((0.2, 0.4, 0.2), (0.0, 0.3, 0.0), "confirmed"),
+])  # fmt: skip
+def test_networks_that_learned_too_little_decide_nothing(clean, pgd, expected):
+    runs = records(fourier=1500, none=1500, reconstruction=1500)
+    for task, right, withstood in zip(auxiliary_tasks.TASKS, clean, pgd, strict=True):
+        record = runs[f"resnet18-adversarial-{task}-0"]
+        record["result"]["test_accuracy"] = right
+        record["attacks"]["pgd"] = withstood
+    _, found = derived(runs)
+    robust = found["resnet18: a network trained on FGSM is above chance under PGD"]
+    assert robust["verdict"] == expected
+    better = found[
+        "resnet18: trained on FGSM, every network is better under FGSM than on clean images"
+    ]
+    assert better["verdict"] == "undecided"
+    able = [part["able"] for part in better["parts"]]
+    assert able == [right >= 0.3 for right in clean]

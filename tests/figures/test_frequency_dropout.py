@@ -5,9 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from figures import frequency_dropout
-from spectral_keras.experiments.command import CommandError
-from tests.figures.running import run_figure, start_figure
+from figures import _pages, frequency_dropout
+from tests.figures.running import run_figure, run_here, start_figure
 
 
 @pytest.fixture(scope="module")
@@ -92,17 +91,42 @@ def test_an_unfinished_run(smoke):
     assert all(one["run"].endswith("2 seeds") for one in content["claims"])
 
 
-def test_the_pilot_comes_first_and_may_end_it():
+def test_the_pilot_comes_first():
     settings = frequency_dropout.PRESETS["cpu"]
     keys = list(frequency_dropout.runs(settings))
     assert keys[:2] == ["no-dropout-0", "frequency-dropout-0"] and len(keys) == 25
-    check = frequency_dropout._check_pilot
-    check(settings, "no-dropout-0", {"result": {"train_error_percent": 4.9}})
-    check(settings, "no-dropout-1", {"result": {"train_error_percent": 50.0}})
-    smoke_settings = frequency_dropout.PRESETS["smoke"]
-    check(smoke_settings, "no-dropout-0", {"result": {"train_error_percent": 50.0}})
-    with pytest.raises(CommandError, match=r"no-dropout-0 has an error of 5.10 % .* less than 5 %"):
-        check(settings, "no-dropout-0", {"result": {"train_error_percent": 5.1}})
+    fails, smoke_settings = frequency_dropout.pilot_fails, frequency_dropout.PRESETS["smoke"]
+    bad = {"result": {"train_error_percent": 5.1}}
+    assert fails(settings, "no-dropout-0", bad)
+    assert not fails(settings, "no-dropout-0", {"result": {"train_error_percent": 4.9}})
+    assert not fails(settings, "no-dropout-1", bad)
+    assert not fails(smoke_settings, "no-dropout-0", bad)
+
+
+def test_a_pilot_that_fails_is_shown(smoke, tmp_path, monkeypatch, capsys):
+    """One training, no comparison: pages and picture say why."""
+    settings = frequency_dropout.PRESETS["smoke"] | {"pilot": "no dropout"}
+    trained = []
+
+    def train_once(experiment, key, *_, **__):
+        trained.append(key)
+        experiment.used_runs.add(key)
+        stored = json.loads((smoke / "frequency_dropout.json").read_text())
+        record = stored["content"]["runs"]["no-dropout-0"]
+        return experiment.content.setdefault("runs", {}).setdefault(key, record)
+
+    monkeypatch.setitem(frequency_dropout.FIGURE.presets, "smoke", settings)
+    monkeypatch.setattr(frequency_dropout, "train_once", train_once)
+    options = ("--preset", "smoke", "--results", str(tmp_path))
+    assert run_here(frequency_dropout.FIGURE, capsys, *options) == (0, "")
+    assert trained == ["no-dropout-0"]
+    assert (tmp_path / "frequency_dropout.png").stat().st_size > 20_000
+    stored = json.loads((tmp_path / "frequency_dropout.json").read_text())
+    claims = stored["content"]["claims"]
+    assert stored["finished"] and {one["verdict"] for one in claims} == {"not run"}
+    assert "needs less than 5 %" in claims[0]["note"]
+    assert "1 seed" in claims[0]["run"]
+    assert _pages._dropout(stored["content"])
 
 
 class TestClaims:

@@ -87,3 +87,23 @@ def test_drawn_from_the_json(results, capsys):
     status, _ = run_here(planted_masks.FIGURE, capsys, "--results", str(results))
     assert status == 0
     assert (results / "planted_masks.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("empty", [0, 1, 2])
+def test_empty_masks_of_untrained_networks_are_no_control(empty):
+    def network(place):
+        untrained = {"average_precision": 0.3, "sparsity": 0.0 if place < empty else 0.5}
+        return {"sets": [{"penalty": 0.1, "average_precision": 0.7 + 0.01 * place}],
+                "chance": 0.3, "untrained": untrained}  # fmt: skip
+
+    settings = {"class_penalty": 0.1, "mask_images": 9, "networks": {"a": {}, "b": {}},
+                "variants": ["radial"]}  # fmt: skip
+    content = {"found": {"radial": {"a": network(0), "b": network(1)}}}
+    planted_masks.derive({"content": content, "settings": settings})
+    chance, untrained = content["claims"]
+    assert chance["effect"] == pytest.approx(0.405) and chance["over"] == "2 networks"
+    assert untrained["verdict"] == ("confirmed" if empty == 0 else "undecided")
+    assert untrained["over"] == ("2 networks" if empty == 0 else "")
+    assert ("left out" in untrained["note"]) == (empty > 0)
+    if empty < 2:
+        assert untrained["effect"] == pytest.approx(0.41 if empty else 0.405)

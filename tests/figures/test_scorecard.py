@@ -99,6 +99,19 @@ def test_pages_are_generated(rows):
         assert page == _pages.results(paper, rows, stored)
 
 
+def test_pages_say_what_state_a_run_is_in():
+    """Finished with the settings of today, with others, and unfinished."""
+    from figures import frequency_dropout
+
+    settings = json.loads(json.dumps(frequency_dropout.PRESETS["smoke"]))
+    stored = {"preset": "smoke", "settings": settings, "finished": True}
+    assert _pages._state("frequency_dropout", stored) == ""
+    other = stored | {"settings": settings | {"seeds": [7]}}
+    assert "earlier settings of the preset `smoke`" in _pages._state("frequency_dropout", other)
+    unfinished = stored | {"finished": False}
+    assert _pages._state("frequency_dropout", unfinished).startswith(" Unfinished")
+
+
 def test_every_picture_is_on_a_page():
     text = "".join((scorecard.PAGES / f"results_{paper}.md").read_text() for paper in PAPERS)
     for name in PRESENT:

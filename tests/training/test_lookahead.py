@@ -102,6 +102,7 @@ def moves(monkeypatch, **changes):
     model.set_weights([np.full((1, 1), 3.0)])
     accumulated = changes.pop("accumulated", None)
     optimizer = keras.optimizers.SGD(RATE, gradient_accumulation_steps=accumulated)
+    optimizer = changes.pop("wrapper", lambda one: one)(optimizer)
     model.compile(optimizer, "mse", steps_per_execution=changes.pop("at_once", 1))
     callback = Lookahead(2 * STEPS, **({"every": 3} | changes.pop("arguments", {})))
     seen, move = [], callback._move
@@ -138,7 +139,10 @@ def test_when_it_moves(monkeypatch):
     together, weights = moves(monkeypatch, at_once=3)
     assert together == known
     np.testing.assert_allclose(weights, expected, rtol=1e-6)
-    assert moves(monkeypatch, accumulated=7)[0] == known
+    for accumulated in (3, 7):
+        assert moves(monkeypatch, accumulated=accumulated)[0] == known
+    scaled = moves(monkeypatch, accumulated=5, wrapper=keras.optimizers.LossScaleOptimizer)
+    assert scaled[0] == known
 
 
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")

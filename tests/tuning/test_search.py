@@ -187,6 +187,15 @@ class TestCommand:
             assert trial["status"] == ("completed" if fits else "failed")
             assert fits or f"--weights {start}" in trial["reason"]
 
+        # What fits no point, as it cannot be read, ends the search at once.
+        (tmp_path / "damaged.keras").write_bytes(b"no zip")
+        for wrong in ("missing.keras", "damaged.keras"):
+            status, _, err = command(
+                "search", *ZOO, "--dataset", npz, "--trials", 2, "--range", "num_pairs=1,2",
+                "--weights", tmp_path / wrong, "--output", tmp_path / f"of-{wrong}",
+            )  # fmt: skip
+            assert status == 2 and err.count("\n") == 1 and wrong in err
+
     def test_fixed_and_narrowed_hyperparameters_of_a_function(self, command, npz, tmp_path):
         base = ("search", "--build", BUILDERS + "dense", "--dataset", npz, *FEW, "--trials", 3)
         status, _, err = command(

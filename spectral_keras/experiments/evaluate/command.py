@@ -1,6 +1,7 @@
 """A saved classifier under attack or corruption: `python -m models.evaluate MODEL ...`."""
 
 import functools
+import os
 import pathlib
 import sys
 from typing import Any, NoReturn
@@ -144,12 +145,11 @@ class _Evaluation:
         """What a run's own folder says is of its own data; of others it would be taken for that."""
         options, own = self.options.to_json(), self.subject.data_of_training()
         for name in self.options.of_subject():
-            if options[name] != own[name]:
-                given = f"{flag(name)} {words(options[name])}"
+            if options[name] != own[name] and not _is_same_file(options[name], own[name]):
                 raise CommandError(
                     f"{self.folder.path} holds what is known about its own data "
-                    f"({flag(name)} {words(own[name])}): with {given} name another folder with "
-                    "--output"
+                    f"({_with(name, own[name])}): {_with(name, options[name])} name another folder "
+                    "with --output"
                 )
 
     def _data_options(self):
@@ -209,6 +209,19 @@ class _Evaluation:
         draw_robustness(self.folder / "robustness.png", shown, self.subject.title)
         _print_table(shown)
         print(f"results: {self.folder.path}/ ({RESULT}, attacks.json, robustness.png)")
+
+
+def _with(name, value):
+    if value in (None, False, True):
+        return f"{'with' if value else 'without'} {flag(name)}"
+    return f"with {flag(name)} {words(value)}"
+
+
+def _is_same_file(one, other):
+    try:
+        return os.path.samefile(one, other)
+    except (OSError, TypeError, ValueError):  # names of data sets, other options
+        return False
 
 
 def _of_unit_images(model, low, high):

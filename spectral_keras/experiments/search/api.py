@@ -60,7 +60,7 @@ class Training:
         check_positive_int("batch_size", self.batch_size)
 
 
-@process_kept()
+@process_kept(float32=False)  # `build` is the program's
 def search(
     build: Callable[[Any], keras.Model],
     data: Any,

@@ -20,6 +20,7 @@ from spectral_keras.experiments.search.options import SearchOptions
 from spectral_keras.experiments.search.spaces import Choice, Range, Space, narrow
 from spectral_keras.experiments.train import command as _train
 from spectral_keras.experiments.train.options import TrainOptions
+from spectral_keras.experiments.train.start import UnfitError
 from spectral_keras.memory import clear_session
 
 __all__ = ["BuildProblem", "ZooProblem", "load_builder", "load_stored_builder"]
@@ -35,7 +36,7 @@ def _built(function, *arguments):
     """
     try:
         return function(*arguments)
-    except (ValueError, CommandError, keras_tuner.errors.FailedTrialError) as error:
+    except (ValueError, UnfitError, keras_tuner.errors.FailedTrialError) as error:
         raise Infeasible(error) from error
     except Exception as error:
         reason = infeasible(error)

@@ -12,7 +12,11 @@ from spectral_keras.experiments.folder import WorkFolder, file_hash
 from spectral_keras.experiments.saved_models import find_preset, load_model, no_model, of_weights
 from spectral_keras.experiments.train.options import network_arguments
 
-__all__ = ["StartingWeights", "freeze"]
+__all__ = ["StartingWeights", "UnfitError", "freeze"]
+
+
+class UnfitError(CommandError):
+    """Weights to start from, or a layer to freeze, that are of another network."""
 
 
 class StartingWeights:
@@ -45,20 +49,27 @@ class StartingWeights:
         """Give a network these weights; a new head where the number of classes is another.
 
         Raises:
-            CommandError: if they are of another network.
+            UnfitError: if they are of another network.
+            CommandError: if they cannot be read.
         """
-        from spectral_keras.models.weights import assign_weights, named_weights
+        from spectral_keras.models.weights import NotFiniteError, assign_weights, named_weights
 
+        place = f"--weights {self.given}{self._network()}: "
         try:
             if self._preset is not None:
                 arrays, before = self._preset.weights(), self._preset.num_classes
             else:
                 model = load_model(self.path)
                 arrays, before = named_weights(model), model.outputs[0].shape[-1]
+        except ValueError as error:
+            raise of_weights(error, place) from error
+        try:
             classes = (before, classifier.outputs[0].shape[-1])
             self.head = assign_weights(classifier, arrays, classes)
+        except NotFiniteError as error:
+            raise of_weights(error, place) from error
         except ValueError as error:
-            raise of_weights(error, f"--weights {self.given}{self._network()}: ") from error
+            raise UnfitError(f"{place}{error}") from error
 
     def _network(self) -> str:
         """The network that a preset is of, for an error."""
@@ -95,15 +106,15 @@ def freeze(classifier: keras.Model, name: str) -> None:
     normalisations among them use their moving statistics in training too.
 
     Raises:
-        CommandError: if there is no such layer, or nothing is left to train.
+        UnfitError: if there is no such layer, or nothing is left to train.
     """
     names = [layer.name for layer in classifier.layers]
     if name not in names:
         near = difflib.get_close_matches(name, names, n=3) or names[-3:]
-        raise CommandError(
+        raise UnfitError(
             f"--freeze {name}: {classifier.name} has no such layer; it has {', '.join(near)}, ..."
         )
     for layer in classifier.layers[: names.index(name) + 1]:
         layer.trainable = False
     if not classifier.trainable_weights:
-        raise CommandError(f"--freeze {name}: nothing is left to train")
+        raise UnfitError(f"--freeze {name}: nothing is left to train")
