@@ -22,6 +22,7 @@ from spectral_keras.classifiers.arguments import (
 )
 from spectral_keras.classifiers.batches import batch_sizes, build_for, run_in_batches
 from spectral_keras.classifiers.logits import compiled_logits, read_ending
+from spectral_keras.classifiers.predictions import check_numbers
 from spectral_keras.ops.validation import check_bool, check_positive_int
 
 __all__ = ["run_attack"]
@@ -57,6 +58,7 @@ def run_attack(
 
     Raises:
         ValueError: for an argument that does not fit.
+        FloatingPointError: if an output for `x` is not a number.
 
     Warns:
         RuntimeWarning: if images have no usable gradient (all zeros, or not finite).
@@ -93,7 +95,9 @@ def run_attack(
     done = np.zeros(len(x), bool)
     if early_stop or (y is None and not one_step):
         logits_of = compiled_logits(model, x.shape[1:], from_logits)
-        predicted = run_in_batches(logits_of, x, sizes).argmax(axis=1).astype(np.int32)
+        logits = run_in_batches(logits_of, x, sizes)
+        check_numbers(logits)
+        predicted = logits.argmax(axis=1).astype(np.int32)
         y = predicted if y is None else y
         if early_stop:
             done = (predicted == y) if attack.targeted else (predicted != y)

@@ -88,7 +88,8 @@ def load(
             orientation says). Data without a test set give a fifth of every class to it, always
             the same one.
         data_dir: where TensorFlow Datasets keeps its files; its own default if None.  A file
-            `NAME.npz` there goes before them: the data set NAME without TensorFlow.
+            `NAME.npz` there goes before them: the data set NAME without TensorFlow.  A file or
+            folder that is not at the path `name` is looked for here by its last name.
         limit: use only so many training images (before the validation split), with the
             class shares of the whole; always the same ones.
         limit_test: the same for the test set.
@@ -200,10 +201,17 @@ def _read(name, data_dir, limit, limit_test, image_size, grayscale, streaming):
     if name in _PLANTED:
         variant = _PLANTED[name]
         return load_planted(variant, limit=limit, limit_test=limit_test, size=image_size)
-    if name.lower().endswith(".npz"):
-        return load_npz(name)
+    data_dir = None if data_dir is None else os.path.expanduser(data_dir)
+    is_npz = name.lower().endswith(".npz")
+    looks_like_path = is_npz or os.path.isabs(name) or name.startswith((".", "~"))
+    looks_like_path = looks_like_path or name.endswith(os.sep)
     path = os.path.expanduser(name)
-    looks_like_path = name.startswith((".", "~")) or name.endswith(os.sep) or os.path.isabs(path)
+    if looks_like_path and data_dir is not None and not os.path.exists(path):
+        # A run knows its data by a path; they may have been moved since.
+        moved = os.path.join(data_dir, os.path.basename(os.path.normpath(path)))
+        name, path = (moved, moved) if os.path.exists(moved) else (name, path)
+    if is_npz:
+        return load_npz(name)
     if os.path.isdir(path) and (looks_like_path or is_class_folder(path)):
         return load_folder(name, limit, limit_test, image_size, grayscale, **streaming)
     if os.path.isfile(path):

@@ -83,7 +83,10 @@ def _read(path):
     except DataError:
         raise
     except FileNotFoundError as error:
-        raise DataError(f"no such file: {path}: give the path of an existing .npz file") from error
+        raise DataError(
+            f"no such file: {path}: give the path of an existing .npz file, or the folder that it "
+            "was moved to as data_dir (--data-dir)"
+        ) from error
     except UnsafeFileError as error:
         raise DataError(str(error)) from error
     except MemoryError as error:

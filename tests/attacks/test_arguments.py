@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from spectral_keras.attacks import Attack, fgsm, perturb, pgd
+from spectral_keras.attacks import Attack, apgd, fgsm, perturb, pgd, square, strong
 from tests.attacks.nets import linear_net
 
 X = np.random.default_rng(0).random((4, 2, 2, 3)).astype("float32")
@@ -153,3 +153,13 @@ def test_a_bad_attack(values, message):
 def test_a_bad_argument_of_perturb(model, change, message):
     with pytest.raises(ValueError, match=message):
         perturb(**{"model": model, "x": X, "y": Y, **change})
+
+
+def test_a_network_whose_outputs_are_not_numbers():
+    """An argmax would call them class 0, and images of other classes fooled."""
+    broken = linear_net(np.ones((12, 3)), bias=[0.0, np.nan, 0.0], shape=(2, 2, 3))
+    for attack in (pgd, apgd, square, strong):
+        with pytest.raises(FloatingPointError, match="not numbers for 4 of 4 images"):
+            attack(broken, X, Y, 0.1)
+    with pytest.warns(RuntimeWarning, match="zero or not finite for 4 of 4 images"):
+        fgsm(broken, X, None, 0.1)

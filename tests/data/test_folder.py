@@ -29,6 +29,10 @@ class TestContract:
         monkeypatch.chdir(flowers.parent)
         assert load("flowers").class_names == ["rose", "tulip"]
 
+    def test_a_folder_that_was_moved(self, flowers):
+        data = load(flowers.parent / "gone" / "flowers", data_dir=flowers.parent)
+        np.testing.assert_array_equal(data.x_train, load(flowers).x_train)
+
     def test_a_broken_image_is_named(self, flowers):
         broken = flowers / "rose" / "3.png"
         broken.write_bytes(broken.read_bytes()[:-30])

@@ -84,6 +84,22 @@ class TestContract:
             load(written(**changes))
         assert "\n" not in str(caught.value)
 
+    def test_a_file_that_was_moved(self, written, tmp_path, monkeypatch):
+        path = written()
+        folder = tmp_path / "there"
+        folder.mkdir()
+        (folder / "set.npz").write_bytes(path.read_bytes())
+        np.testing.assert_array_equal(
+            load(tmp_path / "gone" / "set.npz", data_dir=folder).x_train, load(path).x_train
+        )
+        monkeypatch.setenv("HOME", str(tmp_path))
+        assert len(load("~/gone/set.npz", data_dir="~/there").x_train)
+        # Where there is one at the path, that is taken.
+        (folder / "set.npz").write_bytes(b"broken")
+        assert len(load(path, data_dir=folder).x_train)
+        with pytest.raises(DataError, match=r"no such file: .*gone.other\.npz: .*--data-dir"):
+            load(tmp_path / "gone" / "other.npz", data_dir=folder)
+
     @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04 broken", b"\x93NUMPY"])
     def test_files_that_are_no_archive(self, tmp_path, content):
         path = tmp_path / "set.npz"

@@ -195,7 +195,7 @@ def test_a_path_is_not_empty():
             path(bad)
 
 
-IN_A_FOLDER = "a --dataset of TFDS, or NAME of NAME.npz in it"
+IN_A_FOLDER = "a --dataset of TFDS, an .npz file or a folder"
 # Options that change nothing beside the others, and what they need.
 USELESS = [
     (TrainOptions, {}, "--momentum", "0.5", "--optimizer sgd"),
@@ -243,7 +243,7 @@ USELESS = [
     *[
         (cls, {"output": "o", "dataset": data}, "--data-dir", "here", IN_A_FOLDER)
         for cls in (TrainOptions, CorruptOptions, ExplainOptions)
-        for data in ("digits", "a.NPZ")
+        for data in ("digits", "planted")
     ],
     (EvaluateOptions, {"attack": "fgsm", "dataset": "digits"}, "--data-dir", "h", IN_A_FOLDER),
     *[

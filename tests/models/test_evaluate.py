@@ -377,6 +377,19 @@ def test_results_on_other_data_stay_out_of_the_run(run, command, tmp_path, other
         assert status == 0 and numbers(tmp_path / "elsewhere") != numbers(run)
 
 
+def test_data_that_were_moved(run, command, tmp_path):
+    dataset = pathlib.Path(stored_config(run)["options"]["dataset"])
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    shutil.move(dataset, moved)
+    try:
+        status, _, err = command(run, "--attack", "fgsm", *FEW)
+        assert status == 2 and err.count("\n") == 1 and "--data-dir" in err
+        assert command(run, "--attack", "fgsm", *FEW, "--data-dir", moved)[0] == 0
+    finally:
+        shutil.move(moved / dataset.name, dataset)
+
+
 class TestCorruptions:
     TWO = ("--images", "21", "--corruptions", "fog", "impulse_noise")
 

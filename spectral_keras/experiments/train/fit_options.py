@@ -22,19 +22,18 @@ __all__ = ["AUGMENT", "DATA", "DATA_NEEDS", "FEW", "TRAINING", "FitOptions", "lo
 DATA, TRAINING = "data", "training"
 # Training images that are read where they only show which classes, and which size, there are.
 FEW = 1000
-# Data sets that come from no folder of data sets, and files.
+# Data sets that come from no folder.
 _WITHOUT_FOLDER = ("digits", "planted", "planted_oriented")
 
 
 def _in_a_folder(options):
     name = options.dataset
     # A damaged config.json may hold anything: what is no text is another check's.
-    plain = isinstance(name, str)
-    return not plain or not (name in _WITHOUT_FOLDER or name.lower().endswith(".npz"))
+    return not isinstance(name, str) or name not in _WITHOUT_FOLDER
 
 
 # See `Options.needs`.
-DATA_NEEDS = {"data_dir": ("a --dataset of TFDS, or NAME of NAME.npz in it", _in_a_folder)}
+DATA_NEEDS = {"data_dir": ("a --dataset of TFDS, an .npz file or a folder", _in_a_folder)}
 AUGMENT = (
     "none, crop_flip, mirror_crop_flip, report (translation, reflection, HSV), or a list such as "
     "translate,flip,hsv,cutout or crop_flip,apr_views; at the end also mixup, cutmix, fmix or afa"
