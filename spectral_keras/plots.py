@@ -97,6 +97,7 @@ def plot_mask(mask: ArrayLike, ax: Any = None, **options: Any) -> Any:
         ax: the axis.
         **options: of `plot_spectrum`.
     """
+    mask = _real("mask", mask, "[H, W]", 2)
     return plot_spectrum(mask, ax, **{"cmap": "gray", "vmin": 0, "vmax": 1, **options})
 
 
@@ -109,7 +110,7 @@ def plot_heat_map(heat: ArrayLike, ax: Any = None, **options: Any) -> Any:
         **options: of `plot_spectrum`.
     """
     style = {"cmap": "viridis", "vmin": 0, "vmax": 100, "colorbar": "error, %", **options}
-    return plot_spectrum(100 * np.asarray(heat), ax, **style)
+    return plot_spectrum(100 * _real("heat", heat, "[H, W]", 2), ax, **style)
 
 
 def plot_response(response: ArrayLike, ax: Any = None, **options: Any) -> Any:

@@ -133,6 +133,12 @@ def test_errors_show_what_was_received(function, value):
     assert not pyplot.get_fignums() and "\n" not in str(caught.value)
 
 
+def test_errors_name_the_functions_own_argument():
+    for function, name in ((plots.plot_mask, "mask"), (plots.plot_heat_map, "heat")):
+        with pytest.raises(ValueError, match=rf"^`{name}` must be real numbers of shape \[H, W\]"):
+            function(np.ones((1, 4, 4)))
+
+
 def test_arrays_of_zeros_warn_nothing():
     """A mask that lets nothing through, images of one colour, a layer that answers to nothing."""
     zeros = np.zeros((3, 8, 8))

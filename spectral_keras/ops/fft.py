@@ -109,7 +109,8 @@ def _complex(x):
     if _dtype(x).startswith("complex"):
         return x
     x = _real(x)
-    return ops.cast(x, _COMPLEX[_dtype(x)])
+    # Not a cast, of whose gradient TensorFlow warns that it discards the imaginary part.
+    return to_complex(x, ops.zeros_like(x))
 
 
 def _plane(x):

@@ -1,8 +1,8 @@
 """Band masks for 2-D spectra.
 
-Every function returns a float64 numpy array of shape (height, width) of zeros and ones in
-unshifted order (DC at [0, 0]), for even and odd, square and other sizes; multiply a spectrum
-with it.  `np.fft.fftshift` turns it for looking at.
+A band is a float64 numpy array of shape (height, width) of zeros and ones in unshifted order (DC
+at [0, 0]), for even and odd, square and other sizes; multiply a spectrum with it.
+`np.fft.fftshift` turns it for looking at.
 
 Frequencies are integers in cycles per image height and cycles per image width, the Nyquist
 frequency of an even size n as n/2.  Every mask is even, mask[-k] = mask[k], so that a filtered

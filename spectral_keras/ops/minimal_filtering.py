@@ -125,18 +125,20 @@ def _gradients(axes, padding, upstream, x, kernel):
     """
     import tensorflow as tf
 
-    dtype, images, (rows, columns) = x.dtype, tf.shape(x)[0], axes
+    dtype, batch, (rows, columns) = x.dtype, tf.shape(x)[0], axes
     (height, width, channels), filters = x.shape[1:], kernel.shape[3]
     precise = tf.float64 if dtype == tf.float64 else tf.float32
-    enough = images * (rows.tiles * columns.tiles) >= _TILES
+    enough = batch * (rows.tiles * columns.tiles) >= _TILES
+
+    same = {"strides": [1] * 4, "padding": padding}
 
     def at_points(maps, row_matrix, column_matrix):
         """(points, tiles, points, tiles * images, channels)."""
         _, first, second, depth = maps.shape
         maps = tf.transpose(tf.cast(maps, precise), (1, 2, 0, 3))
-        maps = _along(row_matrix, maps, (first, second * images * depth))
-        maps = _along(column_matrix, maps, (row_matrix.shape[0], second, images * depth))
-        points = rows.points, rows.tiles, columns.points, columns.tiles * images, depth
+        maps = _along(row_matrix, maps, (first, second * batch * depth))
+        maps = _along(column_matrix, maps, (row_matrix.shape[0], second, batch * depth))
+        points = rows.points, rows.tiles, columns.points, columns.tiles * batch, depth
         return tf.reshape(maps, points)
 
     nothing = tf.zeros((rows.points, rows.tiles, columns.points, 0, filters), precise)
@@ -145,8 +147,8 @@ def _gradients(axes, padding, upstream, x, kernel):
     )
 
     def by_kernel():
-        met = at_points(x, rows.inputs, columns.inputs)
-        sums = tf.reduce_sum(tf.matmul(met, upstream_at_points, transpose_a=True), 1)
+        x_at_points = at_points(x, rows.inputs, columns.inputs)
+        sums = tf.reduce_sum(tf.matmul(x_at_points, upstream_at_points, transpose_a=True), 1)
         depth = channels * filters
         sums = _along(rows.kernel.T, sums, (rows.points, columns.points * depth))
         taps = kernel.shape[0], columns.points, depth
@@ -159,28 +161,27 @@ def _gradients(axes, padding, upstream, x, kernel):
         values = _along(columns.kernel, values, (rows.points, kernel.shape[1], depth))
         values = tf.reshape(values, (rows.points, 1, columns.points, channels, filters))
         maps = tf.matmul(upstream_at_points, values, transpose_b=True)
-        tiles = rows.points * rows.tiles, columns.points * columns.tiles, images * channels
+        tiles = rows.points * rows.tiles, columns.points * columns.tiles, batch * channels
         maps = _along(columns.inputs.T, maps, tiles)
-        maps = _along(rows.inputs.T, maps, (tiles[0], width * images * channels))
-        maps = tf.transpose(tf.reshape(maps, (height, width, images, channels)), (2, 0, 1, 3))
+        maps = _along(rows.inputs.T, maps, (tiles[0], width * batch * channels))
+        maps = tf.transpose(tf.reshape(maps, (height, width, batch, channels)), (2, 0, 1, 3))
         return tf.cast(maps, dtype)
 
-    def by_kernel_of_sums():
+    def by_kernel_in_onednn():
         return tf.raw_ops.Conv2DBackpropFilter(
             input=x, filter_sizes=kernel.shape, out_backprop=upstream, **same
         )
 
-    def by_images_of_sums():
+    def by_images_in_onednn():
         return tf.raw_ops.Conv2DBackpropInput(
             input_sizes=tf.shape(x), filter=kernel, out_backprop=upstream, **same
         )
 
-    same = {"strides": [1] * 4, "padding": padding}
     if dtype == tf.bfloat16:  # oneDNN's kernel is as fast here, twice as fast on few channels
-        return by_images_of_sums(), tf.cond(enough, by_kernel, by_kernel_of_sums)
+        return by_images_in_onednn(), tf.cond(enough, by_kernel, by_kernel_in_onednn)
     return (
-        tf.cond(enough, by_images, by_images_of_sums),
-        tf.cond(enough, by_kernel, by_kernel_of_sums),
+        tf.cond(enough, by_images, by_images_in_onednn),
+        tf.cond(enough, by_kernel, by_kernel_in_onednn),
     )
 
 

@@ -823,6 +823,10 @@ def test_a_keras_file(run, tmp_path, command):
     assert "nothing to compute" in command(tmp_path / "mine.keras", *arguments)[1]
     # A model of other pixels, and the same function from Python.
     keras.Model(x, model(keras.layers.Rescaling(1 / 255)(x))).save(tmp_path / "bytes.keras")
+    dark = (*arguments, "--output", tmp_path / "dark")
+    status, _, err = command(tmp_path / "bytes.keras", *dark)
+    assert status == 0 and err.count("as good as chance") == 2 and "(--pixel-range)" in err
+    assert "chance" not in command(tmp_path / "mine.keras", *arguments)[2]
     options = EvaluateOptions(
         str(tmp_path / "bytes.keras"), dataset, pixel_range=[0, 255], attack=["fgsm"], eps=[0.1],
         images=21,

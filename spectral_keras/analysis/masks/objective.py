@@ -21,7 +21,7 @@ import numpy as np
 from keras import ops
 
 from spectral_keras.classifiers.gradients import input_gradient
-from spectral_keras.ops.fft import irfft2_last, rfft2_last
+from spectral_keras.ops.fft import irfft2_last, rfft2_last, to_complex
 
 __all__ = [
     "INVARIANCES",
@@ -225,9 +225,7 @@ def factors(entries: Any, layout: Layout, modulate: str) -> tuple[Any, Any]:
     if modulate == "amplitude":
         return amplitude, None
     turn = ops.cast(math.pi * layout.sign, masks.dtype) * (1.0 - masks[:, -1])
-    complex_dtype = {"float32": "complex64", "float64": "complex128"}[_dtype(masks)]
-    cosine = ops.cast(ops.cos(turn), complex_dtype)
-    return amplitude, cosine + 1j * ops.cast(ops.sin(turn), complex_dtype)
+    return amplitude, to_complex(ops.cos(turn), ops.sin(turn))
 
 
 def _dtype(x):

@@ -1,6 +1,7 @@
 """A saved classifier under attack or corruption: `python -m models.evaluate MODEL ...`."""
 
 import functools
+import math
 import os
 import pathlib
 import sys
@@ -187,6 +188,7 @@ class _Evaluation:
             source_text(content, short=True),
         )
         print_table(content)
+        self._note_chance(content["clean"])
         print(f"results: {self.folder.path}/ ({RESULT}, corruptions.png)")
 
     def attack(self):
@@ -208,7 +210,21 @@ class _Evaluation:
         shown = entries.summary()
         draw_robustness(self.folder / "robustness.png", shown, self.subject.title)
         _print_table(shown)
+        self._note_chance(shown[0]["clean"])
         print(f"results: {self.folder.path}/ ({RESULT}, attacks.json, robustness.png)")
+
+    def _note_chance(self, clean):
+        """What a network that takes 0 to 255 gives for images in [0, 1], is a guess."""
+        if not self.load.cache_info().currsize or self.options.pixel_range != [0.0, 1.0]:
+            return
+        model, images, _ = self.load()
+        chance = 1 / max(model.output_shape[-1], 2)
+        if clean["accuracy"] <= chance + 2 * math.sqrt(chance * (1 - chance) / len(images)):
+            print(
+                f"note: {100 * clean['accuracy']:.2f} % of the clean images right is as good as "
+                "chance: does the model take other pixel values than 0 to 1 (--pixel-range)?",
+                file=sys.stderr,
+            )
 
 
 def _with(name, value):
