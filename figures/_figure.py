@@ -148,8 +148,27 @@ class Experiment:
             self.continued = [*self.continued, self.conditions]
         if stored.get("settings") != self.settings:
             # A run is known by its whole command, so those that are still wanted stay good.
-            self.content = {"runs": self.content.get("runs", {})}
+            self.content = {"runs": self._still_good(self.content.get("runs", {}))}
             self.say(f"the preset's settings have changed since {path} was made")
+
+    def _still_good(self, runs):
+        """Without those of other options: a drawing would take them for what goes by their key.
+
+        What the settings do not name yet stays, as choices of later trainings depend on results.
+        """
+        if self.figure.runs is None:
+            return runs
+        from figures._runs import is_of
+        from spectral_keras.experiments.train.options import TrainOptions
+
+        planned = self.figure.runs(self.settings)
+        return {
+            key: record
+            for key, record in runs.items()
+            if key not in planned
+            or isinstance(record, dict)
+            and is_of(record.get("command"), TrainOptions.of_values(*planned[key]))
+        }
 
     def drop_unused_runs(self):
         """Forget the training runs that the settings no longer ask for."""

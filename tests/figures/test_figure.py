@@ -1,5 +1,6 @@
 """The command behind the figures: presets, results, bad input."""
 
+import dataclasses
 import importlib
 import json
 import shutil
@@ -120,6 +121,31 @@ def test_changed_settings_keep_the_runs_that_are_still_wanted(tmp_path):
     assert call(make(run=first), tmp_path, "--preset", "smoke") == 0
     assert call(make({"n": 5}, second), tmp_path, "--preset", "smoke") == 0
     assert read(tmp_path)["content"] == {"runs": {"b": {"n": 2}}}
+
+
+def test_changed_settings_drop_the_runs_of_other_options(tmp_path):
+    """A run that goes by a wanted key is not shown beside those of the new settings."""
+
+    def runs(settings):
+        return {
+            "old": ("deep_spectral", {"epochs": settings["n"]}),
+            "same": ("deep_spectral", {"epochs": 3}),
+        }
+
+    def first(experiment):
+        for key, (model, options) in runs(experiment.settings).items():
+            command = f"python -m models.{model} --epochs {options['epochs']}"
+            experiment.content.setdefault("runs", {})[key] = {"command": command}
+        experiment.content["runs"]["later"] = {"command": "python -m models.resnet18"}
+        experiment.used_runs |= {"old", "same", "later"}
+
+    def second(experiment):
+        assert list(experiment.content["runs"]) == ["same", "later"]
+
+    start, changed = make({"n": 2}, first), make({"n": 5}, second)
+    start, changed = (dataclasses.replace(one, runs=runs) for one in (start, changed))
+    assert call(start, tmp_path, "--preset", "smoke") == 0
+    assert call(changed, tmp_path, "--preset", "smoke") == 0
 
 
 def test_what_was_saved_survives_a_crash(tmp_path):
