@@ -1,5 +1,6 @@
 """Windows on the frequencies that spectral pooling keeps."""
 
+import numbers
 from typing import Any
 
 import keras
@@ -117,7 +118,8 @@ def _get(window, given):
         return window
     if isinstance(window, str) and window == "hamming":
         return hamming
-    if isinstance(window, (int, float)) and not isinstance(window, bool) and 0 < window < np.inf:
+    number = isinstance(window, numbers.Real) and not isinstance(window, bool)
+    if number and 0 < window < np.inf:
         return Ramp(window)
     raise ValueError(
         "`window` must be None, 'hamming', a positive number of bins, a function of (frequency, "
@@ -136,6 +138,8 @@ def serialize(window: Any) -> Any:
     """
     if isinstance(window, (list, tuple)):
         return [serialize(one) for one in window]
+    if isinstance(window, np.generic):
+        return window.item()
     return keras.saving.serialize_keras_object(window) if callable(window) else window
 
 

@@ -117,12 +117,11 @@ class AmplitudePhaseRecombination(NamedChoices, keras.layers.Layer):
         self.views = views
         self.clip = check_clip(clip)
         self.seed = seed
-        self.data_format = data_format
-        self._data_format = check_data_format(data_format)
+        self.data_format = check_data_format(data_format)
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        check_channels(input_shape, self._data_format, "AmplitudePhaseRecombination")
+        check_channels(input_shape, self.data_format, "AmplitudePhaseRecombination")
         if self.views is not None and not self.views.built:
             self.views.build(input_shape)
         self.built = True
@@ -132,7 +131,7 @@ class AmplitudePhaseRecombination(NamedChoices, keras.layers.Layer):
         if not training or (self.mode == "pairs" and self.probability == 0):
             return inputs
         static_spatial_shape(
-            inputs.shape, self._data_format, "AmplitudePhaseRecombination", " in training"
+            inputs.shape, self.data_format, "AmplitudePhaseRecombination", " in training"
         )
         images = ops.stop_gradient(inputs)
         half = keras.backend.standardize_dtype(images.dtype) in ("float16", "bfloat16")
@@ -141,7 +140,7 @@ class AmplitudePhaseRecombination(NamedChoices, keras.layers.Layer):
         return inputs + ops.cast(ops.stop_gradient(change), inputs.dtype)
 
     def _recombine(self, images):
-        first = self._data_format == "channels_first"
+        first = self.data_format == "channels_first"
         images = ops.transpose(images, (0, 2, 3, 1)) if first else images
         shape = (ops.shape(images)[0],)
 
@@ -157,13 +156,13 @@ class AmplitudePhaseRecombination(NamedChoices, keras.layers.Layer):
         return ops.transpose(mixed, (0, 3, 1, 2)) if first else mixed
 
     def _view(self, images):
-        if self._data_format == "channels_last":
+        if self.data_format == "channels_last":
             return ops.cast(self.views(images, training=True), images.dtype)
         view = self.views(ops.transpose(images, (0, 3, 1, 2)), training=True)
         return ops.cast(ops.transpose(view, (0, 2, 3, 1)), images.dtype)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
-        spatial_shape(input_shape, self._data_format, "AmplitudePhaseRecombination")
+        spatial_shape(input_shape, self.data_format, "AmplitudePhaseRecombination")
         return tuple(input_shape)
 
     def get_config(self) -> dict[str, Any]:

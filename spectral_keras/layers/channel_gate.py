@@ -89,8 +89,7 @@ class ChannelGate(keras.layers.Layer):
         self.gap_activation = keras.activations.get(gap_activation)
         self.kernel_size = check_positive_int("kernel_size", kernel_size)
         self.return_open_ratio = check_bool("return_open_ratio", return_open_ratio)
-        self.data_format = data_format
-        self._data_format = check_data_format(data_format)
+        self.data_format = check_data_format(data_format)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         input_shape = tuple(input_shape)
@@ -112,7 +111,7 @@ class ChannelGate(keras.layers.Layer):
                 self.kernel_size,
                 padding="same",
                 use_bias=False,
-                data_format=self._data_format,
+                data_format=self.data_format,
                 dtype=policy,
                 name="convolution",
             )
@@ -132,7 +131,7 @@ class ChannelGate(keras.layers.Layer):
 
     @property
     def _channel_axis(self):
-        return 3 if self._data_format == "channels_last" else 1
+        return 3 if self.data_format == "channels_last" else 1
 
     def gate(self, inputs: Any, training: bool = False) -> Any:
         """The soft mask v in (0, 1).
@@ -150,15 +149,16 @@ class ChannelGate(keras.layers.Layer):
         x = self.gap_activation(x)
         # In half precision the sum over a large map could overflow.
         dtype = keras.backend.result_type(x.dtype, "float32")
-        spatial = (1, 2) if self._data_format == "channels_last" else (2, 3)
+        spatial = (1, 2) if self.data_format == "channels_last" else (2, 3)
         means = ops.cast(ops.mean(ops.cast(x, dtype), axis=spatial), x.dtype)
         return self.excite(self.squeeze(means))
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         check_float_images(inputs, "ChannelGate")
         gate = self.gate(inputs, training=training)
-        axes = (1, 2) if self._data_format == "channels_last" else (2, 3)
-        outputs = inputs * ops.expand_dims(gate, axes)
+        axes = (1, 2) if self.data_format == "channels_last" else (2, 3)
+        # Of another precision if the policy was changed after the layer was built.
+        outputs = inputs * ops.expand_dims(ops.cast(gate, inputs.dtype), axes)
         if not self.return_open_ratio:
             return outputs
         return outputs, ops.mean(ops.cast(gate, self._ratio_dtype), axis=-1)

@@ -106,18 +106,18 @@ class DiffStride(NamedChoices, keras.layers.Layer):
         pair = list(strides) if isinstance(strides, (list, tuple)) else [strides] * 2
         if len(pair) != 2:
             raise ValueError(f"`strides` must be a number or a pair. Received: strides={strides!r}")
-        self._initial = [check_number("strides", s, low=1) for s in pair]
-        self.initial_strides = strides
+        self._initial = tuple(check_number("strides", s, low=1) for s in pair)
+        self.initial_strides = self._initial if len(set(self._initial)) > 1 else self._initial[0]
         self.shared = check_bool("shared", shared)
         if shared and pair[0] != pair[1]:
             raise ValueError(
                 f"`strides` must be one number with shared=True. Received: strides={strides!r}"
             )
-        self.output_size = output_size
-        self._output_size = None
         initial = isinstance(output_size, str) and output_size == "initial"
+        self._output_size = None
         if output_size is not None and not initial:
             self._output_size = check_size_pair("output_size", output_size)
+        self.output_size = "initial" if initial else self._output_size
         self.smoothness = check_number("smoothness", smoothness, low=0, low_open=True)
         check_identifiers(regularizer=regularizer)
         self.regularizer = keras.regularizers.get(regularizer)
@@ -210,7 +210,7 @@ class DiffStride(NamedChoices, keras.layers.Layer):
             ValueError: the layer was not built, or the size is not known.
         """
         size = input_size or (self._input_size if self.built else (None, None))
-        if None in size:
+        if not self.built or None in size:
             raise ValueError(
                 "`freeze` needs a layer that was built for a known size, or `input_size`. "
                 f"Received: input_size={input_size!r}"

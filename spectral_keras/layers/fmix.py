@@ -86,8 +86,7 @@ class FMix(keras.layers.Layer):
         self.alpha = check_number("alpha", alpha, low=0, low_open=True)
         self.decay = check_number("decay", decay, low=0)
         self.seed = seed
-        self.data_format = data_format
-        self._data_format = check_data_format(data_format)
+        self.data_format = check_data_format(data_format)
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def build(self, input_shape: Any) -> None:
@@ -108,14 +107,14 @@ class FMix(keras.layers.Layer):
 
     def _mix(self, images, labels):
         height, width = static_spatial_shape(
-            images.shape, self._data_format, "FMix", " in training, for its masks"
+            images.shape, self.data_format, "FMix", " in training, for its masks"
         )
         count = ops.shape(images)[0]
         order = ops.argsort(self._draw(keras.random.uniform, (count,)))
         share = _quantiles(self._draw(keras.random.uniform, (count,)), self.alpha)
         parts = (self._draw(keras.random.normal, (count, height, width // 2 + 1)) for _ in range(2))
         mask, share = top_share(low_frequency_noise(*parts, width, self.decay), share)
-        mask = ops.expand_dims(mask, 3 if self._data_format == "channels_last" else 1)
+        mask = ops.expand_dims(mask, 3 if self.data_format == "channels_last" else 1)
         images = ops.where(mask, images, ops.take(images, order, axis=0))
         if labels is not None:
             share = ops.cast(share, labels.dtype)[:, None]
@@ -127,7 +126,7 @@ class FMix(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         if not isinstance(input_shape, dict):
-            spatial_shape(input_shape, self._data_format, "FMix")
+            spatial_shape(input_shape, self.data_format, "FMix")
             return tuple(input_shape)
         if set(input_shape) != {"images", "labels"} or len(input_shape["labels"]) != 2:
             shapes = {name: tuple(shape) for name, shape in input_shape.items()}
@@ -135,7 +134,7 @@ class FMix(keras.layers.Layer):
                 'FMix expects images, or a dict of "images" and of "labels" of shape '
                 f"(batch, classes). Received: {shapes}"
             )
-        spatial_shape(input_shape["images"], self._data_format, "FMix")
+        spatial_shape(input_shape["images"], self.data_format, "FMix")
         return {name: tuple(shape) for name, shape in input_shape.items()}
 
     def get_config(self) -> dict[str, Any]:

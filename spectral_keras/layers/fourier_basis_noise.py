@@ -99,12 +99,11 @@ class FourierBasisNoise(keras.layers.Layer):
         self.probability = check_number("probability", probability, low=0, high=1)
         self.clip = check_clip(clip)
         self.seed = seed
-        self.data_format = data_format
-        self._data_format = check_data_format(data_format)
+        self.data_format = check_data_format(data_format)
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        check_channels(input_shape, self._data_format, "FourierBasisNoise")
+        check_channels(input_shape, self.data_format, "FourierBasisNoise")
         self.built = True
 
     def call(self, inputs: Any, training: bool = False) -> Any:
@@ -112,9 +111,9 @@ class FourierBasisNoise(keras.layers.Layer):
         if not training or self.probability == 0:
             return inputs
         size = static_spatial_shape(
-            inputs.shape, self._data_format, "FourierBasisNoise", " in training"
+            inputs.shape, self.data_format, "FourierBasisNoise", " in training"
         )
-        last = self._data_format == "channels_last"
+        last = self.data_format == "channels_last"
         count, channels = ops.shape(inputs)[0], inputs.shape[3 if last else 1]
         waves = random_waves(
             size, lambda: self._uniform(count, channels), self.strength, self.frequencies
@@ -132,7 +131,7 @@ class FourierBasisNoise(keras.layers.Layer):
         )
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
-        spatial_shape(input_shape, self._data_format, "FourierBasisNoise")
+        spatial_shape(input_shape, self.data_format, "FourierBasisNoise")
         return tuple(input_shape)
 
     def get_config(self) -> dict[str, Any]:

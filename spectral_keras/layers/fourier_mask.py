@@ -11,6 +11,7 @@ from spectral_keras.ops.masking import IMPLEMENTATIONS, apply_mask
 from spectral_keras.ops.transfer import transfer
 from spectral_keras.ops.validation import (
     check_bool,
+    check_built,
     check_choice,
     check_data_format,
     check_float_images,
@@ -99,17 +100,16 @@ class FourierMask(NamedChoices, keras.layers.Layer):
         self.regularizer = keras.regularizers.get(regularizer)
         self.per_channel = check_bool("per_channel", per_channel)
         self.implementation = check_choice("implementation", implementation, IMPLEMENTATIONS)
-        self.data_format = data_format
-        self._data_format = check_data_format(data_format)
+        self.data_format = check_data_format(data_format)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         shape = static_spatial_shape(
             input_shape,
-            self._data_format,
+            self.data_format,
             "FourierMask",
             ": the mask has a weight for each frequency",
         )
-        channel_axis = 3 if self._data_format == "channels_last" else 1
+        channel_axis = 3 if self.data_format == "channels_last" else 1
         channels = input_shape[channel_axis]
         if channels is None:
             raise ValueError(
@@ -136,7 +136,7 @@ class FourierMask(NamedChoices, keras.layers.Layer):
             inputs,
             self.mask,
             implementation=self.implementation,
-            data_format=self._data_format,
+            data_format=self.data_format,
         )
 
     def resized(self, size: int | Sequence[int]) -> Self:
@@ -150,10 +150,14 @@ class FourierMask(NamedChoices, keras.layers.Layer):
 
         Returns:
             A built layer of the same arguments.
+
+        Raises:
+            ValueError: the layer was not built.
         """
+        check_built(self, "resized")
         size = check_size_pair("size", size)
         shape = [None, *(self.input_spec.axes[axis] for axis in (1, 2, 3))]
-        first = 1 if self._data_format == "channels_last" else 2
+        first = 1 if self.data_format == "channels_last" else 2
         shape[first : first + 2] = size
         layer = self.from_config(self.get_config())
         layer.build(tuple(shape))

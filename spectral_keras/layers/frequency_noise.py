@@ -142,12 +142,11 @@ class FrequencyNoise(NamedChoices, keras.layers.Layer):
         self.variant = check_choice("variant", variant, VARIANTS)
         self.reference_size = check_reference_size(reference_size, LARGEST_NOISE_SIZE)
         self.seed = seed
-        self.data_format = data_format
-        self._data_format = check_data_format(data_format)
+        self.data_format = check_data_format(data_format)
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        check_channels(input_shape, self._data_format, "FrequencyNoise")
+        check_channels(input_shape, self.data_format, "FrequencyNoise")
         self.built = True
 
     def call(self, inputs: Any, training: bool = False) -> Any:
@@ -155,16 +154,16 @@ class FrequencyNoise(NamedChoices, keras.layers.Layer):
         if not training or self.probability == 0:
             return inputs
         static_spatial_shape(
-            inputs.shape, self._data_format, "FrequencyNoise", " in training, for its masks"
+            inputs.shape, self.data_format, "FrequencyNoise", " in training, for its masks"
         )
         planes = ops.stop_gradient(inputs)
-        if self._data_format == "channels_last":
+        if self.data_format == "channels_last":
             planes = ops.transpose(planes, (0, 3, 1, 2))
         dtype = keras.backend.standardize_dtype(inputs.dtype)
         planes = planes if dtype == "float64" else ops.cast(planes, "float32")
         amplitudes = ops.cast(self._draw(planes), planes.dtype)
         noise = amplitude_noise(planes, amplitudes, keep_phase=self.keep_phase)
-        if self._data_format == "channels_last":
+        if self.data_format == "channels_last":
             noise = ops.transpose(noise, (0, 2, 3, 1))
         return inputs + ops.cast(noise, inputs.dtype)
 
@@ -196,7 +195,7 @@ class FrequencyNoise(NamedChoices, keras.layers.Layer):
         return amplitudes
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
-        spatial_shape(input_shape, self._data_format, "FrequencyNoise")
+        spatial_shape(input_shape, self.data_format, "FrequencyNoise")
         return tuple(input_shape)
 
     def get_config(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from spectral_keras.ops.masking import IMPLEMENTATIONS
 from spectral_keras.ops.transfer import transfer
 from spectral_keras.ops.unknown_size import sizes_of
 from spectral_keras.ops.validation import (
+    check_built,
     check_choice,
     check_data_format,
     check_float_images,
@@ -91,8 +92,7 @@ class GlobalFilter2D(NamedChoices, keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.size = size
-        self._size = None if size is None else check_size_pair("size", size)
+        self.size = self._size = None if size is None else check_size_pair("size", size)
         check_identifiers(
             kernel_regularizer=kernel_regularizer, kernel_constraint=kernel_constraint
         )
@@ -140,7 +140,11 @@ class GlobalFilter2D(NamedChoices, keras.layers.Layer):
 
         Args:
             size: integer or pair (height, width).
+
+        Raises:
+            ValueError: the layer was not built.
         """
+        check_built(self, "resized")
         size = check_size_pair("size", size)
         layer = self.from_config({**self.get_config(), "size": size})
         channels = self.kernel.shape[2]

@@ -109,19 +109,18 @@ class PowerSuppression(NamedChoices, keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.probability = check_number("probability", probability, low=0, high=1)
-        self.alpha = alpha
         self._alpha_range = _check_range(alpha)
+        self.alpha = self._alpha_range if isinstance(alpha, (list, tuple)) else self._alpha_range[0]
         self.alpha_is = check_choice("alpha_is", alpha_is, ALPHA_SENSES)
         self.variant = check_choice("variant", variant, VARIANTS)
         self.reference_size = check_reference_size(reference_size)
         self.return_labels = check_bool("return_labels", return_labels)
         self.seed = seed
-        self.data_format = data_format
-        self._data_format = check_data_format(data_format)
+        self.data_format = check_data_format(data_format)
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        spatial_shape(input_shape, self._data_format, "PowerSuppression")
+        spatial_shape(input_shape, self.data_format, "PowerSuppression")
         self.built = True
 
     def call(self, inputs: Any, training: bool = False) -> Any:
@@ -142,7 +141,7 @@ class PowerSuppression(NamedChoices, keras.layers.Layer):
                 alpha_is=self.alpha_is,
                 variant=self.variant,
                 reference_size=self.reference_size,
-                data_format=self._data_format,
+                data_format=self.data_format,
             )
         else:
             outputs = inputs
@@ -153,11 +152,11 @@ class PowerSuppression(NamedChoices, keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
         shape = tuple(input_shape)
-        spatial_shape(shape, self._data_format, "PowerSuppression")
+        spatial_shape(shape, self.data_format, "PowerSuppression")
         return (shape, {"band": shape[:1], "alpha": shape[:1]}) if self.return_labels else shape
 
     def compute_output_spec(self, inputs: Any, training: bool = False) -> Any:
-        spatial_shape(inputs.shape, self._data_format, "PowerSuppression")
+        spatial_shape(inputs.shape, self.data_format, "PowerSuppression")
         images = keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
         if not self.return_labels:
             return images
@@ -172,7 +171,7 @@ class PowerSuppression(NamedChoices, keras.layers.Layer):
             **super().get_config(),
             "probability": self.probability,
             # Keras tracks lists by a class of its own.
-            "alpha": list(self.alpha) if isinstance(self.alpha, list) else self.alpha,
+            "alpha": self.alpha,
             "alpha_is": self.alpha_is,
             "variant": self.variant,
             "reference_size": self.reference_size,

@@ -1,5 +1,6 @@
 """Convolution whose kernel is parametrised in the frequency domain."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -61,7 +62,7 @@ class SpectralConv2D(NamedChoices, Conv2D):
         filters, kernel_size, strides, padding, data_format, dilation_rate, groups, activation,
             use_bias, bias_initializer, bias_regularizer, activity_regularizer, bias_constraint:
             as in `keras.layers.Conv2D`.
-        kernel_initializer: spatial initializer; its sample is transformed.
+        kernel_initializer: spatial initializer; its sample is transformed.  It is asked once.
         kernel_regularizer: of the spatial kernel, so that it means what it means for `Conv2D`.
         kernel_constraint: of the spatial kernel: as for `Conv2D`, it is projected after each step
             of the optimizer.
@@ -74,6 +75,8 @@ class SpectralConv2D(NamedChoices, Conv2D):
 
     Output shape:
         As `keras.layers.Conv2D`.
+
+    `keras.layers.SpectralNormalization` wants a kernel that is a variable: wrap a `Conv2D`.
 
     Raises:
         ValueError: for arguments that `Conv2D` refuses, or an unknown parametrisation.
@@ -205,12 +208,8 @@ class SpectralConv2D(NamedChoices, Conv2D):
         self.built = True
 
     def _spatial_sampler(self, shape):
-        """A function that returns the same spatial sample each time it is called."""
-        if isinstance(getattr(self.kernel_initializer, "seed", None), keras.random.SeedGenerator):
-            # Each call of such an initializer moves its generator on: draw once.
-            sample = self.kernel_initializer(shape, dtype=self.variable_dtype)
-            return lambda dtype: sample
-        return lambda dtype: self.kernel_initializer(shape, dtype=dtype)
+        """A function that draws the spatial sample when it is first called, for both parts."""
+        return functools.cache(lambda dtype: self.kernel_initializer(shape, dtype=dtype))
 
     def spatial_kernel(self) -> Any:
         """The spatial kernel, shape (kh, kw, in/groups, filters), in the variables' dtype."""

@@ -85,6 +85,15 @@ def check_data_format(value: Any) -> str:
     return check_choice("data_format", value, ("channels_last", "channels_first"))
 
 
+def check_built(layer: keras.Layer, method: str) -> None:
+    """Refuse a layer that has no weights yet."""
+    if not layer.built:
+        raise ValueError(
+            f"`{method}` needs a layer that was built, by a call or in a model. Received: "
+            f"{layer.name!r}"
+        )
+
+
 def check_positive_int(name: str, value: Any, minimum: int = 1) -> int:
     """`value` as int if it is an integer of at least `minimum`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < minimum:

@@ -86,6 +86,10 @@ class AdversarialModel(keras.Model):
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple:
         return self.classifier.compute_output_shape(input_shape)
 
+    def export(self, *args: Any, **kwargs: Any) -> None:
+        """Exports the classifier, as `keras.Model.export` does: the rest only trains it."""
+        self.classifier.export(*args, **kwargs)
+
     def train_step(self, *args: Any) -> Any:
         return self._step(super().train_step, args, training=True)
 

@@ -88,9 +88,8 @@ class FourierTarget(keras.layers.Layer):
         self.phase = check_choice("phase", phase, ("angle", "cos_sin", "none"))
         self.shifted = check_bool("shifted", shifted)
         self.roll_batch = check_bool("roll_batch", roll_batch)
-        self.data_format = data_format
-        self._data_format = check_data_format(data_format)
-        self._channel_axis = 3 if self._data_format == "channels_last" else 1
+        self.data_format = check_data_format(data_format)
+        self._channel_axis = 3 if self.data_format == "channels_last" else 1
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.compute_output_shape(input_shape)
@@ -138,12 +137,12 @@ class FourierTarget(keras.layers.Layer):
         return [real / magnitude, imag / magnitude]
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple:
-        static_spatial_shape(input_shape, self._data_format, "FourierTarget")
+        static_spatial_shape(input_shape, self.data_format, "FourierTarget")
         shape = list(input_shape)
         if shape[self._channel_axis] is None:
             raise ValueError(
                 "FourierTarget expects images of a known number of channels. "
-                f"Received: input shape {tuple(input_shape)} (data_format={self._data_format!r})"
+                f"Received: input shape {tuple(input_shape)} (data_format={self.data_format!r})"
             )
         shape[self._channel_axis] = {"none": 1, "angle": 2, "cos_sin": 3}[self.phase]
         return tuple(shape)

@@ -6,18 +6,20 @@ import keras
 from keras import ops
 
 from spectral_keras.training.adversarial_model import AdversarialModel
+from spectral_keras.training.smoothed_crossentropy import rows_of
 
 __all__ = ["MixingModel"]
 
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
 class MixingModel(AdversarialModel):
-    """Trains a classifier on mixed images, given integer labels.
+    """Trains a classifier on mixed images.
 
-    In each step of `fit` a layer mixes the images of the batch and their labels, made one-hot for
-    it, as Keras' `MixUp` and `CutMix` and our `FMix` do.  The loss is that of the mixed labels, the
-    accuracy in training is that for the larger part of a mixture; validation, `evaluate` and
-    `predict` see the images as they are.
+    In each step of `fit` a layer mixes the images of the batch and their labels, integers, which
+    are made one-hot for it, or rows, as Keras' `MixUp` and `CutMix` and our `FMix` do.  The loss
+    is that of the mixed labels, the accuracy in training is that for the larger part of a mixture;
+    validation, `evaluate` and `predict` see the images as they are.  Weights of samples are not
+    mixed: a mixture has that of the image at its place in the batch.
 
     Args:
         classifier: built `keras.Model` (functional or sequential) with one input and one output
@@ -66,7 +68,10 @@ class MixingModel(AdversarialModel):
             return data
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         classes = self.classifier.outputs[0].shape[-1]
-        labels = ops.one_hot(ops.reshape(ops.cast(y, "int32"), (-1,)), classes, dtype=x.dtype)
+        if len(y.shape) == 2 and y.shape[-1] == classes:
+            labels = ops.cast(y, x.dtype)
+        else:
+            labels = rows_of(ops.reshape(ops.cast(y, "int32"), (-1,)), classes, x.dtype)
         mixed = self.mixing({"images": x, "labels": labels}, training=True)
         return keras.utils.pack_x_y_sample_weight(mixed["images"], mixed["labels"], sample_weight)
 

@@ -62,7 +62,7 @@ class ParallelAugmentationModel(AdversarialModel):
         self.augmentation = FourierBasisNoise() if augmentation is None else augmentation
         if not self.augmentation.built:
             self.augmentation.build(classifier.inputs[0].shape)
-        self.parallel = keras.models.clone_model(classifier, clone_function=_with_own_norm)
+        self.parallel = _with_own_norms(classifier)
 
     def compute_loss(
         self,
@@ -84,11 +84,25 @@ class ParallelAugmentationModel(AdversarialModel):
         return {**config, "augmentation": keras.saving.serialize_keras_object(self.augmentation)}
 
 
-def _with_own_norm(layer):
-    """The layer itself, but a copy of a batch normalisation."""
-    if not isinstance(layer, keras.layers.BatchNormalization):
+def _with_own_norms(model):
+    """A model of the same layers, but with copies of its batch normalisations, at any depth."""
+    return keras.models.clone_model(model, clone_function=_own_norm_or_same)
+
+
+def _own_norm_or_same(layer):
+    norm = keras.layers.BatchNormalization
+    if isinstance(layer, norm):
+        copy = type(layer).from_config({**layer.get_config(), "name": f"{layer.name}_parallel"})
+        copy.build_from_config(layer.get_build_config())
+        copy.set_weights(layer.get_weights())
+        return copy
+    if not any(isinstance(part, norm) for part in layer._flatten_layers()):
         return layer
-    copy = type(layer).from_config({**layer.get_config(), "name": f"{layer.name}_parallel"})
-    copy.build(layer.input.shape)
-    copy.set_weights(layer.get_weights())
-    return copy
+    functional = isinstance(layer, keras.Model) and hasattr(layer, "operations")
+    if functional or isinstance(layer, keras.Sequential):
+        return _with_own_norms(layer)
+    raise ValueError(
+        "`classifier` must have its batch normalisations in functional or sequential models, to be "
+        f"copied alone. Received: one within the layer {layer.name!r} of type "
+        f"{type(layer).__name__}"
+    )

@@ -3,11 +3,12 @@
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from spectral_keras.ops.validation import check_number
 
-__all__ = ["SmoothedCrossentropy"]
+__all__ = ["SmoothedCrossentropy", "rows_of"]
 
 
 @keras.saving.register_keras_serializable(package="spectral_keras")
@@ -16,7 +17,7 @@ class SmoothedCrossentropy(keras.losses.Loss):
 
     Labels may also be rows of shares, of mixed images.  With K classes the target of class k is
     (1 - s) [k = label] + s / K (Szegedy et al. 2016, "Rethinking the inception architecture",
-    section 7).
+    section 7).  A label of no class makes the loss NaN, as Keras' own of integer labels on a GPU.
 
     Args:
         label_smoothing: the share s in [0, 1) of a label that is spread over all classes.
@@ -43,7 +44,7 @@ class SmoothedCrossentropy(keras.losses.Loss):
     def call(self, y_true: Any, y_pred: Any) -> Any:
         if tuple(y_true.shape[1:]) != tuple(y_pred.shape[1:]):
             labels = ops.reshape(ops.cast(y_true, "int32"), ops.shape(y_pred)[:-1])
-            y_true = ops.one_hot(labels, y_pred.shape[-1])
+            y_true = rows_of(labels, y_pred.shape[-1], y_pred.dtype)
         return keras.losses.categorical_crossentropy(
             ops.cast(y_true, y_pred.dtype),
             y_pred,
@@ -53,3 +54,10 @@ class SmoothedCrossentropy(keras.losses.Loss):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "label_smoothing": self.label_smoothing}
+
+
+def rows_of(labels: Any, classes: int, dtype: Any) -> Any:
+    """One-hot rows of integer labels; NaN for a label of no class, whose row would be zeros."""
+    known = ops.logical_and(labels >= 0, labels < classes)
+    rows = ops.equal(ops.expand_dims(labels, -1), ops.arange(classes, dtype="int32"))
+    return ops.where(ops.expand_dims(known, -1), ops.cast(rows, dtype), ops.cast(np.nan, dtype))

@@ -233,5 +233,5 @@ def test_errors_show_what_was_received(arguments, message):
 
 
 def test_an_output_larger_than_the_input_is_an_error():
-    with pytest.raises(ValueError, match=r"at most .* \(8, 8\). Received: output_size=9"):
+    with pytest.raises(ValueError, match=r"at most .* \(8, 8\). Received: output_size=\(9, 9\)"):
         DiffStride(output_size=9)(random_images((1, 8, 8, 1)))

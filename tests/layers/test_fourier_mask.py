@@ -85,7 +85,7 @@ class TestContract:
         layer.build((None, 4, 6, 3))
         np.testing.assert_array_equal(to_numpy(layer.mask), np.ones((4, 6)))
         assert isinstance(layer.mask.constraint, UnitInterval)
-        assert layer.get_config()["data_format"] is None
+        assert layer.get_config()["data_format"] == keras.config.image_data_format()
         regularized = FourierMask(regularizer=keras.regularizers.L1(0.5), constraint=None)
         copy = FourierMask.from_config(regularized.get_config())
         assert copy.constraint is None

@@ -215,3 +215,63 @@ def test_initializers_come_back_in_files(tmp_path):
         np.testing.assert_array_equal(
             to_numpy(again((3, 3, 2, 3))), to_numpy(initializer((3, 3, 2, 3)))
         )
+
+
+@pytest.mark.parametrize(("name", "arguments"), CASES)
+def test_a_config_is_plain_and_says_the_data_format(name, arguments):
+    """So that it means the same where Keras' global setting is another."""
+    config = getattr(layers, name)(**arguments).get_config()
+    json.dumps(config)
+    if "data_format" in config:
+        assert config["data_format"] == keras.config.image_data_format()
+
+
+def test_numbers_of_numpy_in_a_config():
+    for layer in (
+        layers.PowerSuppression(alpha=(np.float32(0.25), 1)),
+        layers.GlobalFilter2D(size=np.int64(8)),
+        layers.DiffStride(np.float32(2), output_size=np.int64(4)),
+        layers.DiffStride([2.0, 3.0], output_size=[4, 3]),
+        layers.SpectralPool(4, window=np.float32(1.5)),
+    ):
+        config = layer.get_config()
+        again = type(layer).from_config(json.loads(json.dumps(config)))
+        assert json.dumps(again.get_config()) == json.dumps(config)
+
+
+def test_a_model_means_the_same_under_another_global_format(tmp_path):
+    """The channels of a square could be taken for a side."""
+    images = np.random.default_rng(0).random((2, 8, 8, 8), "float32")
+    before = keras.config.image_data_format()
+    try:
+        keras.config.set_image_data_format("channels_first")
+        inputs = keras.Input((8, 8, 8))
+        random = keras.initializers.RandomUniform(0, 1, seed=1)
+        x = layers.ChannelGate(4)(layers.FourierMask(initializer=random)(inputs))
+        model = keras.Model(inputs, x)
+        model.save(tmp_path / "model.keras")
+        keras.config.set_image_data_format("channels_last")
+        loaded = keras.saving.load_model(tmp_path / "model.keras")
+        np.testing.assert_allclose(to_numpy(loaded(images)), to_numpy(model(images)), atol=1e-6)
+    finally:
+        keras.config.set_image_data_format(before)
+
+
+def test_what_needs_weights_refuses_a_layer_without():
+    for layer, method in (
+        (layers.DiffStride(2.0), "freeze"),
+        (layers.FourierMask(), "resized"),
+        (layers.GlobalFilter2D(), "resized"),
+    ):
+        with pytest.raises(ValueError, match=f"`{method}` needs a layer that was built"):
+            getattr(layer, method)((8, 8))
+
+
+def test_a_gate_whose_precision_changes_after_it_was_built():
+    images = np.random.default_rng(0).random((2, 4, 4, 3), "float32")
+    gate = layers.ChannelGate(4, extended=True)
+    expected = to_numpy(gate(images))
+    gate.dtype_policy = "mixed_bfloat16"
+    found = gate(images)
+    assert keras.backend.standardize_dtype(found.dtype) == "bfloat16"
+    np.testing.assert_allclose(to_numpy(found), expected, atol=0.02)

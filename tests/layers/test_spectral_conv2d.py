@@ -323,3 +323,19 @@ class TestConstraint:
         model.fit(random_images((2, 8, 8, 3)), np.ones((2, 6, 5, 4)), verbose=0)
         norms = np.sqrt((to_numpy(layer.spatial_kernel()) ** 2).sum((0, 1, 2)))
         np.testing.assert_allclose(norms, 0.5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("parametrization", ["full", "hermitian"])
+def test_an_initializer_is_asked_once(parametrization):
+    """Its next sample may be another: pretrained kernels from an iterator, a random one."""
+    kernels = iter(np.random.default_rng(0).normal(size=(2, 3, 4, 8, 2)).astype("float32"))
+    expected = np.random.default_rng(0).normal(size=(2, 3, 4, 8, 2)).astype("float32")
+    layer = SpectralConv2D(
+        2,
+        (3, 4),
+        parametrization=parametrization,
+        kernel_initializer=lambda shape, dtype=None: keras.ops.convert_to_tensor(next(kernels)),
+    )
+    layer.build((None, 8, 8, 8))
+    np.testing.assert_allclose(to_numpy(layer.spatial_kernel()), expected[0], atol=1e-5)
+    np.testing.assert_array_equal(next(kernels), expected[1])

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from spectral_keras.attacks import pgd
+from spectral_keras.attacks import Attack, pgd
 from spectral_keras.training import AdversarialExamples, AdversarialModel
 from tests.oracles import to_numpy
 from tests.training.nets import (
@@ -218,3 +218,16 @@ def test_two_replicas_train_as_one_device_does():
 def test_bad_arguments(kwargs, match):
     with pytest.raises(ValueError, match=match):
         AdversarialModel(conv_net(), **kwargs)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="SavedModel")
+def test_its_export_is_the_classifiers(tmp_path):
+    import tensorflow as tf
+
+    classifier = conv_net()
+    model = AdversarialModel(classifier, AdversarialExamples(Attack("fgsm", 0.1)))
+    x, y = batch()
+    compiled_model(model).fit(x, y, verbose=0)
+    model.export(tmp_path / "model", verbose=False)
+    exported = tf.saved_model.load(tmp_path / "model")
+    np.testing.assert_allclose(to_numpy(exported.serve(x)), to_numpy(classifier(x)), atol=1e-5)

@@ -109,3 +109,16 @@ def test_the_command_resumes_bit_for_bit(name, tmp_path, monkeypatch):
     plain = options | {"augment": "translate", "output": "plain", "epochs": 2}
     train(TrainOptions("spectral_pool_cnn", network, **plain))
     assert json.loads((tmp_path / "plain/result.json").read_text())["test_loss"] != losses[0]
+
+
+def test_labels_as_rows_and_of_no_class():
+    x, y = batch()
+    net, same = conv_net(batch_norm=False), conv_net(batch_norm=False)
+    losses = [
+        _step(MixingModel(one, Neighbours()), x, labels)["loss"][0]
+        for one, labels in ((net, y), (same, np.eye(net.output_shape[-1], dtype="float32")[y]))
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    assert_same_weights(net, same, atol=1e-7)
+    outside = np.where(np.arange(len(y)) == 0, net.output_shape[-1], y)
+    assert np.isnan(_step(MixingModel(net, FMix(seed=1)), x, outside)["loss"][0])

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from spectral_keras.layers import FourierBasisNoise
+from spectral_keras.layers import ChannelGate, FourierBasisNoise
 from spectral_keras.training import ParallelAugmentationModel
 from tests.oracles import to_numpy
 from tests.training.nets import (
@@ -88,3 +88,47 @@ def test_files(tmp_path):
 def test_errors_show_what_was_received():
     with pytest.raises(ValueError, match="`augmentation` must be None or a Keras layer.*'noise'"):
         ParallelAugmentationModel(conv_net(), "noise")
+
+
+def _backbone_and_head():
+    """`conv_net` as the usual backbone, functional and sequential inside each other, and head."""
+    inner = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.Conv2D(4, 3),
+            keras.layers.BatchNormalization(name="bn"),
+        ]
+    )
+    inputs = keras.Input((8, 8, 3))
+    backbone = keras.Model(inputs, keras.layers.ReLU()(inner(inputs)))
+    return keras.Sequential(
+        [backbone, keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)]
+    )
+
+
+def test_normalisations_of_nested_models_have_copies_too(tmp_path):
+    x = np.random.default_rng(0).random((12, 8, 8, 3), "float32")
+    y = np.arange(12) % 3
+    plain, model = _backbone_and_head(), _backbone_and_head()
+    model.set_weights(plain.get_weights())
+    around = ParallelAugmentationModel(model, FourierBasisNoise(50.0, clip=None, seed=1))
+    compiled_model(plain, learning_rate=0.0).fit(x, y, verbose=0)
+    compiled_model(around, learning_rate=0.0).fit(x, y, verbose=0)
+    for value, expected in zip(model.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(value, expected, atol=1e-6)
+    # Kernels are shared, the four of the normalisation are not.
+    own = {id(variable) for variable in model.variables}
+    assert sum(id(variable) not in own for variable in around.parallel.variables) == 4
+    around.save(tmp_path / "around.keras")
+    loaded = keras.saving.load_model(tmp_path / "around.keras")
+    np.testing.assert_allclose(
+        to_numpy(loaded.parallel(x)), to_numpy(around.parallel(x)), atol=1e-6
+    )
+
+
+def test_a_normalisation_that_cannot_be_copied_alone():
+    inputs = keras.Input((8, 8, 3))
+    x = ChannelGate(4, extended=True, name="gate")(inputs)
+    classifier = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(x)))
+    with pytest.raises(ValueError, match=r"one within the layer 'gate' of type ChannelGate"):
+        ParallelAugmentationModel(classifier)

@@ -30,3 +30,9 @@ def test_config_and_bad_share():
     assert isinstance(again, SmoothedCrossentropy) and again.get_config() == loss.get_config()
     with pytest.raises(ValueError, match="`label_smoothing` must.*Received"):
         SmoothedCrossentropy(1.0)
+
+
+def test_a_label_of_no_class_is_not_a_number():
+    logits = np.array([[5.0, 1.0, 0.0]] * 4, "float32")
+    loss = SmoothedCrossentropy(0.1, reduction=None)(np.array([0, 3, -1, 2]), logits)
+    np.testing.assert_array_equal(np.isnan(to_numpy(loss)), [False, True, True, False])
