@@ -43,8 +43,9 @@ class Figure:
         font_size: of what sets none of its own, in points; 18 can be read at half the size.
         uses: which of "runs" and "data_dir" the run works with; others are no options.
         runs_of: name of the figure whose training runs it uses too, by default its own.
-        runs: None, or a function from settings to the trainings, key -> (network, options), the
-            most valuable first; `figures.run` counts with it.
+        runs: None, or a function from settings to the trainings, key -> (network, options, and
+            names of options that are chosen when others have run), the most valuable first;
+            `figures.run` counts with it.
     """
 
     name: str
@@ -148,27 +149,22 @@ class Experiment:
             self.continued = [*self.continued, self.conditions]
         if stored.get("settings") != self.settings:
             # A run is known by its whole command, so those that are still wanted stay good.
-            self.content = {"runs": self._still_good(self.content.get("runs", {}))}
+            self.content = {"runs": self.content.get("runs", {})}
             self.say(f"the preset's settings have changed since {path} was made")
+        self._drop_runs_of_other_options()
 
-    def _still_good(self, runs):
-        """Without those of other options: a drawing would take them for what goes by their key.
+    def _drop_runs_of_other_options(self):
+        """A drawing would take them for what goes by their key now."""
+        if self.figure.runs is None or "runs" not in self.content:
+            return
+        from figures._runs import is_planned
 
-        What the settings do not name yet stays, as choices of later trainings depend on results.
-        """
-        if self.figure.runs is None:
-            return runs
-        from figures._runs import is_of
-        from spectral_keras.experiments.train.options import TrainOptions
-
-        planned = self.figure.runs(self.settings)
-        return {
-            key: record
-            for key, record in runs.items()
-            if key not in planned
-            or isinstance(record, dict)
-            and is_of(record.get("command"), TrainOptions.of_values(*planned[key]))
-        }
+        planned, runs = self.figure.runs(self.settings), self.content["runs"]
+        other = [key for key in runs if key in planned and not is_planned(runs[key], planned[key])]
+        for key in other:
+            del runs[key]
+        if other:
+            self.say(f"trained with other options than now, and not used: {', '.join(other)}")
 
     def drop_unused_runs(self):
         """Forget the training runs that the settings no longer ask for."""

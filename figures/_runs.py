@@ -158,18 +158,31 @@ def _training_error(options, folder):
     return round(100 * (1 - float(accuracy)), 4)
 
 
-def is_of(command, options):
+def is_planned(record, plan):
+    """Whether a record, which anybody may have written, is of a training that `Figure.runs` gives.
+
+    Args:
+        record: of `train_once`.
+        plan: (network, options, names of options that are chosen when others have run).
+    """
+    model, options, *chosen = plan
+    command = record.get("command") if isinstance(record, dict) else None
+    return is_of(command, TrainOptions.of_values(model, options), chosen)
+
+
+def is_of(command, options, without=()):
     """Whether a recorded command of the training command has these options, however spelt."""
     try:
-        words = shlex.split(command)
+        # Of None shlex reads standard input.
+        words = shlex.split(command) if isinstance(command, str) else []
         if words[:3] != ["python", "-m", f"models.{options.model}"]:
             return False
         with contextlib.redirect_stderr(io.StringIO()):
             recorded = TrainOptions.of_command(options.model, words[3:])
     except (AttributeError, TypeError, ValueError, SystemExit):
         return False
-    places = TrainOptions.places()
-    return recorded.arguments(without=places) == options.arguments(without=places)
+    without = TrainOptions.places() | set(without)
+    return recorded.arguments(without=without) == options.arguments(without=without)
 
 
 def load_best(experiment, key):

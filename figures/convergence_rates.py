@@ -91,7 +91,10 @@ def _planned(settings):
 
 def runs(settings):
     """The trainings of a preset, the most valuable first; rates of 5x5 cells are known later."""
-    return {key_of(*one): _run(settings, *one) for one in _planned(settings)}
+    return {
+        key_of(*one): (*_run(settings, *one), *(["learning_rate"] if one[2] == "best" else []))
+        for one in _planned(settings)
+    }
 
 
 def _run(settings, cell, arm, rate, seed):

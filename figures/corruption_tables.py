@@ -357,18 +357,8 @@ def _settings_line(stored):
         f"{widths}; seeds of table {seeds}; clean: all test images, corrupted: the first "
         f"{settings['test_images']:,} under 15 corruptions x 5 severities.  Bars: t intervals of "
         "95 % over the seeds, an arrow where one leaves the panel; hollow: one seed, no interval.  "
-        f"{_frost(stored)}"
+        "Frost has procedural textures."
     )
-
-
-def _frost(stored):
-    """Which textures the frost of the results has, by the versions that measured them."""
-    calls = [stored, *stored.get("continued", [])]
-    old = [one.get("versions", {}).get("spectral_keras") == "0.1.0" for one in calls]
-    if not any(old):
-        return "Frost has procedural textures."
-    part = "" if all(old) else "in part "
-    return f"Frost has {part}the textures of version 0.1.0, milder than the published ones."
 
 
 FIGURE = Figure(

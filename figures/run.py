@@ -22,7 +22,7 @@ import sys
 import types
 
 from figures import _figure
-from figures._runs import is_of
+from figures._runs import is_planned
 from spectral_keras.experiments.command import ENDS, CommandError, note_interruption, report_end
 from spectral_keras.experiments.folder import check_output, read_json
 from spectral_keras.experiments.options import Options, number, option, path
@@ -154,15 +154,11 @@ def state(one, options):
     found["finished"] = bool(same and stored.get("finished"))
     if one.runs is None:
         return found
-    planned = {key: TrainOptions.of_values(*run) for key, run in one.runs(wanted).items()}
+    planned = one.runs(wanted)
     # A record of other settings may go by the same name.
-    found["done"] = [
-        key
-        for key, wanted in planned.items()
-        if is_of(records.get(key, {}).get("command", ""), wanted)
-    ]
+    found["done"] = [key for key, plan in planned.items() if is_planned(records.get(key), plan)]
     found["left"] = [key for key in planned if key not in found["done"]]
-    work = {key: operations(wanted) for key, wanted in planned.items()}
+    work = {key: operations(TrainOptions.of_values(*plan[:2])) for key, plan in planned.items()}
     if None not in work.values():
         found["work"] = sum(work[key] for key in found["left"])
         timed = [key for key in found["done"] if "seconds" in records[key].get("result", {})]

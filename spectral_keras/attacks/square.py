@@ -50,7 +50,7 @@ def square(
 
     Raises:
         ValueError: for an argument that does not fit.
-        FloatingPointError: if an output for `x` is not a number.
+        FloatingPointError: if, with `early_stop`, an output for `x` is not a number.
 
     Example:
 

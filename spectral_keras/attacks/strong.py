@@ -43,7 +43,7 @@ def strong(
 
     Raises:
         ValueError: for an argument that does not fit.
-        FloatingPointError: if an output for `x` is not a number.
+        FloatingPointError: if, with `early_stop`, an output for `x` is not a number.
 
     Warns:
         RuntimeWarning: if images have no usable gradient (all zeros, or not finite).

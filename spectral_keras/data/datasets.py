@@ -12,7 +12,7 @@ import numpy as np
 
 from spectral_keras.data import arrays
 from spectral_keras.data.digits import load_digits
-from spectral_keras.data.errors import DataError, refused
+from spectral_keras.data.errors import DataError, DataWarning, refused
 from spectral_keras.data.folder import is_class_folder, load_folder
 from spectral_keras.data.npz import load_npz
 from spectral_keras.data.planted import load_planted
@@ -202,25 +202,39 @@ def _read(name, data_dir, limit, limit_test, image_size, grayscale, streaming):
         variant = _PLANTED[name]
         return load_planted(variant, limit=limit, limit_test=limit_test, size=image_size)
     data_dir = None if data_dir is None else os.path.expanduser(data_dir)
-    is_npz = name.lower().endswith(".npz")
-    looks_like_path = is_npz or os.path.isabs(name) or name.startswith((".", "~"))
-    looks_like_path = looks_like_path or name.endswith(os.sep)
+    name = _where(name, data_dir)
     path = os.path.expanduser(name)
-    if looks_like_path and data_dir is not None and not os.path.exists(path):
-        # A run knows its data by a path; they may have been moved since.
-        moved = os.path.join(data_dir, os.path.basename(os.path.normpath(path)))
-        name, path = (moved, moved) if os.path.exists(moved) else (name, path)
-    if is_npz:
+    if name.lower().endswith(".npz"):
         return load_npz(name)
-    if os.path.isdir(path) and (looks_like_path or is_class_folder(path)):
+    if os.path.isdir(path) and (_looks_like_path(name) or is_class_folder(path)):
         return load_folder(name, limit, limit_test, image_size, grayscale, **streaming)
     if os.path.isfile(path):
         raise DataError(f"{name} is neither an .npz file nor a folder: convert it to .npz")
-    if looks_like_path:
+    if _looks_like_path(name):
         raise DataError(f"no such file or folder: {name}: give an .npz file or a folder of classes")
     if data_dir is not None and os.path.isfile(file := os.path.join(data_dir, f"{name}.npz")):
         return load_npz(file)
     return load_tfds(name, data_dir, limit, limit_test, image_size, **streaming)
+
+
+def _looks_like_path(name):
+    return name.startswith((".", "~")) or name.endswith(os.sep) or os.path.isabs(name)
+
+
+def _where(name, data_dir):
+    """The path `name`, or where it is now: a run knows its data by a path, and they may move."""
+    path = os.path.expanduser(name)
+    last = os.path.basename(os.path.normpath(path))
+    if data_dir is None or os.path.exists(path) or last in ("", os.curdir, os.pardir):
+        return name
+    moved = os.path.join(data_dir, last)
+    is_npz = name.lower().endswith(".npz")
+    if os.path.isfile(moved) if is_npz else is_class_folder(moved):
+        warnings.warn(f"{name} is not there: {moved} is taken", DataWarning, stacklevel=4)
+        return moved
+    if is_npz:
+        raise DataError(f"no such file: {name}, nor {last} in {data_dir}")
+    return name
 
 
 def _limit_and_convert(parts, limit, limit_test, image_size, grayscale, copies):

@@ -84,8 +84,8 @@ def _read(path):
         raise
     except FileNotFoundError as error:
         raise DataError(
-            f"no such file: {path}: give the path of an existing .npz file, or the folder that it "
-            "was moved to as data_dir (--data-dir)"
+            f"no such file: {path}: give the path of an existing .npz file, or as data_dir "
+            "(--data-dir) the folder that it was moved to"
         ) from error
     except UnsafeFileError as error:
         raise DataError(str(error)) from error

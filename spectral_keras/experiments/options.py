@@ -112,7 +112,7 @@ def dataset_option(default: str | None, **spec: Any) -> Any:
 
 def data_dir_option(**spec: Any) -> Any:
     """`--data-dir`, which is the same for all commands."""
-    text = "folder of the TFDS data sets, or of NAME.npz files"
+    text = "folder of TFDS data sets, .npz files or images"
     return option(None, text, kind=path, shown="TFDS' own", free=True, place=True, **spec)
 
 

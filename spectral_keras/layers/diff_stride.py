@@ -18,7 +18,9 @@ from spectral_keras.ops.learned_stride import (
 from spectral_keras.ops.resize import NORMS
 from spectral_keras.ops.unknown_size import sizes_of
 from spectral_keras.ops.validation import (
+    as_plain,
     check_bool,
+    check_built,
     check_choice,
     check_data_format,
     check_float_images,
@@ -107,7 +109,7 @@ class DiffStride(NamedChoices, keras.layers.Layer):
         if len(pair) != 2:
             raise ValueError(f"`strides` must be a number or a pair. Received: strides={strides!r}")
         self._initial = tuple(check_number("strides", s, low=1) for s in pair)
-        self.initial_strides = self._initial if len(set(self._initial)) > 1 else self._initial[0]
+        self.initial_strides = as_plain(strides)
         self.shared = check_bool("shared", shared)
         if shared and pair[0] != pair[1]:
             raise ValueError(
@@ -117,7 +119,7 @@ class DiffStride(NamedChoices, keras.layers.Layer):
         self._output_size = None
         if output_size is not None and not initial:
             self._output_size = check_size_pair("output_size", output_size)
-        self.output_size = "initial" if initial else self._output_size
+        self.output_size = as_plain(output_size)
         self.smoothness = check_number("smoothness", smoothness, low=0, low_open=True)
         check_identifiers(regularizer=regularizer)
         self.regularizer = keras.regularizers.get(regularizer)
@@ -209,8 +211,9 @@ class DiffStride(NamedChoices, keras.layers.Layer):
         Raises:
             ValueError: the layer was not built, or the size is not known.
         """
-        size = input_size or (self._input_size if self.built else (None, None))
-        if not self.built or None in size:
+        check_built(self, "freeze")
+        size = input_size or self._input_size
+        if None in size:
             raise ValueError(
                 "`freeze` needs a layer that was built for a known size, or `input_size`. "
                 f"Received: input_size={input_size!r}"

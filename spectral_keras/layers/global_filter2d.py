@@ -11,6 +11,7 @@ from spectral_keras.ops.masking import IMPLEMENTATIONS
 from spectral_keras.ops.transfer import transfer
 from spectral_keras.ops.unknown_size import sizes_of
 from spectral_keras.ops.validation import (
+    as_plain,
     check_built,
     check_choice,
     check_data_format,
@@ -92,7 +93,8 @@ class GlobalFilter2D(NamedChoices, keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.size = self._size = None if size is None else check_size_pair("size", size)
+        self._size = None if size is None else check_size_pair("size", size)
+        self.size = as_plain(size)
         check_identifiers(
             kernel_regularizer=kernel_regularizer, kernel_constraint=kernel_constraint
         )

@@ -15,6 +15,7 @@ from spectral_keras.ops.suppression import (
     suppress_power,
 )
 from spectral_keras.ops.validation import (
+    as_plain,
     check_bool,
     check_choice,
     check_data_format,
@@ -110,7 +111,7 @@ class PowerSuppression(NamedChoices, keras.layers.Layer):
         super().__init__(**kwargs)
         self.probability = check_number("probability", probability, low=0, high=1)
         self._alpha_range = _check_range(alpha)
-        self.alpha = self._alpha_range if isinstance(alpha, (list, tuple)) else self._alpha_range[0]
+        self.alpha = as_plain(alpha)
         self.alpha_is = check_choice("alpha_is", alpha_is, ALPHA_SENSES)
         self.variant = check_choice("variant", variant, VARIANTS)
         self.reference_size = check_reference_size(reference_size)
@@ -170,7 +171,6 @@ class PowerSuppression(NamedChoices, keras.layers.Layer):
         return {
             **super().get_config(),
             "probability": self.probability,
-            # Keras tracks lists by a class of its own.
             "alpha": self.alpha,
             "alpha_is": self.alpha_is,
             "variant": self.variant,

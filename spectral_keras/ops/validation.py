@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 __all__ = [
     "check_bool",
@@ -92,6 +93,13 @@ def check_built(layer: keras.Layer, method: str) -> None:
             f"`{method}` needs a layer that was built, by a call or in a model. Received: "
             f"{layer.name!r}"
         )
+
+
+def as_plain(value: Any) -> Any:
+    """Numbers of NumPy as Python's; a list as a tuple, for Keras tracks lists by its own class."""
+    if isinstance(value, (list, tuple)):
+        return tuple(as_plain(each) for each in value)
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def check_positive_int(name: str, value: Any, minimum: int = 1) -> int:

@@ -10,7 +10,12 @@ from keras import ops
 from spectral_keras.augmentation.open_ratio import basic_open_ratios, open_ratio_labels
 from spectral_keras.layers import ChannelGate, FrequencyNoise, PowerSuppression
 from spectral_keras.ops.crop import random_crop, zero_pad
-from spectral_keras.ops.validation import check_bool, check_positive_int, describe
+from spectral_keras.ops.validation import (
+    check_bool,
+    check_data_format,
+    check_positive_int,
+    describe,
+)
 from spectral_keras.training.adversarial_examples import AdversarialExamples
 from spectral_keras.training.adversarial_model import AdversarialModel
 from spectral_keras.training.auxiliary_loss_model import AuxiliaryLossModel
@@ -115,6 +120,9 @@ class AttendedSuppressionModel(AuxiliaryLossModel):
             )
         self.suppression: Any
         self.suppression, self.noise = suppression, noise
+        # The layers' own, from a file also where Keras' setting is another now.
+        formats = [layer.data_format for layer in (suppression, noise) if layer is not None]
+        self._data_format = check_data_format(formats[0] if formats else None)
         if attention is not None and not isinstance(attention, GateRule):
             raise ValueError(
                 f"`attention` must be None or a GateRule. Received: attention={describe(attention)}"
@@ -177,7 +185,7 @@ class AttendedSuppressionModel(AuxiliaryLossModel):
         images = ops.cast(images, keras.backend.result_type(self.compute_dtype, "float32"))
         height, width = self._sides(images)
         if self.padding:
-            images = zero_pad(images, self.padding)
+            images = zero_pad(images, self.padding, self._data_format)
         labels = None
         if self.suppression is not None:
             images, labels = self.suppression(images, training=True)
@@ -186,12 +194,12 @@ class AttendedSuppressionModel(AuxiliaryLossModel):
         if self.clip:
             images = ops.clip(images, 0, 1)
         if self.padding:
-            images = random_crop(images, height, width, self._crop_seed)
+            images = random_crop(images, height, width, self._crop_seed, self._data_format)
         return images, labels
 
     def _sides(self, images):
         shape = tuple(images.shape)
-        return shape[1:3] if keras.config.image_data_format() == "channels_last" else shape[2:4]
+        return shape[1:3] if self._data_format == "channels_last" else shape[2:4]
 
     def _no_labels(self, images):
         if self.attention is None:

@@ -68,10 +68,11 @@ class MixingModel(AdversarialModel):
             return data
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         classes = self.classifier.outputs[0].shape[-1]
+        dtype = keras.backend.result_type(x.dtype, "float32")  # images may be integers
         if len(y.shape) == 2 and y.shape[-1] == classes:
-            labels = ops.cast(y, x.dtype)
+            labels = ops.cast(y, dtype)
         else:
-            labels = rows_of(ops.reshape(ops.cast(y, "int32"), (-1,)), classes, x.dtype)
+            labels = rows_of(ops.reshape(ops.cast(y, "int32"), (-1,)), classes, dtype)
         mixed = self.mixing({"images": x, "labels": labels}, training=True)
         return keras.utils.pack_x_y_sample_weight(mixed["images"], mixed["labels"], sample_weight)
 

@@ -96,7 +96,8 @@ def _own_norm_or_same(layer):
         copy.build_from_config(layer.get_build_config())
         copy.set_weights(layer.get_weights())
         return copy
-    if not any(isinstance(part, norm) for part in layer._flatten_layers()):
+    parts = layer._flatten_layers() if isinstance(layer, keras.Layer) else ()  # else `x + y`
+    if not any(isinstance(part, norm) for part in parts):
         return layer
     functional = isinstance(layer, keras.Model) and hasattr(layer, "operations")
     if functional or isinstance(layer, keras.Sequential):

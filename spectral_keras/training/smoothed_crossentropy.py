@@ -17,7 +17,7 @@ class SmoothedCrossentropy(keras.losses.Loss):
 
     Labels may also be rows of shares, of mixed images.  With K classes the target of class k is
     (1 - s) [k = label] + s / K (Szegedy et al. 2016, "Rethinking the inception architecture",
-    section 7).  A label of no class makes the loss NaN, as Keras' own of integer labels on a GPU.
+    section 7).  A label of no class makes the loss NaN, as TensorFlow's own on a GPU.
 
     Args:
         label_smoothing: the share s in [0, 1) of a label that is spread over all classes.

@@ -30,8 +30,13 @@ class TestContract:
         assert load("flowers").class_names == ["rose", "tulip"]
 
     def test_a_folder_that_was_moved(self, flowers):
-        data = load(flowers.parent / "gone" / "flowers", data_dir=flowers.parent)
-        np.testing.assert_array_equal(data.x_train, load(flowers).x_train)
+        expected = load(flowers).x_train
+        for name in (flowers.parent / "gone" / "flowers", "flowers", "old/flowers"):
+            with pytest.warns(DataWarning, match="flowers is not there: .*flowers is taken"):
+                data = load(name, data_dir=flowers.parent)
+            np.testing.assert_array_equal(data.x_train, expected)
+        with pytest.raises(DataError, match="no such file or folder"):
+            load("/gone/..", data_dir=flowers)
 
     def test_a_broken_image_is_named(self, flowers):
         broken = flowers / "rose" / "3.png"

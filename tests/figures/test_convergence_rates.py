@@ -8,6 +8,8 @@ import pytest
 
 from figures import _figure
 from figures.convergence_rates import FIGURE, PRESETS, best_rate, derive, key_of, runs, speed_ups
+from spectral_keras.experiments.command import command_line
+from spectral_keras.experiments.train.options import TrainOptions
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="the commands on TensorFlow"
@@ -85,3 +87,21 @@ def test_smoke(tmp_path):
     command = done[key_of("spectral pooling 5x5", "orthogonal", "best", 0)]["command"]
     assert f"--learning-rate {rate}" in command or rate == 1e-3
     assert (tmp_path / "convergence_rates.png").exists()
+
+
+def test_changed_settings_keep_the_trainings_at_rates_that_were_chosen(tmp_path):
+    """Their planned options lack the rate, which others decided."""
+    settings = PRESETS["cpu"]
+    done = {}
+    for key, (model, options, *chosen) in runs(settings).items():
+        options = options | dict.fromkeys(chosen, 0.003)
+        options = TrainOptions.of_values(model, options)
+        done[key] = {"command": command_line(f"models.{model}", options.arguments())}
+    other = next(key for key, plan in runs(settings).items() if len(plan) == 3)
+    for command in (None, "python -m models.resnet18"):
+        done[other] = {"command": command}
+        stored = {"content": {"runs": dict(done)}, "settings": {}, "preset": "cpu"}
+        folder = _figure.ResultsFolder(tmp_path, "convergence_rates")
+        experiment = _figure.Experiment(FIGURE, "cpu", folder, tmp_path, None)
+        experiment.take_up(stored)
+        assert set(experiment.content["runs"]) == set(done) - {other}

@@ -273,20 +273,6 @@ class TestHistogram:
         assert "LMH=100 1.50 low (+0.50 over natural)" in text
 
 
-@pytest.mark.parametrize(
-    ("begun", "continued", "text"),
-    [
-        ("0.1.0", [], "Frost has the textures of version 0.1.0"),
-        ("0.1.0", ["0.2.0"], "Frost has in part the textures of version 0.1.0"),
-        ("0.2.0", ["0.3.0"], "Frost has procedural textures."),
-    ],
-)
-def test_which_frost(begun, continued, text):
-    stored = {"versions": {"spectral_keras": begun}}
-    stored["continued"] = [{"versions": {"spectral_keras": version}} for version in continued]
-    assert corruption_tables._frost(stored).startswith(text)
-
-
 def test_the_plan():
     """The pilot's two networks, then one seed of every arm before the next."""
     planned = list(runs.runs(runs.PRESETS["cpu"]))

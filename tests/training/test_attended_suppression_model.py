@@ -270,6 +270,25 @@ class TestTraining:
             loaded = AttendedSuppressionModel.from_config(each)
             assert loaded.attention == attention and loaded.clip
 
+    def test_under_another_global_format(self):
+        """The border of a file's images stays around their sides, not their channels."""
+        before = keras.config.image_data_format()
+        try:
+            keras.config.set_image_data_format("channels_first")
+            inputs = keras.Input((3, 8, 8))
+            outputs = keras.layers.Dense(2)(keras.layers.Flatten()(inputs))
+            model = AttendedSuppressionModel(
+                keras.Model(inputs, outputs), PowerSuppression(0.0), padding=2, seed=1
+            )
+            keras.config.set_image_data_format("channels_last")
+            again = AttendedSuppressionModel.from_config(model.get_config())
+            images, _ = again._augmented(ops.ones((4, 3, 8, 8)), True)
+        finally:
+            keras.config.set_image_data_format(before)
+        # Of 8 x 8 in a border of 2 a window of 8 x 8 keeps 6 x 6 at least, in each channel.
+        assert images.shape == (4, 3, 8, 8)
+        assert to_numpy(images).sum(axis=(2, 3)).min() >= 36
+
 
 class TestErrors:
     def test_types(self):

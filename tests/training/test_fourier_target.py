@@ -164,6 +164,8 @@ class TestLayer:
         assert type(again) is cls
         config = again.get_config()
         assert all(config[name] == value for name, value in kwargs.items())
+        # The same where Keras' global setting is another.
+        assert config.get("data_format", "") is not None
 
     @pytest.mark.parametrize(
         ("kwargs", "match"),

@@ -122,3 +122,5 @@ def test_labels_as_rows_and_of_no_class():
     assert_same_weights(net, same, atol=1e-7)
     outside = np.where(np.arange(len(y)) == 0, net.output_shape[-1], y)
     assert np.isnan(_step(MixingModel(net, FMix(seed=1)), x, outside)["loss"][0])
+    pixels = (255 * x).astype("uint8")
+    assert np.isnan(_step(MixingModel(net, keras.layers.MixUp(seed=1)), pixels, outside)["loss"][0])

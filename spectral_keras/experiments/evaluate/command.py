@@ -116,6 +116,7 @@ def _evaluate(options, folder):
             work.corrupt(source)
         if options.attacks:
             work.attack()
+        work.note_chance()
     except ValueError as error:  # a bad option: the message says which
         raise CommandError(str(error)) from error
     return read_json(folder / RESULT)
@@ -187,8 +188,8 @@ class _Evaluation:
             self.subject.title,
             source_text(content, short=True),
         )
+        self.clean = content["clean"], content["images"]
         print_table(content)
-        self._note_chance(content["clean"])
         print(f"results: {self.folder.path}/ ({RESULT}, corruptions.png)")
 
     def attack(self):
@@ -209,20 +210,25 @@ class _Evaluation:
         save()
         shown = entries.summary()
         draw_robustness(self.folder / "robustness.png", shown, self.subject.title)
+        self.clean = shown[-1]["clean"], shown[-1]["images"]
         _print_table(shown)
-        self._note_chance(shown[0]["clean"])
         print(f"results: {self.folder.path}/ ({RESULT}, attacks.json, robustness.png)")
 
-    def _note_chance(self, clean):
-        """What a network that takes 0 to 255 gives for images in [0, 1], is a guess."""
-        if not self.load.cache_info().currsize or self.options.pixel_range != [0.0, 1.0]:
+    def note_chance(self):
+        """A network that takes 0 to 255 guesses where it gets 0 to 1, as those of the zoo do."""
+        of_zoo = self.subject.preset is not None or os.path.isdir(self.options.model)
+        computed = self.load.cache_info().currsize
+        if of_zoo or not computed or self.options.pixel_range != [0.0, 1.0]:
             return
-        model, images, _ = self.load()
+        clean, images = self.clean
+        if images < 20:
+            return
+        model, _, _ = self.load()
         chance = 1 / max(model.output_shape[-1], 2)
-        if clean["accuracy"] <= chance + 2 * math.sqrt(chance * (1 - chance) / len(images)):
+        if clean["accuracy"] <= chance + 2 * math.sqrt(chance * (1 - chance) / images):
             print(
-                f"note: {100 * clean['accuracy']:.2f} % of the clean images right is as good as "
-                "chance: does the model take other pixel values than 0 to 1 (--pixel-range)?",
+                f"note: {100 * clean['accuracy']:.2f} % of the clean images right is no better "
+                "than chance: does the model take other pixel values than 0 to 1 (--pixel-range)?",
                 file=sys.stderr,
             )
 
