@@ -129,7 +129,6 @@ def _gradients(axes, padding, upstream, x, kernel):
     (height, width, channels), filters = x.shape[1:], kernel.shape[3]
     precise = tf.float64 if dtype == tf.float64 else tf.float32
     enough = batch * (rows.tiles * columns.tiles) >= _TILES
-
     same = {"strides": [1] * 4, "padding": padding}
 
     def at_points(maps, row_matrix, column_matrix):
