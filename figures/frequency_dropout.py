@@ -364,7 +364,7 @@ def _bars(panel, arms):
                 f"{kind}\n{value:.1f} %", (x, top), xytext=(0, 4),
                 textcoords="offset points", ha="center", va="bottom",
             )  # fmt: skip
-    panel.set_xticks(places, [arm.replace(" ", "\n", 1) for arm in arms])
+    panel.set_xticks(places, [arm.replace(" ", "\n") for arm in arms])
     panel.set_ylabel("error, %")
     panel.margins(y=0.15)
     panel.set_title("training and test error")
