@@ -111,6 +111,8 @@ def test_the_command_resumes_bit_for_bit(name, tmp_path, monkeypatch):
     assert json.loads((tmp_path / "plain/result.json").read_text())["test_loss"] != losses[0]
 
 
+# Keras' MixUp of integers on JAX.
+@pytest.mark.filterwarnings("ignore:Explicitly requested dtype int64:UserWarning")
 def test_labels_as_rows_and_of_no_class():
     x, y = batch()
     net, same = conv_net(batch_norm=False), conv_net(batch_norm=False)
