@@ -90,6 +90,7 @@ class ChannelGate(keras.layers.Layer):
         self.kernel_size = check_positive_int("kernel_size", kernel_size)
         self.return_open_ratio = check_bool("return_open_ratio", return_open_ratio)
         self.data_format = check_data_format(data_format)
+        self._dense_policies: dict[str, Any] = {}
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         input_shape = tuple(input_shape)
@@ -103,7 +104,7 @@ class ChannelGate(keras.layers.Layer):
             raise ValueError(
                 f"ChannelGate needs a known number of channels. Received: input shape {input_shape}"
             )
-        policy = self.dtype_policy
+        policy, dense = self.dtype_policy, self._dense_policies
         if self.extended:
             # The batch normalisation has a bias.
             self.convolution = keras.layers.Conv2D(
@@ -119,10 +120,10 @@ class ChannelGate(keras.layers.Layer):
             self.convolution.build(input_shape)
             self.normalization.build(input_shape)
         self.squeeze = keras.layers.Dense(
-            self.hidden, activation="relu", dtype=policy, name="squeeze"
+            self.hidden, activation="relu", dtype=dense.get("squeeze", policy), name="squeeze"
         )
         self.excite = keras.layers.Dense(
-            channels, activation="sigmoid", dtype=policy, name="excite"
+            channels, activation="sigmoid", dtype=dense.get("excite", policy), name="excite"
         )
         self.squeeze.build((None, channels))
         self.excite.build((None, self.hidden))
@@ -176,6 +177,27 @@ class ChannelGate(keras.layers.Layer):
         if not self.return_open_ratio:
             return features
         return features, keras.KerasTensor(inputs.shape[:1], dtype=self._ratio_dtype)
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        config = super().get_build_config()
+        if config is None or not self.built:
+            return config
+        # `quantize` of a model gives the dense layers policies of their own, and more weights.
+        return config | {
+            "dense_policies": {
+                layer.name: keras.dtype_policies.serialize(layer.dtype_policy)
+                for layer in (self.squeeze, self.excite)
+                if layer.quantization_mode is not None
+            }
+        }
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        config = dict(config)
+        self._dense_policies = {
+            name: keras.dtype_policies.deserialize(policy)
+            for name, policy in config.pop("dense_policies", {}).items()
+        }
+        super().build_from_config(config)
 
     def get_config(self) -> dict[str, Any]:
         return {

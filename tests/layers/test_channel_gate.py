@@ -107,6 +107,21 @@ class TestContract:
             for old, new in zip(expected, artifact.serve(x), strict=True):
                 np.testing.assert_allclose(to_numpy(new), old, atol=1e-6)
 
+    # Keras says which layers it left as they are.
+    @pytest.mark.filterwarnings("ignore:.*quantiz")
+    def test_quantized_model_is_loaded(self, tmp_path):
+        """`quantize` gives the dense layers within another policy, and weights of their own."""
+        inputs = keras.Input((6, 5, 3))
+        outputs = keras.layers.Flatten()(ChannelGate(8)(inputs))
+        model = keras.Model(inputs, outputs)
+        model.quantize("int8")
+        gate = model.layers[1]
+        assert gate.squeeze.quantization_mode == gate.excite.quantization_mode == "int8"
+        x = random_images((3, 6, 5, 3))
+        model.save(tmp_path / "model.keras")
+        loaded = keras.saving.load_model(tmp_path / "model.keras")
+        np.testing.assert_array_equal(to_numpy(loaded(x)), to_numpy(model(x)))
+
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
