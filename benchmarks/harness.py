@@ -8,6 +8,7 @@ The processor time of all threads is kept beside it, which other work on the mac
 """
 
 import dataclasses
+import datetime
 import functools
 import importlib
 import importlib.metadata
@@ -268,7 +269,13 @@ def environment():
     import numpy as np
     import tensorflow as tf
 
+    import spectral_keras
+    from spectral_keras.experiments.provenance import commit
+
     return {
+        "spectral_keras": spectral_keras.__version__,
+        "commit": commit(),
+        "date": datetime.date.today().isoformat(),
         "processor": _processor(),
         "cores": os.cpu_count(),
         "gpus": [device.name for device in tf.config.list_logical_devices("GPU")],

@@ -18,7 +18,7 @@ PAPERS = {
 
 
 def claim(paper, where, text, run, *, effect=None, unit="points", over="", printed=None, note="",
-          **rule):  # fmt: skip
+          added=False, **rule):  # fmt: skip
     """One claim with its verdict, JSON-plain.
 
     Args:
@@ -31,6 +31,7 @@ def claim(paper, where, text, run, *, effect=None, unit="points", over="", print
         over: what the interval is over, such as "2 seeds" or "1000 images".
         printed: the paper's number in the same unit.
         note: what a reader must know.
+        added: whether the claim is none of the paper's, but a control or a comparison of here.
         rule: `interval`, `bound`, `above` and `able` of `judge`; or `parts`, a list of (what,
             keyword arguments of `judge` and optionally "effect"), all of which must hold.
     """
@@ -46,7 +47,8 @@ def claim(paper, where, text, run, *, effect=None, unit="points", over="", print
         effect = shown["effect"]
     interval = shown["interval"]
     return {
-        "paper": paper, "where": where, "claim": text, "run": run, "effect": effect, "unit": unit,
+        "paper": paper, "where": where, "claim": text, "added": added, "run": run,
+        "effect": effect, "unit": unit,
         "of": shown["what"], "interval": interval, "over": over if interval else "",
         "printed": printed,
         "detectable": None if interval is None else (interval[1] - interval[0]) / 2,

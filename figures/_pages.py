@@ -19,8 +19,6 @@ _COUNTED = (
     "Claims; in brackets how many of them are no paper's, but controls and comparisons that were "
     "added here."
 )
-# What the places of these claims have in their names.
-_ADDED = ("control", "the paper lacks", "the paper does not make")
 # Pictures of each figure beside NAME.png.
 _MORE = {
     "information_preservation": ("_report", "_pictures1", "_pictures2"),
@@ -45,7 +43,7 @@ def counts(rows):
 
 def scorecard(rows):
     """The page with every row of every paper."""
-    added = counts([row for row in rows if any(words in row["where"] for words in _ADDED)])
+    added = counts([row for row in rows if row["added"]])
     totals = [
         [
             f"[{PAPERS[paper]}](results_{paper}.md)",
@@ -112,11 +110,9 @@ def results(paper, rows, stored):
 
 
 def _figure(module, rows, stored):
-    seconds = stored["seconds"]
-    length = f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
     lines = ["", f"## {module}", ""]
     lines.append(
-        f"`{stored['command']}`, {length} on two cores; "
+        f"`{stored['command']}`, {_length(stored)} on two cores; "
         f"[numbers](../../figures/results/{module}.json)." + _state(module, stored)
     )
     runs = list(dict.fromkeys(row["run"] for row in rows))
@@ -136,6 +132,16 @@ def _figure(module, rows, stored):
     for suffix in ("", *_MORE.get(module, ())):
         lines += ["", f"![{module}{suffix}](../../figures/results/{module}{suffix}.png)"]
     return lines
+
+
+def _length(stored):
+    """How long the trainings took that the numbers come from, if any, or the whole command."""
+    runs = stored["content"].get("runs") or {}
+    trained = sum(sum(record["history"]["seconds"]) for record in runs.values())
+    # A command that takes up trainings has seconds of its own alone.
+    seconds = trained or stored["seconds"]
+    length = f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
+    return length + (" of training" if trained else "")
 
 
 def _state(module, stored):
@@ -213,7 +219,8 @@ def _dropout(content):
     return [
         *lines, "",
         f"Over {found['trainings']} trainings a point of training error comes with "
-        f"{number(found['slope'])} points of test error.",
+        f"{number(found['slope'])} points of test error, "
+        f"[{', '.join(map(number, found['interval']))}].",
     ]  # fmt: skip
 
 
@@ -269,8 +276,9 @@ def _describe_planted(content):
                 f"{one['penalty']:g}: {one['precision']:.2f} / {one['recall']:.2f}"
                 for one in found["sets"]
             )
-            rows.append([variant, network, pairs, f"{found['untrained']['average_precision']:.2f}",
-                         f"{found['chance']:.2f}"])  # fmt: skip
+            untrained = found["untrained"]
+            guess = f"{untrained['average_precision']:.2f}" if untrained["sparsity"] else "empty"
+            rows.append([variant, network, pairs, guess, f"{found['chance']:.2f}"])
     head = ["classes", "network", "lambda: precision / recall", "untrained, average precision",
             "guessing"]  # fmt: skip
     return _table(head, rows)

@@ -19,7 +19,7 @@ _CAPTION = (
 
 def draw(stored):
     """A row of masks for each variant and network, of the set and of the classes; then numbers."""
-    content = stored["content"]
+    content, settings = stored["content"], stored["settings"]
     rows = [
         (variant, name, found)
         for variant, networks in content["found"].items()
@@ -48,13 +48,12 @@ def draw(stored):
         row[0].set_ylabel(f"{variant}\n{name}")
     panels = hide_unused(below.subplots(lines, min(2, len(rows)), squeeze=False), len(rows))
     for panel, (variant, name, found) in zip(panels, rows, strict=False):
-        _curves(panel, found)
+        _curves(panel, found, settings["class_penalty"])
         panel.set_title(f"{variant}, {name}")
         panel.set_xlabel("$\\lambda$")
     handles, labels = panels[0].get_legend_handles_labels()
     below.legend(handles, labels, loc="outside upper center", ncols=3)
     figure.suptitle("Masks of all images, of each class, and how well they find what was planted")
-    settings = stored["settings"]
     caption(
         figure,
         f"{_CAPTION} Under each mask the accuracy with it, in %.\nPreset "
@@ -84,7 +83,7 @@ def _show(axis, mask, bands, shown):
         )
 
 
-def _curves(axis, found):
+def _curves(axis, found, penalty):
     penalties = [one["penalty"] for one in found["sets"]]
     for name, (colour, marker) in _LINES.items():
         values = [one[name] for one in found["sets"]]
@@ -99,14 +98,17 @@ def _curves(axis, found):
         linestyle="--",
         label="single images: energy in the bands",
     )
-    axis.plot(
-        penalties,
-        [found["untrained"]["average_precision"]] * len(penalties),
-        color=GREEN,
-        marker="x",
-        linestyle="",
-        label="untrained network",
-    )
+    # Learned at one penalty; an empty mask orders nothing.
+    if found["untrained"]["sparsity"]:
+        axis.plot(
+            penalty,
+            found["untrained"]["average_precision"],
+            color=GREEN,
+            marker="x",
+            markersize=9,
+            linestyle="",
+            label="untrained network",
+        )
     axis.axhline(found["chance"], color=GREY, linestyle=":")
     axis.set(xscale="log", ylim=(0, 1))
     axis.grid(alpha=0.3)

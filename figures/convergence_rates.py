@@ -196,7 +196,7 @@ def _claim(settings, cell, pair, found):
         f"{CELLS[cell][0]} x {settings['network'].get('width', 1):g}, {training['epochs']} epochs"
     )
     where = "Section 5.2, Figure 7" if printed else "a control that the paper does not have"
-    common = {"unit": "times", "printed": printed, "bound": 1.0}
+    common = {"unit": "times", "printed": printed, "bound": 1.0, "added": printed is None}
     if level is None:
         return claim("spectral_representations", where, text, words, **common)
     value = levels[str(level)]

@@ -204,6 +204,7 @@ def claims(rows):
                 printed=row["rippel"],
                 bound=row["rippel"],
                 above=False,
+                added=not own,
                 **over_seeds(row["errors"]),
             )
         )

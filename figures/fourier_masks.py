@@ -23,7 +23,9 @@ seeds, where there are two or more; shares of images by intervals over the image
 networks.  Changed after the run, when an audit found that nothing else compares with the paper:
 what a mask of the set costs is judged on its own images, as the paper's is ("contradicted" on
 others, now a row of its own), and controls that take the clean image its class decide nothing
-(until then "confirmed").
+(until then "confirmed").  After a second one: how many masks gain energy depends on the direction
+where it does so more than between two natural networks (until then "confirmed"), and the numbers
+that the paper prints have rows of their own.
 
 Command: python -m figures.fourier_masks --preset cpu
 """

@@ -227,6 +227,8 @@ def derive(stored):
                     run_, effect=numbers["mean"][0], unit="of an image's norm",
                     over=f"{data['images']:,} images, paired", parts=parts,
                     note=_which(parts),
+                    # One claim of the paper's, whatever becomes of the Nyquist frequency.
+                    added=other not in _WHERE or rule != "spectral_isometric",
                 )
             )  # fmt: skip
     fewer = best["fraction"] / best["spectral_fraction"]

@@ -206,7 +206,13 @@ def derive(stored):
         for name, group in settings["groups"].items()
     }
     arms = {name: list(_arms(group)) for name, group in settings["groups"].items()}
-    content["claims"] = claims(content["table"], arms)
+
+    def work(name, arm):
+        group = settings["groups"][name]
+        options = group["options"] | _arms(group)[arm] | {"seed": 0}
+        return operations(TrainOptions.of_values(group["model"], options))
+
+    content["claims"] = claims(content["table"], arms, work)
 
 
 def _row(done, group, arm, printed):
@@ -232,6 +238,7 @@ def _row(done, group, arm, printed):
 # (arm, the arm that it is compared with, what is claimed, quantity)
 _COMPARED = (
     ("spectral", "strided", "spectral pooling is better than strides", "accuracy"),
+    ("spectral", "max", "spectral pooling is better than max pooling", "accuracy"),
     ("diffstride", "spectral", "learned strides are better than spectral pooling", "accuracy"),
     ("learned", "spectral", "learned windows are better than none, at equal cost", "accuracy"),
     ("max_spectral", "max", "spectral pooling of maxima is better than max pooling", "accuracy"),
@@ -246,12 +253,13 @@ _COMPARED = (
 )  # fmt: skip
 
 
-def claims(table, arms):
+def claims(table, arms, work):
     """The rule of this module's first lines, for each pair of arms of a group.
 
     Args:
         table: group -> arm -> row of the runs that are there.
         arms: group -> names of all arms.
+        work: function of a group and an arm: operations of a training, None where not known.
     """
     found = []
     for name, names in arms.items():
@@ -270,13 +278,19 @@ def claims(table, arms):
             printed = [PAPER.get(name, {}).get(one) for one in (arm, other)]
             if quantity != "accuracy":
                 printed = [None]
+            where = _where(name, printed)
+            both = [work(name, one) for one in (arm, other)] if gains else [None]
             found.append(
                 claim(
                     "poolings",
-                    _where(name, printed),
+                    where,
                     f"{name}: {text}",
                     _run_text(name, table.get(name, {}).get(arm), len(gains)),
                     printed=None if None in printed else round(printed[0] - printed[1], 2),
+                    added=where == "a control",
+                    note=""
+                    if None in both
+                    else f"at {both[0] / both[1]:.2f} times the operations of the other arm",
                     **over_seeds(gains),
                 )
             )

@@ -253,6 +253,7 @@ def derive(stored):
               note="corrected: 1 - m_step(s - 13)", **exact(rise("high as printed"))),
         claim("frequency_interpretation", "Equation (4), Figure 3",
               "m_H as corrected passes high frequencies more than low ones", run_, unit="gain",
+              added=True,
               **exact(rise("high"))),
     ]  # fmt: skip
 
