@@ -256,7 +256,8 @@ def _angular_shares(content, run_):
     effect, (low, high) = _wedges_apart(found)
     parts = [("", {"interval": (low, high), "effect": effect})]
     note = "largest less smallest share of images of a wedge"
-    control = content.get("figure7_matched", {}).get("natural", {}).get("angular")
+    matched = content.get("figure7_matched") or {}
+    control = matched.get("natural", {}).get("angular")
     if control:
         other, (least, most) = _wedges_apart(control)
         # The ends of a difference from those of its terms (Newcombe's way).

@@ -23,6 +23,9 @@ def _plain_twin(layer):
         del config["parametrization"]
     elif isinstance(layer, FFTConv2D) and layer.padding != "circular":
         del config["implementation"]
+        # What is copied is the kernel with LoRA's part in it.
+        for name in ("lora_rank", "lora_alpha"):
+            config.pop(name, None)
     elif type(layer) is not Conv2D:
         return None
     # With as many filters as columns Keras' own adds the bias along the wrong axis (TensorFlow).

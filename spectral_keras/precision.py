@@ -195,12 +195,21 @@ def _with_float32(config):
     """A layer's config with every dtype policy in it, nested layers included, set to float32."""
     if isinstance(config, dict):
         return {
-            key: "float32" if key == "dtype" and _is_policy(value) else _with_float32(value)
+            key: _float32_policy(value)
+            if key == "dtype" and _is_policy(value)
+            else _with_float32(value)
             for key, value in config.items()
         }
     if isinstance(config, (list, tuple)):
         return type(config)(_with_float32(value) for value in config)
     return config
+
+
+def _float32_policy(value):
+    """float32; of a quantized layer the same quantization from float32."""
+    policy = keras.dtype_policies.get(value)
+    mode = policy.quantization_mode
+    return f"{mode}_from_float32" if mode else "float32"
 
 
 def _is_policy(value):

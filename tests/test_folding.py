@@ -68,6 +68,17 @@ def test_channels_first_with_as_many_filters_as_columns(layer, compiled):
     )
 
 
+@pytest.mark.parametrize("layer", [FFTConv2D, Conv2D])
+def test_lora(layer):
+    model = keras.Sequential([keras.Input((8, 8, 3)), layer(4, 5, padding="same")])
+    model.layers[0].enable_lora(2)
+    model.layers[0].lora_kernel_b.assign(np.ones(model.layers[0].lora_kernel_b.shape))
+    x = random_images((2, 8, 8, 3))
+    folded = fold(model)
+    assert type(folded.layers[0]) is keras.layers.Conv2D
+    np.testing.assert_allclose(to_numpy(folded(x)), to_numpy(model(x)), atol=1e-5)
+
+
 def test_folded_model_loads_without_the_library(tmp_path):
     model = keras.Sequential([keras.Input((8, 8, 3)), SpectralConv2D(4, 3, activation="relu")])
     fold(model).save(tmp_path / "folded.keras")

@@ -1,8 +1,11 @@
 import keras
+import numpy as np
 import pytest
 
 from spectral_keras import precision
 from spectral_keras.ops import processor
+from spectral_keras.precision import in_float32
+from tests.oracles import to_numpy
 
 BACKEND = keras.backend.backend()
 FLAGS = "processor\t: {}\nflags\t\t: fpu sse2 {}\n\n"
@@ -66,3 +69,15 @@ def test_gpus(monkeypatch, capabilities, expected):
 def test_capability_of_jax(text, expected):
     device = type("Device", (), {"compute_capability": text})
     assert precision._capability(device) == expected
+
+
+# Keras says which layers it left as they are.
+@pytest.mark.filterwarnings("ignore:.*quantiz")
+def test_a_quantized_model_in_float32():
+    layers = [keras.Input((6,)), keras.layers.Dense(4, dtype="mixed_bfloat16")]
+    model = keras.Sequential(layers)
+    model.quantize("int8")
+    copy = in_float32(model)
+    assert copy.layers[0].dtype_policy.name == "int8_from_float32"
+    x = np.random.default_rng(0).random((3, 6), np.float32)
+    np.testing.assert_allclose(to_numpy(copy(x)), to_numpy(model(x)), atol=0.02)

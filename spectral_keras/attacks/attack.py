@@ -167,15 +167,14 @@ class Attack:
         """`eps` as a number or a float64 array."""
         return _plain(self.eps)
 
-    def check_shape(self, sample_shape: tuple[int, ...]) -> None:
+    def check_shape(self, sample_shape: tuple[int | None, ...]) -> None:
         """Raises ValueError if `eps` or `step_size` does not broadcast to a sample."""
         for name in ("eps", "step_size"):
             shape = np.shape(getattr(self, name) if getattr(self, name) is not None else 0)
-            try:
-                fits = np.broadcast_shapes(shape, sample_shape) == tuple(sample_shape)
-            except ValueError:
-                fits = False
-            if not fits:
+            # Inside a step of Keras' a size may be unknown.
+            pairs = zip(reversed(shape), reversed(sample_shape), strict=False)
+            fits = all(size in (1, other) or other is None for size, other in pairs)
+            if not fits or len(shape) > len(sample_shape):
                 raise ValueError(
                     f"`{name}` must be a number or an array that broadcasts to a sample of shape "
                     f"{tuple(sample_shape)}, for instance one number per channel. Received: {name} "

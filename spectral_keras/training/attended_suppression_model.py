@@ -58,6 +58,8 @@ class AttendedSuppressionModel(AuxiliaryLossModel):
         seed: integer or None, of the crops; suppression and noise have their own.
         attack: `AdversarialExamples`, or None.
         validate_on: "adversarial" or "clean", see `AdversarialModel`.
+        data_format: "channels_last", "channels_first" or None for that of the layers, without any
+            Keras' global setting.
         **kwargs: `name`, `dtype`.
 
     Attributes:
@@ -102,6 +104,7 @@ class AttendedSuppressionModel(AuxiliaryLossModel):
         seed: int | None = None,
         attack: AdversarialExamples | None = None,
         validate_on: str = "adversarial",
+        data_format: str | None = None,
         **kwargs: Any,
     ):
         super().__init__(classifier, attack, validate_on=validate_on, **kwargs)
@@ -120,9 +123,14 @@ class AttendedSuppressionModel(AuxiliaryLossModel):
             )
         self.suppression: Any
         self.suppression, self.noise = suppression, noise
-        # The layers' own, from a file also where Keras' setting is another now.
-        formats = [layer.data_format for layer in (suppression, noise) if layer is not None]
-        self._data_format = check_data_format(formats[0] if formats else None)
+        formats = {layer.data_format for layer in (suppression, noise) if layer is not None}
+        # Files of before there was this argument follow their layers, if there are any.
+        self.data_format = check_data_format(data_format or next(iter(formats), None))
+        if formats - {self.data_format}:
+            raise ValueError(
+                "`suppression`, `noise` and the model must have one `data_format`. Received: "
+                f"{', '.join(sorted(formats | {self.data_format}))}"
+            )
         if attention is not None and not isinstance(attention, GateRule):
             raise ValueError(
                 f"`attention` must be None or a GateRule. Received: attention={describe(attention)}"
@@ -185,7 +193,7 @@ class AttendedSuppressionModel(AuxiliaryLossModel):
         images = ops.cast(images, keras.backend.result_type(self.compute_dtype, "float32"))
         height, width = self._sides(images)
         if self.padding:
-            images = zero_pad(images, self.padding, self._data_format)
+            images = zero_pad(images, self.padding, self.data_format)
         labels = None
         if self.suppression is not None:
             images, labels = self.suppression(images, training=True)
@@ -194,12 +202,12 @@ class AttendedSuppressionModel(AuxiliaryLossModel):
         if self.clip:
             images = ops.clip(images, 0, 1)
         if self.padding:
-            images = random_crop(images, height, width, self._crop_seed, self._data_format)
+            images = random_crop(images, height, width, self._crop_seed, self.data_format)
         return images, labels
 
     def _sides(self, images):
         shape = tuple(images.shape)
-        return shape[1:3] if self._data_format == "channels_last" else shape[2:4]
+        return shape[1:3] if self.data_format == "channels_last" else shape[2:4]
 
     def _no_labels(self, images):
         if self.attention is None:
@@ -253,6 +261,7 @@ class AttendedSuppressionModel(AuxiliaryLossModel):
             "padding": self.padding,
             "clip": self.clip,
             "seed": self.seed,
+            "data_format": self.data_format,
             # The values of the rule side by side, as in files of before there was such an object.
             **(
                 {"configuration": None}

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from spectral_keras.ops.validation import check_choice, check_number
+from spectral_keras.ops.validation import check_choice, check_data_format, check_number
 from spectral_keras.training.adversarial_examples import AdversarialExamples
 from spectral_keras.training.auxiliary_loss_model import AuxiliaryLossModel
 from spectral_keras.training.channel_gate import layer_called
@@ -56,6 +56,8 @@ class AuxiliaryModel(AuxiliaryLossModel):
         attack: `AdversarialExamples`, or None to train on the images as they come.
         validate_on: "adversarial" or "clean", see `AdversarialModel`; without an attack there is
             no difference.
+        data_format: of the images and maps, "channels_last", "channels_first" or None for Keras'
+            global setting.
         **kwargs: `name`, `dtype`.
 
     Attributes:
@@ -99,9 +101,11 @@ class AuxiliaryModel(AuxiliaryLossModel):
         variant: str = "consistent",
         attack: AdversarialExamples | None = None,
         validate_on: str = "adversarial",
+        data_format: str | None = None,
         **kwargs: Any,
     ):
         super().__init__(classifier, attack, validate_on=validate_on, **kwargs)
+        self.data_format = check_data_format(data_format)
         self.task = check_choice("task", task, ("fourier", "reconstruction", "none"))
         self.variant = check_choice("variant", variant, ("consistent", "published"))
         self.weight = check_number("weight", weight, low=0)
@@ -123,8 +127,12 @@ class AuxiliaryModel(AuxiliaryLossModel):
         if self.task == "reconstruction":
             return ReconstructionTarget(name="target")
         if self.variant == "published":
-            return FourierTarget("raw", "angle", roll_batch=True, name="target")
-        return FourierTarget("log", "angle", name="target")
+            magnitude, roll = "raw", True
+        else:
+            magnitude, roll = "log", False
+        return FourierTarget(
+            magnitude, "angle", roll_batch=roll, data_format=self.data_format, name="target"
+        )
 
     def _attach_decoder(self):
         tap = self._output_of("tap", self.tap)
@@ -138,7 +146,10 @@ class AuxiliaryModel(AuxiliaryLossModel):
                 )
         try:
             self.decoder = build_decoder(
-                tap.shape[1:], image.shape[1:], "relu" if self.variant == "published" else None
+                tap.shape[1:],
+                image.shape[1:],
+                "relu" if self.variant == "published" else None,
+                data_format=self.data_format,
             )
         except ValueError as error:
             raise ValueError(
@@ -190,4 +201,5 @@ class AuxiliaryModel(AuxiliaryLossModel):
             "source": self.source,
             "target": None if target is None else keras.saving.serialize_keras_object(target),
             "variant": self.variant,
+            "data_format": self.data_format,
         }

@@ -96,6 +96,8 @@ class FourierTarget(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs: Any) -> Any:
+        # Also of a layer that is built: Keras' steps may not know the size of the next batch.
+        static_spatial_shape(inputs.shape, self.data_format, "FourierTarget")
         grey = self._grey(ops.stop_gradient(inputs))
         height, width = grey.shape[1:]
         spectrum = fft2_last(grey)

@@ -81,6 +81,17 @@ class TestStep:
         # The signs of gradients that are nearly zero differ between compiled and eager passes.
         assert_same_weights(model.classifier, expected, atol=2e-3)
 
+    def test_a_second_size(self):
+        """Keras' step, traced again, does not know the size of the images."""
+        inputs = keras.Input((None, None, 3))
+        maps = keras.layers.Conv2D(4, 3)(inputs)
+        outputs = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(maps))
+        attack = examples_of("pgd", [0.1, 0.2, 0.3], steps=2, random_start=True)
+        model = compiled_model(AdversarialModel(keras.Model(inputs, outputs), attack))
+        for side in (8, 12, 10):
+            x = np.random.default_rng(side).random((4, side, side, 3), np.float32)
+            assert np.isfinite(model.fit(x, np.zeros(4), verbose=0).history["loss"]).all()
+
 
 class TestValidation:
     def test_on_adversarial_and_on_clean_images(self):

@@ -270,16 +270,16 @@ class TestTraining:
             loaded = AttendedSuppressionModel.from_config(each)
             assert loaded.attention == attention and loaded.clip
 
-    def test_under_another_global_format(self):
+    @pytest.mark.parametrize("suppression", [None, PowerSuppression])
+    def test_under_another_global_format(self, suppression):
         """The border of a file's images stays around their sides, not their channels."""
         before = keras.config.image_data_format()
         try:
             keras.config.set_image_data_format("channels_first")
             inputs = keras.Input((3, 8, 8))
             outputs = keras.layers.Dense(2)(keras.layers.Flatten()(inputs))
-            model = AttendedSuppressionModel(
-                keras.Model(inputs, outputs), PowerSuppression(0.0), padding=2, seed=1
-            )
+            layer = None if suppression is None else suppression(0.0)
+            model = AttendedSuppressionModel(keras.Model(inputs, outputs), layer, padding=2, seed=1)
             keras.config.set_image_data_format("channels_last")
             again = AttendedSuppressionModel.from_config(model.get_config())
             images, _ = again._augmented(ops.ones((4, 3, 8, 8)), True)
@@ -291,6 +291,11 @@ class TestTraining:
 
 
 class TestErrors:
+    def test_data_formats(self):
+        suppression = PowerSuppression(0.5, data_format="channels_last")
+        with pytest.raises(ValueError, match="channels_first, channels_last"):
+            AttendedSuppressionModel(gated_net(), suppression, data_format="channels_first")
+
     def test_types(self):
         with pytest.raises(ValueError, match="`suppression` must be None or a PowerSuppression"):
             AttendedSuppressionModel(conv_net(), 0.5)

@@ -265,6 +265,24 @@ class TestSaving:
         assert_logs(loaded.evaluate(x, y, verbose=0, return_dict=True), expected)
         loaded.fit(x, y, verbose=0)
 
+    @pytest.mark.parametrize("task", ["fourier", "reconstruction"])
+    def test_under_another_global_format(self, task):
+        before = keras.config.image_data_format()
+        try:
+            keras.config.set_image_data_format("channels_first")
+            inputs = keras.Input((3, 8, 8))
+            # No convolution, which TensorFlow does not have for channels first on a processor.
+            maps = keras.layers.AveragePooling2D(2, name="features", data_format="channels_first")
+            maps = maps(inputs)
+            outputs = keras.layers.Dense(2)(keras.layers.Flatten()(maps))
+            model = AuxiliaryModel(keras.Model(inputs, outputs), task)
+            keras.config.set_image_data_format("channels_last")
+            again = AuxiliaryModel.from_config(model.get_config())
+        finally:
+            keras.config.set_image_data_format(before)
+        assert again.decoder.output_shape == model.decoder.output_shape
+        assert model.decoder.output_shape[2:] == (8, 8)
+
     def test_weights_are_not_saved_twice(self, tmp_path):
         model = AuxiliaryModel(conv_net())
         assert [layer.name for layer in model.layers] == ["conv_net", "target", "decoder"]
