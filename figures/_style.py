@@ -60,6 +60,8 @@ def settings_line(stored):
     """Preset, data and training of a figure in one line."""
     training = stored["settings"]["training"]
     images = f"{training['limit']:,} images" if "limit" in training else "all training images"
+    if training.get("validation_fraction", 0.1):
+        images += ", a tenth for validation"
     width = stored["settings"].get("network", {}).get("width")
     filters = f"{width:g} x the paper's filters" if width else "the paper's filters"
     return (

@@ -185,7 +185,8 @@ def derive(stored):
             f"{MODEL} x {width:g}, {len(content['searches'][dataset]['trials'])} trials, "
             f"{images:,} training images, {retraining['epochs']} epochs, 1 seed"
         )
-        notes = [f"one seed; of the test images alone [{low:.1f}, {high:.1f}]"]
+        notes = [] if source == dataset else [f"at the best point of the trials of {source}"]
+        notes += [f"one seed; of the test images alone [{low:.1f}, {high:.1f}]"]
         if width < 1:
             notes.append(f"{width:g} of the filters: no test of the paper's network")
         for whose, where in (("original", "Section 5.1"), ("report", "the report")):
