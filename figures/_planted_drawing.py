@@ -8,12 +8,12 @@ _CLASS_COLOURS = (BLUE, ORANGE, GREEN, PURPLE)
 _LINES = {"precision": (BLUE, "o"), "recall": (ORANGE, "s"), "average_precision": (GREEN, "^")}
 _CAPTION = (
     "Masks in centred order: 0 (white) to 1 (black); outlines: the planted bands, of class masks "
-    "the class' own. Precision and recall of the entries above 1/2 against all bands, without the "
-    "constant; average precision needs no threshold. Dotted: the share of planted frequencies, "
+    "the class' own. Precision and recall of the entries above 1/2 against all bands, without the"
+    " constant; average precision needs no threshold. Dotted: the share of planted frequencies, "
     "which guessing has as its precision. Crosses: the untrained network's mask, average "
-    "precision. A network can do without the band of one class, which is the class that shows none "
-    "of the others, and a mask without parts of all: recall falls with the penalty long before "
-    "the accuracy does."
+    "precision, none where it is empty. A network can do without the band of one class, which is "
+    "the class that shows none of the others, and a mask without parts of all: recall falls with "
+    "the penalty long before the accuracy does."
 )
 
 

@@ -140,7 +140,7 @@ class TestClaims:
         assert lower["effect"] == pytest.approx(-60.5 / 3) and lower["verdict"] == "undecided"
         assert gap["verdict"] == "undecided" and gap["effect"] == pytest.approx(-90.5 / 3)
         assert "underfitting: without it the training error is 21.0 %" in lower["note"]
-        assert best["effect"] == pytest.approx(10) and best["verdict"] == "confirmed"
+        assert best["effect"] == pytest.approx(-10) and best["verdict"] == "confirmed"
         text = frequency_dropout.verdict(content)
         assert "10.0 (frequency dropout), 40.2 (no dropout), 60.2 (max pooling)" in text
 
@@ -171,12 +171,16 @@ class TestClaims:
         found = content["underfitting"]
         centred = train.ravel() - train.mean()
         expected = centred @ (train + gap).ravel() / (centred @ centred)
+        test = (train + gap).ravel() - (train + gap).mean()
+        left = test - expected * centred
+        half = 2.364624 * np.sqrt(left @ left / 7 / (centred @ centred))  # t of 7 degrees, 97.5 %
+        assert found.pop("interval") == pytest.approx([expected - half, expected + half])
         assert found == {"slope": pytest.approx(expected), "trainings": 9}
         assert found["slope"] == pytest.approx(0.5, abs=0.01)
 
     def test_too_few_for_a_slope(self):
         content = arms(frequency_dropout=([1], [2]), no_dropout=([1], [2]))
-        assert content["underfitting"] == {"slope": None, "trainings": 2}
+        assert content["underfitting"] == {"slope": None, "interval": None, "trainings": 2}
 
 
 def test_draws(smoke):

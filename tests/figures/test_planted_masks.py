@@ -98,12 +98,15 @@ def test_empty_masks_of_untrained_networks_are_no_control(empty):
 
     settings = {"class_penalty": 0.1, "mask_images": 9, "networks": {"a": {}, "b": {}},
                 "variants": ["radial"]}  # fmt: skip
-    content = {"found": {"radial": {"a": network(0), "b": network(1)}}}
+    # Networks of one architecture count as one, on however many data sets.
+    networks = {"a": network(0), "b": network(1)}
+    content = {"found": {"radial": networks, "oriented": networks}}
     planted_masks.derive({"content": content, "settings": settings})
     chance, untrained = content["claims"]
-    assert chance["effect"] == pytest.approx(0.405) and chance["over"] == "2 networks"
+    assert chance["effect"] == pytest.approx(0.405) and chance["over"] == "2 architectures"
+    assert chance["interval"] == pytest.approx([0.405 - 0.0635, 0.405 + 0.0635], abs=1e-3)
     assert untrained["verdict"] == ("confirmed" if empty == 0 else "undecided")
-    assert untrained["over"] == ("2 networks" if empty == 0 else "")
+    assert untrained["over"] == ("2 architectures" if empty == 0 else "")
     assert ("left out" in untrained["note"]) == (empty > 0)
     if empty < 2:
         assert untrained["effect"] == pytest.approx(0.41 if empty else 0.405)

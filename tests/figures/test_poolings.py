@@ -51,12 +51,18 @@ def test_the_rule(gains, verdict):
         "strided": row([90.0] * 3, 91.06),
         "spectral": row([90.0 + gain for gain in gains], 93.49),
     }
-    found = poolings.claims({"resnet18 cifar10": rows}, {"resnet18 cifar10": poolings._POOLINGS})
+    work = {"spectral": 3e15, "strided": 2e15}
+    found = poolings.claims(
+        {"resnet18 cifar10": rows},
+        {"resnet18 cifar10": poolings._POOLINGS},
+        lambda _, arm: work[arm],
+    )
     found, *others = [one for one in found if "corruptions" not in one["claim"]]
     assert {one["verdict"] for one in others} == {"not run"}
     assert found["verdict"] == verdict and found["printed"] == 2.43
     assert found["effect"] == pytest.approx(sum(gains) / len(gains))
-    assert found["where"] == "DiffStride, Table 1"
+    assert found["where"] == "DiffStride, Table 1" and not found["added"]
+    assert found["note"] == "at 1.50 times the operations of the other arm"
 
 
 def test_what_was_trained_on_fgsm_is_judged_under_attack():
@@ -65,7 +71,7 @@ def test_what_was_trained_on_fgsm_is_judged_under_attack():
         "spectral": row([70.0, 70.0], attack=[30.0, 31.0]),
     }
     name = "resnet18 cifar10, FGSM"
-    (found,) = poolings.claims({name: rows}, {name: ["strided", "spectral"]})
+    (found,) = poolings.claims({name: rows}, {name: ["strided", "spectral"]}, lambda *_: None)
     assert found["effect"] == 30 and found["where"] == "FLC"
 
 
