@@ -232,7 +232,7 @@ class WorkFolder:
 
     def check_manifest(self, content: dict[str, Any]) -> None:
         """Refuse a mark that this kind of work did not write."""
-        if self.what is not None and content.get("what") != self.what:
+        if content.get("what") != self.what:
             raise CommandError(
                 f"{self.path / self.mark} is not of {self.noun}: name another folder with --output"
             )

@@ -16,7 +16,7 @@ from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.fit import ResumableFit
 from spectral_keras.experiments.train import command as _train
 from spectral_keras.experiments.train.options import TrainOptions
-from spectral_keras.models import registry
+from spectral_keras.models import preset, registry
 from spectral_keras.models.macs import count_macs
 from spectral_keras.training.checkpoint import checkpoint_files
 from tests.models.runs import TINY, assert_same_run, history
@@ -337,6 +337,22 @@ class TestBadInput:
             assert status == 2 and "is not empty and holds no run" in err
         assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["chapter1.tex"]
 
+    @pytest.mark.parametrize(
+        "mark", [{"model": "x", "search": {}}, {"model": None, "build": "a:b", "search": {}},
+                 {"what": preset.WHAT, "model": "x"}, {}],
+    )  # fmt: skip
+    def test_folder_with_work_of_another_kind_is_left_alone(self, command, npz, tmp_path, mark):
+        """A search, a preset, anything else with a config.json that has options."""
+        folder = tmp_path / "found"
+        (folder / "trials").mkdir(parents=True)
+        (folder / "config.json").write_text(json.dumps(mark | {"options": {}}))
+        for mode in ("--overwrite", "--resume"):
+            status, _, err = command("--dataset", npz, "--output", folder, mode)
+            assert status == 2 and err.count("\n") == 1
+            assert ("--overwrite deletes nothing" in err) == (mode == "--overwrite")
+            assert "is not of a run" in err or "of something else than a run" in err
+        assert {path.name for path in folder.iterdir()} == {"config.json", "trials"}
+
     def test_output_that_is_a_file(self, command, npz, tmp_path):
         (tmp_path / "file").write_text("text")
         status, _, err = command("--dataset", npz, "--output", tmp_path / "file")
@@ -358,7 +374,7 @@ class TestBadInput:
         other = RunFolder(tmp_path / "run")
         (tmp_path / "run").mkdir()
         other.open(overwrite=False)
-        (tmp_path / "run" / "config.json").write_text('{"options": {}}')
+        (tmp_path / "run" / "config.json").write_text('{"model": "x", "options": {}}')
         code = (
             "from spectral_keras.experiments.train.command import main; main('spectral_pool_cnn', "
             f"['--dataset', {npz!r}, '--output', {str(tmp_path / 'run')!r}, {mode!r}])"

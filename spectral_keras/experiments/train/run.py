@@ -40,6 +40,12 @@ class RunFolder(WorkFolder):
         """The folder that options of the training command name."""
         return cls(options.output or default_folder(options.model, options.dataset))
 
+    def check_manifest(self, content: dict[str, Any]) -> None:
+        super().check_manifest(content)
+        # The config.json of a search has options too.
+        if "search" in content or not (content.get("model") or content.get("build")):
+            raise CommandError(f"{self.path / self.mark} is of something else than {self.noun}")
+
     def check_finished(self, *names: str) -> None:
         """Refuse a run without these files, which a training has at its end."""
         for name in names:
