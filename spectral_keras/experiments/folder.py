@@ -353,8 +353,10 @@ class WorkFolder:
         known = stored.get("continued")
         known = known if isinstance(known, list) else []
         new = [line for line in lines if line not in known]
-        if new:
-            stored.get("options", {}).update(options or {})
+        own = stored.get("options", {})
+        changed = {name: now for name, now in (options or {}).items() if own.get(name) != now}
+        if new or changed:
+            own.update(changed)
             self.begin(stored | {"continued": [*known, *new]})
         return lines
 
