@@ -17,18 +17,20 @@ from spectral_keras.experiments.command import CommandError, Stopped, command_li
 from spectral_keras.experiments.folder import file_hash, read_json
 from spectral_keras.experiments.saved_models import load_model
 from spectral_keras.experiments.train.command import build_model, configure, load_data, train
+from spectral_keras.experiments.train.finished import finished_history
 from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.experiments.train.run import RunFolder
 from spectral_keras.memory import clear_session
 from spectral_keras.precision import policy_kept
+from spectral_keras.training.checkpoint import checkpoint_files
 
 
 def train_once(experiment, key, model, arguments, *, evaluate=True, training_error=False):
     """The record of one training run of `python -m models.MODEL ARGUMENTS`.
 
     A record that the experiment's results hold already is returned as it is; the folder of a
-    finished run of the same command is read, that of an interrupted one is continued; otherwise
-    the network is trained.
+    finished run of the same command is read, with or without its checkpoints, that of an
+    interrupted one is continued; otherwise the network is trained.
 
     Args:
         experiment: the `figures._figure.Experiment`; the record goes into `content["runs"]`.
@@ -54,26 +56,32 @@ def train_once(experiment, key, model, arguments, *, evaluate=True, training_err
     folder = RunFolder(experiment.folder / key)
     # A run of other settings that went by this name is of no use any more.
     stale = folder.begun and not is_of(read_json(folder / "config.json").get("command"), options)
-    # Another figure's, perhaps; without its checkpoints it could not be continued.
-    whole = ("result.json", "best.keras", "history.csv", "curves.png")
-    files = all((folder / name).exists() for name in whole)
-    if files and evaluate and not (stale or training_error or experiment.overwrite):
-        result = _read_result(folder)
-        # With a damaged history the run is continued, which writes it again.
-        if result is not None:
-            runs[key] = {
-                "command": command,
-                "history": read_history(folder / "history.csv"),
-                "result": result,
-            }
-            experiment.save()
-            _drop_checkpoints(folder.path)
-            return runs[key]
-        experiment.say(f"{key}: its history.csv or result.json is damaged")
-    place = {"output": str(folder.path), "resume": not stale, "overwrite": stale}
     if experiment.data_dir:
-        place["data_dir"] = experiment.data_dir
-    options = options.replaced(**place)
+        options = options.replaced(data_dir=experiment.data_dir)
+    record = None
+    try:
+        if not (stale or experiment.overwrite):
+            # Another figure's, perhaps.
+            record = _finished(folder, options, evaluate)
+        # Without checkpoints nothing could be continued, only taken as it is.
+        again = stale or (folder.begun and experiment.overwrite and _has_no_checkpoint(folder))
+    except CommandError as error:
+        # What is left of the run is continued or evaluated, which writes its files again.
+        again = _is_lost(folder, options)
+        experiment.say(f"{key}: {error}")
+    if record is None:
+        record = _train(key, folder, options, evaluate, command, again)
+    if training_error:
+        record["result"]["train_error_percent"] = _training_error(options, folder)
+    runs[key] = {"command": command} | record
+    experiment.save()
+    _drop_checkpoints(folder.path)
+    return runs[key]
+
+
+def _train(key, folder, options, evaluate, command, again):
+    """The record of a run that is trained, from its beginning if `again`, or continued."""
+    options = options.replaced(output=str(folder.path), resume=not again, overwrite=again)
     try:
         train(options, folder=folder, evaluate=evaluate, command=command)
     except Stopped as error:
@@ -84,15 +92,38 @@ def train_once(experiment, key, model, arguments, *, evaluate=True, training_err
         folder.close()
         clear_session()
         gc.collect()
-    record = {"command": command, "history": read_history(folder / "history.csv")}
-    if evaluate:
-        record["result"] = _read_result(folder)
-        if training_error:
-            record["result"]["train_error_percent"] = _training_error(options, folder)
-    runs[key] = record
-    experiment.save()
-    _drop_checkpoints(folder.path)
-    return record
+    record = {"history": read_history(folder / "history.csv")}
+    return record | {"result": _read_result(folder)} if evaluate else record
+
+
+def _finished(folder, options, evaluate):
+    """The record of a run that needs no training; None if there is something to be done.
+
+    Raises:
+        CommandError: if a file of it is damaged.
+    """
+    whole = ("best.keras", "history.csv", *(("result.json", "curves.png") if evaluate else ()))
+    if not all((folder / name).exists() for name in whole):
+        return None
+    if not evaluate:
+        done = finished_history(folder, options) is not None
+        return {"history": read_history(folder / "history.csv")} if done else None
+    result = _read_result(folder)
+    if result is None:
+        raise CommandError("its history.csv or result.json is damaged")
+    return {"history": read_history(folder / "history.csv"), "result": result}
+
+
+def _is_lost(folder, options):
+    """Whether a run has neither checkpoints nor the whole files of a finished one."""
+    try:
+        return _has_no_checkpoint(folder) and finished_history(folder, options) is None
+    except CommandError:
+        return True
+
+
+def _has_no_checkpoint(folder):
+    return not checkpoint_files(folder / "checkpoints")
 
 
 def in_rounds(arms):

@@ -20,7 +20,7 @@ from spectral_keras.training.checkpoint import (
 )
 from spectral_keras.training.non_finite import StopOnNonFiniteLoss
 
-__all__ = ["ResumableFit", "best_row"]
+__all__ = ["ResumableFit", "best_row", "check_history"]
 
 
 class ResumableFit:
@@ -64,13 +64,18 @@ class ResumableFit:
         self.stopped_early = False
         self.counters: dict[str, dict[str, Any]] = {}
 
-    def restore(self) -> bool:
+    def restore(self, otherwise: Callable[[], bool] = lambda: False) -> bool:
         """Take up the newest good checkpoint; False if there is none.
+
+        Args:
+            otherwise: called where there is none; whether it has taken up something else.
 
         Raises:
             CommandError: if it belongs to another model or is not what `fit` wrote.
         """
         state, content, damaged = newest_checkpoint(self.folder)
+        if state is None and otherwise():
+            return True
         instead = "training begins anew" if state is None else "the checkpoint before it is used"
         for message in damaged if self.write else ():
             print(f"{message}; {instead}", file=sys.stderr)
@@ -93,12 +98,7 @@ class ResumableFit:
         The weights say nothing of who wrote them: whatever the files are made of is checked here.
         """
         rows = state["history"]
-        columns = {"epoch", "loss", "seconds", "images_per_second"}
-        if [row["epoch"] for row in rows] != list(range(1, len(rows) + 1)) or not all(
-            columns <= row.keys() == rows[0].keys() and all(map(_is_number, row.values()))
-            for row in rows
-        ):
-            raise ValueError("no history of epochs")
+        check_history(rows)
         for key, values in state["counters"].items():
             if key not in self.companions or not all(
                 value is None or _is_number(value) for value in values.values()
@@ -210,6 +210,16 @@ class _Recorder(keras.callbacks.Callback):
         speed = self._fit.images / trained if trained > 0 else 0.0
         row["images_per_second"] = round(speed, 1)
         self._fit._end_epoch(row, bool(self.model.stop_training))
+
+
+def check_history(rows: Any) -> None:
+    """ValueError, TypeError, ... unless these are the rows of a `ResumableFit`."""
+    columns = {"epoch", "loss", "seconds", "images_per_second"}
+    if [row["epoch"] for row in rows] != list(range(1, len(rows) + 1)) or not all(
+        columns <= row.keys() == rows[0].keys() and all(map(_is_number, row.values()))
+        for row in rows
+    ):
+        raise ValueError("no history of epochs")
 
 
 def best_row(history: list[dict[str, Any]], monitor: str = "val_accuracy") -> dict[str, Any]:

@@ -232,7 +232,7 @@ class WorkFolder:
 
     def check_manifest(self, content: dict[str, Any]) -> None:
         """Refuse a mark that this kind of work did not write."""
-        if self.what is not None and content.get("what") != self.what:
+        if content.get("what") != self.what:
             raise CommandError(
                 f"{self.path / self.mark} is not of {self.noun}: name another folder with --output"
             )
@@ -353,8 +353,10 @@ class WorkFolder:
         known = stored.get("continued")
         known = known if isinstance(known, list) else []
         new = [line for line in lines if line not in known]
-        if new:
-            stored.get("options", {}).update(options or {})
+        own = stored.get("options", {})
+        changed = {name: now for name, now in (options or {}).items() if own.get(name) != now}
+        if new or changed:
+            own.update(changed)
             self.begin(stored | {"continued": [*known, *new]})
         return lines
 

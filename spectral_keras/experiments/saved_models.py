@@ -3,7 +3,9 @@
 Where a command takes such a file it takes a preset too: by its name, or its folder.
 """
 
+import contextlib
 import difflib
+import io
 import os
 import pathlib
 import re
@@ -27,15 +29,54 @@ _LARGEST = 2**34
 _MOST_ARRAYS = 2**20
 
 
-def save_model(model: keras.Model, path: str | os.PathLike) -> None:
-    """Save a Keras model under a temporary name and move it into place."""
+def save_model(model: keras.Model, path: str | os.PathLike, *, keep: bool = False) -> None:
+    """Save a Keras model under a temporary name and move it into place.
+
+    Args:
+        model: the model.
+        path: the file.
+        keep: leave a whole file of the same weights as it is: what was found out about them has
+            its SHA-256, and a new file, which holds the time, has another.
+    """
     path = pathlib.Path(path)
     temporary = temporary_name(path)
     try:
         model.save(temporary)
-        os.replace(temporary, path)
+        if not (keep and _same_weights(temporary, path)):
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _same_weights(path, other):
+    """Whether two `.keras` files, the second of anybody, are whole and hold the same arrays."""
+    try:
+        with contextlib.ExitStack() as stack:
+            first, second = (_arrays(name, stack) for name in (path, other))
+            return first.keys() == second.keys() and all(
+                (array.shape, array.dtype) == (second[name].shape, second[name].dtype)
+                and np.array_equal(array[()], second[name][()])
+                for name, array in first.items()
+            )
+    except Exception:  # whatever the first bad byte leads to
+        return False
+
+
+def _arrays(path, stack):
+    """The weights in a file, by name; they are open as long as the stack."""
+    import h5py
+
+    archive = zipfile.ZipFile(stack.enter_context(open_regular(path, limit=_LARGEST)))
+    _check_unpacked(path, archive)
+    if archive.testzip() is not None:
+        raise ValueError("damaged")
+    found = {}
+    file = stack.enter_context(h5py.File(io.BytesIO(archive.read("model.weights.h5"))))
+    file.visititems(lambda name, item: found.update({name: item}))
+    arrays = {name: item for name, item in found.items() if isinstance(item, h5py.Dataset)}
+    if any(array.external or array.is_virtual for array in arrays.values()):
+        raise ValueError("arrays in other files")
+    return arrays
 
 
 def find_preset(name_or_folder: str | os.PathLike) -> Preset | None:

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import types
@@ -14,12 +15,14 @@ import pytest
 import spectral_keras
 from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.fit import ResumableFit
+from spectral_keras.experiments.folder import read_json
 from spectral_keras.experiments.train import command as _train
 from spectral_keras.experiments.train.options import TrainOptions
-from spectral_keras.models import registry
+from spectral_keras.experiments.train.run import RunFolder
+from spectral_keras.models import preset, registry
 from spectral_keras.models.macs import count_macs
 from spectral_keras.training.checkpoint import checkpoint_files
-from tests.models.runs import TINY, assert_same_run, history
+from tests.models.runs import TINY, assert_same_run, history, write_tiny
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RUN_FILES = {"config.json", "history.csv", "best.keras", "result.json", "curves.png", "checkpoints"}
@@ -292,6 +295,159 @@ class TestResume:
         assert (tmp_path / "run" / "result.json").exists()
 
 
+CONSTANT = (*TINY, "--schedule", "constant")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """(arguments, folder) of a run of two epochs."""
+    folder = tmp_path_factory.mktemp("finished")
+    arguments = [*CONSTANT, "--dataset", write_tiny(folder / "tiny.npz"), "--output"]
+    with pytest.raises(SystemExit) as stopped:
+        _train.main("spectral_pool_cnn", [*arguments, str(folder / "run"), "--epochs", "2"])
+    assert stopped.value.code == 0
+    return arguments, folder / "run"
+
+
+@pytest.fixture
+def resumed(finished, command, tmp_path):
+    """(a copy of that run, a function that resumes in it with more arguments)."""
+    arguments, folder = finished
+    shutil.copytree(folder, tmp_path / "run")
+
+    def resume(*more, **name):
+        return command(*arguments, tmp_path / "run", "--resume", *more, **name)
+
+    return tmp_path / "run", resume
+
+
+class TestFinished:
+    """--resume in the folder of a finished training, which figures leave without checkpoints."""
+
+    @pytest.fixture
+    def no_training(self, monkeypatch):
+        monkeypatch.setattr(ResumableFit, "fit", lambda *_, **__: pytest.fail("it trains"))
+
+    @pytest.mark.parametrize("left", ["none", "damaged", "without a result"])
+    def test_without_checkpoints_it_is_only_evaluated(self, resumed, no_training, left):
+        folder, resume = resumed
+        before = {path.name: path.read_bytes() for path in folder.glob("*.*")}
+        result = read_json(folder / "result.json")
+        if left == "damaged":
+            for path in checkpoint_files(folder / "checkpoints"):
+                path.write_bytes(path.read_bytes()[:-7])
+        else:
+            shutil.rmtree(folder / "checkpoints")
+        if left == "without a result":  # as a figure leaves it that needs none
+            (folder / "result.json").unlink()
+        status, out, err = resume("--epochs", 2, "--tta", "mirror")
+        assert (status, err) == (0, "")
+        assert "finished after epoch 2: nothing to train" in out
+        for name in ("best.keras", "history.csv", "config.json"):
+            assert (folder / name).read_bytes() == before[name]
+        again = read_json(folder / "result.json")
+        assert again.pop("tta") == "mirror" and again.pop("test_accuracy_tta") >= 0
+        assert again.pop("command") != result.pop("command") and again == result
+
+    def test_without_checkpoints_more_epochs_are_refused(self, resumed, no_training):
+        folder, resume = resumed
+        shutil.rmtree(folder / "checkpoints")
+        before = {path: path.read_bytes() for path in folder.glob("*.*")}
+        status, _, err = resume("--epochs", 4)
+        assert status == 2 and err.count("\n") == 1
+        assert "no checkpoint of it is left, and --epochs 4 needs one: --overwrite trains" in err
+        history = (folder / "history.csv").read_text()
+        for damaged in (history.replace("2", "3", 1), history[: len(history) // 2], ""):
+            (folder / "history.csv").write_text(damaged)
+            status, _, err = resume("--epochs", 2)
+            assert status == 2 and err.count("\n") == 1 and "history.csv " in err
+        (folder / "history.csv").write_text(history)
+        assert before == {path: path.read_bytes() for path in folder.glob("*.*")}
+
+    def test_an_unfinished_run_without_checkpoints_begins_anew_and_says_so(self, resumed):
+        folder, resume = resumed
+        shutil.rmtree(folder / "checkpoints")
+        (folder / "result.json").unlink()
+        lines = (folder / "history.csv").read_text().splitlines(keepends=True)
+        (folder / "history.csv").write_text("".join(lines[:2]))
+        status, _, err = resume("--epochs", 2)
+        assert status == 0 and err == f"{folder} has no checkpoint: training begins anew\n"
+        assert (folder / "history.csv").read_text().count("\n") == 3
+
+    def test_another_network_is_refused(self, resumed, command, no_training):
+        folder, _ = resumed
+        for again in (False, True):
+            if again:
+                shutil.rmtree(folder / "checkpoints")
+            status, _, err = command("--output", folder, "--resume", name="deep_spectral")
+            assert status == 2 and err.count("\n") == 1
+            assert "was started with spectral_pool_cnn, not deep_spectral" in err
+
+    def test_fewer_epochs_are_refused(self, resumed, no_training):
+        folder, resume = resumed
+        before = {path: path.read_bytes() for path in folder.glob("*.*")}
+        for again in (False, True):
+            if again:
+                shutil.rmtree(folder / "checkpoints")
+            status, _, err = resume("--epochs", 1)
+            assert status == 2 and err.count("\n") == 1
+            assert "has 2 epochs already: --epochs 1 cannot be fewer" in err
+        assert before == {path: path.read_bytes() for path in folder.glob("*.*")}
+
+    def test_best_keras_keeps_its_bytes(self, resumed, no_training):
+        """Evaluations, explanations and presets know it by its SHA-256."""
+        path, resume = resumed[0] / "best.keras", resumed[1]
+        before, weights = path.read_bytes(), keras.saving.load_model(path).get_weights()
+        assert resume("--epochs", 2)[0] == 0 and path.read_bytes() == before
+
+        def another():
+            model = keras.saving.load_model(path)
+            model.set_weights([weight + 1 for weight in model.get_weights()])
+            model.save(path)
+
+        for damage in (
+            path.unlink, lambda: path.write_bytes(before[:-9]), lambda: path.write_text(""), another
+        ):  # fmt: skip
+            damage()
+            assert resume("--epochs", 2)[0] == 0
+            for one, other in zip(
+                keras.saving.load_model(path).get_weights(), weights, strict=True
+            ):
+                np.testing.assert_array_equal(one, other)
+
+    def test_a_run_that_trains_on_is_not_finished(self, resumed, monkeypatch):
+        folder, resume = resumed
+        run = RunFolder(folder)
+        run.check_finished("result.json")
+
+        def interrupted(*_, **__):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(ResumableFit, "fit", interrupted)
+        for _ in range(2):
+            assert resume("--epochs", 9)[0] == 130
+            with pytest.raises(CommandError, match="was trained for 2 of 9 epochs: finish the"):
+                run.check_finished("result.json")
+            assert resume("--epochs", 2)[0] == 0
+            run.check_finished("result.json")
+
+    def test_early_stopping(self, command, npz, tmp_path, monkeypatch):
+        arguments = (
+            *CONSTANT, "--dataset", npz, "--early-stopping", 1, "--learning-rate", 1e-9,
+            "--output", tmp_path / "run",
+        )  # fmt: skip
+        assert command(*arguments, "--epochs", 9)[0] == 0
+        result = read_json(tmp_path / "run" / "result.json")
+        assert result["stopped_early"] and result["epochs"] == 2
+        monkeypatch.setattr(ResumableFit, "fit", lambda *_, **__: pytest.fail("it trains"))
+        for epochs in (9, 12):
+            status, out, _ = command(*arguments, "--epochs", epochs, "--resume")
+            assert status == 0 and "stopped early after epoch 2: nothing to train" in out
+            shutil.rmtree(tmp_path / "run" / "checkpoints", ignore_errors=True)
+        again = read_json(tmp_path / "run" / "result.json")
+        assert (again["stopped_early"], again["best_epoch"]) == (True, result["best_epoch"])
+
+
 class TestBadInput:
     @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="of TensorFlow")
     @pytest.mark.parametrize("option", [{"export": "onnx"}, {"tensorboard": True}])
@@ -337,6 +493,22 @@ class TestBadInput:
             assert status == 2 and "is not empty and holds no run" in err
         assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["chapter1.tex"]
 
+    @pytest.mark.parametrize(
+        "mark", [{"model": "x", "search": {}}, {"model": None, "build": "a:b", "search": {}},
+                 {"what": preset.WHAT, "model": "x"}, {}],
+    )  # fmt: skip
+    def test_folder_with_work_of_another_kind_is_left_alone(self, command, npz, tmp_path, mark):
+        """A search, a preset, anything else with a config.json that has options."""
+        folder = tmp_path / "found"
+        (folder / "trials").mkdir(parents=True)
+        (folder / "config.json").write_text(json.dumps(mark | {"options": {}}))
+        for mode in ("--overwrite", "--resume"):
+            status, _, err = command("--dataset", npz, "--output", folder, mode)
+            assert status == 2 and err.count("\n") == 1
+            assert ("--overwrite deletes nothing" in err) == (mode == "--overwrite")
+            assert "is not of a run" in err or "of something else than a run" in err
+        assert {path.name for path in folder.iterdir()} == {"config.json", "trials"}
+
     def test_output_that_is_a_file(self, command, npz, tmp_path):
         (tmp_path / "file").write_text("text")
         status, _, err = command("--dataset", npz, "--output", tmp_path / "file")
@@ -353,12 +525,11 @@ class TestBadInput:
 
     @pytest.mark.parametrize("mode", ["--resume", "--overwrite"])
     def test_folder_in_use(self, npz, tmp_path, mode):
-        from spectral_keras.experiments.train.run import RunFolder
-
         other = RunFolder(tmp_path / "run")
         (tmp_path / "run").mkdir()
         other.open(overwrite=False)
-        (tmp_path / "run" / "config.json").write_text('{"options": {}}')
+        mark = {"model": "spectral_pool_cnn", "options": {}}
+        (tmp_path / "run" / "config.json").write_text(json.dumps(mark))
         code = (
             "from spectral_keras.experiments.train.command import main; main('spectral_pool_cnn', "
             f"['--dataset', {npz!r}, '--output', {str(tmp_path / 'run')!r}, {mode!r}])"

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -297,7 +296,8 @@ BAD_FOLDERS = [
     (_remove("result.json"), "has no result.json"),
     (_write("config.json", "{"), "config.json cannot be read"),
     (_write("config.json", "{}"), "config.json holds no options"),
-    (_write("config.json", '{"options": {}}'), "has no option 'dataset'"),
+    (_write("config.json", '{"options": {}}'), "config.json is of something else than a run"),
+    (_write("config.json", '{"model": "x", "options": {}}'), "has no option 'dataset'"),
     (_write("result.json", "[]"), "result.json cannot be read"),
     (_write("best.keras", "text"), "best.keras is not a .keras file"),
     (_write("attacks.json", "{"), "attacks.json cannot be read"),
@@ -451,15 +451,35 @@ class TestCorruptions:
         command(run, *self.TWO)
         command(run, "--attack", "fgsm", *FEW, "--eps", "0.1")
         before = stored(run)
-        finished = SimpleNamespace(options=SimpleNamespace(model="run"), folder=RunFolder(run))
-        kept = _run.Run._evaluations(finished)
-        assert kept == {key: before[key] for key in ("attacks", "corruptions")}
+        parts = {key: before[key] for key in ("attacks", "corruptions")}
+        assert _run._evaluations(RunFolder(run), "run") == parts
+        # After more epochs, with the same best weights.
+        with open(run / "history.csv", "a") as file:
+            file.write("more\n")
+        assert _run._evaluations(RunFolder(run), "run") == parts
+        assert capsys.readouterr().err == ""
+        # Released versions did not say which weights were attacked.
+        del before["attacks"][0]["model_sha256"]
+        (run / "result.json").write_text(by_hand(before))
+        assert _run._evaluations(RunFolder(run), "run") == {"corruptions": parts["corruptions"]}
+        assert "attack or corruption of the weights before are dropped" in capsys.readouterr().err
+        # With others.
+        shutil.copy(run / "result.json", run / "best.keras")
+        assert _run._evaluations(RunFolder(run), "run") == {}
         # A damaged or missing file is written anew.
         (run / "result.json").write_text("{")
-        assert _run.Run._evaluations(finished) == {}
+        assert _run._evaluations(RunFolder(run), "run") == {}
         assert "result.json cannot be read" in capsys.readouterr().err
         (run / "result.json").unlink()
-        assert _run.Run._evaluations(finished) == {}
+        assert _run._evaluations(RunFolder(run), "run") == {}
+
+    def test_a_run_that_trains_on_is_refused(self, run, command):
+        _change(epochs=13)(run)
+        before = snapshot(run)
+        status, out, err = command(run, *self.TWO)
+        assert (status, out) == (2, "") and err.count("\n") == 1
+        assert "was trained for 12 of 13 epochs: finish the training first (--resume" in err
+        assert snapshot(run) == before
 
     def test_baseline(self, run, command, tmp_path):
         other = tmp_path / "other"

@@ -95,6 +95,7 @@ class TestCommand:
         for more, message in (
             ((), "already holds a search"),
             (("--resume", "--seed", "1"), "--seed 0, not 1"),
+            (("--resume", "--trials", "1"), "2 finished trials already: --trials 1 cannot be"),
             (("--resume", "--range", "alpha=0,1"), "--range"),
             (("--resume", "--overwrite"), "exclude each other"),
         ):
@@ -161,14 +162,23 @@ class TestCommand:
         # Continued under other conditions: said, and kept beside those that it was begun under.
         begun = json.loads((run / "config.json").read_text()) | {"device": "CPU B"}
         (run / "config.json").write_text(by_hand(begun))
+        weights = (run / "best.keras").read_bytes()
         line = f"started with device CPU B, now {device_kind()}: the numbers may differ"
         status, out, err = command("retrain", folder, "--epochs", 3, "--output", run, "--resume")
         assert (status, err) == (0, "") and out.splitlines().count(line) == 1
         config = json.loads((run / "config.json").read_text())
         assert config["continued"] == [line] and config["device"] == "CPU B"
+        (run / "config.json").write_text(by_hand(begun | {"build": "a:b"}))
+        status, _, err = command("retrain", folder, "--epochs", 3, "--output", run, "--resume")
+        assert status == 2 and f"started with a:b, not {BUILDERS}picky" in err
         (run / "config.json").write_text(by_hand(begun | {"backend": "numpy"}))
         status, _, err = command("retrain", folder, "--epochs", 3, "--output", run, "--resume")
         assert status == 2 and "started on the backend numpy" in err and err.count("\n") == 1
+        (run / "config.json").write_text(by_hand(begun))
+        shutil.rmtree(run / "checkpoints")
+        status, _, err = command("retrain", folder, "--epochs", 3, "--output", run, "--resume")
+        assert status == 2 and "no checkpoint of it is left" in err and err.count("\n") == 1
+        assert (run / "best.keras").read_bytes() == weights
 
     def test_weights_that_do_not_fit_all_points(self, command, npz, tmp_path):
         from spectral_keras.models import build

@@ -75,6 +75,7 @@ class Entries:
                         entry["settings"]["attack"], entry["outcomes"].values()
                     )
                 ],
+                "model_sha256": self.model,
                 "data_sha256": entry["data"],
                 "calls": entry["calls"],
             }

@@ -47,16 +47,10 @@ class FinishedRun:
         if self.options.gate != "none":
             raise CommandError(f"{path} has a channel gate, which no network of the zoo has")
         try:
-            done, stopped = self.result["epochs"], self.result["stopped_early"]
-            history = self.result["history_sha256"]
-            self.result["test_accuracy"] + 0
+            history, _ = self.result["history_sha256"], self.result["stopped_early"]
+            self.result["test_accuracy"] + self.result["epochs"]
         except (KeyError, TypeError) as error:
             raise CommandError(f"{path}/result.json is damaged: {error}") from None
-        if done < self.options.epochs and not stopped:
-            raise CommandError(
-                f"{path} was trained for {done} of {self.options.epochs} epochs: finish it first "
-                "(--resume continues it)"
-            )
         if history != file_hash(self.folder / "history.csv"):
             raise CommandError(f"{path}/result.json is of another history.csv: evaluate it again")
 

@@ -29,6 +29,7 @@ _ARGUMENTS = {
     "--output": "`folder`",
     "--fix": "`space`",
     "--range": "`space`",
+    "--trials": "`trials`",
 }
 
 

@@ -108,7 +108,12 @@ def _begin(folder, problem, config, resume, overwrite, show):
         config |= {name: stored[name] for name in begun_under if name in stored}
         # Workers of an earlier part of this search may have kept their records elsewhere.
         config["workers"] |= bool(stored.get("workers"))
-    collect(folder.path, problem)  # a damaged file is found before anything is written
+    trials = collect(folder.path, problem)  # damage is found before anything is written
+    done, wanted = sum(t["status"] != "unfinished" for t in trials), config["search"]["trials"]
+    if done > wanted:
+        raise CommandError(
+            f"{folder.path} has {done} finished trials already: --trials {wanted} cannot be fewer"
+        )
     folder.begin(config)
     return begun
 

@@ -30,6 +30,7 @@ from spectral_keras.experiments.train.fit_options import FitOptions
 from spectral_keras.experiments.train.run import RunFolder
 from spectral_keras.memory import keep_freed_memory
 from spectral_keras.training.best_weights import BestWeights
+from spectral_keras.training.checkpoint import checkpoint_files
 
 __all__ = ["main", "retrain"]
 
@@ -101,10 +102,11 @@ def _train_build(options, config, trial):
         print(describe_epoch(row, training.epochs), flush=True)
 
     try:
-        _check(folder, options, settings)
+        _check(folder, options, config["build"], settings)
         data, batches = _train.load_data(training)
         folder.open(options.overwrite)
-        _check(folder, options, settings)  # another process may have been here since
+        # Once more under the lock: another process may have been here since.
+        _check(folder, options, config["build"], settings)
         if folder.begun:
             for line in folder.continue_under(conditions()):
                 print(line, flush=True)
@@ -116,7 +118,7 @@ def _train_build(options, config, trial):
             model, batches, training.epochs, folder / "checkpoints", best=best, on_epoch=show
         )
         model.set_weights(best.weights)
-        save_model(model, folder / "best.keras")
+        save_model(model, folder / "best.keras", keep=True)
         write_history(folder / "history.csv", history)
         scores = model.evaluate(batches["test"], verbose=0, return_dict=True)
         own = {
@@ -137,10 +139,14 @@ def _train_build(options, config, trial):
     return result
 
 
-def _check(folder, options, settings):
+def _check(folder, options, build, settings):
     folder.check(options.resume, options.overwrite)
     if options.resume and folder.begun:
+        folder.check_network(build)
         folder.check_same(settings, FitOptions.free())
+        left = checkpoint_files(folder / "checkpoints")
+        if not left and all((folder / name).exists() for name in ("result.json", "best.keras")):
+            raise folder.checkpoints_gone("there is nothing left to train")
 
 
 def _hyperparameters(search, number):

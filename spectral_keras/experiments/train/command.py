@@ -168,8 +168,7 @@ def _train(options, folder, evaluate, command, devices):
     for line in filter(None, (weights, describe_stream(data, options), note)):
         say(f"{name}: {line}", flush=True)
     if run.progress.epochs_done:
-        done = run.progress.epochs_done
-        say(f"{name}: continuing after epoch {done} of {options.epochs}", flush=True)
+        say(f"{name}: {run.describe_progress()}", flush=True)
     if not run.finished:
         run.fit(batches, use_tensorboard and devices.chief)
     if not evaluate:
@@ -208,6 +207,7 @@ def _prepare(options, devices, weights):
 def _check_folder(folder, options):
     folder.check(options.resume, options.overwrite)
     if options.resume and folder.begun:
+        folder.check_network(options.model)
         before = values_before(options.model)
         folder.check_same(options.to_json(), free_options(options), before=before)
         if options.weights:

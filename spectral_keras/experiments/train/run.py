@@ -7,11 +7,12 @@ import keras
 
 from spectral_keras.data import Batches, Dataset
 from spectral_keras.experiments.command import CommandError, Stopped
-from spectral_keras.experiments.fit import ResumableFit
+from spectral_keras.experiments.fit import ResumableFit, best_row
 from spectral_keras.experiments.folder import (
     WorkFolder,
     dataset_label,
     default_folder,
+    file_hash,
     read_json,
     write_history,
 )
@@ -21,10 +22,12 @@ from spectral_keras.experiments.results import write_result
 from spectral_keras.experiments.saved_models import load_model, save_model
 from spectral_keras.experiments.train.curves import draw_curves
 from spectral_keras.experiments.train.devices import Devices
+from spectral_keras.experiments.train.finished import finished_history, stopped_early
 from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.experiments.train.start import StartingWeights
 from spectral_keras.experiments.train.views import evaluate_views
 from spectral_keras.models.macs import count_macs
+from spectral_keras.training.checkpoint import checkpoint_files
 
 __all__ = ["Run", "RunFolder", "free_options"]
 
@@ -40,6 +43,26 @@ class RunFolder(WorkFolder):
         """The folder that options of the training command name."""
         return cls(options.output or default_folder(options.model, options.dataset))
 
+    def check_manifest(self, content: dict[str, Any]) -> None:
+        super().check_manifest(content)
+        # The config.json of a search has options too.
+        if "search" in content or not (content.get("model") or content.get("build")):
+            raise CommandError(f"{self.path / self.mark} is of something else than {self.noun}")
+
+    def check_network(self, name: str) -> None:
+        """Refuse to continue the run of another network, or of another function."""
+        stored = self.manifest()
+        before = stored.get("model") or stored.get("build")
+        if before != name:
+            raise self.started_with(str(before), name)
+
+    def checkpoints_gone(self, reason: str) -> CommandError:
+        """The error of a finished run that cannot be continued as it is asked for."""
+        return CommandError(
+            f"{self.path} cannot be continued: it is finished, no checkpoint of it is left, and "
+            f"{reason}: --overwrite trains again"
+        )
+
     def check_finished(self, *names: str) -> None:
         """Refuse a run without these files, which a training has at its end."""
         for name in names:
@@ -47,6 +70,19 @@ class RunFolder(WorkFolder):
                 raise CommandError(
                     f"{self.path} has no {name}: finish the training first (--resume continues it)"
                 )
+        if "result.json" in names:
+            self._check_result()
+
+    def _check_result(self):
+        """Refuse a run that trains on, or did, since its result.json was written."""
+        result, asked = read_json(self / "result.json"), self.manifest()["options"].get("epochs")
+        done = result.get("epochs")
+        numbers = isinstance(done, int) and isinstance(asked, int)
+        if numbers and done < asked and not result.get("stopped_early"):
+            raise CommandError(
+                f"{self.path} was trained for {done} of {asked} epochs: finish the training first "
+                "(--resume continues it)"
+            )
 
 
 class Run:
@@ -126,6 +162,14 @@ class Run:
         decoder = getattr(self.model, "decoder", None)
         return text if decoder is None else f"{text}, decoder {decoder.count_params():,}"
 
+    def describe_progress(self) -> str:
+        """Where a run that is taken up stands."""
+        done = self.progress.epochs_done
+        if not self.finished:
+            return f"continuing after epoch {done} of {self.options.epochs}"
+        how = "stopped early" if self.progress.stopped_early else "finished"
+        return f"{how} after epoch {done}: nothing to train"
+
     # --- files
 
     def write_config(self) -> None:
@@ -144,7 +188,7 @@ class Run:
             }
         )
 
-    def _save_best(self, model):
+    def _save_best(self, model, keep=False):
 
         if not self.devices.chief:
             return
@@ -153,6 +197,7 @@ class Run:
         save_model(
             keras.Model(network.input, network.output, name=network.name),
             self.folder / "best.keras",
+            keep=keep,
         )
 
     def _write_history(self, _):
@@ -160,10 +205,24 @@ class Run:
             write_history(self.folder / "history.csv", self.progress.history)
 
     def restore(self) -> bool:
-        """Take up the newest good checkpoint; False if there is none."""
-        if not self.progress.restore():
+        """Take up the newest good checkpoint, or a finished run that has none any more.
+
+        Returns:
+            False if training begins, or begins anew.
+
+        Raises:
+            CommandError: if the run cannot be continued as it is asked for.
+        """
+        if not self.progress.restore(self._take_up_finished):
             return False
-        # best.keras may be newer than the checkpoint, or lost: write it again.
+        done, epochs = self.progress.epochs_done, self.options.epochs
+        if done > epochs:
+            raise CommandError(
+                f"{self.folder.path} has {done} epochs already: --epochs {epochs} cannot be fewer"
+            )
+        if self.best.weights is None:  # no checkpoint: best.keras is all there is
+            return True
+        # best.keras may be newer than the checkpoint, damaged or lost: then it is written again.
         current = self.model.get_weights()
         try:
             self.model.set_weights(self.best.weights)
@@ -172,9 +231,35 @@ class Run:
                 f"{self.folder.path} cannot be continued: its newest checkpoint is damaged "
                 f"({error}): delete it"
             ) from error
-        self._save_best(self.model)
+        self._save_best(self.model, keep=True)
         self.model.set_weights(current)
         self._write_history(None)
+        return True
+
+    def _take_up_finished(self) -> bool:
+        """Take up a finished run without its checkpoints, which figures delete."""
+        folder, options = self.folder, self.options
+        if not folder.begun:
+            return False
+        begun_for = folder.manifest()["options"].get("epochs", options.epochs)
+        try:
+            rows = finished_history(folder, options.replaced(epochs=min(begun_for, options.epochs)))
+        except (CommandError, TypeError) as error:
+            raise folder.checkpoints_gone(str(error)) from None
+        if rows is None:
+            left = checkpoint_files(folder / "checkpoints")  # damaged: `ResumableFit` says so
+            if self.devices.chief and (folder / "history.csv").exists() and not left:
+                print(f"{folder.path} has no checkpoint: training begins anew", file=sys.stderr)
+            return False
+        self.progress.stopped_early = stopped_early(rows, options)
+        if len(rows) < options.epochs and not self.progress.stopped_early:
+            raise folder.checkpoints_gone(f"--epochs {options.epochs} needs one")
+        monitor = self.best.monitor
+        if monitor not in (None, *rows[0]):
+            raise folder.checkpoints_gone(f"its history.csv has no {monitor}")
+        best = best_row(rows, monitor) if monitor else rows[-1]
+        self.progress.history = rows
+        self.best.epoch, self.best.score = best["epoch"], best[monitor] if monitor else None
         return True
 
     # --- training
@@ -227,17 +312,6 @@ class Run:
 
     # --- evaluation
 
-    def _evaluations(self):
-        """What `models.evaluate` has added to result.json; it knows which weights it is of."""
-        if not (self.folder / "result.json").exists():
-            return {}
-        try:
-            stored = read_json(self.folder / "result.json")
-        except CommandError as error:
-            print(f"{self.options.model}: {error}; it is written anew", file=sys.stderr)
-            return {}
-        return {key: stored[key] for key in ("attacks", "corruptions") if key in stored}
-
     def evaluate(self, test: Batches) -> dict[str, Any]:
         """Accuracy and loss of best.keras on the test set: result.json and curves.png.
 
@@ -268,7 +342,7 @@ class Run:
             "multiply_accumulates": _macs(self.classifier),
             "jit": bool(getattr(self.model, "jit_compile", False)),
             **self.devices.describe(),
-            **self._evaluations(),
+            **_evaluations(self.folder, self.options.model),
         }
         history = self.progress.history
         result = write_result(
@@ -291,6 +365,31 @@ def free_options(options: TrainOptions) -> set[str]:
     # The share of the old weights in Lookahead follows the length of the training.
     open_ended = options.schedule in _OPEN_ENDED and not options.lookahead
     return options.free() | ({"epochs"} if open_ended else set())
+
+
+def _evaluations(folder, name):
+    """What `models.evaluate` has added to result.json about the weights of now."""
+    if not (folder / "result.json").exists():
+        return {}
+    try:
+        stored = read_json(folder / "result.json")
+    except CommandError as error:
+        print(f"{name}: {error}; it is written anew", file=sys.stderr)
+        return {}
+    found = {key: stored[key] for key in ("attacks", "corruptions") if key in stored}
+    # Nothing was trained since: of the weights of now, whatever the file's SHA-256 was.
+    if not found or stored.get("history_sha256") == file_hash(folder / "history.csv"):
+        return found
+    digest, kept = file_hash(folder / "best.keras"), {}
+    for key, entries in found.items():
+        known = [entry for entry in entries if isinstance(entry, dict)]
+        kept[key] = [entry for entry in known if entry.get("model_sha256") == digest]
+    if kept != found:
+        print(
+            f"{name}: accuracies under attack or corruption of the weights before are dropped",
+            file=sys.stderr,
+        )
+    return {key: entries for key, entries in kept.items() if entries}
 
 
 def _data_error(batches):
