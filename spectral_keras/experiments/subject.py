@@ -26,7 +26,7 @@ from spectral_keras.experiments.saved_models import (
     no_model,
     of_weights,
 )
-from spectral_keras.experiments.train.fit_options import FEW, load_dataset
+from spectral_keras.experiments.train.fit_options import FEW, is_same_dataset, load_dataset
 from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.experiments.train.run import RunFolder
 from spectral_keras.models import presets
@@ -106,7 +106,7 @@ class Subject:
         self._class_names = config.get("class_names")
         self._of_training = config.get("options", {})
         # The run's limit and split belong to its data set only.
-        if config and options.dataset in (None, config["options"].get("dataset")):
+        if config and (options.dataset is None or is_same_dataset(options.dataset, config)):
             self.trained = config["options"]
             if "dataset" not in self.trained:
                 raise CommandError(f"{self.path.with_name('config.json')} has no option 'dataset'")
@@ -219,15 +219,10 @@ class Subject:
         And unless a batch of so many of them fits into memory.
         """
         wanted, dataset = tuple(model.inputs[0].shape[1:]), self.options.dataset
-        if any(size not in (None, have) for size, have in zip(wanted, shape, strict=True)):
-            hint = ""
-            if wanted[-1] == 1 and shape[-1] == 3:
-                hint = ": give --grayscale"
-            elif wanted[:2] != shape[:2] and wanted[0] == wanted[1] and wanted[0]:
-                hint = f": give --image-size {wanted[0]}"
+        if not _fits(wanted, shape):
             raise CommandError(
                 f"{self.path} takes images of shape {wanted}, but those of {dataset} are "
-                f"{shape}{hint}"
+                f"{shape}{_remedy(wanted, shape)}"
             )
         classes = class_count(model.outputs)
         if y.max() >= classes:
@@ -270,6 +265,21 @@ def _same_classes(names, others):
     """Whether these are the same classes, where either side may number them only."""
     numbers = [str(number) for number in range(len(names))]
     return names == others or (len(names) == len(others) and numbers in (names, others))
+
+
+def _fits(wanted, shape):
+    return all(size in (None, have) for size, have in zip(wanted, shape, strict=True))
+
+
+def _remedy(wanted, shape):
+    """The options that make images of a shape those that are wanted; "" if none do."""
+    words, shape = [], list(shape)
+    if wanted[-1] == 1 and shape[-1] == 3:
+        words, shape[-1] = ["--grayscale"], 1
+    if not _fits(wanted[:2], shape[:2]):
+        side = wanted[0] or wanted[1]
+        words, shape[:2] = [*words, f"--image-size {side}"], [side, side]
+    return f": give {' '.join(words)}" if _fits(wanted, shape) else ""
 
 
 def _few(names):

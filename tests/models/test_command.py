@@ -19,7 +19,7 @@ from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.models import registry
 from spectral_keras.models.macs import count_macs
 from spectral_keras.training.checkpoint import checkpoint_files
-from tests.models.runs import TINY, assert_same_run, history
+from tests.models.runs import TINY, assert_same_run, history, write_tiny
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RUN_FILES = {"config.json", "history.csv", "best.keras", "result.json", "curves.png", "checkpoints"}
@@ -350,6 +350,20 @@ class TestBadInput:
         (tmp_path / "run" / "config.json").write_text(content)
         status, _, err = command("--dataset", npz, "--output", tmp_path / "run", "--resume")
         assert status == 2 and "config.json" in err and err.count("\n") == 1
+
+    def test_the_same_data_by_another_path(self, command, npz, tmp_path, monkeypatch):
+        """Relative from there, absolute from elsewhere: the run continues; with others not."""
+        monkeypatch.chdir(tmp_path)
+        run = ("--output", tmp_path / "run", *TINY)
+        assert command("--dataset", "tiny.npz", "--epochs", 1, *run)[0] == 0
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        again = ("--epochs", 1, *run, "--resume")
+        assert command("--dataset", npz, *again)[0] == 0
+        config = json.loads((tmp_path / "run" / "config.json").read_text())
+        assert config["data"]["path"] == npz and config["options"]["dataset"] == "tiny.npz"
+        status, _, err = command("--dataset", write_tiny(tmp_path / "other.npz"), *again)
+        assert status == 2 and "was started with --dataset tiny.npz" in err
 
     @pytest.mark.parametrize("mode", ["--resume", "--overwrite"])
     def test_folder_in_use(self, npz, tmp_path, mode):

@@ -21,6 +21,7 @@ from spectral_keras.corruptions import names as corruption_names
 from spectral_keras.corruptions.frost_texture import DESCRIPTION
 from spectral_keras.data import DataWarning, cifar10c, load
 from spectral_keras.evaluation import attack_outcomes, wilson_interval
+from spectral_keras.experiments import subject as _subject
 from spectral_keras.experiments.corrupt import command as corrupt_command
 from spectral_keras.experiments.evaluate import attacks as _evaluate_attacks
 from spectral_keras.experiments.evaluate import command as evaluate
@@ -848,6 +849,54 @@ def test_a_keras_file(run, tmp_path, command):
         status, _, err = command(tmp_path / "mine.keras", *common, *more)
         assert status == 2 and message in err and err.count("\n") == 1, err
         assert snapshot(tmp_path) == before and not (tmp_path / "new").exists()
+
+
+def test_inputs_and_outputs_with_names(run, tmp_path, command, recwarn):
+    dataset = stored_config(run)["options"]["dataset"]
+    plain, image = keras.saving.load_model(run / "best.keras"), keras.Input((8, 8, 3), name="image")
+    keras.Model({"image": image}, {"scores": plain(image)}).save(tmp_path / "named.keras")
+    asked = ("--attack", "fgsm", "--eps", "0.1", *FEW)
+    recwarn.clear()
+    status, _, err = command(tmp_path / "named.keras", "--dataset", dataset, *asked)
+    assert (status, err) == (0, "") and not [w for w in recwarn if "structure" in str(w.message)]
+    assert command(run, *asked)[0] == 0
+    assert numbers(tmp_path / "named-evaluated") == numbers(run)
+
+
+def test_a_run_that_never_ends_is_evaluated_elsewhere(run, tmp_path, command):
+    """As one that diverged; its own path may be given in any way."""
+    (run / "result.json").unlink()
+    asked = ("--attack", "fgsm", "--eps", "0", *FEW)
+    status, _, err = command(run, *asked)
+    assert status == 2 and err.count("\n") == 1 and "with --output FOLDER" in err
+    assert command(run, *asked, "--output", tmp_path / "out")[0] == 0
+    assert numbers(tmp_path / "out")[0]["clean"]["accuracy"] > 0.9
+
+
+def test_the_runs_data_by_another_path(run, tmp_path, command, monkeypatch):
+    config = stored_config(run)
+    dataset = pathlib.Path(config["options"]["dataset"])
+    config["options"]["dataset"] = dataset.name
+    (run / "config.json").write_text(by_hand(config))
+    monkeypatch.chdir(tmp_path)
+    asked = ("--attack", "fgsm", "--eps", "0", *FEW)
+    assert command(run, *asked, "--dataset", dataset)[0] == 0
+    status, _, err = command(run, *asked, "--dataset", write_tiny(tmp_path / "other.npz"))
+    assert status == 2 and "holds what is known about its own data" in err
+
+
+@pytest.mark.parametrize(
+    ("wanted", "shape", "remedy"),
+    [
+        ((16, 16, 3), (32, 32, 3), ": give --image-size 16"),
+        ((32, 32, 1), (32, 32, 3), ": give --grayscale"),
+        ((16, None, 1), (32, 32, 3), ": give --grayscale --image-size 16"),
+        ((16, 16, 3), (32, 32, 1), ""),
+        ((16, 8, 3), (32, 32, 3), ""),
+    ],
+)
+def test_options_that_make_the_images_fit(wanted, shape, remedy):
+    assert _subject._remedy(wanted, shape) == remedy
 
 
 def test_a_folder_is_of_one_model(run, tmp_path, command, monkeypatch):

@@ -295,6 +295,22 @@ class TestCorrectness:
             assert report["accuracy"]["plain"]["share"] > 0.8
             assert [one["name"] for one in report["classes"]] == config["class_names"]
 
+    def test_inputs_and_outputs_with_names(self, files, tmp_path, command):
+        """They change nothing."""
+        plain = keras.saving.load_model(files[0])
+        image = keras.Input((*SIZE, 1), name="image")
+        named = keras.Model({"image": image}, {"scores": plain(image)})
+        named.save(tmp_path / "named.keras")
+        found = []
+        for number, model in enumerate((files[0], tmp_path / "named.keras")):
+            out = tmp_path / f"out{number}"
+            few = ("--epochs", 2, "--single", 1, "--images", 20, "--output", out)
+            status, _, err = command(model, "--dataset", files[1], *few)
+            assert (status, err) == (0, "")
+            found.append(json.loads((out / "explanation.json").read_text()))
+        assert found[0]["mask"] == found[1]["mask"]
+        assert found[0]["accuracy"] == found[1]["accuracy"]
+
     def test_nothing_is_right(self, files, tmp_path, command):
         model = write_model(tmp_path / "wrong.keras", sign=-1)
         data = str(tmp_path / "clean.npz")

@@ -35,6 +35,7 @@ from spectral_keras.experiments.process import process_kept
 from spectral_keras.experiments.provenance import conditions
 from spectral_keras.experiments.saved_models import find_preset
 from spectral_keras.experiments.subject import Subject, beside
+from spectral_keras.experiments.train.fit_options import is_same_file
 from spectral_keras.experiments.train.run import RunFolder
 
 __all__ = ["EvaluationFolder", "evaluate", "main"]
@@ -54,7 +55,7 @@ class EvaluationFolder(WorkFolder):
         """Refuse what is known about another model; this one may have been moved or trained on."""
         stored = self.manifest()
         known = stored.get("model", str(path))
-        same = known in (str(path), os.path.abspath(path)) or _is_same_file(known, path)
+        same = known in (str(path), os.path.abspath(path)) or is_same_file(known, path)
         if not same and digest not in _hashes(self, stored).values():
             raise self.started_with(f"the model {known}", str(path))
 
@@ -147,7 +148,11 @@ class _Evaluation:
         """Refuse a folder without a finished training, or of another model or other data."""
         folder = self.folder
         if not isinstance(folder, EvaluationFolder):
-            folder.check_finished(RESULT)
+            if not (folder / RESULT).exists():  # of a training that diverged there never is one
+                raise CommandError(
+                    f"{folder.path} has no {RESULT}: finish the training first (--resume continues "
+                    "it), or evaluate its best weights so far elsewhere, with --output FOLDER"
+                )
             read_json(folder / RESULT)
             self._check_own_data()
             return
@@ -164,7 +169,9 @@ class _Evaluation:
         """What a run's own folder says is of its own data; of others it would be taken for that."""
         options, own = self.options.to_json(), self.subject.data_of_training()
         for name in self.options.of_subject():
-            if options[name] != own[name] and not _is_same_file(options[name], own[name]):
+            if name == "dataset" and self.subject.trained:
+                continue  # the same, whatever its path
+            if options[name] != own[name]:
                 raise CommandError(
                     f"{self.folder.path} holds what is known about its own data "
                     f"({_with(name, own[name])}): {_with(name, options[name])} name another folder "
@@ -283,13 +290,6 @@ def _with(name, value):
     if value in (None, False, True):
         return f"{'with' if value else 'without'} {flag(name)}"
     return f"with {flag(name)} {words(value)}"
-
-
-def _is_same_file(one, other):
-    try:
-        return os.path.samefile(one, other)
-    except (OSError, TypeError, ValueError):  # names of data sets, other options
-        return False
 
 
 def _of_unit_images(model, low, high):
