@@ -148,7 +148,7 @@ class Subject:
         known, found = self._class_names, data.class_names
         if known is not None and found != known:
             self.class_map = self._map_classes(found)
-        if self.class_map is None:
+        if known is None or self.class_map is None:
             return data
         labels = {name: self.class_map[getattr(data, name)] for name in _LABELS}
         return dataclasses.replace(data, class_names=known, **labels)

@@ -136,8 +136,9 @@ def is_same_dataset(dataset: str, config: dict[str, Any]) -> bool:
     known, data = config["options"].get("dataset"), config.get("data")
     if dataset == known or is_same_file(dataset, known):
         return True
-    is_path = isinstance(data, dict) and data.get("kind") in ("folder", "npz")
-    return is_path and is_same_file(dataset, data.get("path"))
+    if not isinstance(data, dict) or data.get("kind") not in ("folder", "npz"):
+        return False
+    return is_same_file(dataset, data.get("path"))
 
 
 def load_dataset(options: Any, **how: Any) -> Dataset:
