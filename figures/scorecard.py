@@ -126,6 +126,8 @@ def collect(folder):
         if name in PENDING and not path.exists():
             rows.append(_missing(*PENDING[name][:3], name, *PENDING[name][3:]))
             continue
+        if not path.exists():
+            raise CommandError(f"there is no {path}: python -m figures.{name} makes it")
         stored = read_json(path)
         found = stored.get("content", {}).get("claims")
         if not isinstance(found, list):

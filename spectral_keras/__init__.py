@@ -68,6 +68,13 @@ def _register():
             "KERAS_BACKEND (tensorflow, jax or torch)",
             name=backend,
         ) from None
+    except ValueError as error:  # Keras' own words for a backend that it does not know
+        if not str(error).startswith("Unable to import backend"):
+            raise
+        raise ValueError(
+            f"Keras is set to the backend {str(error).rpartition(' ')[2]}, which it does not have: "
+            "choose one with the environment variable KERAS_BACKEND (tensorflow, jax or torch)"
+        ) from None
     for part in (
         "layers", "activations", "initializers", "constraints", "regularizers", "windows",
         "training",

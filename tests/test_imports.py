@@ -358,6 +358,18 @@ for name in before:
     assert done.returncode == 0 and not done.stdout, done.stdout + done.stderr
 
 
+def test_a_backend_that_there_is_not_is_one_line():
+    done = subprocess.run(
+        [sys.executable, "-c", "from models import command; command('models.evaluate')"],
+        cwd=ROOT, env={**os.environ, "KERAS_BACKEND": "foo"}, capture_output=True, text=True,
+        timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    assert (
+        "backend foo" in done.stderr and "KERAS_BACKEND (tensorflow, jax or torch)" in done.stderr
+    )
+
+
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
 def test_a_backend_that_is_not_installed_is_one_line(backend):
     blocked = f"import sys; sys.modules[{backend!r}] = None\n"

@@ -73,7 +73,7 @@ def load_folder(
     )
     source = {
         "kind": "folder",
-        "path": path,
+        "path": os.path.abspath(path),  # as a relative one it says nothing elsewhere
         "test": test_name,
         "stream": how | {"format": "image", "shards": len(files)},
         **left_out.report(4),

@@ -52,7 +52,12 @@ def load_npz(path: str | os.PathLike) -> dict[str, Any]:
             )
         y_test = arrays.check_labels(y_test, len(x_test), f"y_test of {path}", len(classes))
         class_names = [str(label) for label in range(len(classes))]
-    source = {"kind": "npz", "path": path, "bytes": os.path.getsize(path), **left_out.report(4)}
+    source = {
+        "kind": "npz",
+        "path": os.path.abspath(path),
+        "bytes": os.path.getsize(path),
+        **left_out.report(4),
+    }
     return arrays.parts((x_train, y_train), (x_test, y_test), class_names, source)
 
 

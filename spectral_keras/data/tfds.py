@@ -199,7 +199,8 @@ def _unusable_name(tfds, name, error):
             f"unknown data set {show(name)}{folder if os.path.isdir(name) else ''}: "
             f"{_did_you_mean(base.lower(), ['digits', *known])}"
             f"give 'digits', an image classification set of TensorFlow Datasets by name "
-            f"(cifar10, cifar100, ...), an .npz file or a folder"
+            f"(cifar10, cifar100, ...), an .npz file or a folder, by its path or by its name in "
+            f"data_dir (--data-dir)"
         )
     configs = list(tfds.builder_cls(base).builder_configs)
     if config and config not in configs:

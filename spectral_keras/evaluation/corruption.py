@@ -108,6 +108,7 @@ def accuracy_on_corrupted(
     severities: int | Sequence[int] | None = None,
     *,
     clean: tuple[np.ndarray, ArrayLike] | None = None,
+    labels: ArrayLike | None = None,
     batch_size: int = 128,
     progress: Callable[[str, int, int, int], None] | None = None,
 ) -> dict[str, Any]:
@@ -119,6 +120,8 @@ def accuracy_on_corrupted(
         names: a group, a corruption or several; None for all that `corrupted` has.
         severities: one or several; None for all that `corrupted` has.
         clean: None, or a pair of uncorrupted images uint8 [N, H, W, C] and their classes.
+        labels: classes of the corrupted images as the model numbers them; None for those of
+            `corrupted`.
         batch_size, progress: see `accuracy_under_corruption`.
 
     Returns:
@@ -149,7 +152,8 @@ def accuracy_on_corrupted(
             "`corrupted` must be what spectral_keras.data.load_corrupted returns. Received: "
             f"corrupted of type {type(corrupted).__name__}"
         )
-    y = check_classes(corrupted.labels, model, corrupted.labels, "corrupted")
+    labels = corrupted.labels if labels is None else labels
+    y = check_classes(labels, model, corrupted.labels, "corrupted")
     names = list(corrupted.names) if names is None else check_names(names)
     severities = check_severities(corrupted.severities if severities is None else severities)
     for argument, wanted, there in (

@@ -140,7 +140,7 @@ def launch(
     try:
         with without_start_up_messages():
             # Keras and its backend, once, and the library's classes registered with it.
-            importlib.import_module("spectral_keras")._register()
+            _import_keras()
             _look_for_devices()
         status = importlib.import_module(module).main(*arguments)
     except SystemExit as left:
@@ -154,6 +154,17 @@ def launch(
         # Threads of a backend that was interrupted, at its start or in a step, may never end.
         os._exit(int(status or 0))
     sys.exit(status)
+
+
+def _import_keras():
+    try:
+        importlib.import_module("spectral_keras")._register()
+    except ValueError as error:
+        if "KERAS_BACKEND" not in str(error):
+            raise
+        raise CommandError(str(error)) from None
+    # As the data sets have it, whatever a keras.json says: the networks would be others.
+    sys.modules["keras"].config.set_image_data_format("channels_last")
 
 
 def _missing_package(error):

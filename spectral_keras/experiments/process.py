@@ -21,13 +21,13 @@ def process_kept(*, float32: bool = True) -> Iterator[None]:
     """After this block, or a call of a function that it decorates, the program draws on as before.
 
     The next random numbers of Python, NumPy, Keras, TensorFlow and PyTorch are those that would
-    have come without it; TensorFlow's determinism, Keras' precision and its distribution are the
-    program's again.
+    have come without it; TensorFlow's determinism, Keras' precision, its distribution and its
+    data format are the program's again.
 
     Args:
         float32: whether Keras' precision and its `floatx`, which losses and metrics take, are
             float32 in the block until a command sets another one, whatever the program or a
-            keras.json says; False leaves them.
+            keras.json says, and the data format channels_last; False leaves them.
 
     TensorFlow has no way back for one thing: `tf.random` operations with a seed of their own, and
     counters inside of compiled functions, begin anew.
@@ -46,9 +46,13 @@ def process_kept(*, float32: bool = True) -> Iterator[None]:
     with contextlib.ExitStack() as after:
         after.enter_context(policy_kept())
         after.callback(keras.config.set_floatx, keras.config.floatx())
+        data_format = keras.config.image_data_format()
+        after.callback(keras.config.set_image_data_format, data_format)
         if float32:
             keras.config.set_floatx("float32")
             keras.config.set_dtype_policy("float32")
+            # That of the data sets: with another one the networks would be others.
+            keras.config.set_image_data_format("channels_last")
         after.callback(keras.distribution.set_distribution, keras.distribution.distribution())
         after.callback(random.setstate, random.getstate())
         after.callback(np.random.set_state, np.random.get_state(legacy=False))

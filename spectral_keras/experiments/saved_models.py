@@ -171,7 +171,17 @@ def load_any_model(path: str | os.PathLike) -> keras.Model:
             raise NotFiniteError(
                 f"{path} cannot be used: its weight {weight.path} is not finite (training diverged)"
             )
-    return model
+    return _without_names(model)
+
+
+def _without_names(model):
+    """A model of one input and one output, which may have names, as one from tensor to tensor."""
+    ends = [getattr(model, name, None) for name in ("input", "output")]
+    if not any(isinstance(end, (dict, list, tuple)) for end in ends):
+        return model
+    if (len(model.inputs), len(model.outputs)) != (1, 1):
+        return model
+    return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
 
 
 def _check_unpacked(path, archive):

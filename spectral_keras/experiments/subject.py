@@ -1,7 +1,6 @@
 """What `evaluate` and `explain` are about: a saved classifier, and the data that go with it."""
 
 import dataclasses
-import operator
 import pathlib
 import zipfile
 from typing import Any
@@ -27,7 +26,7 @@ from spectral_keras.experiments.saved_models import (
     no_model,
     of_weights,
 )
-from spectral_keras.experiments.train.fit_options import FEW, load_dataset
+from spectral_keras.experiments.train.fit_options import FEW, is_same_dataset, load_dataset
 from spectral_keras.experiments.train.options import TrainOptions
 from spectral_keras.experiments.train.run import RunFolder
 from spectral_keras.models import presets
@@ -36,6 +35,7 @@ from spectral_keras.models.activation_limit import check_batch
 __all__ = ["DATA", "Subject", "SubjectOptions", "beside", "build_preset"]
 
 DATA = "data (defaults of a run: its own)"
+_LABELS = ("y_train", "y_validation", "y_test")
 
 
 @dataclasses.dataclass
@@ -80,6 +80,8 @@ class Subject:
         preset: the `Preset`, None of a file or a run.
         options: the options, with what a run says of its data in place of what is not given.
         trained: the options of the run's training if the data are the run's, else an empty dict.
+        class_map: class of the data set -> class of the model, once data are loaded; None where
+            they are the same, or the model's names are not known.
         name: name of the network or the file.
 
     Raises:
@@ -100,11 +102,12 @@ class Subject:
         if self.preset is None:
             _check_file(self.path)
         self.trained: dict[str, Any] = {}
-        self._class_names = None
+        self.class_map: np.ndarray | None = None
+        self._class_names = config.get("class_names")
         self._of_training = config.get("options", {})
         # The run's limit and split belong to its data set only.
-        if config and options.dataset in (None, config["options"].get("dataset")):
-            self.trained, self._class_names = config["options"], config.get("class_names")
+        if config and (options.dataset is None or is_same_dataset(options.dataset, config)):
+            self.trained = config["options"]
             if "dataset" not in self.trained:
                 raise CommandError(f"{self.path.with_name('config.json')} has no option 'dataset'")
         self.options = self._resolved(options)
@@ -137,16 +140,41 @@ class Subject:
         return f"{self.name}, {dataset_label(str(self.options.dataset))}"
 
     def load_data(self, **how: Any) -> Any:
-        """The `Dataset`; further arguments are those of `spectral_keras.data.load`."""
+        """The `Dataset`, its classes those of the model where they have the same names.
+
+        Further arguments are those of `spectral_keras.data.load`.
+        """
         data = load_dataset(self.options, **how)
-        # A card may name the classes that the data set only numbers.
-        same = operator.eq if self.preset is None else _same_classes
-        if self._class_names is not None and not same(data.class_names, self._class_names):
+        known, found = self._class_names, data.class_names
+        if known is not None and found != known:
+            self.class_map = self._map_classes(found)
+        if known is None or self.class_map is None:
+            return data
+        labels = {name: self.class_map[getattr(data, name)] for name in _LABELS}
+        return dataclasses.replace(data, class_names=known, **labels)
+
+    def _map_classes(self, found):
+        """The model's class of each name; None where names say nothing, an error for new ones."""
+        known, dataset = self._class_names, self.options.dataset
+        if self.trained and sorted(found) != sorted(known):
+            # A card may name the classes that the data set only numbers.
+            if self.preset is not None and _same_classes(found, known):
+                return None
             raise CommandError(
-                f"{self.options.dataset} has other classes than the run was trained with: is it "
-                "the same data set?"
+                f"{dataset} has other classes than the run was trained with: is it the same data "
+                "set?"
             )
-        return data
+        if len({*known}) < len(known):  # which class is meant by a name that two have?
+            return None
+        new = [name for name in found if name not in known]
+        if not new:
+            return np.array([known.index(name) for name in found], np.int32)
+        if any(all(map(str.isdecimal, names)) for names in (found, known)):
+            return None
+        raise CommandError(
+            f"{dataset} has classes that {self.path} does not know ({_few(new)}); it knows "
+            f"{_few(known)}"
+        )
 
     def test_images(self, limit: int | None = None) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """(images uint8, classes, names of the classes): the test set, or `limit` of it."""
@@ -191,15 +219,10 @@ class Subject:
         And unless a batch of so many of them fits into memory.
         """
         wanted, dataset = tuple(model.inputs[0].shape[1:]), self.options.dataset
-        if any(size not in (None, have) for size, have in zip(wanted, shape, strict=True)):
-            hint = ""
-            if wanted[-1] == 1 and shape[-1] == 3:
-                hint = ": give --grayscale"
-            elif wanted[:2] != shape[:2] and wanted[0] == wanted[1] and wanted[0]:
-                hint = f": give --image-size {wanted[0]}"
+        if not _fits(wanted, shape):
             raise CommandError(
                 f"{self.path} takes images of shape {wanted}, but those of {dataset} are "
-                f"{shape}{hint}"
+                f"{shape}{_remedy(wanted, shape)}"
             )
         classes = class_count(model.outputs)
         if y.max() >= classes:
@@ -244,6 +267,26 @@ def _same_classes(names, others):
     return names == others or (len(names) == len(others) and numbers in (names, others))
 
 
+def _fits(wanted, shape):
+    return all(size in (None, have) for size, have in zip(wanted, shape, strict=True))
+
+
+def _remedy(wanted, shape):
+    """The options that make images of a shape those that are wanted; "" if none do."""
+    words, shape = [], list(shape)
+    if wanted[-1] == 1 and shape[-1] == 3:
+        words, shape[-1] = ["--grayscale"], 1
+    if not _fits(wanted[:2], shape[:2]):
+        side = wanted[0] or wanted[1]
+        words, shape[:2] = [*words, f"--image-size {side}"], [side, side]
+    return f": give {' '.join(words)}" if _fits(wanted, shape) else ""
+
+
+def _few(names):
+    """Some of the names, and how many there are."""
+    return ", ".join(names[:10]) + (f", ... ({len(names)})" if len(names) > 10 else "")
+
+
 def _config_of_preset(preset):
     """What config.json of the run has that the preset was made from."""
     try:
@@ -261,6 +304,13 @@ def _config(folder):
         )
     config = folder.manifest()
     folder.check_finished("best.keras")
+    names = config.get("class_names")
+    if names is not None and not (
+        isinstance(names, list) and all(isinstance(n, str) for n in names)
+    ):
+        raise CommandError(
+            f"{folder / folder.mark} is damaged: its class_names are no list of names"
+        )
     return config
 
 

@@ -140,7 +140,7 @@ class TestContract:
         [
             ("cifra10", "unknown data set 'cifra10': did you mean 'cifar10'"),
             ("CIFAR10", "did you mean 'cifar10'"),
-            ("no_such_thing_at_all", "give 'digits', an image classification set"),
+            ("no_such_thing_at_all", "give 'digits', an image classification set .*--data-dir"),
             ("cifar10:9.9.9", "cannot be used .*9.9.9"),
             ("cifar10_corrupted/gausian_noise_1", "did you mean 'gaussian_noise_1'"),
             ("cifar10_corrupted/gaussian_noise_1", "no training split"),

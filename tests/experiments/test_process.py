@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from spectral_keras.experiments.command import _import_keras
 from spectral_keras.experiments.corrupt import CorruptOptions, corrupt
 from spectral_keras.experiments.evaluate import EvaluateOptions, evaluate
 from spectral_keras.experiments.explain import ExplainOptions, explain
@@ -82,6 +83,34 @@ def test_the_precision_of_the_program_is_kept_out():
     finally:
         keras.config.set_floatx("float32")
         keras.config.set_dtype_policy("float32")
+
+
+def test_the_data_format_of_the_program_is_kept_out(tmp_path):
+    """With channels_first of a keras.json the same network is trained and evaluated."""
+    found = []
+    for data_format in ("channels_last", "channels_first"):
+        keras.config.set_image_data_format(data_format)
+        folder = str(tmp_path / data_format)
+        try:
+            # Its 8 x 8 maps have 8 filters: either layout would be taken.
+            options = TrainOptions("generic_cnn", {"width": 1 / 12}, output=folder, **FEW)
+            trained = train(options)
+            attacked = evaluate(EvaluateOptions(folder, attack=["fgsm"], eps=[0.1], images=20))
+            assert keras.config.image_data_format() == data_format
+        finally:
+            keras.config.set_image_data_format("channels_last")
+        points = attacked["attacks"][0]["points"]
+        found.append((trained["test_loss"], trained["parameters"], points[0]["accuracy"]))
+    assert found[0] == found[1]
+
+
+def test_the_data_format_of_a_command_is_that_of_the_data():
+    keras.config.set_image_data_format("channels_first")
+    try:
+        _import_keras()
+        assert keras.config.image_data_format() == "channels_last"
+    finally:
+        keras.config.set_image_data_format("channels_last")
 
 
 def test_the_distribution_stays():

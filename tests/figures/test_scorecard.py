@@ -11,6 +11,7 @@ from figures import _pages, scorecard
 from figures._claims import PAPERS
 from figures._figure import RESULTS
 from spectral_keras.evaluation import VERDICTS, judge
+from spectral_keras.experiments.command import CommandError
 from spectral_keras.experiments.folder import read_json
 from tests.models.runs import by_hand
 
@@ -66,6 +67,11 @@ def test_verdicts_follow_from_the_intervals(rows):
 
 def test_only_what_is_announced_may_be_missing():
     assert set(scorecard.FIGURES) - set(PRESENT) <= set(scorecard.PENDING)
+
+
+def test_a_missing_file_names_the_command_that_makes_it(tmp_path):
+    with pytest.raises(CommandError, match=r"python -m figures\.\w+ makes it"):
+        scorecard.collect(tmp_path)
 
 
 def test_every_table_and_figure_has_a_row(rows):

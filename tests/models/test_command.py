@@ -523,6 +523,20 @@ class TestBadInput:
         status, _, err = command("--dataset", npz, "--output", tmp_path / "run", "--resume")
         assert status == 2 and "config.json" in err and err.count("\n") == 1
 
+    def test_the_same_data_by_another_path(self, command, npz, tmp_path, monkeypatch):
+        """Relative from there, absolute from elsewhere: the run continues; with others not."""
+        monkeypatch.chdir(tmp_path)
+        run = ("--output", tmp_path / "run", *TINY)
+        assert command("--dataset", "tiny.npz", "--epochs", 1, *run)[0] == 0
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        again = ("--epochs", 1, *run, "--resume")
+        assert command("--dataset", npz, *again)[0] == 0
+        config = json.loads((tmp_path / "run" / "config.json").read_text())
+        assert config["data"]["path"] == npz and config["options"]["dataset"] == "tiny.npz"
+        status, _, err = command("--dataset", write_tiny(tmp_path / "other.npz"), *again)
+        assert status == 2 and "was started with --dataset tiny.npz" in err
+
     @pytest.mark.parametrize("mode", ["--resume", "--overwrite"])
     def test_folder_in_use(self, npz, tmp_path, mode):
         other = RunFolder(tmp_path / "run")

@@ -20,6 +20,7 @@ from spectral_keras.corruptions import names as corruption_names
 from spectral_keras.corruptions.frost_texture import DESCRIPTION
 from spectral_keras.data import DataWarning, cifar10c, load
 from spectral_keras.evaluation import attack_outcomes, wilson_interval
+from spectral_keras.experiments import subject as _subject
 from spectral_keras.experiments.corrupt import command as corrupt_command
 from spectral_keras.experiments.evaluate import attacks as _evaluate_attacks
 from spectral_keras.experiments.evaluate import command as evaluate
@@ -27,6 +28,7 @@ from spectral_keras.experiments.evaluate.attacks import add_call, made_by
 from spectral_keras.experiments.evaluate.options import EvaluateOptions
 from spectral_keras.experiments.evaluate.plot import draw_robustness, eps_text, label
 from spectral_keras.experiments.folder import read_json
+from spectral_keras.experiments.preset import PresetOptions, make_preset
 from spectral_keras.experiments.train import command as _train
 from spectral_keras.experiments.train import run as _run
 from spectral_keras.experiments.train.run import RunFolder
@@ -867,6 +869,151 @@ def test_a_keras_file(run, tmp_path, command):
         status, _, err = command(tmp_path / "mine.keras", *common, *more)
         assert status == 2 and message in err and err.count("\n") == 1, err
         assert snapshot(tmp_path) == before and not (tmp_path / "new").exists()
+
+
+def test_inputs_and_outputs_with_names(run, tmp_path, command, recwarn):
+    dataset = stored_config(run)["options"]["dataset"]
+    plain, image = keras.saving.load_model(run / "best.keras"), keras.Input((8, 8, 3), name="image")
+    keras.Model({"image": image}, {"scores": plain(image)}).save(tmp_path / "named.keras")
+    asked = ("--attack", "fgsm", "--eps", "0.1", *FEW)
+    recwarn.clear()
+    status, _, err = command(tmp_path / "named.keras", "--dataset", dataset, *asked)
+    assert (status, err) == (0, "") and not [w for w in recwarn if "structure" in str(w.message)]
+    assert command(run, *asked)[0] == 0
+    assert numbers(tmp_path / "named-evaluated") == numbers(run)
+
+
+def test_a_run_that_never_ends_is_evaluated_elsewhere(run, tmp_path, command):
+    """As one that diverged; its own path may be given in any way."""
+    (run / "result.json").unlink()
+    asked = ("--attack", "fgsm", "--eps", "0", *FEW)
+    status, _, err = command(run, *asked)
+    assert status == 2 and err.count("\n") == 1 and "with --output FOLDER" in err
+    assert command(run, *asked, "--output", tmp_path / "out")[0] == 0
+    assert numbers(tmp_path / "out")[0]["clean"]["accuracy"] > 0.9
+
+
+def test_the_runs_data_by_another_path(run, tmp_path, command, monkeypatch):
+    config = stored_config(run)
+    dataset = pathlib.Path(config["options"]["dataset"])
+    config["options"]["dataset"] = dataset.name
+    (run / "config.json").write_text(by_hand(config))
+    monkeypatch.chdir(tmp_path)
+    asked = ("--attack", "fgsm", "--eps", "0", *FEW)
+    assert command(run, *asked, "--dataset", dataset)[0] == 0
+    status, _, err = command(run, *asked, "--dataset", write_tiny(tmp_path / "other.npz"))
+    assert status == 2 and "holds what is known about its own data" in err
+
+
+@pytest.mark.parametrize(
+    ("wanted", "shape", "remedy"),
+    [
+        ((16, 16, 3), (32, 32, 3), ": give --image-size 16"),
+        ((32, 32, 1), (32, 32, 3), ": give --grayscale"),
+        ((16, None, 1), (32, 32, 3), ": give --grayscale --image-size 16"),
+        ((16, 16, 3), (32, 32, 1), ""),
+        ((16, 8, 3), (32, 32, 3), ""),
+    ],
+)
+def test_options_that_make_the_images_fit(wanted, shape, remedy):
+    assert _subject._remedy(wanted, shape) == remedy
+
+
+def test_a_folder_is_of_one_model(run, tmp_path, command, monkeypatch):
+    """Another model is refused; the same is known where it was moved, its old weights are not."""
+    dataset = ("--dataset", json.loads((run / "config.json").read_text())["options"]["dataset"])
+    first, second, out = tmp_path / "first.keras", tmp_path / "second.keras", tmp_path / "out"
+    shutil.copy(run / "best.keras", first)
+    model = keras.saving.load_model(first)
+    model.set_weights([-weight for weight in model.get_weights()])
+    model.save(second)
+    attack, fog = ("--attack", "fgsm", "--eps", "0.1", *FEW), ("--corruptions", "fog", *FEW)
+    monkeypatch.chdir(tmp_path)
+    assert command("first.keras", *dataset, *attack, "--output", out)[0] == 0
+    before = snapshot(out)
+    for more in (attack, fog):
+        status, _, err = command(second, *dataset, *more, "--output", out)
+        assert status == 2 and err.count("\n") == 1, err
+        assert f"was started with the model {first}, not {second}" in err and "--output" in err
+    assert snapshot(out) == before
+    monkeypatch.chdir(out)
+    moved = shutil.move(first, tmp_path / "moved.keras")
+    assert "nothing to compute" in command(moved, *dataset, *attack, "--output", out)[1]
+    # As earlier versions wrote it: as it was named.
+    content = stored(out) | {"model": "moved.keras"}
+    (out / "result.json").write_text(by_hand(content))
+    monkeypatch.chdir(tmp_path)
+    assert "nothing to compute" in command("moved.keras", *dataset, *attack, "--output", out)[1]
+    shutil.copy(second, moved)
+    status, _, err = command("moved.keras", *dataset, *fog, "--output", out)
+    assert status == 0 and "attacks of other weights are dropped" in err
+    assert "attacks" not in stored(out) and not (out / "robustness.png").exists()
+    assert len(stored(out)["corruptions"]) == 1
+
+
+class TestClassesByName:
+    """Data whose classes have the names of the model's: their numbers are found, in any order."""
+
+    NAMES = ("dark", "mid", "light")
+    ASKED = ("--attack", "fgsm", "--eps", "0", "--corruptions", "fog", "--batch-size", 30)
+
+    def write(self, path, names):
+        """The test images of these classes, numbered in the order of the names."""
+        write_tiny(path)
+        with np.load(path) as stored:
+            arrays = dict(stored)
+        wanted = [self.NAMES.index(name) if name in self.NAMES else 0 for name in names]
+        for split in ("train", "test"):
+            x, y = arrays[f"x_{split}"], arrays[f"y_{split}"]
+            labels = [np.flatnonzero(y == label) for label in wanted]
+            arrays[f"x_{split}"] = np.concatenate([x[part] for part in labels])
+            arrays[f"y_{split}"] = np.repeat(np.arange(len(names)), [len(p) for p in labels])
+        np.savez(path, **arrays, class_names=np.array(names))
+        return path
+
+    @pytest.fixture(params=["run", "preset"])
+    def model(self, run, tmp_path, request):
+        """A model that knows its classes by name."""
+        if request.param == "preset":
+            folder = str(tmp_path / "named")
+            make_preset(PresetOptions(str(run), "named", class_names=self.NAMES, output=folder))
+            return folder
+        config = stored_config(run) | {"class_names": list(self.NAMES)}
+        (run / "config.json").write_text(by_hand(config))
+        return run
+
+    @pytest.mark.parametrize("names", [("light", "mid"), ("mid", "light", "dark")])
+    def test_the_classes_are_the_models(self, model, tmp_path, command, names):
+        data, out = self.write(tmp_path / "some.npz", names), tmp_path / "out"
+        common = (model, "--dataset", data, "--output", out)
+        assert command(*common, *self.ASKED)[0] == 0
+        (entry,), (found,) = stored(out)["attacks"], stored(out)["corruptions"]
+        assert entry["clean"]["accuracy"] == entry["points"][0]["accuracy"] > 0.9
+        assert found["clean"] == entry["clean"]
+        # A copy of these images has the numbers of the data set.
+        with pytest.raises(SystemExit):
+            arguments = ("--dataset", data, "--corruptions", "fog", "--output", tmp_path / "copy")
+            corrupt_command.main(list(map(str, arguments)))
+        source = ("--corruption-source", tmp_path / "copy")
+        assert command(*common, "--corruptions", "fog", *source)[0] == 0
+        _, of_copy = stored(out)["corruptions"]
+        assert of_copy["corruptions"] == found["corruptions"]
+        assert of_copy["source"]["of_these_images"] and of_copy["source"]["in_their_order"]
+
+    def test_classes_that_the_model_does_not_know(self, model, tmp_path, command):
+        data = self.write(tmp_path / "some.npz", ("dark", "kiwi"))
+        status, _, err = command(model, "--dataset", data, *self.ASKED, "--output", tmp_path / "o")
+        assert status == 2 and err.count("\n") == 1 and not (tmp_path / "o").exists()
+        assert "does not know (kiwi); it knows dark, mid, light" in err
+
+    def test_numbers_are_no_names(self, run, tmp_path, command):
+        """Who knows numbers only is told where the classes may be others."""
+        data = self.write(tmp_path / "some.npz", ("mid", "light", "dark"))
+        out = ("--output", tmp_path / "out")
+        status, _, err = command(run, "--dataset", data, *self.ASKED, *out)
+        assert status == 0 and err.count("\n") == 1
+        assert "no better than chance: has the data set the classes of the model" in err
+        assert "chance" not in command(run, *self.ASKED)[2]
 
 
 class TestOptions:

@@ -272,6 +272,45 @@ class TestCorrectness:
         status, _, err = command(run, "--overwrite")
         assert status == 2 and "has other classes than the run was trained with" in err
 
+    def test_classes_by_name(self, files, tmp_path, command):
+        """Of other data with the same names the numbers are the model's."""
+        run = tmp_path / "run"
+        run.mkdir()
+        write_model(run / "best.keras")
+        config = {"options": {"dataset": files[1]}, "class_names": ["minus", "plus"]}
+        (run / "config.json").write_text(json.dumps(config))
+        with np.load(files[1]) as stored:
+            arrays = dict(stored)
+        arrays |= {name: 1 - arrays[name] for name in ("y_train", "y_test")}
+        fast = ("--epochs", 2, "--single", 0, "--per-class", "--overwrite")
+        for number, names in enumerate((["plus", "minus"], ["plus", "zero"])):
+            other = tmp_path / f"other{number}.npz"
+            np.savez(other, **arrays, class_names=np.array(names))
+            status, _, err = command(run, "--dataset", other, *fast)
+            if number:
+                assert status == 2 and "does not know (zero)" in err and err.count("\n") == 1
+                continue
+            assert status == 0
+            report = json.loads((tmp_path / "run-explained" / "explanation.json").read_text())
+            assert report["accuracy"]["plain"]["share"] > 0.8
+            assert [one["name"] for one in report["classes"]] == config["class_names"]
+
+    def test_inputs_and_outputs_with_names(self, files, tmp_path, command):
+        """They change nothing."""
+        plain = keras.saving.load_model(files[0])
+        image = keras.Input((*SIZE, 1), name="image")
+        named = keras.Model({"image": image}, {"scores": plain(image)})
+        named.save(tmp_path / "named.keras")
+        found = []
+        for number, model in enumerate((files[0], tmp_path / "named.keras")):
+            out = tmp_path / f"out{number}"
+            few = ("--epochs", 2, "--single", 1, "--images", 20, "--output", out)
+            status, _, err = command(model, "--dataset", files[1], *few)
+            assert (status, err) == (0, "")
+            found.append(json.loads((out / "explanation.json").read_text()))
+        assert found[0]["mask"] == found[1]["mask"]
+        assert found[0]["accuracy"] == found[1]["accuracy"]
+
     def test_nothing_is_right(self, files, tmp_path, command):
         model = write_model(tmp_path / "wrong.keras", sign=-1)
         data = str(tmp_path / "clean.npz")

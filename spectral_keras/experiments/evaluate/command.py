@@ -1,5 +1,6 @@
 """A saved classifier under attack or corruption: `python -m models.evaluate MODEL ...`."""
 
+import contextlib
 import functools
 import math
 import os
@@ -9,7 +10,7 @@ from typing import Any, NoReturn
 
 from spectral_keras.data.arrays import as_floats
 from spectral_keras.experiments.command import CommandError, command_line, program, report_end
-from spectral_keras.experiments.evaluate.attacks import Entries, run_attacks
+from spectral_keras.experiments.evaluate.attacks import OUTCOMES, Entries, run_attacks
 from spectral_keras.experiments.evaluate.corruption_sources import source_of, source_text
 from spectral_keras.experiments.evaluate.corruptions import print_table, run_corruptions
 from spectral_keras.experiments.evaluate.options import EvaluateOptions
@@ -22,6 +23,7 @@ from spectral_keras.experiments.evaluate.plot import (
 )
 from spectral_keras.experiments.folder import (
     WorkFolder,
+    file_hash,
     given_or,
     read_json,
     words,
@@ -33,11 +35,14 @@ from spectral_keras.experiments.process import process_kept
 from spectral_keras.experiments.provenance import conditions
 from spectral_keras.experiments.saved_models import find_preset
 from spectral_keras.experiments.subject import Subject, beside
+from spectral_keras.experiments.train.fit_options import is_same_file
 from spectral_keras.experiments.train.run import RunFolder
 
 __all__ = ["EvaluationFolder", "evaluate", "main"]
 
 RESULT = "result.json"
+# Part of result.json -> the picture of it.
+_PICTURES = {"attacks": "robustness.png", "corruptions": "corruptions.png"}
 
 
 class EvaluationFolder(WorkFolder):
@@ -45,6 +50,14 @@ class EvaluationFolder(WorkFolder):
 
     mark, noun = RESULT, "an evaluation"
     what = "evaluation of a model, by python -m models.evaluate"
+
+    def check_model(self, path: pathlib.Path, digest: str) -> None:
+        """Refuse what is known about another model; this one may have been moved or trained on."""
+        stored = self.manifest()
+        known = stored.get("model", str(path))
+        same = known in (str(path), os.path.abspath(path)) or is_same_file(known, path)
+        if not same and digest not in _hashes(self, stored).values():
+            raise self.started_with(f"the model {known}", str(path))
 
 
 def main(argv: list[str] | None = None) -> NoReturn:
@@ -132,22 +145,33 @@ class _Evaluation:
         self.load = functools.cache(self._load)
 
     def check(self):
-        """Refuse a folder without a finished training, or with an evaluation on other data."""
+        """Refuse a folder without a finished training, or of another model or other data."""
         folder = self.folder
         if not isinstance(folder, EvaluationFolder):
-            folder.check_finished(RESULT)
+            if not (folder / RESULT).exists():  # of a training that diverged there never is one
+                raise CommandError(
+                    f"{folder.path} has no {RESULT}: finish the training first (--resume continues "
+                    "it), or evaluate its best weights so far elsewhere, with --output FOLDER"
+                )
             read_json(folder / RESULT)
             self._check_own_data()
             return
         folder.check(resume=True, overwrite=False)
         if folder.begun:
+            folder.check_model(self.subject.path, self.digest)
             folder.check_same(self._data_options())
+
+    @functools.cached_property
+    def digest(self):
+        return file_hash(self.subject.path)
 
     def _check_own_data(self):
         """What a run's own folder says is of its own data; of others it would be taken for that."""
         options, own = self.options.to_json(), self.subject.data_of_training()
         for name in self.options.of_subject():
-            if options[name] != own[name] and not _is_same_file(options[name], own[name]):
+            if name == "dataset" and self.subject.trained:
+                continue  # the same, whatever its path
+            if options[name] != own[name]:
                 raise CommandError(
                     f"{self.folder.path} holds what is known about its own data "
                     f"({_with(name, own[name])}): {_with(name, options[name])} name another folder "
@@ -168,22 +192,35 @@ class _Evaluation:
         return _of_unit_images(model, *self.options.pixel_range), images, y
 
     def save(self, **parts):
-        """Add to result.json."""
+        """Add to result.json, and drop what is of other weights."""
         folder = self.folder
         if not folder.begun:
-            data = {"model": str(self.subject.path), "options": self._data_options()}
+            # The whole path: the next call may be from another folder.
+            data = {"model": os.path.abspath(self.subject.path), "options": self._data_options()}
             folder.begin({"what": folder.what, **data, **conditions()})
-        write_json(folder / RESULT, read_json(folder / RESULT) | parts)
+        stored = read_json(folder / RESULT) | parts
+        for part, digest in _hashes(folder, stored).items():
+            if part in stored and part not in parts and digest != self.digest:
+                del stored[part]
+                (folder / _PICTURES[part]).unlink(missing_ok=True)
+                print(f"{folder / RESULT}: {part} of other weights are dropped", file=sys.stderr)
+        write_json(folder / RESULT, stored)
 
     def corrupt(self, source):
         """The accuracies under corruption."""
         stored = read_json(self.folder / RESULT) if self.folder.begun else {}
+
+        def load():
+            found = self.load()
+            source.class_map = self.subject.class_map
+            return found
+
         content = run_corruptions(
             self.options, source, self.subject.path, stored,
-            self.load, lambda entries: self.save(corruptions=entries), self.command,
+            load, lambda entries: self.save(corruptions=entries), self.command,
         )  # fmt: skip
         draw_corruptions(
-            self.folder / "corruptions.png",
+            self.folder / _PICTURES["corruptions"],
             content,
             self.subject.title,
             source_text(content, short=True),
@@ -209,16 +246,19 @@ class _Evaluation:
         run_attacks(self.options, entries, load, save, self.command)
         save()
         shown = entries.summary()
-        draw_robustness(self.folder / "robustness.png", shown, self.subject.title)
+        draw_robustness(self.folder / _PICTURES["attacks"], shown, self.subject.title)
         self.clean = shown[-1]["clean"], shown[-1]["images"]
         _print_table(shown)
         print(f"results: {self.folder.path}/ ({RESULT}, attacks.json, robustness.png)")
 
     def note_chance(self):
-        """A network that takes 0 to 255 guesses where it gets 0 to 1, as those of the zoo do."""
-        of_zoo = self.subject.preset is not None or os.path.isdir(self.options.model)
-        computed = self.load.cache_info().currsize
-        if of_zoo or not computed or self.options.pixel_range != [0.0, 1.0]:
+        """Say what a network may take otherwise that is no better than guessing.
+
+        Of files the pixel values; of runs and presets the classes, on other data than their own.
+        """
+        subject, computed = self.subject, self.load.cache_info().currsize
+        of_zoo = subject.preset is not None or os.path.isdir(self.options.model)
+        if not computed or (subject.trained if of_zoo else self.options.pixel_range != [0.0, 1.0]):
             return
         clean, images = self.clean
         if images < 20:
@@ -226,24 +266,30 @@ class _Evaluation:
         model, _, _ = self.load()
         chance = 1 / max(model.output_shape[-1], 2)
         if clean["accuracy"] <= chance + 2 * math.sqrt(chance * (1 - chance) / images):
+            question = "does the model take other pixel values than 0 to 1 (--pixel-range)"
+            if of_zoo:
+                question = "has the data set the classes of the model, in the model's order"
             print(
                 f"note: {100 * clean['accuracy']:.2f} % of the clean images right is no better "
-                "than chance: does the model take other pixel values than 0 to 1 (--pixel-range)?",
+                f"than chance: {question}?",
                 file=sys.stderr,
             )
+
+
+def _hashes(folder, stored):
+    """Part of result.json -> SHA-256 of the weights that it is of, where that can be read."""
+    found = {}
+    with contextlib.suppress(CommandError):
+        found["attacks"] = read_json(folder / OUTCOMES).get("model_sha256")
+    with contextlib.suppress(LookupError, TypeError):
+        found["corruptions"] = stored["corruptions"][-1]["model_sha256"]
+    return found
 
 
 def _with(name, value):
     if value in (None, False, True):
         return f"{'with' if value else 'without'} {flag(name)}"
     return f"with {flag(name)} {words(value)}"
-
-
-def _is_same_file(one, other):
-    try:
-        return os.path.samefile(one, other)
-    except (OSError, TypeError, ValueError):  # names of data sets, other options
-        return False
 
 
 def _of_unit_images(model, low, high):

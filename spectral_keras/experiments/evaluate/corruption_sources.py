@@ -34,6 +34,7 @@ class Generated:
 
     def __init__(self, options: EvaluateOptions):
         self.options = options
+        self.class_map: np.ndarray | None = None
 
     def settings(self, dataset: str) -> dict[str, Any]:
         """What the numbers depend on; entries of these settings belong together."""
@@ -88,6 +89,8 @@ class ReadyMade:
         self.where, self.options = where, options
         self.corrupted: Any = None
         self.same: dict[str, bool | None] = {}
+        # Class of the data set -> class of the run, where these are others.
+        self.class_map: np.ndarray | None = None
         self._known: dict[str, str] = {}
         if where != "tfds":
             self.open()
@@ -135,17 +138,20 @@ class ReadyMade:
 
     def check_run(self, model: keras.Model, images: np.ndarray, y: np.ndarray) -> None:
         """A `CommandError` unless these are corrupted copies of the run's test images."""
-        where, labels = f"--corruption-source {self.where}", self.corrupted.labels
+        where = f"--corruption-source {self.where}"
         shape = self.corrupted.image_shape
         if shape != images.shape[1:]:
             raise CommandError(
                 f"{where} has images of shape {shape}, but the run takes {images.shape[1:]}"
             )
         classes = model.outputs[0].shape[-1]
-        if labels.max() >= classes:
+        own = classes if self.class_map is None else len(self.class_map)
+        if self.corrupted.labels.max() >= own:
             raise CommandError(
-                f"{where} has the class {labels.max()}, but the run knows 0 to {classes - 1}"
+                f"{where} has the class {self.corrupted.labels.max()}, but the run knows 0 to "
+                f"{own - 1}"
             )
+        labels = self.labels
         if len(labels) != len(y):
             limited = self.options.images is None and len(labels) < len(y)
             hint = f": give --images {len(labels)}" if limited else ""
@@ -163,11 +169,24 @@ class ReadyMade:
         made = self.corrupted.source.get("made", {})
         self.same = {
             # None: the published files do not say.
-            "of_these_images": made["data_sha256"] == data_hash(images, y)
+            "of_these_images": made["data_sha256"] == data_hash(images, self._of_data(y))
             if "data_sha256" in made
             else None,
             "in_their_order": bool(np.array_equal(labels, y)),
         }
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The classes of the corrupted images as the run numbers them."""
+        labels = self.corrupted.labels
+        return labels if self.class_map is None else self.class_map[labels]
+
+    def _of_data(self, y):
+        """Classes of the run as the data set numbers them."""
+        if self.class_map is None:
+            return y
+        order = np.argsort(self.class_map)
+        return order[np.searchsorted(self.class_map, y, sorter=order)]
 
     def accuracies(
         self,
@@ -183,6 +202,7 @@ class ReadyMade:
             self.corrupted,
             name,
             clean=(images, y) if entry["clean"] is None else None,
+            labels=self.labels,
             batch_size=self.options.batch_size,
             progress=progress,
         )

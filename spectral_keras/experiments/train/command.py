@@ -23,7 +23,7 @@ from spectral_keras.experiments.process import process_kept
 from spectral_keras.experiments.saved_models import load_model
 from spectral_keras.experiments.train import devices as device_plans
 from spectral_keras.experiments.train.attended import insert_gate
-from spectral_keras.experiments.train.fit_options import FitOptions, load_dataset
+from spectral_keras.experiments.train.fit_options import FitOptions, is_same_dataset, load_dataset
 from spectral_keras.experiments.train.objectives import split_augment, training_model
 from spectral_keras.experiments.train.options import VIEWS, TrainOptions, values_before
 from spectral_keras.experiments.train.run import Run, RunFolder, free_options
@@ -209,7 +209,10 @@ def _check_folder(folder, options):
     if options.resume and folder.begun:
         folder.check_network(options.model)
         before = values_before(options.model)
-        folder.check_same(options.to_json(), free_options(options), before=before)
+        stored, settings = folder.manifest(), options.to_json()
+        if is_same_dataset(options.dataset, stored):  # by another path, from another folder
+            settings["dataset"] = stored["options"].get("dataset")
+        folder.check_same(settings, free_options(options), before=before)
         if options.weights:
             StartingWeights(options.weights).check_resumed(folder)
 

@@ -1,6 +1,7 @@
 """The options that the training of any model has."""
 
 import dataclasses
+import os
 from typing import Any, Literal, Self
 
 from spectral_keras.data import Dataset
@@ -17,7 +18,17 @@ from spectral_keras.experiments.options import (
 )
 from spectral_keras.precision import fastest_precision
 
-__all__ = ["AUGMENT", "DATA", "DATA_NEEDS", "FEW", "TRAINING", "FitOptions", "load_dataset"]
+__all__ = [
+    "AUGMENT",
+    "DATA",
+    "DATA_NEEDS",
+    "FEW",
+    "TRAINING",
+    "FitOptions",
+    "is_same_dataset",
+    "is_same_file",
+    "load_dataset",
+]
 
 DATA, TRAINING = "data", "training"
 # Training images that are read where they only show which classes, and which size, there are.
@@ -110,6 +121,24 @@ class FitOptions(Options):
         if self.precision != "auto":
             return self
         return dataclasses.replace(self, precision=fastest_precision())
+
+
+def is_same_file(one: Any, other: Any) -> bool:
+    """Whether two paths, or what may be none, are of the same file or folder."""
+    try:
+        return os.path.samefile(one, other)
+    except (OSError, TypeError, ValueError):  # names of data sets, other options
+        return False
+
+
+def is_same_dataset(dataset: str, config: dict[str, Any]) -> bool:
+    """Whether a `--dataset` is the one of a run's config.json, whose path may be another one."""
+    known, data = config["options"].get("dataset"), config.get("data")
+    if dataset == known or is_same_file(dataset, known):
+        return True
+    if not isinstance(data, dict) or data.get("kind") not in ("folder", "npz"):
+        return False
+    return is_same_file(dataset, data.get("path"))
 
 
 def load_dataset(options: Any, **how: Any) -> Dataset:
