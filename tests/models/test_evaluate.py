@@ -460,9 +460,12 @@ class TestCorruptions:
             file.write("more\n")
         assert _run._evaluations(RunFolder(run), "run") == parts
         assert capsys.readouterr().err == ""
-        # Released versions did not say which weights were attacked.
+        # In 0.2.0 only attacks.json says which weights were attacked.
         del before["attacks"][0]["model_sha256"]
         (run / "result.json").write_text(by_hand(before))
+        kept = _run._evaluations(RunFolder(run), "run")
+        assert kept == {key: before[key] for key in ("attacks", "corruptions")}
+        (run / "attacks.json").unlink()
         assert _run._evaluations(RunFolder(run), "run") == {"corruptions": parts["corruptions"]}
         assert "attack or corruption of the weights before are dropped" in capsys.readouterr().err
         # With others.

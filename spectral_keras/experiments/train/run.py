@@ -1,5 +1,6 @@
 """A training run: its folder, what trains in it, its result."""
 
+import contextlib
 import sys
 from typing import Any, Self
 
@@ -380,10 +381,12 @@ def _evaluations(folder, name):
     # Nothing was trained since: of the weights of now, whatever the file's SHA-256 was.
     if not found or stored.get("history_sha256") == file_hash(folder / "history.csv"):
         return found
-    digest, kept = file_hash(folder / "best.keras"), {}
+    digest, kept, attacked = file_hash(folder / "best.keras"), {}, None
+    with contextlib.suppress(CommandError):  # 0.2.0 has the SHA-256 there, not in each entry
+        attacked = read_json(folder / "attacks.json").get("model_sha256")
     for key, entries in found.items():
         known = [entry for entry in entries if isinstance(entry, dict)]
-        kept[key] = [entry for entry in known if entry.get("model_sha256") == digest]
+        kept[key] = [entry for entry in known if entry.get("model_sha256", attacked) == digest]
     if kept != found:
         print(
             f"{name}: accuracies under attack or corruption of the weights before are dropped",
