@@ -237,6 +237,17 @@ def _convergence(content):
     return _table(head, rows)
 
 
+def _rates(content):
+    """Last training errors at each learning rate, of every seed, and epochs at the best one."""
+    rows = []
+    for cell, found in content["cells"].items():
+        for arm, last in found["last"].items():
+            errors = "; ".join(f"{rate}: {_seeds(values)}" for rate, values in last.items())
+            if errors:
+                rows.append([cell, arm, errors, found["rates"][arm]])
+    return _table(["cell", "arm", "rate: last training error, %", "best rate"], rows)
+
+
 def _search(content):
     rows = [
         [dataset, len(content["searches"][dataset]["trials"]), one["point_of"],
@@ -303,6 +314,7 @@ _TABLES = {
     "corruption_tables": _corruptions,
     "frequency_dropout": _dropout,
     "convergence": _convergence,
+    "convergence_rates": _rates,
     "hyperparameter_search": _search,
     "fourier_masks": _masks,
     "planted_masks": _describe_planted,

@@ -64,8 +64,10 @@ def settings_line(stored):
         images += ", a tenth for validation"
     width = stored["settings"].get("network", {}).get("width")
     filters = f"{width:g} x the paper's filters" if width else "the paper's filters"
+    rates = stored["settings"].get("rates", [training["learning_rate"]])
+    rates = ", ".join(f"{rate:g}" for rate in rates)
     return (
         f"Preset {stored['preset']}: {training['dataset']}, {images}, {training['epochs']} epochs, "
         f"batch {training['batch_size']}, {training['optimizer']} at "
-        f"{training['learning_rate']:g}, augmentation {training['augment']}, {filters}."
+        f"{rates}, augmentation {training['augment']}, {filters}."
     )

@@ -9,10 +9,11 @@ Fourier, or any rotation under Adam?  Start, order of images, augmentation and r
 the same in all arms of a seed.
 
 Rules, written before the runs.  The rate of an arm in a cell is the one with the lowest training
-error after the last epoch, averaged over the seeds; the 5x5 cells are trained at the rates of
-their 3x3 ones.  Speed-ups are those of each seed, to errors of 30, 20, 10 and 5 %; an arm that
-does not reach a level counts as reaching it after the last epoch, and the cell says so; where none
-of the two does, nothing is claimed.  Verdicts by t intervals over the seeds against a ratio of 1.
+error after the last epoch, averaged over the seeds; the 5x5 cells are trained at the rates of their
+3x3 ones.  A seed counts in a cell once all of its arms and rates are trained.  Speed-ups are those
+of each seed, to errors of 30, 20, 10 and 5 %; an arm that does not reach a level counts as reaching
+it after the last epoch, and the cell says so; where none of the two does, nothing is claimed.
+Verdicts by t intervals over the seeds against a ratio of 1.
 
 Command: python -m figures.convergence_rates --preset cpu
 """
@@ -26,10 +27,10 @@ import itertools
 
 import numpy as np
 
-from figures._claims import claim, count_verdicts, over_seeds
+from figures._claims import claim, count_verdicts, over_seeds, seed_words
 from figures._figure import Figure
 from figures._runs import train_once
-from figures._style import BLUE, GREEN, GREY, ORANGE, caption, new_figure, settings_line
+from figures._style import BLUE, GREEN, GREY, ORANGE, caption, handle, new_figure, settings_line
 from figures.convergence import CELLS, COMMON, SPECTRAL_POOL, curves, epochs_to
 
 ARMS = {"spatial": GREY, "spectral": BLUE, "orthogonal": ORANGE}
@@ -134,6 +135,15 @@ def best_rate(done, settings, cell, arm):
     return min(last, key=last.get) if last else None
 
 
+def complete_seeds(done, settings, cell):
+    """The seeds of which a cell has every arm at every rate."""
+    rates = ["best"] if cell in settings["cells_at_best"] else settings["rates"]
+    return [
+        seed for seed in settings["seeds"]
+        if all(key_of(cell, arm, rate, seed) in done for arm in ARMS for rate in rates)
+    ]  # fmt: skip
+
+
 def speed_ups(first, second, level):
     """Epochs of one arm to a level over those of another, seed by seed, and whether they stop.
 
@@ -159,7 +169,12 @@ def speed_ups(first, second, level):
     return {"ratios": ratios, "not_reached": missed}
 
 
-_PAIRS = (("spatial", "spectral"), ("spatial", "orthogonal"), ("orthogonal", "spectral"))
+# (one arm, the arm that it is compared with) -> colour and marker of the ratio of their epochs.
+_PAIRS = {
+    ("spatial", "spectral"): (BLUE, "o"),
+    ("spatial", "orthogonal"): (ORANGE, "s"),
+    ("orthogonal", "spectral"): (GREEN, "D"),
+}
 
 
 def derive(stored):
@@ -168,8 +183,9 @@ def derive(stored):
     done = content.get("runs", {})
     content["cells"], content["claims"] = {}, []
     for cell in [*settings["cells"], *settings["cells_at_best"]]:
-        rates = {arm: best_rate(done, settings, cell, arm) for arm in ARMS}
-        best = {arm: _curves(done, settings, cell, arm, rate) for arm, rate in rates.items()}
+        counted = settings | {"seeds": complete_seeds(done, settings, cell)}
+        rates = {arm: best_rate(done, counted, cell, arm) for arm in ARMS}
+        best = {arm: _curves(done, counted, cell, arm, rate) for arm, rate in rates.items()}
         found = {
             f"{one} to {two}": {
                 str(level): speed_ups(best[one], best[two], level) for level in settings["levels"]
@@ -178,10 +194,22 @@ def derive(stored):
         }
         content["cells"][cell] = {
             "rates": rates,
+            "seeds": counted["seeds"],
+            "last": {arm: _last(done, counted, cell, arm) for arm in ARMS},
             "errors": {arm: {str(s): c.tolist() for s, c in best[arm].items()} for arm in ARMS},
             "speed_ups": found,
         }
-        content["claims"] += [_claim(settings, cell, pair, found) for pair in _PAIRS]
+        content["claims"] += [_claim(counted, cell, pair, found) for pair in _PAIRS]
+
+
+def _last(done, settings, cell, arm):
+    """Rate -> training error in percent after the last epoch, of each seed."""
+    rates = ["best"] if cell in settings["cells_at_best"] else settings["rates"]
+    return {
+        str(rate): [100 * float(curve[-1]) for curve in found.values()]
+        for rate in rates
+        if (found := _curves(done, settings, cell, arm, rate))
+    }
 
 
 def _claim(settings, cell, pair, found):
@@ -192,8 +220,10 @@ def _claim(settings, cell, pair, found):
     text = f"{cell}: fewer epochs with {two} than with {one} kernels"
     printed = CELLS[cell][2] if pair == ("spatial", "spectral") else None
     training = settings["training"]
+    images = f"{training['limit']:,} images" if "limit" in training else "all images"
     words = (
-        f"{CELLS[cell][0]} x {settings['network'].get('width', 1):g}, {training['epochs']} epochs"
+        f"{CELLS[cell][0]} x {settings['network'].get('width', 1):g}, {images}, "
+        f"{training['epochs']} epochs, {seed_words(len(settings['seeds']))} at each rate"
     )
     where = "Section 5.2, Figure 7" if printed else "a control that the paper does not have"
     common = {"unit": "times", "printed": printed, "bound": 1.0, "added": printed is None}
@@ -213,51 +243,84 @@ def draw(stored):
         cell: found for cell, found in stored["content"]["cells"].items()
         if any(found["errors"].values())
     }  # fmt: skip
-    figure = new_figure(2.5 + 6.5 * len(cells), width=19)
-    panels = figure.subplots(len(cells), 2, squeeze=False)
-    for (left, right), (cell, found) in zip(panels, cells.items(), strict=True):
-        _draw_curves(left, stored["settings"], cell, found)
+    figure = new_figure(4.2 + 5.6 * len(cells), width=20)
+    panels = figure.subplots(len(cells), 3, squeeze=False, width_ratios=[1.3, 1, 1])
+    for (left, middle, right), (cell, found) in zip(panels, cells.items(), strict=True):
+        _draw_curves(left, stored["settings"], found)
+        _draw_last(middle, found)
         _draw_ratios(right, cell, found)
-    panels[0, 0].legend(loc="lower left", bbox_to_anchor=(0, 1.1), ncols=3)
-    panels[0, 1].legend(loc="lower left", bbox_to_anchor=(0, 1.1), ncols=2)
-    panels[-1, 0].set_xlabel("epochs")
-    panels[-1, 1].set_xlabel("training error, %")
-    caption(figure, f"{settings_line(stored)}  {_text(stored)}", 18)
+        left.set_title(cell, loc="left", weight="bold")
+    for panel, label in zip(panels[-1], ("epochs", "learning rate", "training error, %"),
+                            strict=True):  # fmt: skip
+        panel.set_xlabel(label)
+    handles = [handle(arm, color=color, linestyle="-") for arm, color in ARMS.items()]
+    handles += [
+        handle("epochs of {} over those of {}".format(*pair), color=color, marker=marker)
+        for pair, (color, marker) in _PAIRS.items()
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=2)
+    caption(figure, f"{settings_line(stored)}  {_text(stored)}", 17)
     return figure
 
 
 def _text(stored):
+    seeds = {len(found["seeds"]) for found in stored["content"]["cells"].values()} - {0}
     return (
-        "Each arm at the one of its learning rates with the lowest last error (in the legends of "
-        f"its curves); dots: one seed each.  Claims: {count_verdicts(stored['content']['claims'])}."
+        "Left: each arm at the one of its learning rates with the lowest last error, which has a "
+        "ring in the middle.  Right: dots are seeds, filled where all curves reach the level.  "
+        f"{' to '.join(map(str, sorted(seeds)))} seed(s) a cell.  "
+        f"Claims: {count_verdicts(stored['content']['claims'])}."
     )
 
 
-def _draw_curves(panel, settings, cell, found):
+def _draw_curves(panel, settings, found):
     for arm, color in ARMS.items():
-        for index, curve in enumerate(found["errors"][arm].values()):
-            panel.plot(
-                range(len(curve)), 100 * np.array(curve), color=color, linewidth=2.5,
-                label=None if index else arm,
-            )  # fmt: skip
+        for curve in found["errors"][arm].values():
+            panel.plot(range(len(curve)), 100 * np.array(curve), color=color, linewidth=2.5)
     for level in settings["levels"]:
         panel.axhline(100 * level, color="0.8", linewidth=1, zorder=0)
-    panel.set_yscale("log")
-    panel.set_yticks([2, 5, 10, 20, 50, 90], ["2", "5", "10", "20", "50", "90"])
+    _scale(panel)
     panel.set_ylabel("training error, %")
-    rates = ", ".join(f"{arm} {rate}" for arm, rate in found["rates"].items() if rate)
-    panel.set_title(f"{cell} (rates: {rates})", loc="left")
+
+
+def _draw_last(panel, found):
+    """The last error at each rate: how much the choice of the rate matters to an arm."""
+    for arm, color in ARMS.items():
+        last = {rate: values for rate, values in found["last"][arm].items() if rate != "best"}
+        if not last:  # large kernels, trained at one rate
+            panel.set_axis_off()
+            return
+        rates = [float(rate) for rate in last]
+        means = [np.mean(values) for values in last.values()]
+        panel.plot(rates, means, "o-", color=color, linewidth=2.5, markersize=8)
+        best = found["rates"][arm]
+        panel.plot(
+            best, means[rates.index(best)], "o", color=color, markersize=19, fillstyle="none",
+            markeredgewidth=2,
+        )  # fmt: skip
+    panel.set_xscale("log")
+    panel.set_xticks(rates, [f"{rate:g}" for rate in rates])
+    panel.set_xticks([], minor=True)
+    panel.margins(x=0.2)
+    _scale(panel)
+    panel.set_title("last epoch", loc="left")
+
+
+def _scale(panel):
+    panel.set_yscale("log")
+    panel.set_ylim(2, 100)
+    panel.set_yticks([2, 5, 10, 20, 50, 90], ["2", "5", "10", "20", "50", "90"])
+    panel.set_yticks([], minor=True)
 
 
 def _draw_ratios(panel, cell, found):
-    for pair, color in zip(_PAIRS, (BLUE, ORANGE, GREEN), strict=True):
-        name = "{} to {}".format(*pair)
-        for place, value in enumerate(found["speed_ups"][name].values()):
+    for index, (pair, (color, marker)) in enumerate(_PAIRS.items()):
+        for place, value in enumerate(found["speed_ups"]["{} to {}".format(*pair)].values()):
             ratios = value["ratios"]
             panel.plot(
-                [place + 0.15 * (_PAIRS.index(pair) - 1)] * len(ratios), ratios, "o", color=color,
+                [place + 0.2 * (index - 1)] * len(ratios), ratios, marker, color=color,
                 markersize=11, fillstyle="none" if value["not_reached"] else "full",
-                markeredgewidth=2, label=None if place else f"epochs, {name}",
+                markeredgewidth=2,
             )  # fmt: skip
     printed = CELLS[cell][2]
     panel.axhline(printed, color="0.4", linestyle="--")
@@ -268,10 +331,10 @@ def _draw_ratios(panel, cell, found):
     panel.set_xticks(range(len(levels)), [f"{100 * float(level):g}" for level in levels])
     panel.set_xlim(-0.5, len(levels) - 0.5)
     panel.set_yscale("log")
+    panel.set_ylim(0.5, 6)
     panel.set_yticks([0.5, 1, 2, 5], ["0.5", "1", "2", "5"])
     panel.set_yticks([], minor=True)
-    panel.set_ylabel("ratio of epochs")
-    panel.set_title("filled: all curves reach the level", loc="left")
+    panel.set_title("ratio of epochs", loc="left")
 
 
 FIGURE = Figure(

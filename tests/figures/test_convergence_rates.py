@@ -69,6 +69,22 @@ def test_claims():
     assert claims["deep 3x3: fewer epochs with spectral than with spatial kernels"]["verdict"] == (
         "not run"
     )
+    last = stored["content"]["cells"][CELL]["last"]["spectral"]
+    np.testing.assert_allclose(last["0.001"], [4, 4])
+    np.testing.assert_allclose(last["0.003"], [60, 60])
+
+
+def test_a_seed_without_all_of_its_rates_does_not_count():
+    """Its best rate may be the one that is missing."""
+    done = made([0.5, 0.4, 0.25, 0.15], [0.25, 0.15, 0.08, 0.04])
+    for seed, counted in ((1, [0]), (0, [])):
+        del done[key_of(CELL, "orthogonal", 3e-3, seed)]
+        stored = {"content": {"runs": done}, "settings": CPU}
+        derive(stored)
+        assert stored["content"]["cells"][CELL]["seeds"] == counted
+        (one, *_) = (one for one in stored["content"]["claims"] if one["claim"].startswith(CELL))
+        assert one["verdict"] == ("undecided" if counted else "not run")
+        assert f"{len(counted)} seed" in one["run"]
 
 
 def test_smoke(tmp_path):
