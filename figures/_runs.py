@@ -63,13 +63,13 @@ def train_once(experiment, key, model, arguments, *, evaluate=True, training_err
         if not (stale or experiment.overwrite):
             # Another figure's, perhaps.
             record = _finished(folder, options, evaluate)
-        # Without checkpoints nothing could be continued, only taken as it is.
-        again = stale or (folder.begun and experiment.overwrite and _has_no_checkpoint(folder))
     except CommandError as error:
         # What is left of the run is continued or evaluated, which writes its files again.
-        again = _is_lost(folder, options)
         experiment.say(f"{key}: {error}")
     if record is None:
+        # Without checkpoints nothing could be continued, only taken as it is.
+        bare = folder.begun and _has_no_checkpoint(folder)
+        again = stale or (bare and (experiment.overwrite or _is_lost(folder, options)))
         record = _train(key, folder, options, evaluate, command, again)
     if training_error:
         record["result"]["train_error_percent"] = _training_error(options, folder)
@@ -115,9 +115,9 @@ def _finished(folder, options, evaluate):
 
 
 def _is_lost(folder, options):
-    """Whether a run has neither checkpoints nor the whole files of a finished one."""
+    """Whether a run without checkpoints lacks the whole files of a finished one."""
     try:
-        return _has_no_checkpoint(folder) and finished_history(folder, options) is None
+        return finished_history(folder, options) is None
     except CommandError:
         return True
 

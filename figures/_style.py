@@ -2,6 +2,8 @@
 
 import textwrap
 
+from spectral_keras.experiments.train.options import TrainOptions
+
 # Okabe and Ito's palette, which colour-blind readers can distinguish.
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 SKY, AMBER, BLACK, GREY = "#56B4E9", "#E69F00", "#000000", "#8C8C8C"
@@ -60,8 +62,8 @@ def settings_line(stored):
     """Preset, data and training of a figure in one line."""
     training = stored["settings"]["training"]
     images = f"{training['limit']:,} images" if "limit" in training else "all training images"
-    if training.get("validation_fraction", 0.1):
-        images += ", a tenth for validation"
+    held_out = training.get("validation_fraction", TrainOptions.validation_fraction)
+    images += f", {100 * held_out:g} % of them for validation" if held_out else ""
     width = stored["settings"].get("network", {}).get("width")
     filters = f"{width:g} x the paper's filters" if width else "the paper's filters"
     rates = stored["settings"].get("rates", [training["learning_rate"]])

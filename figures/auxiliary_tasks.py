@@ -345,7 +345,7 @@ def _better_attacked(runs, settings, backbone):
         f"{backbone}: trained on FGSM, every network is better under FGSM than on clean images",
         _run_words(record, settings, backbone), effect=parts[0][1]["effect"], over=over,
         added=True,
-        printed=printed_gain(backbone, ("none", 3), ("none", 2)), parts=parts,
+        parts=parts,
         note=f"networks with less than {LEARNED} % clean decide nothing; possible causes, not "
         "measured: the true label in the attack, averages of batch normalisation, a masked "
         "gradient",

@@ -208,8 +208,10 @@ def _with_float32(config):
 def _float32_policy(value):
     """float32; of a quantized layer the same quantization from float32."""
     policy = keras.dtype_policies.get(value)
-    mode = policy.quantization_mode
-    return f"{mode}_from_float32" if mode else "float32"
+    if policy.quantization_mode is None:
+        return "float32"
+    config = keras.dtype_policies.serialize(policy)
+    return config | {"config": config["config"] | {"source_name": "float32"}}
 
 
 def _is_policy(value):

@@ -89,7 +89,7 @@ def _untrained_run(path, seed=0):
         "dataset": "tiny.npz", "data_dir": None, "limit": None, "validation_fraction": 0.1,
         "seed": 0, "image_size": None, "grayscale": False,
     }  # fmt: skip
-    content = {"model": "made_up", "options": options, "class_names": ["0", "1", "2"]}
+    content = {"model": "spectral_pool_cnn", "options": options, "class_names": ["0", "1", "2"]}
     (path / "config.json").write_text(json.dumps(content))
     (path / "result.json").write_text("{}")
 

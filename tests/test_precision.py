@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from spectral_keras import precision
+from spectral_keras.layers import ChannelGate
 from spectral_keras.ops import processor
 from spectral_keras.precision import in_float32
 from tests.oracles import to_numpy
@@ -73,11 +74,16 @@ def test_capability_of_jax(text, expected):
 
 # Keras says which layers it left as they are.
 @pytest.mark.filterwarnings("ignore:.*quantiz")
-def test_a_quantized_model_in_float32():
-    layers = [keras.Input((6,)), keras.layers.Dense(4, dtype="mixed_bfloat16")]
-    model = keras.Sequential(layers)
-    model.quantize("int8")
+@pytest.mark.parametrize("mode", ["int8", "int4"])
+def test_a_quantized_model_in_float32(mode):
+    inputs = keras.Input((4, 4, 3), dtype="float32")
+    gate = ChannelGate(6, dtype="mixed_bfloat16")
+    outputs = keras.layers.Dense(4, dtype="mixed_bfloat16")(keras.layers.Flatten()(gate(inputs)))
+    model = keras.Model(inputs, outputs)
+    model.quantize(mode)
     copy = in_float32(model)
-    assert copy.layers[0].dtype_policy.name == "int8_from_float32"
-    x = np.random.default_rng(0).random((3, 6), np.float32)
-    np.testing.assert_allclose(to_numpy(copy(x)), to_numpy(model(x)), atol=0.02)
+    policy = copy.layers[-1].dtype_policy
+    assert policy.quantization_mode == mode and policy.compute_dtype == "float32"
+    assert copy.layers[1].squeeze.dtype_policy.compute_dtype == "float32"
+    x = np.random.default_rng(0).random((3, 4, 4, 3), np.float32)
+    np.testing.assert_allclose(to_numpy(copy(x)), to_numpy(model(x)), atol=0.05)

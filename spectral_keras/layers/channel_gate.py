@@ -178,28 +178,24 @@ class ChannelGate(keras.layers.Layer):
             return features
         return features, keras.KerasTensor(inputs.shape[:1], dtype=self._ratio_dtype)
 
-    def get_build_config(self) -> dict[str, Any] | None:
-        config = super().get_build_config()
-        if config is None or not self.built:
-            return config
-        # `quantize` of a model gives the dense layers policies of their own, and more weights.
-        return config | {
-            "dense_policies": {
-                layer.name: keras.dtype_policies.serialize(layer.dtype_policy)
-                for layer in (self.squeeze, self.excite)
-                if layer.quantization_mode is not None
-            }
-        }
-
-    def build_from_config(self, config: dict[str, Any]) -> None:
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "ChannelGate":
         config = dict(config)
-        self._dense_policies = {
-            name: keras.dtype_policies.deserialize(policy)
-            for name, policy in config.pop("dense_policies", {}).items()
+        quantized = config.pop("quantized", {})
+        layer = super().from_config(config)
+        layer._dense_policies = {
+            name: keras.dtype_policies.get(each["dtype"]) for name, each in quantized.items()
         }
-        super().build_from_config(config)
+        return layer
 
     def get_config(self) -> dict[str, Any]:
+        # `quantize` of a model gives the dense layers policies of their own, and more weights.
+        dense = (self.squeeze, self.excite) if self.built else ()
+        quantized = {
+            layer.name: {"dtype": keras.dtype_policies.serialize(layer.dtype_policy)}
+            for layer in dense
+            if layer.quantization_mode is not None
+        }
         return {
             **super().get_config(),
             "hidden": self.hidden,
@@ -208,4 +204,5 @@ class ChannelGate(keras.layers.Layer):
             "kernel_size": self.kernel_size,
             "return_open_ratio": self.return_open_ratio,
             "data_format": self.data_format,
+            **({"quantized": quantized} if quantized else {}),
         }

@@ -56,8 +56,8 @@ class AuxiliaryModel(AuxiliaryLossModel):
         attack: `AdversarialExamples`, or None to train on the images as they come.
         validate_on: "adversarial" or "clean", see `AdversarialModel`; without an attack there is
             no difference.
-        data_format: of the images and maps, "channels_last", "channels_first" or None for Keras'
-            global setting.
+        data_format: of the images and maps, "channels_last", "channels_first" or None for the
+            target's, without one of Keras' global setting.
         **kwargs: `name`, `dtype`.
 
     Attributes:
@@ -105,7 +105,13 @@ class AuxiliaryModel(AuxiliaryLossModel):
         **kwargs: Any,
     ):
         super().__init__(classifier, attack, validate_on=validate_on, **kwargs)
-        self.data_format = check_data_format(data_format)
+        own = getattr(target, "data_format", None)
+        self.data_format = check_data_format(data_format or own)
+        if own not in (None, self.data_format):
+            raise ValueError(
+                "`target` and the model must have one `data_format`. Received: "
+                f"data_format={data_format!r}, a target of {own!r}"
+            )
         self.task = check_choice("task", task, ("fourier", "reconstruction", "none"))
         self.variant = check_choice("variant", variant, ("consistent", "published"))
         self.weight = check_number("weight", weight, low=0)

@@ -13,7 +13,7 @@ from tests.models.runs import write_tiny
 # They belong to the clock, the place, or the files that hold them.
 _FREE = {
     "seconds", "images_per_second", "command", "training_command", "history_sha256", "sha256",
-    "model_sha256", "output", "resume", "overwrite", "commit",
+    "model_sha256", "path", "output", "resume", "overwrite", "commit",
 }  # fmt: skip
 
 

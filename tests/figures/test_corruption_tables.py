@@ -227,7 +227,7 @@ class TestHistogram:
         def row(*low):
             return {"density": {"low": list(low), "medium": [1, 1, 1], "high": [1, 1, 1]}}
 
-        record = {"result": {"images": {"training": 9}, "epochs": 2}}
+        record = {"result": {"images": {"training": 9}, "epochs": 2, "test_accuracy": 0.41}}
         content = {"runs": {"x": record}}
         settings = {"seeds": {"table2": [0, 1, 2]}, "options": {}}
         content["averages"] = {"vgg16": {"natural": row(1, 1.1, 1), "LMH=100": row(1.4, 1.5, 1.5)}}
@@ -236,6 +236,15 @@ class TestHistogram:
         content["averages"] = {"vgg16": {"natural": row(1), "LMH=100": row(1.4)}}
         (one,) = response_histogram.claims(content, settings)
         assert one["effect"] == pytest.approx(0.4) and one["verdict"] == "undecided"
+        assert "of the test images 41 to 41 % are right" in one["note"]
+        # No more than where the band is suppressed.
+        content["averages"] = {
+            "vgg16": {"natural": row(1, 1.1, 1), "LMH=100": row(1.4, 1.5, 1.5),
+                      "LMH=010": row(1, 1, 1), "LMH=001": row(1.6, 1.7, 1.7)}
+        }  # fmt: skip
+        one, *_ = response_histogram.claims(content, settings)
+        assert one["verdict"] == "contradicted" and one["of"] == "over LMH=001"
+        assert one["effect"] == pytest.approx(-0.2)
 
     def test_trainings_of_the_other_figure_are_used(self, smoke):
         output = smoke[1]["response_histogram"]
@@ -269,7 +278,7 @@ class TestHistogram:
             "LMH=001": row(1, 1, 1.25),
         }  # fmt: skip
         text = response_histogram.verdict({"vgg16": rows})
-        assert "gains votes in 2 of 3" in text
+        assert "has more votes in 2 of 3" in text
         assert "LMH=100 1.50 low (+0.50 over natural)" in text
 
 

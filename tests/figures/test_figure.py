@@ -248,6 +248,12 @@ def test_settings_line():
     }
     stored = {"preset": "cpu", "settings": {"training": training, "network": {}}}
     assert settings_line(stored) == (
-        "Preset cpu: cifar10, all training images, 3 epochs, batch 8, adam at 0.001, augmentation "
-        "none, the paper's filters."
+        "Preset cpu: cifar10, all training images, 10 % of them for validation, 3 epochs, batch 8, "
+        "adam at 0.001, augmentation none, the paper's filters."
+    )
+    stored["settings"]["training"]["validation_fraction"] = 0
+    stored["settings"]["rates"] = [1e-3, 3e-3]
+    assert settings_line(stored) == (
+        "Preset cpu: cifar10, all training images, 3 epochs, batch 8, adam at 0.001, 0.003, "
+        "augmentation none, the paper's filters."
     )

@@ -60,6 +60,8 @@ def test_what_is_damaged_or_to_be_replaced_is_trained_again(once, tmp_path, caps
     weights = (folder / "best.keras").read_bytes()
     for spoil, how in (
         (lambda: (folder / "history.csv").write_text("epoch\n"), {}),
+        (lambda: (folder / "history.csv").write_text("epoch,loss\n1,1e\r05\n"), {}),
+        (lambda: (folder / "history.csv").unlink(), {}),
         (lambda: (folder / "best.keras").unlink(), {}),
         (lambda: None, {"overwrite": True}),
     ):

@@ -174,7 +174,10 @@ class TestCommand:
 
     @pytest.mark.parametrize(
         ("change", "message"),
-        [(None, "cannot be read"), ({"content": {}}, "python -m figures.convergence derives them")],
+        [
+            (None, "python -m figures.convergence makes it"),
+            ({"content": {}}, "python -m figures.convergence derives them"),
+        ],
     )
     def test_missing_results_are_one_line(self, tmp_path, capsys, change, message):
         for name in PRESENT:

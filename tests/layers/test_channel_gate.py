@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from spectral_keras.folding import fold
 from spectral_keras.layers.channel_gate import ChannelGate
 from spectral_keras.ops.suppression import suppress_power
 from tests.layer_checks import check_layer
@@ -121,6 +122,7 @@ class TestContract:
         model.save(tmp_path / "model.keras")
         loaded = keras.saving.load_model(tmp_path / "model.keras")
         np.testing.assert_array_equal(to_numpy(loaded(x)), to_numpy(model(x)))
+        np.testing.assert_array_equal(to_numpy(fold(model)(x)), to_numpy(model(x)))
 
     @pytest.mark.parametrize(
         ("arguments", "message"),

@@ -91,10 +91,11 @@ def stored_config(folder):
 
 
 def numbers(folder):
-    """The "attacks" of result.json without what depends on clock and command line."""
+    """The "attacks" of result.json without what depends on clock, file and command line."""
     entries = stored(folder)["attacks"]
     for entry in entries:
         entry.pop("calls")
+        assert len(entry.pop("model_sha256")) == 64
         for point in entry["points"]:
             point.pop("seconds")
     return entries
@@ -454,29 +455,31 @@ class TestCorruptions:
         command(run, "--attack", "fgsm", *FEW, "--eps", "0.1")
         before = stored(run)
         parts = {key: before[key] for key in ("attacks", "corruptions")}
-        assert _run._evaluations(RunFolder(run), "run") == parts
+        assert _run.known_evaluations(RunFolder(run), "run") == parts
         # After more epochs, with the same best weights.
         with open(run / "history.csv", "a") as file:
             file.write("more\n")
-        assert _run._evaluations(RunFolder(run), "run") == parts
+        assert _run.known_evaluations(RunFolder(run), "run") == parts
         assert capsys.readouterr().err == ""
         # In 0.2.0 only attacks.json says which weights were attacked.
         del before["attacks"][0]["model_sha256"]
         (run / "result.json").write_text(by_hand(before))
-        kept = _run._evaluations(RunFolder(run), "run")
+        kept = _run.known_evaluations(RunFolder(run), "run")
         assert kept == {key: before[key] for key in ("attacks", "corruptions")}
         (run / "attacks.json").unlink()
-        assert _run._evaluations(RunFolder(run), "run") == {"corruptions": parts["corruptions"]}
+        assert _run.known_evaluations(RunFolder(run), "run") == {
+            "corruptions": parts["corruptions"]
+        }
         assert "attack or corruption of the weights before are dropped" in capsys.readouterr().err
         # With others.
         shutil.copy(run / "result.json", run / "best.keras")
-        assert _run._evaluations(RunFolder(run), "run") == {}
+        assert _run.known_evaluations(RunFolder(run), "run") == {}
         # A damaged or missing file is written anew.
         (run / "result.json").write_text("{")
-        assert _run._evaluations(RunFolder(run), "run") == {}
+        assert _run.known_evaluations(RunFolder(run), "run") == {}
         assert "result.json cannot be read" in capsys.readouterr().err
         (run / "result.json").unlink()
-        assert _run._evaluations(RunFolder(run), "run") == {}
+        assert _run.known_evaluations(RunFolder(run), "run") == {}
 
     def test_a_run_that_trains_on_is_refused(self, run, command):
         _change(epochs=13)(run)
@@ -906,6 +909,14 @@ def test_the_runs_data_by_another_path(run, tmp_path, command, monkeypatch):
     assert command(run, *asked, "--dataset", dataset)[0] == 0
     status, _, err = command(run, *asked, "--dataset", write_tiny(tmp_path / "other.npz"))
     assert status == 2 and "holds what is known about its own data" in err
+    # One entry, by whatever path; in a folder of its own, too.
+    monkeypatch.chdir(dataset.parent)
+    corrupted = ("--corruptions", "fog", *FEW)
+    for output in ((), ("--output", tmp_path / "elsewhere")):
+        for path in (dataset.name, dataset):
+            assert command(run, *corrupted, "--dataset", path, *output)[0] == 0
+        (entry,) = stored(pathlib.Path(output[1]) if output else run)["corruptions"]
+        assert dataset.name in json.dumps(entry)
 
 
 @pytest.mark.parametrize(

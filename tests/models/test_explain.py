@@ -256,7 +256,7 @@ class TestCorrectness:
             "dataset": files[1], "data_dir": None, "limit": 36, "image_size": None,
             "grayscale": False, "validation_fraction": 0.25, "seed": 5,
         }  # fmt: skip
-        config = {"options": options, "class_names": ["0", "1"]}
+        config = {"model": "vgg11_bn", "options": options, "class_names": ["0", "1"]}
         (run / "config.json").write_text(json.dumps(config))
         assert command(run, "--split", "validation", "--epochs", 2, "--single", 0)[0] == 0
         out = tmp_path / "run-explained"
@@ -277,7 +277,8 @@ class TestCorrectness:
         run = tmp_path / "run"
         run.mkdir()
         write_model(run / "best.keras")
-        config = {"options": {"dataset": files[1]}, "class_names": ["minus", "plus"]}
+        names = ["minus", "plus"]
+        config = {"model": "vgg11_bn", "options": {"dataset": files[1]}, "class_names": names}
         (run / "config.json").write_text(json.dumps(config))
         with np.load(files[1]) as stored:
             arrays = dict(stored)

@@ -280,6 +280,11 @@ class TestSaving:
             again = AuxiliaryModel.from_config(model.get_config())
         finally:
             keras.config.set_image_data_format(before)
+        with pytest.raises(ValueError, match="one `data_format`"):
+            target = FourierTarget(data_format="channels_last")
+            AuxiliaryModel(model.classifier, target=target, data_format="channels_first")
+        target = FourierTarget(data_format="channels_first")
+        assert AuxiliaryModel(model.classifier, target=target).data_format == "channels_first"
         assert again.decoder.output_shape == model.decoder.output_shape
         assert model.decoder.output_shape[2:] == (8, 8)
 

@@ -1,6 +1,7 @@
 """A saved classifier under attack or corruption: `python -m models.evaluate MODEL ...`."""
 
 import contextlib
+import dataclasses
 import functools
 import math
 import os
@@ -36,13 +37,11 @@ from spectral_keras.experiments.provenance import conditions
 from spectral_keras.experiments.saved_models import find_preset
 from spectral_keras.experiments.subject import Subject, beside
 from spectral_keras.experiments.train.fit_options import is_same_file
-from spectral_keras.experiments.train.run import RunFolder
+from spectral_keras.experiments.train.run import PICTURES, RunFolder
 
 __all__ = ["EvaluationFolder", "evaluate", "main"]
 
 RESULT = "result.json"
-# Part of result.json -> the picture of it.
-_PICTURES = {"attacks": "robustness.png", "corruptions": "corruptions.png"}
 
 
 class EvaluationFolder(WorkFolder):
@@ -153,7 +152,7 @@ class _Evaluation:
                     f"{folder.path} has no {RESULT}: finish the training first (--resume continues "
                     "it), or evaluate its best weights so far elsewhere, with --output FOLDER"
                 )
-            read_json(folder / RESULT)
+            folder.check_finished(RESULT)
             self._check_own_data()
             return
         folder.check(resume=True, overwrite=False)
@@ -181,7 +180,12 @@ class _Evaluation:
     def _data_options(self):
         """The options that all results of a folder have in common."""
         options, common = self.options.to_json(), self.options.of_subject()
-        return {name: options[name] for name in common}
+        return {name: options[name] for name in common} | {"dataset": self.dataset}
+
+    @property
+    def dataset(self):
+        """The data set as the run names it, if it is its own, by whatever path."""
+        return str(self.subject.trained.get("dataset", self.options.dataset))
 
     def _load(self):
         """(model, images uint8, classes): the test set, or --images of it."""
@@ -199,10 +203,13 @@ class _Evaluation:
             data = {"model": os.path.abspath(self.subject.path), "options": self._data_options()}
             folder.begin({"what": folder.what, **data, **conditions()})
         stored = read_json(folder / RESULT) | parts
-        for part, digest in _hashes(folder, stored).items():
+        # A run's own folder: a training that goes on drops them itself, and else they are of its
+        # weights, whatever bytes their file had.
+        known = _hashes(folder, stored) if isinstance(folder, EvaluationFolder) else {}
+        for part, digest in known.items():
             if part in stored and part not in parts and digest != self.digest:
                 del stored[part]
-                (folder / _PICTURES[part]).unlink(missing_ok=True)
+                (folder / PICTURES[part]).unlink(missing_ok=True)
                 print(f"{folder / RESULT}: {part} of other weights are dropped", file=sys.stderr)
         write_json(folder / RESULT, stored)
 
@@ -216,11 +223,11 @@ class _Evaluation:
             return found
 
         content = run_corruptions(
-            self.options, source, self.subject.path, stored,
-            load, lambda entries: self.save(corruptions=entries), self.command,
+            dataclasses.replace(self.options, dataset=self.dataset), source, self.subject.path,
+            stored, load, lambda entries: self.save(corruptions=entries), self.command,
         )  # fmt: skip
         draw_corruptions(
-            self.folder / _PICTURES["corruptions"],
+            self.folder / PICTURES["corruptions"],
             content,
             self.subject.title,
             source_text(content, short=True),
@@ -246,7 +253,7 @@ class _Evaluation:
         run_attacks(self.options, entries, load, save, self.command)
         save()
         shown = entries.summary()
-        draw_robustness(self.folder / _PICTURES["attacks"], shown, self.subject.title)
+        draw_robustness(self.folder / PICTURES["attacks"], shown, self.subject.title)
         self.clean = shown[-1]["clean"], shown[-1]["images"]
         _print_table(shown)
         print(f"results: {self.folder.path}/ ({RESULT}, attacks.json, robustness.png)")

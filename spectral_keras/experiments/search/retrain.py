@@ -27,7 +27,7 @@ from spectral_keras.experiments.search.results import rank, read_results, traini
 from spectral_keras.experiments.search.retrain_options import RetrainOptions
 from spectral_keras.experiments.train import command as _train
 from spectral_keras.experiments.train.fit_options import FitOptions
-from spectral_keras.experiments.train.run import RunFolder
+from spectral_keras.experiments.train.run import RunFolder, known_evaluations
 from spectral_keras.memory import keep_freed_memory
 from spectral_keras.training.best_weights import BestWeights
 from spectral_keras.training.checkpoint import checkpoint_files
@@ -125,6 +125,7 @@ def _train_build(options, config, trial):
             "build": config["build"],
             "point": trial["point"],
             "parameters": model.count_params(),
+            **known_evaluations(folder, config["build"]),
         }
         result = write_result(
             folder, own, options=training, data=data, history=history, best=best, scores=scores,

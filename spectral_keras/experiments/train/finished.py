@@ -47,7 +47,9 @@ def _read(path: pathlib.Path) -> list[dict[str, Any]]:
         check_history(rows)
         if not rows:
             raise ValueError("it has no epochs")
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (
+        OSError, csv.Error, OverflowError, ValueError, TypeError, KeyError, AttributeError,
+    ) as error:  # fmt: skip
         raise CommandError(f"{path} cannot be read: {error}") from None
     return rows
 

@@ -30,7 +30,10 @@ from spectral_keras.experiments.train.views import evaluate_views
 from spectral_keras.models.macs import count_macs
 from spectral_keras.training.checkpoint import checkpoint_files
 
-__all__ = ["Run", "RunFolder", "free_options"]
+__all__ = ["PICTURES", "Run", "RunFolder", "free_options", "known_evaluations"]
+
+# What `models.evaluate` adds to result.json -> the picture of it.
+PICTURES = {"attacks": "robustness.png", "corruptions": "corruptions.png"}
 
 # Schedules that do not depend on the number of epochs: a run may be continued for more of them.
 _OPEN_ENDED = ("constant", "plateau")
@@ -343,7 +346,7 @@ class Run:
             "multiply_accumulates": _macs(self.classifier),
             "jit": bool(getattr(self.model, "jit_compile", False)),
             **self.devices.describe(),
-            **_evaluations(self.folder, self.options.model),
+            **known_evaluations(self.folder, self.options.model),
         }
         history = self.progress.history
         result = write_result(
@@ -368,7 +371,7 @@ def free_options(options: TrainOptions) -> set[str]:
     return options.free() | ({"epochs"} if open_ended else set())
 
 
-def _evaluations(folder, name):
+def known_evaluations(folder: WorkFolder, name: str) -> dict[str, Any]:
     """What `models.evaluate` has added to result.json about the weights of now."""
     if not (folder / "result.json").exists():
         return {}
@@ -377,7 +380,7 @@ def _evaluations(folder, name):
     except CommandError as error:
         print(f"{name}: {error}; it is written anew", file=sys.stderr)
         return {}
-    found = {key: stored[key] for key in ("attacks", "corruptions") if key in stored}
+    found = {key: stored[key] for key in PICTURES if key in stored}
     # Nothing was trained since: of the weights of now, whatever the file's SHA-256 was.
     if not found or stored.get("history_sha256") == file_hash(folder / "history.csv"):
         return found
@@ -385,13 +388,17 @@ def _evaluations(folder, name):
     with contextlib.suppress(CommandError):  # 0.2.0 has the SHA-256 there, not in each entry
         attacked = read_json(folder / "attacks.json").get("model_sha256")
     for key, entries in found.items():
-        known = [entry for entry in entries if isinstance(entry, dict)]
+        listed = entries if isinstance(entries, list) else []
+        known = [entry for entry in listed if isinstance(entry, dict)]
         kept[key] = [entry for entry in known if entry.get("model_sha256", attacked) == digest]
     if kept != found:
         print(
             f"{name}: accuracies under attack or corruption of the weights before are dropped",
             file=sys.stderr,
         )
+    for key in kept:
+        if not kept[key]:
+            (folder / PICTURES[key]).unlink(missing_ok=True)
     return {key: entries for key, entries in kept.items() if entries}
 
 
