@@ -8,12 +8,12 @@ several rates, and a third arm has a random orthogonal basis in place of the Fou
 Fourier, or any rotation under Adam?  Start, order of images, augmentation and random numbers are
 the same in all arms of a seed.
 
-Rules, written before the runs.  The rate of an arm in a cell is the one with the lowest training
+Rules, written before the runs. The rate of an arm in a cell is the one with the lowest training
 error after the last epoch, averaged over the seeds; the 5x5 cells are trained at the rates of their
-3x3 ones.  A seed counts in a cell once all of its arms and rates are trained.  Speed-ups are those
-of each seed, to errors of 30, 20, 10 and 5 %; an arm that does not reach a level counts as reaching
-it after the last epoch, and the cell says so; where none of the two does, nothing is claimed.
-Verdicts by t intervals over the seeds against a ratio of 1.
+3x3 ones. Speed-ups are those of each seed, to errors of 30, 20, 10 and 5 %; an arm that does not
+reach a level counts as reaching it after the last epoch, and the cell says so; where none of the
+two does, nothing is claimed. Verdicts by t intervals over the seeds against a ratio of 1. Added
+with the first cell trained: a seed counts in a cell once all of its arms and rates are trained.
 
 Command: python -m figures.convergence_rates --preset cpu
 """
