@@ -1,14 +1,13 @@
 """The precision that a model computes in, and the same model in float32."""
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
 
-from spectral_keras.ops.processor import processor_has
+from spectral_keras.ops.processor import multiplies_bfloat16
 
 __all__ = [
     "all_layers",
@@ -29,10 +28,10 @@ def fastest_precision() -> str:
 
     Arithmetic in half precision that the hardware lacks is emulated, three to seven times slower
     than float32.  So "bfloat16" needs a GPU of compute capability 8.0 or more, a TPU, or a Linux
-    processor with AVX512_BF16 or AMX, whose kernels TensorFlow and PyTorch have (oneDNN) and JAX
-    has not.  GPUs of capability 7 have "float16" only, for which Keras scales the loss.  The
-    answer depends on the machine alone, not on a measurement: a run that is started again gets the
-    same one.
+    processor with AMX or AMD's AVX512_BF16, whose kernels TensorFlow and PyTorch have (oneDNN) and
+    JAX has not (`spectral_keras.ops.processor`).  GPUs of capability 7 have "float16" only, for
+    which Keras scales the loss.  The answer depends on the machine alone, not on a measurement: a
+    run that is started again gets the same one.
 
     Returns:
         "float32", "bfloat16" or "float16"; the latter two name Keras' policies mixed_bfloat16 and
@@ -49,7 +48,7 @@ def fastest_precision() -> str:
     if capabilities:
         oldest = min(capabilities)
         return "bfloat16" if oldest >= (8, 0) else "float16" if oldest >= (7, 0) else "float32"
-    return "bfloat16" if backend != "jax" and _processor_has_bfloat16(backend) else "float32"
+    return "bfloat16" if multiplies_bfloat16() else "float32"
 
 
 def has_accelerator() -> bool:
@@ -87,12 +86,6 @@ def _capability(device):
     """The compute capability of a device of JAX, which gives it as text."""
     parts = str(getattr(device, "compute_capability", "")).split(".")
     return tuple(map(int, parts)) if all(map(str.isdecimal, parts)) else (0, 0)
-
-
-def _processor_has_bfloat16(backend):
-    if backend == "tensorflow" and os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") in ("0", "false"):
-        return False
-    return processor_has("avx512_bf16", "amx_bf16")
 
 
 def all_layers(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:

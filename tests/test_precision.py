@@ -9,31 +9,34 @@ from spectral_keras.precision import in_float32
 from tests.oracles import to_numpy
 
 BACKEND = keras.backend.backend()
-FLAGS = "processor\t: {}\nflags\t\t: fpu sse2 {}\n\n"
+CORE = "processor\t: {}\nvendor_id\t: {}\nflags\t\t: fpu sse2 {}\n\n"
+AMD, INTEL = "AuthenticAMD", "GenuineIntel"
 
 
-def _processors(monkeypatch, tmp_path, *kinds):
+def _processors(monkeypatch, tmp_path, *kinds, vendor=AMD):
     path = tmp_path / "cpuinfo"
-    path.write_text("".join(FLAGS.format(i, kind) for i, kind in enumerate(kinds)))
+    path.write_text("".join(CORE.format(i, vendor, kind) for i, kind in enumerate(kinds)))
     monkeypatch.setattr(processor, "_PROCESSORS", path)
     monkeypatch.setattr(precision, "_accelerators", lambda _: [])
     monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
 
 
 @pytest.mark.parametrize(
-    ("kinds", "expected"),
+    ("vendor", "kinds", "fast"),
     [
-        (("avx512f avx512_bf16", "avx512f avx512_bf16"), "bfloat16"),
-        (("avx512f amx_bf16 amx_tile",), "bfloat16"),
-        (("avx512f avx512_bf16", "avx512f"), "float32"),
-        (("avx512f avx512_vnni",), "float32"),
-        ((), "float32"),
+        (AMD, ("avx512f avx512_bf16", "avx512f avx512_bf16"), True),
+        (INTEL, ("avx512f avx512_bf16 amx_bf16 amx_tile",), True),
+        (INTEL, ("avx512f avx512_bf16 avx512_fp16",), False),
+        (AMD, ("avx512f avx512_bf16", "avx512f"), False),
+        (AMD, ("avx512f avx512_vnni",), False),
+        (AMD, (), None),
     ],
 )
-def test_processors(monkeypatch, tmp_path, kinds, expected):
-    _processors(monkeypatch, tmp_path, *kinds)
-    expected = "float32" if BACKEND == "jax" else expected
-    assert precision.fastest_precision() == expected
+def test_processors(monkeypatch, tmp_path, vendor, kinds, fast):
+    _processors(monkeypatch, tmp_path, *kinds, vendor=vendor)
+    fast = fast and BACKEND != "jax"
+    assert processor.multiplies_bfloat16() is fast
+    assert precision.fastest_precision() == ("bfloat16" if fast else "float32")
 
 
 def test_no_word_about_the_processor(monkeypatch, tmp_path):
@@ -44,7 +47,7 @@ def test_no_word_about_the_processor(monkeypatch, tmp_path):
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="a switch of TensorFlow")
 def test_tensorflow_without_the_kernels(monkeypatch, tmp_path):
-    _processors(monkeypatch, tmp_path, "avx512_bf16")
+    _processors(monkeypatch, tmp_path, "avx512_bf16", "avx512_bf16")
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
     assert precision.fastest_precision() == "float32"
 

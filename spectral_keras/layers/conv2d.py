@@ -16,7 +16,7 @@ class Conv2D(keras.layers.Conv2D):
     """Keras' 2-D convolution, made right and fast where Keras on TensorFlow is not.
 
     Arguments, weights, config and results are those of `keras.layers.Conv2D`, whose saved weights
-    this layer loads, and the other way round.  What differs, all of it on TensorFlow:
+    this layer loads, and the other way round.  What differs, all but the last on TensorFlow alone:
 
     - Channels first, the bias is added to the channels.  Keras adds it along the width where the
       width of the output is the number of filters.
@@ -26,6 +26,8 @@ class Conv2D(keras.layers.Conv2D):
       bfloat16.  Together they take .45 to .95 of the time of oneDNN's kernels; rounding errors are
       1e-6 of their size in float32, also where a sum would be exactly zero
       (`spectral_keras.ops.minimal_filtering`).
+    - bfloat16 on an x86 processor that is slow in it (`spectral_keras.ops.processor`) is computed in
+      float32 and rounded, as its units would, on TensorFlow and PyTorch.
 
     Several groups are Keras' own code.
 

@@ -19,6 +19,7 @@ from spectral_keras.ops.minimal_filtering import (
     conv2d_by_minimal_filtering,
     is_faster_by_minimal_filtering,
 )
+from spectral_keras.ops.processor import multiplies_bfloat16
 from spectral_keras.ops.resize import NORMS, NYQUIST_RULES, spectral_resize
 from spectral_keras.ops.validation import (
     check_choice,
@@ -359,12 +360,18 @@ def direct_conv2d(
 ) -> Any:
     """`keras.ops.conv` of images, in either data format on every device.
 
-    TensorFlow's kernels for a CPU know channels last only, but for some processors.
+    TensorFlow's kernels for a CPU know channels last only, but for some processors.  Where the
+    processor is slower in bfloat16, float32 computes what its units would: exact products, summed
+    in float32 and rounded once.
     """
     if x.shape[0] == 0:
         # Not every native kernel gives the result its shape then.
         one = ops.zeros((1, *x.shape[1:]), dtype=x.dtype)
         return direct_conv2d(one, kernel, strides, padding, dilation_rate, data_format)[:0]
+    if _is_faster_in_float32(x, kernel):
+        x, kernel = ops.cast(x, "float32"), ops.cast(kernel, "float32")
+        y = direct_conv2d(x, kernel, strides, padding, dilation_rate, data_format)
+        return ops.cast(y, "bfloat16")
     swap = data_format == "channels_first" and keras.backend.backend() == "tensorflow"
     x = ops.transpose(x, (0, 2, 3, 1)) if swap else x
     if set(dilation_rate) == {1} and is_faster_by_minimal_filtering(x, kernel, strides, padding):
@@ -379,3 +386,16 @@ def direct_conv2d(
             data_format="channels_last" if swap else data_format,
         )
     return ops.transpose(y, (0, 3, 1, 2)) if swap else y
+
+
+def _is_faster_in_float32(x, kernel):
+    """Whether bfloat16 images meet a processor that has no fast products of them."""
+    dtypes = {keras.backend.standardize_dtype(each.dtype) for each in (x, kernel)}
+    if dtypes != {"bfloat16"} or multiplies_bfloat16() is not False:
+        return False
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return not any(map(tf.config.list_logical_devices, ("GPU", "TPU")))
+    return backend == "torch" and x.device.type == "cpu"

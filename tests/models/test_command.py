@@ -94,7 +94,7 @@ class TestRun:
 
     @pytest.mark.parametrize("given", ["bfloat16", "float16", "auto"])
     def test_mixed_precision(self, command, npz, tmp_path, given, monkeypatch):
-        monkeypatch.setattr("spectral_keras.precision._processor_has_bfloat16", lambda _: True)
+        monkeypatch.setattr("spectral_keras.precision.multiplies_bfloat16", lambda: True)
         folder, precision = tmp_path / "run", "bfloat16" if given == "auto" else given
         status, out, _ = command(
             *TINY, "--dataset", npz, "--epochs", 1, "--precision", given, "--output", folder

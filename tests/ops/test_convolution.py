@@ -23,6 +23,7 @@ from tests.oracles import (
     to_numpy,
 )
 
+BACKEND = keras.backend.backend()
 SPECTRAL = ["matmul", "fft"]
 
 
@@ -295,6 +296,60 @@ class TestConvolution:
         for implementation in SPECTRAL:
             y = fft_conv2d(x, kernel, padding="circular", implementation=implementation)
             np.testing.assert_allclose(to_numpy(y), 100.0, rtol=2e-3)
+
+
+class TestBfloat16WhereItIsSlow:
+    """float32 computes what units for bfloat16 would: exact products, summed and rounded once."""
+
+    @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+    @pytest.mark.parametrize(("taps", "strides"), [(3, 1), (2, 2)])
+    def test_forward_and_both_gradients(self, monkeypatch, data_format, taps, strides):
+        rng = np.random.default_rng(3)
+        x, kernel = random_images((3, 9, 8, 64)), rng.normal(size=(taps, taps, 64, 64)) / taps / 8
+        # Numbers that bfloat16 has, in float32.
+        x, kernel = (
+            to_numpy(keras.ops.cast(each, "bfloat16"), "float32") for each in (x, kernel)
+        )
+        x = np.moveaxis(x, 3, 1) if data_format == "channels_first" else x
+        options = (strides, strides), "same", (1, 1), data_format
+
+        def results(fast, dtype):
+            monkeypatch.setattr(convolution, "multiplies_bfloat16", lambda: fast)
+
+            def convolve(x, kernel):
+                x, kernel = (keras.ops.cast(each, dtype) for each in (x, kernel))
+                y = convolution.direct_conv2d(x, kernel, *options)
+                assert keras.backend.standardize_dtype(y.dtype) == dtype
+                return y
+
+            def scalar(x, kernel):
+                return keras.ops.sum(keras.ops.cast(convolve(x, kernel), "float32"))
+
+            return compiled(convolve)(x, kernel), *gradients(scalar, x, kernel)
+
+        expected = results(True, "float32")
+        for ours, theirs in zip(results(False, "bfloat16"), expected, strict=True):
+            rounded = to_numpy(keras.ops.cast(theirs, "bfloat16"))
+            if BACKEND == "jax":  # its kernels are its own: bfloat16 as they sum it
+                np.testing.assert_allclose(to_numpy(ours), rounded, rtol=2**-6, atol=2**-6)
+            else:
+                np.testing.assert_array_equal(to_numpy(ours), rounded)
+
+    @pytest.mark.skipif(BACKEND != "tensorflow", reason="TensorFlow's graph tells")
+    @pytest.mark.parametrize("fast", [True, False, None])
+    def test_what_computes(self, monkeypatch, fast):
+        import tensorflow as tf
+
+        monkeypatch.setattr(convolution, "multiplies_bfloat16", lambda: fast)
+
+        @tf.function(autograph=False)
+        def convolve(x, kernel):
+            return convolution.direct_conv2d(x, kernel, (1, 1), "same", (1, 1), "channels_last")
+
+        specs = tf.TensorSpec((None, 8, 8, 4), "bfloat16"), tf.TensorSpec((3, 3, 4, 4), "bfloat16")
+        operations = convolve.get_concrete_function(*specs).graph.get_operations()
+        (dtype,) = {op.outputs[0].dtype for op in operations if op.type == "Conv2D"}
+        assert dtype == ("float32" if fast is False else "bfloat16")
 
 
 class TestTiles:

@@ -10,7 +10,7 @@ if keras.backend.backend() != "tensorflow":
 import tensorflow as tf
 from keras import ops
 
-from spectral_keras.ops import minimal_filtering
+from spectral_keras.ops import convolution, minimal_filtering
 from spectral_keras.ops.convolution import direct_conv2d
 from spectral_keras.ops.minimal_filtering import (
     conv2d_by_minimal_filtering,
@@ -43,8 +43,9 @@ def _gradients(convolution, x, kernel):
 
 
 @pytest.fixture(autouse=True)
-def _without_amx(monkeypatch):
+def _processor_with_fast_bfloat16_but_no_amx(monkeypatch):
     monkeypatch.setattr(minimal_filtering, "processor_has", lambda *_: False)
+    monkeypatch.setattr(convolution, "multiplies_bfloat16", lambda: True)
 
 
 @pytest.fixture
