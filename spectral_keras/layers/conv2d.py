@@ -26,8 +26,8 @@ class Conv2D(keras.layers.Conv2D):
       bfloat16.  Together they take .45 to .95 of the time of oneDNN's kernels; rounding errors are
       1e-6 of their size in float32, also where a sum would be exactly zero
       (`spectral_keras.ops.minimal_filtering`).
-    - bfloat16 on an x86 processor that is slow in it (`spectral_keras.ops.processor`) is computed in
-      float32 and rounded, as its units would, on TensorFlow and PyTorch.
+    - bfloat16 on an x86 processor that is slow in it (`spectral_keras.ops.processor`) is computed
+      in float32 and rounded, as its units would, on TensorFlow and PyTorch.
 
     Several groups are Keras' own code.
 

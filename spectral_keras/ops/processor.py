@@ -24,13 +24,13 @@ def processor_has(*instructions: str) -> bool:
 
 
 def multiplies_bfloat16() -> bool | None:
-    """Whether the backend's products of bfloat16 are faster than those of float32 on this processor.
+    """Whether the backend's products of bfloat16 are faster than those of float32 here.
 
-    So they are, with oneDNN (TensorFlow and PyTorch), by AMX units, which have an order of
-    magnitude more of them, and by AVX512_BF16 on AMD's cores, which has twice as many.  Elsewhere
-    they are slower: converted one by one, and on Intel's cores AVX512_BF16 alone, as where a
-    virtual machine hides the AMX units, has half as many as float32 (0.16 and 0.27 TFLOP/s on two
-    cores of Emerald Rapids).
+    On a processor they are, with oneDNN (TensorFlow and PyTorch), by AMX units, which have an order
+    of magnitude more of them, and by AVX512_BF16 on AMD's cores, which has twice as many.
+    Elsewhere they are slower: converted one by one, and on Intel's cores AVX512_BF16 alone, as
+    where a virtual machine hides the AMX units, has half as many as float32 (0.16 and 0.27
+    TFLOP/s on two cores of Emerald Rapids).
 
     Returns:
         True or False, on x86 processors under Linux; None elsewhere.

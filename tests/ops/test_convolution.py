@@ -307,9 +307,7 @@ class TestBfloat16WhereItIsSlow:
         rng = np.random.default_rng(3)
         x, kernel = random_images((3, 9, 8, 64)), rng.normal(size=(taps, taps, 64, 64)) / taps / 8
         # Numbers that bfloat16 has, in float32.
-        x, kernel = (
-            to_numpy(keras.ops.cast(each, "bfloat16"), "float32") for each in (x, kernel)
-        )
+        x, kernel = (to_numpy(keras.ops.cast(each, "bfloat16"), "float32") for each in (x, kernel))
         x = np.moveaxis(x, 3, 1) if data_format == "channels_first" else x
         options = (strides, strides), "same", (1, 1), data_format
 
