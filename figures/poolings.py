@@ -81,18 +81,18 @@ PRESETS = {
     },
     "cpu": {
         "groups": {
-            "resnet18 cifar10": _resnet18("cifar10"),
             "quick_spectral cifar10": {
                 "model": "quick_spectral",
                 "key": "cifar10 quick {}",
                 "options": _QUICK,
                 "poolings": [
-                    _LARGE, "max", "max_spectral", "strided",
-                    ["strided", {"epochs": 24}, "strided 24 epochs"], "spectral", "average",
-                    "max_blur", "max_windowed", "max_learned",
+                    _LARGE, "max", ["strided", {"epochs": 24}, "strided 24 epochs"], "average",
+                    "spectral", "max_spectral", "strided", "max_blur", "max_windowed",
+                    "max_learned",
                 ],
                 "seeds": [0, 1, 2],
             },
+            "resnet18 cifar10": _resnet18("cifar10"),
             "quick_spectral cifar10, no Lookahead": {
                 "model": "quick_spectral",
                 "key": "cifar10 quick_spectral {}",
@@ -246,6 +246,10 @@ _COMPARED = (
      "pooling, at equal cost", "accuracy"),
     ("max_spectral", "strided 24 epochs", "spectral pooling is better than strides at equal cost",
      "accuracy"),
+    ("max_spectral 18, 9, 4", "strided 24 epochs", "spectral pooling of maxima to larger maps is "
+     "better than strides, at equal cost", "accuracy"),
+    ("max_spectral 18, 9, 4", "average", "spectral pooling of maxima to larger maps is better than "
+     "average pooling, at equal cost", "accuracy"),
     ("max_spectral", "max", "spectral pooling of maxima is better under corruptions", "corruption"),
     ("spectral", "strided", "spectral pooling is better under corruptions", "corruption"),
     ("spectral", "strided", "trained on FGSM, spectral pooling is better under PGD", "attack"),
