@@ -494,16 +494,19 @@ def _training_row(row):
 def _speeds():
     """Start of a table row of the page on speed -> the numbers in it, from the benchmarks."""
     layers, attacks = _milliseconds("layers"), _milliseconds("attacks")
+    intel = _milliseconds("layers_intel")
     responses = _milliseconds("responses")
     usual, loop = "usual way (tf.signal.fft2d)", "model(x) in a loop"
     corruptions = _json("benchmarks/results/corruptions.json")["totals"]["speedup"]
     masks = _json("benchmarks/results/masks.json")["ours_against_published"]
 
     def pooling(case, way="SpectralPool"):
-        speed_up = layers[case, usual] / layers[case, way]
-        average = layers.get((case, "AveragePooling2D"))
-        beside = [f"{layers[case, way] / average:.1f} times"] if average else []
-        return [f"{speed_up:.1f}x", *beside]
+        cells = []
+        for times in (layers, intel):
+            average = times.get((case, "AveragePooling2D"))
+            beside = f", {times[case, way] / average:.1f} times" if average else ""
+            cells.append(f"| {times[case, usual] / times[case, way]:.1f}x{beside}")
+        return cells
 
     def attack(case):
         times = {way: time for (name, way), time in attacks.items() if name == case}
@@ -527,10 +530,10 @@ def _speeds():
     dropout = "spectral pooling with frequency dropout 32->27"
     mask, step = "mask 32x32x64", "deep_spectral step float32"
     usual_mask = "usual way (fft2d, multiply, ifft2d, real)"
-    training = {
-        _training_row(row): [f"{row['speedup']:.2f}x"]
-        for row in _json("benchmarks/results/training.json")["rows"]
-    }
+    training = {}
+    for machine in ("", "_intel"):
+        for row in _json(f"benchmarks/results/training{machine}.json")["rows"]:
+            training.setdefault(_training_row(row), []).append(f"| {row['speedup']:.2f}x |")
     return {
         **training,
         "| `SpectralPool` [128,32,32,96] to 16x16": pooling("spectral pooling 32->16"),
