@@ -55,8 +55,9 @@ class Ramp:
 
     Args:
         bins: R > 0, the length of the ramp.
-        passband: c, a number of at least 0; None ends the ramp half a bin beyond the last frequency
-            that the pooling keeps, c = (n + 1)/2 - R for an output of n.
+        passband: c, a number of at least 0; None for c = (n + 1)/2 - R for an output of n, which
+            ends the ramp half a bin beyond the last frequency that the pooling keeps where n is
+            even, a whole one where it is odd.
 
     Raises:
         ValueError: an argument is out of its range.

@@ -15,7 +15,8 @@ class ChanceRule:
     """When an accuracy on a test set is above chance, at chance, or the set too small to tell.
 
     "above chance" if the lower end of the accuracy's Wilson interval is; "at chance" if it is not
-    and the upper end is at most chance + `margin`; otherwise "too small to tell".
+    and the upper end is at most chance + `margin`, below 1; otherwise "too small to tell", always
+    so where chance + `margin` reaches 1: no accuracy could lie above it.
 
     Args:
         confidence: of the Wilson intervals, in (0, 1).

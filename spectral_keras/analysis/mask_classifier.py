@@ -60,7 +60,8 @@ def classify_masks(
 
     Chance is the share of the most frequent class among the masks used, which answering that
     class always gets.  What a test accuracy says about it is the `rule`'s to decide.  A control is
-    above chance by luck for one seed in forty or fewer at the default confidence.
+    above chance by luck for about one seed in forty at the default confidence, and for up to one in
+    fifteen where few test masks have many classes: Wilson's intervals are too narrow there.
 
     Args:
         masks: real array (masks, height, width) in unshifted order.

@@ -42,7 +42,8 @@ def apgd(
     Args:
         model, x, y, eps, batch_size, index, progress: as of `pgd`.
         steps: positive number of steps; the model gives one gradient more for an image and try.
-        early_stop: as of `pgd`.
+        early_stop: as of `pgd`; with False the point of the highest loss counts, of those that fool
+            the model, if any do.
         **options: loss, norm, random_start, restarts, seed, targeted, from_logits, clip: see
             `Attack`.
 

@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from spectral_keras.attacks.slots import Problem, Run
+from spectral_keras.attacks.slots import Problem, Run, leads_on
 
 __all__ = ["ApgdRun", "checkpoints"]
 
@@ -53,7 +53,10 @@ class ApgdRun(Run):
             "best": images,
             "best_gradient": np.zeros_like(images),
             "best_value": never,
-            "best_fooled": np.zeros(count, bool),
+            # What counts in the end: of the points that fool the model, if any do, the best.
+            "kept": images,
+            "kept_value": never,
+            "kept_fooled": np.zeros(count, bool),
             "checked_value": never,
             "value": never,
             # A step, in radii.
@@ -69,18 +72,19 @@ class ApgdRun(Run):
             finished |= fooled
         slots["rises"] = slots["rises"] + ((values > slots["value"]) & (slots["looks"] > 1))
         slots["value"] = values
-        found = {"best": slots["images"], "best_gradient": gradient, "best_fooled": fooled}
+        found = {"best": slots["images"], "best_gradient": gradient}
         for name, rows in found.items():
             slots[name] = _where(values > slots["best_value"], rows, slots[name])
         slots["best_value"] = np.maximum(slots["best_value"], values)
+        leads = leads_on(fooled, values, slots["kept_fooled"], slots["kept_value"])
+        found = {"kept": slots["images"], "kept_value": values, "kept_fooled": fooled}
+        for name, rows in found.items():
+            slots[name] = _where(leads, rows, slots[name])
         gradient = self._check(slots, gradient)
         moved = self._move(slots, gradient)
         slots["before"] = slots.pop("here")
-        # An image that is fooled and leaves is kept as it is, any other at its best.
-        left = fooled & self.early_stop
-        slots["images"] = _where(finished, _where(left, slots["images"], slots["best"]), moved)
-        values = np.where(left, values, slots["best_value"])
-        return left | slots["best_fooled"], values, stuck, finished
+        slots["images"] = _where(finished, slots["kept"], moved)
+        return slots["kept_fooled"], slots["kept_value"], stuck, finished
 
     def _check(self, slots, gradient):
         """At a checkpoint halve the steps of images that got no further, from their best points on.

@@ -36,7 +36,8 @@ def perturb(
     Args:
         model: Keras classifier with one output [N, K], or a function that maps a tensor of images
             to logits [N, K].
-        x: float tensor of images [N, ...]; float32 inside. Values outside of `clip` get clipped.
+        x: float tensor of images [N, ...]; float32 inside. What lies outside of `clip` is clipped
+            first; the ball is that of the clipped image.
         y: tensor of integer labels [N] or [N, 1], of one-hot (or other) rows [N, K] of which the
             largest entry counts, or None for the model's predictions. Not checked for range.
         attack: an `Attack` of one try, None for FGSM. The length of a single step is `eps` by
@@ -71,6 +72,8 @@ def perturb(
     x = ops.stop_gradient(ops.cast(ops.convert_to_tensor(x), "float32"))
     if eps is not None and not ops.is_tensor(eps) and not isinstance(eps, keras.Variable):
         attack, eps = dataclasses.replace(attack, eps=eps), None
+    if attack.clip is not None:
+        x = ops.clip(x, *attack.clip)
     attack.check_shape(x.shape[1:])
     eps = _constant(attack.radius if eps is None else eps)
     if attack.step_size is not None:

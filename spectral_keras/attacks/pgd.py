@@ -49,8 +49,8 @@ def pgd(
         steps: positive number of steps.
         early_stop: whether an image is left as it is once the model is fooled (with `targeted`:
             gives the class `y`); images that are misclassified as they come return unchanged.
-            The same share of images is fooled at a fraction of the time; False continues for a
-            higher loss.
+            False takes all steps, for a higher loss; the last point counts, also where one on the
+            way fooled the model and it does not.
         batch_size: images at a time. An image that is done leaves its place to the next.
         index: [N] integers of at least 0 that name the images for their random starts, None for 0
             to N - 1: `pgd(model, x[part], y[part], index=part)` gives what the attack on all of `x`

@@ -14,7 +14,21 @@ from spectral_keras.attacks.balls import inf_bounds, l2_project, random_point
 from spectral_keras.attacks.step import compiled_look
 from spectral_keras.classifiers.batches import Sizes, pad, padded_size
 
-__all__ = ["Problem", "Run"]
+__all__ = ["Problem", "Run", "leads_on"]
+
+
+def leads_on(fooled: Any, values: Any, kept_fooled: Any, kept_values: Any) -> Any:
+    """Whether points are to be kept in place of others: those that fool the model, then by loss.
+
+    With three classes or more a point that does not fool the model may have the higher loss.
+
+    Example:
+
+    >>> from spectral_keras.attacks.slots import leads_on
+    >>> leads_on(np.array([True, False]), np.array([0.1, 0.7]), np.array([False, True]), 0.5)
+    array([ True, False])
+    """
+    return (fooled & ~kept_fooled) | ((fooled == kept_fooled) & (values > kept_values))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

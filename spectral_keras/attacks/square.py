@@ -31,9 +31,10 @@ def square(
 
     Andriushchenko et al., "Square attack: a query-efficient black-box adversarial attack via random
     search" (ECCV 2020, arXiv 1912.00049): algorithms 2 (L-inf: vertical stripes, then squares of
-    -eps or eps in each channel) and 3 (L2: bumps, for which the change elsewhere gives way), with
-    squares of 80 % of the pixels at first, half as many after 10, 50, 200, ... of 10,000 calls,
-    a schedule that is stretched to `steps`.
+    -eps or eps in each channel) and 3 (L2: bumps, for which the change elsewhere gives way).  As in
+    AutoAttack, squares have 80 % of the pixels at first and half as many after 10, 50, 200, 500,
+    1000, 2000, 4000, 6000 and 8000 of 10,000 calls, a schedule that is stretched to `steps`.  The
+    paper's has no 500, and other shares for other data.
     What is hidden from gradients is not hidden from it.
 
     Images have rank 4; which axis is that of the channels is Keras' global setting.
@@ -41,7 +42,8 @@ def square(
     Args:
         model, x, y, eps, batch_size, index, progress: as of `pgd`.
         steps: positive number of calls of the model for an image and try.
-        early_stop: as of `pgd`.
+        early_stop: as of `pgd`; with False the point of the highest loss counts, of those that fool
+            the model, if any do.
         **options: loss ("margin" by default), norm, restarts, seed, targeted, from_logits, clip:
             see `Attack`.
 

@@ -6,11 +6,12 @@ from typing import Any, cast
 import keras
 import numpy as np
 
-from spectral_keras.attacks.slots import Problem, Run
+from spectral_keras.attacks.slots import Problem, Run, leads_on
 
 __all__ = ["SquareRun", "pyramids", "side_of"]
 
-# Share of the pixels in the first square, and calls of 10,000 after which it is halved.
+# Share of the pixels in the first square, and calls of 10,000 after which it is halved, those of
+# AutoAttack; the paper does not halve at 500.
 SHARE = 0.8
 HALVED_AFTER = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 
@@ -93,6 +94,7 @@ class SquareRun(Run):
             "generator": generators,
             "best": slots["images"],
             "best_value": np.full(len(index), -np.inf, np.float32),
+            "best_fooled": np.zeros(len(index), bool),
         }
 
     def _starts(self, index: np.ndarray) -> np.ndarray:
@@ -108,10 +110,11 @@ class SquareRun(Run):
 
     def _work(self, slots: dict[str, Any]) -> tuple:
         fooled, values = self._look(slots)
-        better = fooled | (values > slots["best_value"])
+        better = leads_on(fooled, values, slots["best_fooled"], slots["best_value"])
         chosen = better.reshape(-1, 1, 1, 1)
         slots["best"] = np.where(chosen, slots["images"], slots["best"])
         slots["best_value"] = np.where(better, values, slots["best_value"])
+        slots["best_fooled"] = slots["best_fooled"] | fooled
         finished = slots["looks"] >= self.looks
         if self.early_stop:
             finished |= fooled
@@ -123,6 +126,7 @@ class SquareRun(Run):
             side = side_of(int(slots["looks"][slot]) - 1, self.looks, *image.shape[:2])
             (self._square if self._inf else self._bump)(image, original, side, rng)
         slots["images"] = self._clip(tried, slots["index"])
+        fooled = slots["best_fooled"]
         return fooled, slots["best_value"], np.zeros(len(fooled), bool), finished
 
     def _place(self, image, side, rng):

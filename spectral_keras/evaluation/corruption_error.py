@@ -96,7 +96,8 @@ def mean_corruption_error(
 
     Raises:
         ValueError: for an argument that does not fit, such as a baseline without one of the
-            corruptions, of other severities, or with errors that do not add up to more than 0.
+            corruptions, of other severities or another table of constants, or with errors that do
+            not add up to more than 0.
 
     Example:
 
@@ -113,6 +114,7 @@ def mean_corruption_error(
         found = means
     else:
         base, base_clean = _read("baseline", baseline, relative)
+        _check_same_images(errors, baseline)
         found = {}
         for name in names:
             if name not in base:
@@ -153,6 +155,18 @@ def _chosen_names(names, table):
     return names
 
 
+def _check_same_images(errors, baseline):
+    """Results of other constants, or of made and of ready images, are of other benchmarks."""
+    settings = [value.get("settings") for value in (errors, baseline)]
+    if all(isinstance(one, dict) for one in settings):
+        tables = [one.get("table") for one in settings]
+        if tables[0] != tables[1]:
+            raise ValueError(
+                "`baseline` must be of images that were corrupted by the same table of constants "
+                f"as those of `errors`, {tables[0]!r}. Received: {tables[1]!r} (None: ready-made)"
+            )
+
+
 def _read(argument, value, needs_clean):
     """({corruption: {severity: per cent}}, error on clean images or 0)."""
     if not isinstance(value, dict):
@@ -165,6 +179,11 @@ def _read(argument, value, needs_clean):
             name: {point["severity"]: 100 * (1 - point["accuracy"]) for point in points}
             for name, points in value["corruptions"].items()
         }
+        if needs_clean and not value.get("clean"):
+            raise ValueError(
+                f"`{argument}` must have the accuracy on clean images for relative errors. "
+                f"Received: clean={value.get('clean')!r}"
+            )
         clean = 100 * (1 - value["clean"]["accuracy"]) if needs_clean else 0.0
         return table, clean
     table = {name: _row(argument, name, row) for name, row in value.items() if name != "clean"}

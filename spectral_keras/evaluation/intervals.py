@@ -137,7 +137,7 @@ def paired_share_interval(
         confidence: in (0, 1).
 
     Returns:
-        (low, high), floats.
+        (low, high), floats in [-1, 1].
 
     Raises:
         ValueError: for an argument that does not fit.
@@ -158,7 +158,7 @@ def paired_share_interval(
     z = statistics.NormalDist().inv_cdf((1 + _check_confidence(confidence)) / 2)
     total, change, sum_ = count + 2, lost - won, lost + won + 1
     spread = z * math.sqrt(sum_ - change**2 / total) / total
-    return change / total - spread, change / total + spread
+    return max(change / total - spread, -1.0), min(change / total + spread, 1.0)
 
 
 def _check_confidence(confidence):

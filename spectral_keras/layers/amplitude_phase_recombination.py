@@ -34,7 +34,8 @@ class AmplitudePhaseRecombination(NamedChoices, keras.layers.Layer):
     Amplitude-phase recombination, APR (Chen et al., ICCV 2021, arXiv 2108.08487): the label is
     that of the phases, so a network learns to look at them.
 
-    - `mode="pairs"` (APR-P): a is another image of the batch.
+    - `mode="pairs"` (APR-P): a is a random image of the batch, by a permutation, in which one image
+      on average meets itself.
     - `mode="views"` (APR-S): both are views of one image.  Every image becomes one operation's
       view of it; with `probability` a second operation on that view gives the other one, and which
       of the two keeps its phases is chosen with equal chance.

@@ -44,9 +44,11 @@ class DiffStride(NamedChoices, keras.layers.Layer):
     n.  The gradient of s comes through the ramp of W.  In place of FFTs each axis is multiplied by
     one matrix, as in `SpectralPool`, which is as much faster.
 
-    Three things differ from the published code: the mean of a map is kept, both axes have the same
-    W (there the width has n/(2 s) + 1), and the limits of the stride, n/(n - R) and n/2, hold at
-    each call without writing to the weight.
+    What differs from the published code: the mean of a map is kept; W is the same for k and -k and
+    on both axes (there it has n/(2 s) + 1 along the width and for the negative k of an even
+    height); the size is odd, a DC bin and pairs (there even: 24 in place of 23 of 32 values at the
+    stride 2); the limits of the stride, n/(n - R) and n/2, hold at each call without writing to the
+    weight, and for each axis of its own where a stride is shared (there the tighter one for both).
 
     Args:
         strides: where the strides start: a number of at least 1, or a pair (height, width).
@@ -196,14 +198,15 @@ class DiffStride(NamedChoices, keras.layers.Layer):
             self.data_format,
         )
 
-    def freeze(self, input_size: Sequence[int] | None = None) -> SpectralPool:
+    def freeze(self, input_size: int | Sequence[int] | None = None) -> SpectralPool:
         """A `SpectralPool` with this layer's window, of the size that the strides ask for.
 
         Without an `output_size` it computes what this layer does; with one, the same map with
         fewer values where the strides have grown.
 
         Args:
-            input_size: (height, width) of the images, if the layer was built for an unknown size.
+            input_size: integer or pair (height, width) of the images, if the layer was built for
+                an unknown size.
 
         Returns:
             A layer without weights, of this one's name and precision.
@@ -212,6 +215,8 @@ class DiffStride(NamedChoices, keras.layers.Layer):
             ValueError: the layer was not built, or the size is not known.
         """
         check_built(self, "freeze")
+        if input_size is not None:
+            input_size = check_size_pair("input_size", input_size)
         size = input_size or self._input_size
         if None in size:
             raise ValueError(
@@ -220,6 +225,8 @@ class DiffStride(NamedChoices, keras.layers.Layer):
             )
         strides = ops.convert_to_numpy(self.strides)
         largest = self._output_size or size
+        if None in largest:
+            largest = self._initial_size(size)
         output_size = [
             min(pair) for pair in zip(self._learned_size(strides, size), largest, strict=True)
         ]

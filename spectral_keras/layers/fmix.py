@@ -32,8 +32,9 @@ class FMix(keras.layers.Layer):
     FMix (Harris et al. 2020, arXiv 2002.12047): M is 1 at the largest values of noise whose
     amplitudes fall with the frequency f as max(f, 1 / longer side)^-decay.  m is sampled from
     Beta(alpha, alpha) and rounded to whole pixels, so that the labels are mixed by exactly the
-    share of pixels.  Each image has its own mask, as with Keras' `CutMix`.  At inference the layer
-    is the identity.
+    share of pixels.  Each image has its own mask, as with Keras' `CutMix`.  The others come by a
+    permutation, in which one image on average meets itself.  At inference the layer is the
+    identity.
 
     In the published code all images of a batch share a mask, and labels are mixed by m before it
     is rounded.  There the real and imaginary parts of the noise lie side by side as columns of

@@ -80,10 +80,13 @@ def symmetrize_half_spectrum(z: Any, width: Any) -> Any:
         Tensor of the same shape and dtype.
     """
     z = ops.convert_to_tensor(z)
-    if ops.is_tensor(width):
+    if ops.is_tensor(width):  # only a graph of TensorFlow has them
+        import tensorflow as tf
+
         column = ops.arange(width // 2 + 1, dtype="int32")
         alone = ops.logical_or(column == 0, 2 * column == width)
-        return ops.where(alone, hermitian_symmetrize(z, axes=(-2,)), z)
+        # Not ops.where, which rounds complex128 to single precision.
+        return tf.where(alone, hermitian_symmetrize(z, axes=(-2,)), z)
     columns = [hermitian_symmetrize(z[..., :1], axes=(-2,))]
     if width % 2 == 0:
         columns.append(z[..., 1 : width // 2])

@@ -4,10 +4,13 @@ A weight belongs to a frequency in periods an image: frequency k of an image of 
 frequency k of the same image at m values.  Then filtering and resampling commute below both Nyquist
 frequencies.
 
-- Fewer values: the weights of the frequencies that remain.  The Nyquist bin of an even m stands for
-  m/2 and -m/2 and takes the mean of both.
+- Fewer values: the weights of the frequencies that remain.
 - More values: the new frequencies take the weight of the last one that is there, with its sign, and
-  both m/2 and -m/2 that of a Nyquist bin.
+  both n/2 and -n/2 that of the Nyquist bin of an even n.
+- Either way the Nyquist bin of an even m stands for m/2 and -m/2 and takes the mean of both.
+
+Of the last column of a half spectrum of even width only the Hermitian part acts on real images, as
+it holds both signs of a frequency.  At a larger width it is one of two, so the rest goes first.
 """
 
 import functools
@@ -46,7 +49,7 @@ def transfer_matrix(n_in: int, n_out: int, half: bool = False) -> np.ndarray:
         k = signed_frequencies(n_out)
         matrix = np.zeros((n_out, n_in))
         # The Nyquist bin of an even size is the frequency -n/2, and n/2 as well.
-        for sign in (1, -1) if n_out < n_in else (1,):
+        for sign in (1, -1):
             signed = np.where((2 * k == -n_out) & (sign < 0), -k, k)
             known = np.clip(signed, -(n_in // 2), n_in // 2)
             matrix[np.arange(n_out), known % n_in] += 1
@@ -60,14 +63,17 @@ def transfer(weights: Any, size: Any, new_size: Any, half: bool = False) -> Any:
 
     Args:
         weights: tensor of shape (height, width, ...) in unshifted order, or (height,
-            width//2 + 1, ...) for a half spectrum.
+            width//2 + 1, ..., 2) for a half spectrum in real and imaginary parts.
         size, new_size: pairs (height, width) of the images; the new ones may be scalar tensors.
         half: whether the width is that of a half spectrum.
 
     Returns:
         Tensor of the weights' dtype.
     """
-    if not all(isinstance(n, int) for n in new_size):
+    known = all(isinstance(n, int) for n in new_size)
+    if half and size[1] % 2 == 0 and not (known and new_size[1] <= size[1]):
+        weights = _with_hermitian_last_column(weights)
+    if not known:
         weights = _transfer_axis(weights, 0, size[0], new_size[0])
         return _transfer_axis(weights, 1, size[1], new_size[1], half)
     if tuple(size) == tuple(new_size):
@@ -84,6 +90,15 @@ def transfer(weights: Any, size: Any, new_size: Any, half: bool = False) -> Any:
     return ops.reshape(flat, (new_size[0], matrix_w.shape[0], *rest))
 
 
+def _with_hermitian_last_column(weights):
+    """The last column as the mean of itself and its conjugate at the opposite frequencies."""
+    height, width = weights.shape[:2]
+    last = weights[:, width - 1 :]
+    opposite = ops.take(last, -np.arange(height) % height, axis=0)
+    conjugate = opposite * ops.convert_to_tensor([1, -1], dtype=weights.dtype)
+    return ops.concatenate([weights[:, : width - 1], (last + conjugate) / 2], axis=1)
+
+
 def _transfer_axis(weights, axis, n_in, n_out, half=False):
     """`transfer_matrix` times an axis of weights, by indices that are made in the graph."""
     last = n_in // 2
@@ -93,6 +108,6 @@ def _transfer_axis(weights, axis, n_in, n_out, half=False):
     index = ops.arange(n_out, dtype="int32")
     k = ops.where(index < (n_out + 1) // 2, index, index - n_out)
     # The other frequency of the Nyquist bin of an even size.
-    other = ops.where(ops.logical_and(2 * k == -n_out, n_out < n_in), -k, k)
+    other = ops.where(2 * k == -n_out, -k, k)
     parts = [ops.take(weights, ops.clip(one, -last, last) % n_in, axis=axis) for one in (k, other)]
     return (parts[0] + parts[1]) / 2

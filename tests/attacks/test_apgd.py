@@ -148,6 +148,24 @@ def test_an_image_has_its_own_attack():
     assert not np.array_equal(whole, apgd(model, x, y, 0.02, steps=6, seed=1))
 
 
+@pytest.mark.parametrize(("norm", "eps"), [("inf", 0.05), ("l2", 0.3)])
+def test_without_early_stop_what_fools_counts_more_than_a_higher_loss(norm, eps):
+    """Of many classes an image that is not fooled may have the higher log-odds."""
+    rng = np.random.default_rng(0)
+    layers = [keras.Input((64,)), keras.layers.Dense(32, "relu"), keras.layers.Dense(10)]
+    model = keras.Sequential(layers)
+    kernels = rng.normal(size=(64, 32)) / 8, rng.normal(size=(32, 10)) * 0.75
+    model.set_weights([kernels[0], np.zeros(32), kernels[1], np.zeros(10)])
+    x = rng.random((200, 64), dtype="float32")
+    y, fooled = classes(model, x), {}
+    options = {"steps": 20, "norm": norm, "loss": "cross_entropy"}
+    for stop in (True, False):
+        attacked = apgd(model, x, y, eps, early_stop=stop, **options)
+        fooled[stop] = classes(model, attacked) != y
+    assert fooled[True].any() and not fooled[True].all()
+    assert (fooled[False] >= fooled[True]).all()
+
+
 def test_without_early_stop_the_loss_is_higher_and_targets_are_reached():
     model, x = shared_net(), images(8)
     y = classes(model, x)

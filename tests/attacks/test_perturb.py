@@ -1,5 +1,7 @@
 """The attack on tensors: the same images, inside of traces and training steps."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -130,6 +132,21 @@ def test_training_with_fit():
         float(to_numpy(loss(y, model.predict(x, verbose=0)))),
         rtol=1e-4,
     )
+
+
+@pytest.mark.parametrize("norm", ["inf", "l2"])
+@pytest.mark.parametrize("steps", [1, 3])
+def test_inputs_outside_of_the_range_are_clipped_first(norm, steps):
+    model = linear_net(np.random.default_rng(3).normal(size=(3, 2)))
+    x, y = np.array([[-0.5, 0.2, 1.4]], "float32"), np.array([0], "int32")
+    attack = Attack("fgsm" if steps == 1 else "pgd", 0.1, norm=norm, steps=steps)
+    attack = dataclasses.replace(attack, random_start=False)
+    attacked = to_numpy(perturb(model, x, y, attack))
+    clipped = np.clip(x, 0, 1)
+    np.testing.assert_array_equal(attacked, to_numpy(perturb(model, clipped, y, attack)))
+    change = np.abs(attacked - clipped)
+    assert (np.sqrt((change**2).sum()) if norm == "l2" else change.max()) <= 0.1 + 1e-6
+    assert attacked.min() >= 0 and attacked.max() <= 1
 
 
 def test_linear_closed_form():

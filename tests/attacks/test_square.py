@@ -57,6 +57,21 @@ def test_within_the_ball_and_better_with_more_calls(norm):
     np.testing.assert_array_equal(classes(model, stopped) != y, classes(model, many) != y)
 
 
+@pytest.mark.parametrize(("norm", "eps"), [("inf", 0.05), ("l2", 0.3)])
+def test_without_early_stop_what_fools_counts_more_than_a_higher_loss(norm, eps):
+    """Of many classes an image that is not fooled may have the higher log-odds."""
+    rng = np.random.default_rng(0)
+    model = linear_net(0.03 * rng.normal(size=(64, 10)), shape=(8, 8, 1))
+    x = rng.random((100, 8, 8, 1), dtype="float32")
+    y, fooled = classes(model, x), {}
+    options = {"steps": 60, "norm": norm, "loss": "cross_entropy"}
+    for stop in (True, False):
+        attacked = square(model, x, y, eps, early_stop=stop, **options)
+        fooled[stop] = classes(model, attacked) != y
+    assert fooled[True].any() and not fooled[True].all()
+    assert (fooled[False] >= fooled[True]).all()
+
+
 def test_linear_model_falls_where_it_must():
     """One channel's sign decides: stripes and squares find it, the best corner is known."""
     kernel = np.zeros((6, 6, 1, 2))

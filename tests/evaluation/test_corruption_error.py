@@ -110,6 +110,23 @@ class TestMean:
         with pytest.raises(ValueError, match=match):
             mean_corruption_error(MODEL, OTHER, **options)
 
+    def test_results_of_other_images_are_not_compared(self):
+        made, others, ready = (
+            result({"fog": {1: 0.5}}) | {"settings": settings}
+            for settings in ({"table": "cifar", "seed": 0}, {"table": "imagenet", "seed": 0},
+                             {"source": "cifar10c"})
+        )  # fmt: skip
+        again = made | {"settings": {"table": "cifar", "seed": 3}}
+        assert mean_corruption_error(made, again)["mce"] == 100
+        for other in (others, ready):
+            with pytest.raises(ValueError, match="the same table of constants .*'cifar'. Received"):
+                mean_corruption_error(made, other)
+
+    def test_relative_errors_need_the_clean_images(self):
+        table = result({"fog": {1: 0.5}}) | {"clean": None}
+        with pytest.raises(ValueError, match="accuracy on clean images .* Received: clean=None"):
+            mean_corruption_error(table, None, relative=True)
+
     def test_a_baseline_that_corruptions_help_is_refused(self):
         model, other = MODEL | {"clean": 5}, OTHER | {"clean": 10}
         with pytest.raises(ValueError, match="more errors than on clean images on 'snow'"):

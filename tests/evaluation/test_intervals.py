@@ -120,8 +120,12 @@ def test_paired_is_walds_interval_with_two_more_trials(lost, won, count):
     weights = np.array([lost + 0.5, won + 0.5, count - lost - won + 1])
     mean = np.average(values, weights=weights)
     spread = math.sqrt(np.average((values - mean) ** 2, weights=weights) / weights.sum())
-    expected = stats.norm.interval(0.95, mean, spread)
+    expected = np.clip(stats.norm.interval(0.95, mean, spread), -1, 1)
     assert paired_share_interval(lost, won, count) == pytest.approx(expected, rel=1e-12)
+
+
+def test_paired_ends_are_differences_of_shares():
+    assert paired_share_interval(0, 5, 5)[0] == -1 and paired_share_interval(5, 0, 5)[1] == 1
 
 
 def test_paired_is_narrower_where_the_two_agree():

@@ -204,6 +204,12 @@ class TestFreeze:
         with pytest.raises(ValueError, match="input_size=None"):
             layer.freeze()
         assert _layer(2.0).freeze((32, 30)).output_size == (23, 23)
+        assert layer.freeze(32).output_size == (23, 23)
+        layer = DiffStride(2.0, output_size="initial")
+        layer.build((None, None, None, 3))
+        assert layer.freeze((32, 30)).output_size == (23, 23)
+        with pytest.raises(ValueError, match="`input_size` must be"):
+            layer.freeze("32")
 
 
 def test_the_penalty_is_the_weights():

@@ -131,12 +131,47 @@ class TestOtherResolutions:
         """The mean at a new Nyquist bin, the last weight beyond an old one, of the same sign."""
         gains = np.array([0.0, 1, 2, -20, -10])  # of the frequencies 0, 1, 2, -2, -1
         assert (transfer_matrix(5, 4) @ gains).tolist() == [0, 1, -9, -10]
-        assert (transfer_matrix(5, 8) @ gains).tolist() == [0, 1, 2, 2, -20, -20, -20, -10]
+        assert (transfer_matrix(5, 8) @ gains).tolist() == [0, 1, 2, 2, -9, -20, -20, -10]
         gains = np.array([0.0, 1, 5, -10])
         assert (transfer_matrix(4, 5) @ gains).tolist() == [0, 1, 5, 5, -10]
         assert (transfer_matrix(4, 7, half=True) @ gains[:3]).tolist() == [0, 1, 5, 5]
         assert (transfer_matrix(7, 4, half=True) @ gains).tolist() == [0, 1, 5]
         np.testing.assert_array_equal(transfer_matrix(6, 6), np.eye(6))
+
+    @pytest.mark.parametrize("size", range(1, 10))
+    @pytest.mark.parametrize("new_size", range(1, 10))
+    def test_the_rule_has_no_preferred_direction(self, size, new_size):
+        matrix = transfer_matrix(size, new_size)
+        mirrored = matrix[-np.arange(new_size) % new_size][:, -np.arange(size) % size]
+        np.testing.assert_array_equal(mirrored, matrix)
+
+    @pytest.mark.parametrize("size", [(6, 8), (5, 4), (1, 2)])
+    @pytest.mark.parametrize("new_size", [(6, 8), (9, 11), (8, 12), (12, 3), (5, 16)])
+    def test_what_did_not_act_does_not_act_elsewhere(self, size, new_size):
+        """Of the column of both signs only the Hermitian part acts on real images."""
+        kernel = _kernel(size, 2)
+        last = kernel[:, -1] @ np.array([1, 1j])[:, None]
+        last = (last + last[-np.arange(size[0])].conj()) / 2
+        acting = kernel.copy()
+        acting[:, -1] = np.concatenate([last.real, last.imag], axis=-1)
+        assert np.abs(acting - kernel).max() > 0.01
+        both = [_layer(each, size) for each in (kernel, acting)]
+        x = ops.convert_to_tensor(random_images((2, *new_size, 2), dtype=float64_or_float32()))
+        expected = to_numpy(both[1](x))
+        np.testing.assert_allclose(to_numpy(both[0](x)), expected, atol=3e-6)
+        for layer in both:
+            np.testing.assert_allclose(to_numpy(layer.resized(new_size)(x)), expected, atol=3e-6)
+
+    @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="sizes in the graph")
+    @pytest.mark.parametrize("new_size", [(5, 4), (8, 12), (9, 3)])
+    def test_sizes_in_the_graph(self, new_size):
+        import tensorflow as tf
+
+        layer = _layer(_kernel((5, 6), 2), (5, 6))
+        x = random_images((2, *new_size, 2), dtype="float64")
+        spec = tf.TensorSpec((None, None, None, 2), "float64")
+        y = tf.function(layer, autograph=False, input_signature=[spec])(x)
+        np.testing.assert_allclose(y, layer(x), atol=1e-13)
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (None, 8, 3), (8, 8, None)])
