@@ -292,7 +292,8 @@ def _draw(figure, results):
             f"{path} is {state} ({error!r}): --preset {stored.get('preset')} continues it, "
             "with --overwrite from the start"
         ) from error
-    if json.dumps(stored) != before:
+    # What a run has saved while this was drawn is newer.
+    if json.dumps(stored) != before == json.dumps(results.manifest()):
         write_json(path, stored)
 
 

@@ -192,8 +192,10 @@ def measure_single(experiment, images):
     """Figures 5 to 8 and tables 2 and 3."""
     content = experiment.content
     names = {"selection", "single", "table2", "figure7", "table3", "figure8", "examples"}
-    later = {"controls", "mask_splits", "figure7_matched"}
+    later = {"controls", "mask_splits"} | ({"figure7_matched"} if "matched" in content else set())
     missing = (names | later) - content.keys()
+    if not missing:
+        return
     networks = [folder_of(experiment, letter) / "best.keras" for letter in "NA"]
     if missing <= later and not all(path.exists() for path in networks):
         # Results of an earlier version: what it did not measure needs its networks.

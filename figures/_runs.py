@@ -10,8 +10,10 @@ import statistics
 import time
 
 import keras
+import numpy as np
 
 from spectral_keras.data import Batches
+from spectral_keras.data.arrays import as_floats
 from spectral_keras.data.files import read_regular
 from spectral_keras.experiments.command import CommandError, Stopped, command_line
 from spectral_keras.experiments.folder import file_hash, read_json
@@ -231,7 +233,7 @@ def load_best_and_tests(experiment, key, count=None):
     """best.keras of a run, and the first test images, float32 in [0, 1], with their classes."""
     model, options = load_best(experiment, key)
     data, _ = load_data(options)
-    return model, data.x_test[:count].astype("float32") / 255, data.y_test[:count]
+    return model, as_floats(np.asarray(data.x_test[:count])), data.y_test[:count]
 
 
 def read_history(path):

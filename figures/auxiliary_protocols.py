@@ -245,6 +245,7 @@ def _claim(settings, backbone, text, where, **rule):
     words = f"{backbone} x {settings['backbones'][backbone].get('width', 1):g}"
     training = settings["training"]
     words += f", {training['epochs']} epochs of {training.get('limit', 'all')} images"
+    rule["added"] = where == _OWN
     return claim("auxiliary_fourier_task", where, f"{backbone}, {text}", words, **rule)
 
 
@@ -280,14 +281,11 @@ def _of_networks(done, settings, backbone, protocol):
         return []
     best = max(there.values(), key=lambda record: _share(record, "pgd"))
     on_fgsm = f"{protocol}: trained on FGSM, "
-    printed = None
-    if protocol == "published":
-        printed = auxiliary_tasks.printed_gain(backbone, ("none", 3), ("none", 2))
     return [
         _claim(settings, backbone, on_fgsm + "a network is above chance under PGD", _OWN,
                note=f"the best of {len(there)}", unit="%", bound=10, **_wilson(best, "pgd")),
         _claim(settings, backbone, on_fgsm + "every network is better attacked than clean",
-               "Table 1", over="images, paired", printed=printed,
+               _OWN, over="images, paired",
                parts=[(name, difference(record, ATTACKED[protocol], "clean"))
                       for name, record in there.items()]),
         _claim(settings, backbone,

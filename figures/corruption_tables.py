@@ -93,7 +93,7 @@ def run(experiment):
             key, record = train_arm(experiment, network, arm, seed)
             measure_corruptions(experiment, key, record, images_of)
             pilot = settings.get("pilot", {"arms": []})
-            if arm == "natural" and network == pilot.get("network"):
+            if (network, arm, seed) == (pilot.get("network"), "natural", 0):
                 _check_pilot(experiment, pilot, key)
 
 

@@ -47,24 +47,10 @@ FIGURES = (
 _FULL = "--preset paper"
 # Modules whose JSON may be missing: a row says that they were not run.
 PENDING = {
-    "convergence_rates": (
-        "spectral_representations", "Section 5.2, Figure 7",
-        "fewer epochs to fixed training errors, each arm at its learning rate, beside a random "
-        "basis", "--preset cpu: three networks x 0.5, 10,000 images, 40 epochs", "2.2 to 5.1",
-    ),
     "auxiliary_protocols": (
         "auxiliary_fourier_task", "Table 1",
         "the published protocol: predicted labels, no clipping, batch statistics in the attack",
         "--preset cpu: resnet18 x 0.25, 47,500 images, 20 epochs", None,
-    ),
-    "flagship": (
-        "spectral_representations", "Section 5.1",
-        "under 8.6 % error on CIFAR-10 with spectral pooling, by whatever means",
-        "--preset cpu: resnet18, 45,000 images", 8.6,
-    ),
-    "poolings": (
-        "poolings", "DiffStride, Table 1", "spectral pooling is better than strides",
-        "--preset cpu: quick_spectral, and resnet18 x 0.25", 2.43,
     ),
 }  # fmt: skip
 

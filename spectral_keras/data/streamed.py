@@ -3,6 +3,7 @@
 import concurrent.futures
 import math
 import os
+import pathlib
 from collections.abc import Sequence
 from typing import Any, Protocol, Self
 
@@ -14,6 +15,8 @@ from spectral_keras.data.errors import DataError
 
 __all__ = ["StreamedImages", "available_memory", "check_sizes", "streams"]
 
+# Where Linux says what a container may take (control groups, version 2).
+_CONTAINER = pathlib.Path("/sys/fs/cgroup")
 SHARE = 4  # auto streams what would fill more than 1 / SHARE of the memory that is free
 # Images a task of the decoding threads, of many: enough to hide the price of a task.
 _TASKS_A_THREAD = 4
@@ -206,9 +209,13 @@ def available_memory() -> int | None:
             found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
         except (AttributeError, OSError, ValueError):
             return None
-    try:
-        with open("/sys/fs/cgroup/memory.max") as file:  # of a container
-            found.append(int(file.read()))
-    except (OSError, ValueError):  # none, or "max"
+    try:  # of a container, which may drop the files that it has read
+        limit, used = (
+            int((_CONTAINER / f"memory.{name}").read_text()) for name in ("max", "current")
+        )
+        lines = (_CONTAINER / "memory.stat").read_text().splitlines()
+        dropped = int(dict(line.split() for line in lines)["inactive_file"])
+        found.append(max(limit - used + dropped, 0))
+    except (OSError, ValueError, KeyError):  # none, or "max"
         pass
     return min(found)

@@ -54,7 +54,8 @@ def _main():
         text = "expected the name of a network: spectral-keras models lists them"
         if not asked:
             return report_end("spectral-keras train", CommandError(text))
-        print("spectral-keras train NAME --help lists the options of a network; " + text[30:])
+        print("spectral-keras train NAME --help lists the options of a network; the networks:")
+        print("spectral-keras models")
         return 0
     if name not in _MODULES:
         known = ["train", *_MODULES]
@@ -62,7 +63,7 @@ def _main():
         hint = f"; did you mean {near[0]}?" if near else ""
         text = f"expected one of {', '.join(known)}; received {name!r}{hint}"
         return report_end("spectral-keras", CommandError(text))
-    launch(f"{__package__}.{_MODULES[name]}", rest, installed=True)
+    launch(f"{__package__}.{_MODULES[name]}", rest, name=name, installed=True)
 
 
 if __name__ == "__main__":

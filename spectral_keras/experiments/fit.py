@@ -133,7 +133,7 @@ class ResumableFit:
             train: the `Batches` of the training images, whose epoch is set.
             epochs: number of epochs in all.
             data: arguments of `model.fit` with the batches.
-            callbacks: further callbacks; those of this class come after the first of them.
+            callbacks: further callbacks, which come before those of this class that save.
             verbose: of `model.fit`.
 
         Raises:
@@ -141,14 +141,13 @@ class ResumableFit:
         """
         if self.epochs_done >= epochs or self.stopped_early:
             return
-        own: list[keras.callbacks.Callback] = [StopOnNonFiniteLoss()]
-        own += [self.best] if self.best is not None else []
+        own: list[keras.callbacks.Callback] = [self.best] if self.best is not None else []
         own += [callback for callback, _ in self.companions.values()]
         self.model.fit(
             **data,
             epochs=epochs,
             initial_epoch=self.epochs_done,
-            callbacks=[*own, *(callbacks or []), _Recorder(self, train)],
+            callbacks=[StopOnNonFiniteLoss(), *(callbacks or []), *own, _Recorder(self, train)],
             shuffle=False,  # Batches shuffles; Keras would draw from the global generator
             verbose=verbose,
         )

@@ -326,6 +326,10 @@ class Options:
                 words += words_of(field.name, spec, value)
         return words
 
+    def recorded(self, *, without: Collection[str] = ()) -> list[str]:
+        """`arguments` as results have them: repeated, they neither continue nor delete anything."""
+        return self.arguments(without={"resume", "overwrite", *without})
+
     def default(self, name: str) -> Any:
         """The value that an option has when it is not given."""
         return self.default_of(name)

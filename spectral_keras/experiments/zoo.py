@@ -1,6 +1,6 @@
 """The command `python -m models`: list the zoo and the presets."""
 
-from spectral_keras.experiments.command import OneLineParser, program
+from spectral_keras.experiments.command import OneLineParser, command_line, program
 from spectral_keras.experiments.preset.card import csv_text, row
 from spectral_keras.models import presets, registry
 
@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = OneLineParser(
         prog=program("models"),
         description="List the zoo and the presets.",
-        epilog="Train a network of the zoo: python -m models.NAME --help",
+        epilog=f"Train a network of the zoo: {command_line('models.NAME', ['--help'])}",
     )
     parser.add_argument("--csv", action="store_true", help="the presets alone, as results.csv")
     if parser.parse_args(argv).csv:
@@ -44,7 +44,8 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{'':<34}{recipe.summary}")
     print(f"\n{LEGEND}")
     print("\nparameters: at 32x32x3 and ten classes; a full spectral kernel counts its real and")
-    print("imaginary table.  Train one: python -m models.NAME --dataset cifar10; options: --help\n")
+    train = command_line("models.NAME", ["--dataset", "cifar10"])
+    print(f"imaginary table.  Train one: {train}; options: --help\n")
     _print_presets()
     return 0
 
@@ -64,7 +65,6 @@ def _print_presets():
         print("  ".join([f"{line['name']:<{widths['name']}}", *cells]))
     print("\nclean, corrupt (15 corruptions), pgd (L-inf, eps 8/255): accuracy in percent on test")
     print("images, - where nobody measured it; speeds and seeds: --csv; all else: the cards.")
-    print(
-        "Load one: models.from_preset('NAME'); train from one: python -m models.NETWORK --weights"
-    )
-    print("PRESET; evaluate one: python -m models.evaluate PRESET")
+    print("Load one: models.from_preset('NAME')")
+    print(f"Train from one: {command_line('models.NETWORK', ['--weights', 'PRESET'])}")
+    print(f"Evaluate one: {command_line('models.evaluate', ['PRESET'])}")

@@ -16,7 +16,7 @@ class BestWeights(keras.callbacks.Callback):
 
     Args:
         save: function of (model) that is called at each improvement, or None.
-        monitor: the entry of the logs to maximise.
+        monitor: the entry of the logs to maximise; None for the newest weights.
     """
 
     def __init__(

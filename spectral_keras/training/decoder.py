@@ -15,7 +15,7 @@ def build_decoder(
     *,
     data_format: str | None = None,
     name: str = "decoder",
-) -> keras.Sequential:
+) -> keras.Model:
     """Transposed convolutions from maps to an image, each twice as large as the one before.
 
     The decoder of "Fourier transform as an auxiliary task": blocks of a transposed 3x3 convolution

@@ -41,7 +41,7 @@ def global_sum(x: Any) -> Any:
 
 
 def own_share(count: int) -> Any:
-    """(count, of this replica, of the first `count` images of the global batch)."""
+    """How many of the first `count` images of the global batch are this replica's."""
     context = replica_context()
     if context is None:
         return count

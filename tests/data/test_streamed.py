@@ -150,6 +150,16 @@ class TestDecision:
         memory = module.available_memory()
         assert memory is None or 2**24 < memory < 2**50
 
+    @pytest.mark.parametrize(("limit", "free"), [("1000", 450), ("700", 150), ("500", 0)])
+    def test_a_container_may_take_less(self, tmp_path, monkeypatch, limit, free):
+        monkeypatch.setattr(module, "_CONTAINER", tmp_path)
+        (tmp_path / "memory.max").write_text(f"{limit}\n")
+        (tmp_path / "memory.current").write_text("600\n")
+        (tmp_path / "memory.stat").write_text("anon 500\nactive_file 20\ninactive_file 50\n")
+        assert module.available_memory() == free
+        (tmp_path / "memory.max").write_text("max\n")
+        assert module.available_memory() > 2**24
+
 
 class TestCorrectness:
     @pytest.mark.parametrize(

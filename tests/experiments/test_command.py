@@ -146,6 +146,24 @@ def test_a_command_that_is_misspelt(monkeypatch, capsys):
     assert capsys.readouterr().err.endswith("received 'trian'; did you mean train?\n")
 
 
+def test_names_of_the_installed_commands(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["spectral-keras", "train", "--help"])
+    assert console._main() == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("lists the options of a network; the networks:")
+    assert lines[1] == "spectral-keras models"
+    program = """
+import sys
+sys.argv = ["spectral-keras", "evaluate", "x"]
+from spectral_keras.experiments.__main__ import main
+sys.exit(main())
+"""
+    command = [sys.executable, "-c", program]
+    environment = os.environ | {"KERAS_BACKEND": "nope"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode and done.stderr.startswith("spectral-keras evaluate: error: ")
+
+
 # Six compiled functions of one network after the other, as figures train them.
 FUNCTIONS = """
 import sys

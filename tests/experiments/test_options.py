@@ -130,6 +130,8 @@ class TestTraining:
         }  # fmt: skip
         assert options.arguments() == ["--epochs", "3", "--width", "0.25"]
         assert options.to_json()["width"] == 0.25
+        again = dataclasses.replace(options, resume=True)
+        assert again.recorded() == options.arguments() != again.arguments()
 
     def test_command_line_and_python_are_the_same(self):
         words = "--limit 50 --grayscale --jit --dense-units 8,4 --no-tensorboard"

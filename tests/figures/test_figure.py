@@ -52,6 +52,26 @@ def test_runs_draws_and_continues(tmp_path):
     assert read(tmp_path)["content"] == {"sum": 1}
 
 
+def test_what_a_run_saved_while_it_was_drawn_stays(tmp_path):
+    path, newer = tmp_path / "made_up.json", {}
+
+    def derive(stored):
+        if newer:
+            _figure.write_json(path, newer)
+        stored["content"]["claims"] = []
+
+    figure = make()
+    assert call(figure, tmp_path, "--preset", "smoke") == 0
+    figure = dataclasses.replace(figure, derive=derive)
+    newer |= {key: value for key, value in read(tmp_path).items() if key != "sha256"}
+    newer["content"] = {"sum": 5}
+    assert call(figure, tmp_path) == 0
+    assert read(tmp_path)["content"] == {"sum": 5}
+    newer.clear()
+    assert call(figure, tmp_path) == 0
+    assert read(tmp_path)["content"] == {"sum": 5, "claims": []}
+
+
 def test_other_conditions_are_said_and_kept(tmp_path, monkeypatch, capsys):
     def under(**changed):
         now = {"backend": "tensorflow", "device": "CPU A", "versions": {"keras": "3.15.0"}}

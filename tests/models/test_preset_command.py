@@ -18,7 +18,8 @@ from spectral_keras.experiments.preset import (
     command,
     make_preset,
 )
-from spectral_keras.experiments.preset.evidence import _objective
+from spectral_keras.experiments.preset.card import _attack
+from spectral_keras.experiments.preset.evidence import Evaluations, _objective
 from spectral_keras.experiments.train import TrainOptions, train
 from spectral_keras.models.preset import PRESETS, Preset
 from tests.models.runs import by_hand, write_tiny
@@ -284,14 +285,30 @@ def test_a_preset_of_a_preset_options_object(run, tmp_path):
         ),
         ({"aux": "fourier"}, ["auxiliary task: fourier, weight 0.01"]),
         (
-            {"suppression": 1 / 3, "noise": 1.0, "gate": "plain", "attention": "111"},
+            {"suppression": 1 / 3, "noise": 1.0},
             [
                 "power suppression of 0.3333 of the images",
                 "noise of variance 1 on the amplitudes of the spectrum",
-                "channel gate: plain, attention 111",
             ],
         ),
     ],
 )
 def test_the_card_says_what_else_was_trained_on(options, words):
     assert list(_objective(TrainOptions("resnet18", **options))) == words
+
+
+def test_the_card_says_what_an_attack_had():
+    entry = {
+        "attack": "fgsm", "norm": "inf", "labels": "predicted", "images": 4,
+        "points": [{"eps": 4 / 255, "accuracy": 0.5, "interval": [0.2, 0.8]}],
+    }  # fmt: skip
+    (attack,) = Evaluations._attacks([entry], "float32 weights")
+    text = _attack(attack)
+    assert "None" not in text and "start" not in text and "seed" not in text
+    assert text.endswith("Linf eps 4/255, predicted labels; float32 weights")
+    (attack,) = Evaluations._attacks(
+        [entry | {"attack": "pgd", "steps": 3, "step_size": None, "restarts": 2, "seed": 5,
+                  "labels": "given"}],
+        "float32 weights",
+    )  # fmt: skip
+    assert "3 steps of 2.5 eps / steps, 2 random start(s), seed 5; float32" in _attack(attack)

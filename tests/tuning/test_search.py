@@ -154,6 +154,9 @@ class TestCommand:
             logits = model.predict(data["x_test"].astype("float32") / 255, verbose=0)
             accuracy = np.mean(logits.argmax(1) == data["y_test"])
         assert result["test_accuracy"] == pytest.approx(accuracy, abs=1e-6)
+        # Evaluations tell classes by their names, and the data by where it is.
+        config = json.loads((run / "config.json").read_text())
+        assert config["class_names"] and config["data"]["path"] == str(npz)
         status, _, err = command("retrain", folder, "--output", run)
         assert status == 2 and "already holds a run" in err
         status, _, err = command("retrain", folder, "--learning-rate", "1", "--output", run)

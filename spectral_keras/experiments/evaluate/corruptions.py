@@ -8,7 +8,7 @@ from typing import Any
 from spectral_keras.corruptions import names as corruption_names
 from spectral_keras.corruptions import table_for
 from spectral_keras.evaluation import mean_accuracy, mean_corruption_error
-from spectral_keras.experiments.command import CommandError
+from spectral_keras.experiments.command import CommandError, command_line
 from spectral_keras.experiments.evaluate.attacks import add_call, made_by
 from spectral_keras.experiments.evaluate.corruption_sources import (
     Generated,
@@ -190,7 +190,7 @@ def _baseline(path, source, settings, names):
     if not stored:
         raise CommandError(
             f"--baseline {path} has no accuracies under corruption yet: "
-            f"python -m models.evaluate {path} --corruptions makes them"
+            f"{command_line('models.evaluate', [str(path), '--corruptions'])} makes them"
         )
     entries = [entry for entry in stored if _comparable(entry["settings"], settings)]
     if not entries:
@@ -213,7 +213,7 @@ def _baseline(path, source, settings, names):
     if lacking:
         raise CommandError(
             f"--baseline {path} has no accuracies under {', '.join(lacking)} yet: "
-            f"python -m models.evaluate {path} --corruptions makes them"
+            f"{command_line('models.evaluate', [str(path), '--corruptions'])} makes them"
         )
     return entry
 

@@ -235,7 +235,7 @@ class _Work:
         report = {
             "model": str(subject.path),
             "title": subject.title,
-            "command": command_line("models.explain", options.arguments()),
+            "command": command_line("models.explain", options.recorded()),
             "data": images.source,
             "options": options.settled()
             | {"learning_rate": self.learned.settings["learning_rate"]},

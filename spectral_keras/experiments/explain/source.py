@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from spectral_keras.classifiers.batches import batch_sizes, run_in_batches
 from spectral_keras.classifiers.predictions import check_numbers
 from spectral_keras.data.arrays import as_floats, balanced_prefix
 from spectral_keras.experiments.command import CommandError
@@ -97,14 +98,7 @@ def predictions(model: keras.Model, x: np.ndarray) -> np.ndarray:
     Raises:
         FloatingPointError: if an output is not a number.
     """
-    fixed = model.inputs[0].shape[0]
-    size = fixed or _PREDICTED_AT_ONCE
-    found = np.empty(len(x), int)
-    for start in range(0, len(x), size):
-        part = x[start : start + size]
-        missing = fixed - len(part) if fixed else 0
-        batch = np.concatenate([part, np.repeat(part[:1], missing, axis=0)]) if missing else part
-        values = np.asarray(model.predict_on_batch(batch))[: len(part)]
-        check_numbers(values)
-        found[start : start + size] = values.argmax(axis=1)
-    return found
+    sizes = batch_sizes(model, _PREDICTED_AT_ONCE, len(x))
+    values = run_in_batches(model.predict_on_batch, x, sizes)
+    check_numbers(values)
+    return values.argmax(axis=1)

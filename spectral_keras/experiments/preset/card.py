@@ -133,7 +133,13 @@ def _attack(attack):
         steps, step = f"{attack['steps']} steps", attack.get("step_size")
         if attack["attack"] == "pgd":
             steps += f" of {'2.5 eps / steps' if step is None else f'{step:g}'}"
-        how += [steps, f"{attack.get('restarts', 1)} random start(s)", f"seed {attack['seed']}"]
+        how.append(steps)
+    if "restarts" in attack:
+        how.append(f"{attack['restarts']} random start(s)")
+    if "seed" in attack:
+        how.append(f"seed {attack['seed']}")
+    if attack.get("labels") == "predicted":
+        how.append("predicted labels")
     point = f"{_describe_point(attack)} of {attack['images']:,} images"
     return f"{point}; {', '.join(how)}; {attack['weights']}"
 

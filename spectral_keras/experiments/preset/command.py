@@ -130,7 +130,7 @@ def _make_preset(options, folder):
         "intended_use": options.intended_use,
         "limits": options.limits,
         "made": {
-            "command": command_line("models.preset", options.arguments(without=("data_dir",))),
+            "command": command_line("models.preset", options.recorded(without=("data_dir",))),
             "commit": commit(),
             **conditions(),
         },

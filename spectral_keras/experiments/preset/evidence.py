@@ -18,7 +18,7 @@ from spectral_keras.models import registry
 
 __all__ = ["Evaluations", "FinishedRun"]
 
-# Options of the training that say which images its test set has.
+# Options of the training that say which images it trained on and was tested on.
 _DATA = ("dataset", "image_size", "grayscale", "limit", "validation_fraction", "seed")
 
 
@@ -104,8 +104,6 @@ def _objective(options: TrainOptions) -> Iterator[str]:
         yield f"power suppression of {options.suppression:.4g} of the images"
     if options.noise:
         yield f"noise of variance {options.noise:g} on the amplitudes of the spectrum"
-    if options.gate != "none":
-        yield f"channel gate: {options.gate}, attention {options.attention}"
 
 
 class Evaluations:
@@ -159,7 +157,7 @@ class Evaluations:
         names = ("attack", "norm", "steps", "step_size", "restarts", "seed", "labels")
         return [
             {
-                **{name: entry.get(name) for name in names},
+                **{name: entry[name] for name in names if name in entry},
                 "eps": point["eps"],
                 "images": entry["images"],
                 "accuracy": point["accuracy"],

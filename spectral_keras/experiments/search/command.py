@@ -126,8 +126,7 @@ def search(
         config = {
             "model": options.model,
             "build": options.build,
-            "command": command
-            or command_line("tuning.search", options.arguments(without=("resume", "overwrite"))),
+            "command": command or command_line("tuning.search", options.recorded()),
             "options": kept,
             "search": options.to_json(),
         }

@@ -71,7 +71,7 @@ def retrain(options: RetrainOptions, *, train: Callable = _train.train) -> dict[
     if config.get("model"):
         training = training_options(config, trial["point"], options.training | own)
         training.check_use(options.training)
-        words = training.arguments(without=("resume", "overwrite"))
+        words = training.recorded()
         print(command_line(f"models.{training.model}", words), flush=True)
         return train(training)
     if config.get("build"):
@@ -94,7 +94,7 @@ def _train_build(options, config, trial):
     _train.configure(training.seed, training.precision)
     problem = BuildProblem(load_stored_builder(config["build"], options.search))
     settings = training.to_json() | {"point": trial["point"]}
-    words = options.arguments(without=("resume", "overwrite"))
+    words = options.recorded()
     words += training_words(None, options.training)
     folder, best = RunFolder(options.output), BestWeights()
 
@@ -111,7 +111,8 @@ def _train_build(options, config, trial):
             for line in folder.continue_under(conditions()):
                 print(line, flush=True)
         else:
-            folder.begin({"build": config["build"], "options": settings, **conditions()})
+            known = {"data": data.source, "class_names": data.class_names}
+            folder.begin({"build": config["build"], "options": settings, **known, **conditions()})
         keras.utils.set_random_seed(training.seed)
         model = problem.build(hp, data, len(batches["train"]))
         history = fit(

@@ -127,9 +127,7 @@ def train(
 def _train(options, folder, evaluate, command, devices):
     name = options.model
     # Before the devices and the precision are chosen: the machine's choices, not the user's.
-    command = command or command_line(
-        f"models.{name}", options.arguments(without=("resume", "overwrite"))
-    )
+    command = command or command_line(f"models.{name}", options.recorded())
     chosen = options.precision == "auto"
     options = options.with_precision()
     if devices.workers == 1:
