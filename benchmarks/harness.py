@@ -265,36 +265,20 @@ def version(package):
 
 def environment():
     """Machine and versions that a result depends on."""
-    import keras
-    import numpy as np
     import tensorflow as tf
 
-    import spectral_keras
-    from spectral_keras.experiments.provenance import commit
+    from spectral_keras.experiments.provenance import commit, processor, versions
 
     return {
-        "spectral_keras": spectral_keras.__version__,
         "commit": commit(),
         "date": datetime.date.today().isoformat(),
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "gpus": [device.name for device in tf.config.list_logical_devices("GPU")],
         "load_average": list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
         "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-        "numpy": np.__version__,
+        **versions(),
     }
-
-
-def _processor():
-    path = pathlib.Path("/proc/cpuinfo")
-    if path.exists():
-        for line in path.read_text().splitlines():
-            if line.lower().startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or "unknown"
 
 
 def write_results(path, name, arguments, content, environment_of=()):

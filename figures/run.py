@@ -26,7 +26,7 @@ from figures._runs import is_planned
 from spectral_keras.experiments.command import ENDS, CommandError, note_interruption, report_end
 from spectral_keras.experiments.folder import check_output, read_json
 from spectral_keras.experiments.options import Options, number, option, path
-from spectral_keras.experiments.train.options import TrainOptions
+from spectral_keras.experiments.train.options import PGD_STEPS, TrainOptions
 from spectral_keras.models import registry
 from spectral_keras.models.macs import count_macs
 
@@ -195,7 +195,7 @@ def operations(options):
         return None
     images, shape, classes = _SIZES[options.dataset]
     images = (options.limit or images) * (1 - options.validation_fraction)
-    steps = {"none": 0, "fgsm": 1}.get(options.adversarial, options.adversarial_steps or 7)
+    steps = {"none": 0, "fgsm": 1}.get(options.adversarial, options.adversarial_steps or PGD_STEPS)
     passes = 3 * (1 + steps * options.adversarial_share)
     macs = _macs(options.model, shape, classes, json.dumps(options.network, sort_keys=True))
     return 2 * macs * passes * images * options.epochs

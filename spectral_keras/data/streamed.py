@@ -213,8 +213,8 @@ def available_memory() -> int | None:
         limit, used = (
             int((_CONTAINER / f"memory.{name}").read_text()) for name in ("max", "current")
         )
-        lines = (_CONTAINER / "memory.stat").read_text().splitlines()
-        dropped = int(dict(line.split() for line in lines)["inactive_file"])
+        kinds = (_CONTAINER / "memory.stat").read_text().splitlines()
+        dropped = int(dict(kind.split() for kind in kinds)["inactive_file"])
         found.append(max(limit - used + dropped, 0))
     except (OSError, ValueError, KeyError):  # none, or "max"
         pass

@@ -11,7 +11,7 @@ import numpy as np
 
 import spectral_keras
 
-__all__ = ["commit", "conditions", "data_hash", "device_kind", "versions"]
+__all__ = ["commit", "conditions", "data_hash", "device_kind", "processor", "versions"]
 
 _PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy")
 
@@ -57,7 +57,7 @@ def device_kind() -> str:
 
         if torch.cuda.is_available():
             return f"GPU {torch.cuda.get_device_name()}"
-    return f"CPU {_processor()}"
+    return f"CPU {processor()}"
 
 
 def data_hash(x: np.ndarray, y: np.ndarray) -> str:
@@ -67,15 +67,14 @@ def data_hash(x: np.ndarray, y: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def _processor():
-    """Its name and the vector instructions that decide how sums are rounded."""
+def processor() -> str:
+    """The processor's name and the vector instructions that decide how sums are rounded."""
     try:
         text = pathlib.Path("/proc/cpuinfo").read_text()
     except OSError:
         return platform.processor() or platform.machine()
-    fields = dict(
-        (part.strip() for part in line.split(":", 1)) for line in text.splitlines() if ":" in line
-    )
+    lines = (line.partition(":") for line in text.splitlines())
+    fields = {name.strip(): value.strip() for name, _, value in lines}
     known = {"avx2": "AVX2", "avx512f": "AVX-512", "avx512_bf16": "bfloat16", "amx_bf16": "AMX"}
     flags = fields.get("flags", "").split()
     found = [shown for name, shown in known.items() if name in flags]
