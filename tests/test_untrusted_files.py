@@ -496,10 +496,12 @@ def device(path):
 
 
 TEXTS = [DEEP, "{", "[]", "NaN", "", "1" * 5000]
-OPTIONS = [  # those that an evaluation takes from a training
+OPTIONS = [
     ("dataset", 3), ("dataset", ["a"]), ("dataset", {}), ("dataset", None),
-    ("dataset", "../../../../../etc/passwd"), ("image_size", "8"), ("image_size", [1, 2, 3]),
-    ("image_size", 10**30), ("grayscale", 1), ("data_dir", 5),
+    ("dataset", "../../../../../etc/passwd"), ("limit", "x"), ("limit", -1),
+    ("validation_fraction", "x"), ("validation_fraction", float("nan")), ("seed", -1),
+    ("seed", float("inf")), ("image_size", "8"), ("image_size", [1, 2, 3]), ("image_size", 10**30),
+    ("grayscale", 1), ("data_dir", 5),
 ]  # fmt: skip
 ENTRY = {
     "settings": {"attack": "fgsm", "norm": "inf", "labels": "given", "limit": None},

@@ -178,7 +178,14 @@ class Subject:
 
     def test_images(self, limit: int | None = None) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """(images uint8, classes, names of the classes): the test set, or `limit` of it."""
-        data = self.load_data(limit=FEW, limit_test=limit, validation_fraction=0, stream="auto")
+        trained = self.trained
+        data = self.load_data(
+            limit=trained.get("limit") if trained else FEW,
+            limit_test=limit,
+            validation_fraction=trained.get("validation_fraction", 0),
+            seed=trained.get("seed", 0),
+            stream="auto",  # large training images stay in their files; the test images are read
+        )
         return np.asarray(data.x_test), data.y_test, data.class_names
 
     def load_model(self) -> Any:
